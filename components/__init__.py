@@ -1,0 +1,1 @@
+"""ComponentResources: the set-up as one tree, wired in order."""
