@@ -1,0 +1,69 @@
+"""Shapes of Supabase API keys, read offline: what a key says of itself, and the header it travels in.
+
+A legacy key is a JWT that carries the project's `ref`, a `role` and an expiry; a secret key (`sb_secret_...`) is
+opaque.
+See design 3 (Request) and Supabase's page "Migrating to publishable and secret API keys".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+KeyKind = Literal["legacy JWT", "secret key", "publishable key", "opaque"]
+
+
+@dataclass(frozen=True)
+class KeyShape:
+    """What a key says of itself; None where it says nothing."""
+
+    kind: KeyKind
+    role: str | None = None
+    project_ref: str | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def header(self) -> str:
+        """Name the request header that `bubble_sync.send` puts this key in."""
+        return "apikey" if self.kind == "secret key" else "Authorization"
+
+
+def read_key(key: str) -> KeyShape:
+    """Read a key's shape without asking any server; the signature of a JWT is not checked."""
+    if key.startswith("sb_secret_"):
+        return KeyShape("secret key")
+    if key.startswith("sb_publishable_"):
+        return KeyShape("publishable key")
+    claims = _claims(key)
+    if claims is None:
+        return KeyShape("opaque")
+    return KeyShape("legacy JWT", _text(claims.get("role")), _text(claims.get("ref")), _moment(claims.get("exp")))
+
+
+def _claims(key: str) -> dict[str, Any] | None:
+    parts = key.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+        claims = json.loads(payload)
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _moment(value: object) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

@@ -1,0 +1,57 @@
+"""The wrong-environment guard: every part of a stack that names a project must name the same one.
+
+What carries no ref (a custom domain, an opaque key, a loopback address) is unknown, which is never a mismatch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from bubble_sync.errors import WrongEnvironment
+
+_REF = re.compile(r"[a-z0-9]{8,40}")
+
+
+def is_project_ref(text: str) -> bool:
+    """Say whether `text` has the shape of a project ref."""
+    return _REF.fullmatch(text) is not None
+
+
+def ref_of_url(url: str) -> str | None:
+    """Read the project from `https://<ref>.supabase.co`."""
+    return _ref_before(urlsplit(url).hostname or "", (".supabase.co", ".supabase.in", ".supabase.red"))
+
+
+def ref_of_database(host: str | None, user: str | None) -> str | None:
+    """Read the project from a direct host (`db.<ref>.supabase.co`) or a pooler's user (`postgres.<ref>`)."""
+    for one in (host or "").lower().split(","):
+        if one.startswith("db."):
+            ref = _ref_before(one[3:], (".supabase.co", ".supabase.in", ".supabase.red"))
+            if ref is not None:
+                return ref
+    if ".pooler.supabase." in f"{host or ''}." and "." in (user or ""):
+        ref = (user or "").rsplit(".", 1)[1]
+        return ref if is_project_ref(ref) else None
+    return None
+
+
+def require_one_project(named_by: Mapping[str, str | None]) -> str | None:
+    """Return the one project that the parts name, or None; raise WrongEnvironment with both names."""
+    known = [(part, ref) for part, ref in named_by.items() if ref]
+    for part, ref in known[1:]:
+        first_part, first_ref = known[0]
+        if ref != first_ref:
+            raise WrongEnvironment(
+                f"{first_part} names project {first_ref!r}, but {part} names {ref!r}: "
+                "nothing was changed. Correct whichever belongs to the other environment."
+            )
+    return known[0][1] if known else None
+
+
+def _ref_before(host: str, domains: tuple[str, ...]) -> str | None:
+    for domain in domains:
+        if host.endswith(domain) and is_project_ref(host.removesuffix(domain)):
+            return host.removesuffix(domain)
+    return None

@@ -1,0 +1,206 @@
+"""Plain configuration values -> validated settings of one stack: every rule of the configuration lives here.
+
+All problems are reported at once, each with its key and what would be right; a secret's value is never shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+
+from bubble_sync.errors import ConfigurationError
+from bubble_sync.keys import read_key
+from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
+from bubble_sync.values import (
+    DatabaseAddress,
+    check_key,
+    check_project_ref,
+    check_schedule,
+    check_secret_name,
+    check_url,
+    read_database_url,
+)
+
+NAMESPACE = "bubble-sync"
+SECRET_KEYS = frozenset({"serviceRoleKey", "databaseUrl"})
+
+
+class ConfigValue(NamedTuple):
+    """One configuration value as Pulumi hands it over: text, and whether it was encrypted."""
+
+    text: str
+    secret: bool = False
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
+    )
+
+
+class RetrySettings(_Settings):
+    """The job that asks for failed items again."""
+
+    schedule: str = Field("*/5 * * * *", description="When it runs: five cron fields, in UTC")
+    active: bool = Field(True, description="`false` keeps the job and stops its runs")
+    timeout_ms: int = Field(
+        30000, ge=1, le=120_000, description="How long pg_net waits for the Edge Function, 1..120000"
+    )
+
+    _schedule = field_validator("schedule")(check_schedule)
+
+
+class ProcessorSettings(RetrySettings):
+    """The job that drains pending items."""
+
+    schedule: str = Field("* * * * *", description="When it runs: five cron fields, in UTC")
+    max_items: int = Field(10, ge=1, le=10_000, description="`limit` in the request: items a run may take")
+    batch_size: int = Field(5, ge=1, le=10_000, description="`batch_size` in the request: items worked on at a time")
+
+
+class StackSettings(_Settings):
+    """Everything that one stack's configuration says."""
+
+    project_ref: str | None = Field(None, description="Project ref; gives the URL `https://<ref>.supabase.co`")
+    supabase_url: str = Field("", description="Project URL, where it is not made from `projectRef`")
+    service_role_key: str = Field(repr=False, description="`service_role` JWT or `sb_secret_...` key, encrypted")
+    database_url: str | None = Field(None, repr=False, description="`postgresql://` URL of the database, encrypted")
+    database_url_env: str | None = Field(None, description="Name of the environment variable that holds the URL")
+    database_ca: str | None = Field(None, description="File with the CA certificate of the database server")
+    adopt: Literal["always", "never"] = Field(
+        "always", description="`never` refuses secrets, functions and jobs that exist"
+    )
+    supabase_url_name: str = Field("supabase_url", description="Name of the URL's secret in Vault")
+    service_role_key_name: str = Field("service_role_key", description="Name of the key's secret in Vault")
+    processor: ProcessorSettings = ProcessorSettings()
+    retry: RetrySettings = RetrySettings()
+
+    _ref = field_validator("project_ref")(check_project_ref)
+    _url = field_validator("supabase_url")(check_url)
+    _key = field_validator("service_role_key")(check_key)
+    _names = field_validator("supabase_url_name", "service_role_key_name")(check_secret_name)
+
+    @field_validator("service_role_key_name")
+    @classmethod
+    def _another_name(cls, value: str, info: ValidationInfo) -> str:
+        if value == info.data.get("supabase_url_name"):
+            raise ValueError(f"{value!r} is also supabaseUrlName; the two secrets need two names")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_database_url(value)
+        return value
+
+    @property
+    def url(self) -> str:
+        """Give the project URL without a slash at its end."""
+        return self.supabase_url or f"https://{self.project_ref}.supabase.co"
+
+    def address(self, environment: Mapping[str, str]) -> DatabaseAddress:
+        """Give the database address; raise ConfigurationError when the named environment variable is not set."""
+        return database_address(self.database_url, self.database_url_env, self.database_ca, environment)
+
+    def project(self, environment: Mapping[str, str]) -> str | None:
+        """Return the one project that every part names, or None when none says; raise WrongEnvironment."""
+        available = self.database_url or environment.get(self.database_url_env or "")
+        address = self.address(environment) if available else None
+        return require_one_project(
+            {
+                "projectRef": self.project_ref,
+                "supabaseUrl": ref_of_url(self.supabase_url),
+                "serviceRoleKey": read_key(self.service_role_key).project_ref,
+                "the database URL": ref_of_database(address.host, address.user) if address else None,
+            }
+        )
+
+
+def database_address(
+    url: str | None, url_env: str | None, ca: str | None, environment: Mapping[str, str]
+) -> DatabaseAddress:
+    """Give the database address from its URL, or from the environment variable that holds it."""
+    if url is None and url_env is not None:
+        url = environment.get(url_env)
+        if not url:
+            raise ConfigurationError(
+                f"the environment variable {url_env}, named by {NAMESPACE}:databaseUrlEnv, is not set: "
+                f"export {url_env}='postgresql://...' and run again"
+            )
+    if url is None:
+        raise ConfigurationError(f"no database: {_ONE_DATABASE}")
+    try:
+        return read_database_url(url, ca)
+    except ValueError as error:
+        raise ConfigurationError(f"{url_env or f'{NAMESPACE}:databaseUrl'}: {error}") from None
+
+
+def read_settings(config: Mapping[str, ConfigValue]) -> StackSettings:
+    """Validate a stack's values, keyed without namespace; raise ConfigurationError that lists every problem."""
+    problems = [*_plaintext_secrets(config), *_missing_parts(config)]
+    settings = None
+    try:
+        settings = StackSettings.model_validate({key: _plain(value.text) for key, value in config.items()})
+    except ValidationError as error:
+        problems += [_problem(detail) for detail in error.errors(include_url=False, include_context=False)]
+    if problems or settings is None:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise ConfigurationError(f"the configuration of this stack cannot be used; nothing was changed:{listed}")
+    return settings
+
+
+_ONE_DATABASE = (
+    f"set {NAMESPACE}:databaseUrlEnv to the name of an environment variable that holds the postgresql:// URL, "
+    f"or the URL itself with `pulumi config set --secret {NAMESPACE}:databaseUrl`"
+)
+
+
+def _plain(text: str) -> object:
+    """Objects arrive as JSON text; everything else is meant as it stands."""
+    if not text.startswith("{"):
+        return text
+    try:
+        parsed: object = json.loads(text)
+    except ValueError:
+        return text
+    return parsed
+
+
+def _plaintext_secrets(config: Mapping[str, ConfigValue]) -> list[str]:
+    return [
+        f"{NAMESPACE}:{key}: stored in clear text; encrypt it: pulumi config set --secret {NAMESPACE}:{key}, "
+        "and replace the value that was exposed"
+        for key in sorted(SECRET_KEYS & set(config))
+        if not config[key].secret
+    ]
+
+
+def _missing_parts(config: Mapping[str, ConfigValue]) -> list[str]:
+    problems = []
+    if "projectRef" not in config and "supabaseUrl" not in config:
+        problems.append(f"{NAMESPACE}:projectRef: not set; set it (or supabaseUrl) to say which project this stack is")
+    if "databaseUrl" in config and "databaseUrlEnv" in config:
+        problems.append(f"{NAMESPACE}:databaseUrl: set beside databaseUrlEnv; remove one of the two")
+    elif "databaseUrl" not in config and "databaseUrlEnv" not in config:
+        problems.append(f"{NAMESPACE}:databaseUrlEnv: not set; {_ONE_DATABASE}")
+    return problems
+
+
+def _problem(detail: ErrorDetails) -> str:
+    """Say one pydantic finding with its key; our own validators already say value and what would be right."""
+    name = ".".join(str(part) for part in detail["loc"])
+    key = f"{NAMESPACE}:{name}"
+    if detail["type"] == "extra_forbidden":
+        return f"{key}: there is no such key; remove it, or see the table of keys in the README"
+    if detail["type"] == "missing":
+        return f"{key}: not set; pulumi config set --secret {key}"
+    if detail["type"] == "value_error":
+        return f"{key}: {detail['msg'].removeprefix('Value error, ')}"
+    shown = "" if name in SECRET_KEYS else f"{detail['input']!r}: "
+    return f"{key}: {shown}{detail['msg'][0].lower()}{detail['msg'][1:]}"

@@ -1,0 +1,134 @@
+"""What is wanted: one frozen model for each kind of object.
+
+An observation has the same fields as the spec, so that `compare` can hold one against the other. Where the wanted
+value is only known to the server, the spec says it in PostgreSQL's own words (`current_user`, `current_database()`),
+and the observation says the same word when it is so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DIFFERS = "<differs>"
+"""Stands for a secret value in the database that is not ours, or cannot be decrypted."""
+
+
+class Spec(BaseModel):
+    """One object as it should be."""
+
+    # Numbers arrive from Pulumi as floats: pydantic takes 10.0 for an int, and refuses 10.5.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    kind: ClassVar[str]
+    """The word for this kind in output and in the ledger."""
+    identity: ClassVar[tuple[str, ...]]
+    """Fields that say which object it is: they never change in place."""
+    secret: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose values are never shown."""
+
+    @property
+    def object_name(self) -> str:
+        """Name the object as people and the ledger do: kind and name."""
+        return " ".join([self.kind, *(str(getattr(self, key)) for key in self.identity)])
+
+
+class PrerequisitesSpec(Spec):
+    """What the database must already have; wanted is that nothing is missing."""
+
+    kind: ClassVar[str] = "prerequisites"
+    identity: ClassVar[tuple[str, ...]] = ()
+
+    missing: tuple[str, ...] = ()
+
+
+class LedgerSpec(Spec):
+    """The private schema and the table that remembers what we made or adopted."""
+
+    kind: ClassVar[str] = "ledger"
+    identity: ClassVar[tuple[str, ...]] = ()
+
+    stack: str
+    project_ref: str = ""
+    """Empty when the configuration names no project (a custom domain, a local address)."""
+    grantees: tuple[str, ...] = ()
+    """Roles other than the owner that hold a privilege on the schema or the table."""
+
+
+class ExtensionSpec(Spec):
+    """An installed extension; its version and schema are observed, never changed."""
+
+    kind: ClassVar[str] = "extension"
+    identity: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: str
+    stack: str
+
+
+class VaultSecretSpec(Spec):
+    """A row of Vault."""
+
+    kind: ClassVar[str] = "secret"
+    identity: ClassVar[tuple[str, ...]] = ("name",)
+    secret: ClassVar[frozenset[str]] = frozenset({"value"})
+
+    name: str = Field(min_length=1)
+    value: str = Field(min_length=1, repr=False)
+    description: str = ""
+    stack: str
+
+
+class FunctionSpec(Spec):
+    """A plpgsql function, with everything about it that a hand can change."""
+
+    kind: ClassVar[str] = "function"
+    identity: ClassVar[tuple[str, ...]] = ("name", "arguments")
+
+    name: str
+    """Schema and name, as in `public.invoke_bubble_sync_processor`."""
+    arguments: str = ""
+    """Parameter names and types as the server prints them; empty for none."""
+    returns: str = "void"
+    body: str
+    language: str = "plpgsql"
+    security: str = "invoker"
+    volatility: str = "volatile"
+    config: tuple[str, ...] = ('search_path=""',)
+    comment: str = ""
+    owner: str = "current_user"
+    executors: tuple[str, ...] = ()
+    """Roles other than the owner that may execute it."""
+    stack: str
+
+    @property
+    def object_name(self) -> str:
+        """Name the function by schema and name: we never hold two of one name."""
+        return f"{self.kind} {self.name}"
+
+
+class CronJobSpec(Spec):
+    """A pg_cron job of the connecting role."""
+
+    kind: ClassVar[str] = "job"
+    identity: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: str
+    schedule: str
+    command: str
+    database: str = "current_database()"
+    active: bool = True
+    stack: str
+
+
+S = TypeVar("S", bound=Spec, covariant=True)
+
+
+@dataclass(frozen=True)
+class Observation(Generic[S]):
+    """An object as it is: the spec's fields with actual values, and facts nobody asks to change."""
+
+    actual: S
+    facts: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,105 @@
+"""The only reader of `sql/`: named queries, and functions with a stack's numbers in place of the declared defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import LiteralString, cast
+
+from bubble_sync.specs import FunctionSpec
+
+_PACKAGE = Path(__file__).parent
+# In an installed package the files lie inside it; in a checkout beside it.
+SQL_DIRECTORY = next(path for path in (_PACKAGE / "_sql", _PACKAGE.parent / "sql") if path.is_dir())
+
+_QUERY_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_FUNCTION = re.compile(
+    r"^create or replace function (?P<name>[\w.]+)\((?P<arguments>[^)]*)\)\n"
+    r"returns (?P<returns>\w+)\n"
+    r"language (?P<language>\w+)\n"
+    r"(?P<volatility>volatile|stable|immutable)\n"
+    r"security (?P<security>invoker|definer)\n"
+    r"set search_path = ''\n"
+    r"as \$function\$(?P<body>.*?)\$function\$;\n\n"
+    r"comment on function [\w.]+\([^)]*\) is '(?P<comment>[^']*)';$",
+    re.MULTILINE | re.DOTALL,
+)
+_CONSTANT = re.compile(
+    r"^(?P<head> *(?P<name>\w+) constant (?P<type>integer|text) := )(?P<value>[^;\n]*);$", re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class _Query:
+    text: LiteralString
+
+
+@cache
+def _queries(subject: str) -> Mapping[str, _Query]:
+    text = (SQL_DIRECTORY / "queries" / f"{subject}.sql").read_text(encoding="utf-8")
+    _, *parts = _QUERY_NAME.split(text)
+    # The cast is safe because the text comes from a file of this package, never from input.
+    return {
+        name: _Query(cast("LiteralString", body.strip())) for name, body in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def query(subject: str, name: str) -> LiteralString:
+    """Return the query `name` of `sql/queries/<subject>.sql`."""
+    return _queries(subject)[name].text
+
+
+@cache
+def _function_source(file: str) -> re.Match[str]:
+    text = (SQL_DIRECTORY / "functions" / f"{file}.sql").read_text(encoding="utf-8")
+    matches = list(_FUNCTION.finditer(text))
+    if len(matches) != 1:
+        raise ValueError(f"sql/functions/{file}.sql must hold one function in the house form, not {len(matches)}")
+    return matches[0]
+
+
+def function(file: str, constants: Mapping[str, int | str], stack: str) -> FunctionSpec:
+    """Return the function of `sql/functions/<file>.sql` with the values of `constants` in its declarations."""
+    source = _function_source(file)
+    return FunctionSpec(
+        name=source["name"],
+        arguments=" ".join(source["arguments"].split()),
+        returns=source["returns"],
+        body=with_constants(source["body"], constants),
+        language=source["language"],
+        security=source["security"],
+        volatility=source["volatility"],
+        comment=source["comment"],
+        stack=stack,
+    )
+
+
+def constants_of(file: str) -> dict[str, int | str]:
+    """Read the declared constants of a function file with the values that stand there."""
+    return {
+        match["name"]: int(match["value"]) if match["type"] == "integer" else match["value"].strip("'")
+        for match in _CONSTANT.finditer(_function_source(file)["body"])
+    }
+
+
+def with_constants(body: str, constants: Mapping[str, int | str]) -> str:
+    """Rewrite the value of each named constant, declared exactly once; raise ValueError otherwise."""
+    for name, value in constants.items():
+        declared = [match for match in _CONSTANT.finditer(body) if match["name"] == name]
+        if len(declared) != 1:
+            raise ValueError(f"constant {name!r} must be declared once, not {len(declared)} times")
+        (match,) = declared
+        body = f"{body[: match.start()]}{match['head']}{_literal(match['type'], name, value)};{body[match.end() :]}"
+    return body
+
+
+def _literal(kind: str, name: str, value: int | str) -> str:
+    if kind == "integer" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if kind == "text" and isinstance(value, str) and value.isprintable():
+        quoted = value.replace("'", "''")
+        return f"'{quoted}'"
+    raise ValueError(f"constant {name!r} is declared as {kind}: {value!r} cannot stand there")

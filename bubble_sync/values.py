@@ -1,0 +1,137 @@
+"""The shapes of single configuration values.
+
+Each check returns the value, or raises ValueError with what would be right. A ValueError shows the value it refuses,
+unless that value is a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from cronsim import CronSim, CronSimError
+
+from bubble_sync.keys import read_key
+from bubble_sync.projects import is_project_ref
+
+# cronsim knows more than pg_cron (L, W, #); these are the characters that pg_cron's own parser reads.
+_CRON_FIELD = re.compile(r"[0-9*/,-]+|[a-z]{3}(-[a-z]{3})?(,[a-z]{3}(-[a-z]{3})?)*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class DatabaseAddress:
+    """Where the database is, with the parts that the guard and the transport rules look at."""
+
+    url: str
+    host: str
+    user: str
+    ca: str | None = None
+    sslmode: str | None = None
+
+    def __repr__(self) -> str:
+        """Leave the URL out: it holds the password."""
+        return f"DatabaseAddress(host={self.host!r}, user={self.user!r})"
+
+    @property
+    def loopback(self) -> bool:
+        """Say whether the server is this machine."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether `host` is this machine: localhost, a loopback address, or a socket directory."""
+    if host == "localhost" or host.startswith("/"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_project_ref(value: str | None) -> str | None:
+    """Accept a project ref: lower-case letters and digits."""
+    if value is not None and not is_project_ref(value):
+        raise ValueError(f"{value!r} is not a project ref; it is the part before .supabase.co in the project URL")
+    return value
+
+
+def check_url(value: str) -> str:
+    """Accept `https://host` (`http` on loopback), and return it without a slash at its end."""
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(f"{value!r} is not a URL; it must look like https://<project ref>.supabase.co") from None
+    if parts.username or parts.password:
+        raise ValueError("holds a user or password; leave them out of the URL")
+    # The same shape that bubble_sync.send accepts: what passes here must not fail each minute in the database.
+    if not re.fullmatch(r"[A-Za-z0-9.-]+|\[?::1\]?", host) or port == 0 or parts.scheme not in ("http", "https"):
+        raise ValueError(f"{value!r} is not a URL; it must look like https://<project ref>.supabase.co")
+    if parts.path not in ("", "/") or parts.query or parts.fragment or value.endswith(("?", "#")):
+        raise ValueError(f"{value!r} has more than scheme and host; the path to the Edge Function is added by us")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError(f"{value!r} would send the key in clear text; use https")
+    return value.removesuffix("/")
+
+
+def check_key(value: str) -> str:
+    """Accept a key that may call the Edge Function; never show it."""
+    if not value:
+        raise ValueError("is empty; set the service_role or sb_secret_ key")
+    if not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("holds white space or a character that no key has; copy it again, without a line break")
+    shape = read_key(value)
+    if shape.kind == "publishable key":
+        raise ValueError("is a publishable key; set the sb_secret_ or service_role key")
+    if shape.role not in (None, "service_role"):
+        raise ValueError(f"is a key of the role {shape.role!r}; set the service_role or sb_secret_ key")
+    return value
+
+
+def check_secret_name(value: str) -> str:
+    """Accept a name for a Vault secret: something printable."""
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"{value!r} cannot name a secret; use printable characters, as in supabase_url")
+    return value
+
+
+def check_schedule(value: str) -> str:
+    """Accept five cron fields, the form that every pg_cron reads."""
+    fields = value.split(" ")
+    if len(fields) != 5 or not all(_CRON_FIELD.fullmatch(field) for field in fields):
+        raise ValueError(
+            f"{value!r} is not a schedule; give five cron fields with one space between, as in */5 * * * *"
+        )
+    try:
+        CronSim(value, datetime.now(UTC))
+    except CronSimError as error:
+        raise ValueError(f"{value!r} is not a schedule: {str(error).lower()}") from None
+    return value
+
+
+def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
+    """Read host and user from a `postgresql://` URL; never show it, since it holds the password."""
+    unreadable = "cannot be read as postgresql://user:password@host:port/database; percent-encode special characters"
+    try:
+        parts = urlsplit(url)
+        host, user, _port = parts.hostname, parts.username, parts.port
+    except ValueError:
+        raise ValueError(unreadable) from None
+    query = parse_qs(parts.query)
+    host = host or next(iter(query.get("host", [])), None)
+    if (
+        parts.scheme not in ("postgresql", "postgres")
+        or not host
+        or not user
+        or parts.fragment
+        or re.search(r"\s", url)
+    ):
+        raise ValueError(unreadable)
+    sslmode = next(iter(query.get("sslmode", [])), None)
+    address = DatabaseAddress(url, unquote(host), unquote(user), ca, sslmode)
+    if sslmode in ("disable", "allow", "prefer") and not address.loopback:
+        raise ValueError(f"asks for sslmode={sslmode}, which a stranger on the way can read; remove it (verify-full)")
+    return address

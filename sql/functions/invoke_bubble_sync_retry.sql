@@ -1,0 +1,39 @@
+-- What the job bubble-sync-retry runs: asks the Edge Function to take failed items again when some are due.
+-- Runs as its caller, changes nothing itself, and may be called by hand at any time.
+create or replace function public.invoke_bubble_sync_retry()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $function$
+declare
+    timeout_ms constant integer := 30000;
+    url_secret constant text := 'supabase_url';
+    key_secret constant text := 'service_role_key';
+    failed_count bigint;
+    request_id bigint;
+begin
+    -- An item without a time for its next attempt is due at once.
+    select pg_catalog.count(*) into failed_count
+    from public.sync_queue as item
+    where item.status = 'failed'
+        and item.retry_count < item.max_retries
+        and (item.next_retry_at is null or item.next_retry_at <= pg_catalog.now());
+
+    if failed_count = 0 then
+        raise notice '[bubble_sync_retry] No failed items ready for retry';
+        return;
+    end if;
+
+    raise notice '[bubble_sync_retry] Found % failed items ready for retry, invoking Edge Function', failed_count;
+    request_id := bubble_sync.send(
+        'bubble_sync_retry', 'retry_failed', '{}'::jsonb, timeout_ms, url_secret, key_secret
+    );
+    if request_id is not null then
+        raise notice '[bubble_sync_retry] Edge Function invoked, request ID: %', request_id;
+    end if;
+end;
+$function$;
+
+comment on function public.invoke_bubble_sync_retry() is 'bubble-sync: invokes the Edge Function when failed items are due';

@@ -1,0 +1,7 @@
+-- Installed extensions: version and schema are the server's business, presence is ours.
+
+-- name: observe
+select e.extversion as version, n.nspname as schema
+from pg_catalog.pg_extension as e
+join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
+where e.extname = %(name)s;

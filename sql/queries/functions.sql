@@ -1,0 +1,57 @@
+-- Functions with everything about them that a hand can change.
+
+-- name: observe
+-- Every function of this name, so that a second signature is seen too; executors are the roles besides the owner.
+select
+    f.oid::text as oid,
+    pg_catalog.pg_get_function_arguments(f.oid) as arguments,
+    pg_catalog.pg_get_function_identity_arguments(f.oid) as identity_arguments,
+    pg_catalog.format_type(f.prorettype, null) as returns,
+    f.prokind::text as kind,
+    f.pronargs = f.pronargdefaults or f.provariadic <> 0 as callable_bare,
+    f.prosrc as body,
+    l.lanname as language,
+    case when f.prosecdef then 'definer' else 'invoker' end as security,
+    case f.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end as volatility,
+    coalesce(f.proconfig, '{}') as config,
+    coalesce(pg_catalog.obj_description(f.oid, 'pg_proc'), '') as comment,
+    pg_catalog.pg_get_userbyid(f.proowner) as owner,
+    f.proowner = (select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user) as mine,
+    array(
+        select distinct coalesce(r.rolname, 'public')::text as grantee
+        from pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) as x
+        left join pg_catalog.pg_roles as r on r.oid = x.grantee
+        where x.privilege_type = 'EXECUTE' and x.grantee <> f.proowner
+        order by 1
+    ) as executors
+from pg_catalog.pg_proc as f
+join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
+join pg_catalog.pg_language as l on l.oid = f.prolang
+where n.nspname = %(schema)s and f.proname = %(name)s
+order by f.oid;
+
+-- name: revoke
+-- From every grantee there is, in the transaction that creates the function: hosted projects grant EXECUTE to their API
+-- roles by name, so that revoking from PUBLIC leaves it open. Cascade, or a grantee who passed it on blocks the rest.
+do $revoke$
+declare
+    target oid := (
+        select f.oid
+        from pg_catalog.pg_proc as f
+        join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
+        where n.nspname = {schema} and f.proname = {name}
+            and pg_catalog.pg_get_function_identity_arguments(f.oid) = {arguments}
+    );
+    grantee text;
+begin
+    for grantee in
+        select distinct case when x.grantee = 0 then 'public' else pg_catalog.quote_ident(r.rolname) end
+        from pg_catalog.pg_proc as f
+        cross join pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) as x
+        left join pg_catalog.pg_roles as r on r.oid = x.grantee
+        where f.oid = target and x.grantee <> f.proowner
+    loop
+        execute pg_catalog.format('revoke all on function %s from %s cascade', target::regprocedure, grantee);
+    end loop;
+end;
+$revoke$;

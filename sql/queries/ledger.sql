@@ -1,0 +1,44 @@
+-- The private schema `bubble_sync` and its ledger: what we made or adopted, written in the object's own transaction.
+
+-- name: create
+create schema if not exists bubble_sync;
+create table if not exists bubble_sync.ledger (
+    object text primary key,
+    stack text not null,
+    project_ref text,
+    origin text not null check (origin in ('made', 'adopted')),
+    recorded_at timestamptz not null default now()
+);
+comment on schema bubble_sync is 'bubble-sync: private objects of the sync';
+comment on table bubble_sync.ledger is 'bubble-sync: which objects each stack made or adopted';
+
+-- name: exists
+-- `grantees` are the roles, other than the owner, that hold any privilege on schema or table; 0 is PUBLIC.
+select
+    pg_catalog.to_regclass('bubble_sync.ledger') is not null as present,
+    coalesce((
+        select pg_catalog.array_agg(distinct coalesce(pg_catalog.pg_get_userbyid(nullif(g.grantee, 0)), 'public'))
+        from (
+            select n.nspowner as owner, x.grantee
+            from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as x
+            where n.nspname = 'bubble_sync'
+            union all
+            select c.relowner, x.grantee
+            from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as x
+            where c.oid = pg_catalog.to_regclass('bubble_sync.ledger')
+        ) as g
+        where g.grantee <> g.owner
+    ), '{}') as grantees;
+
+-- name: rows
+select object, stack, coalesce(project_ref, '') as project_ref, origin from bubble_sync.ledger;
+
+-- name: record
+insert into bubble_sync.ledger as row (object, stack, project_ref, origin)
+values (%(object)s, %(stack)s, nullif(%(project_ref)s, ''), %(origin)s)
+on conflict (object) do update
+set stack = excluded.stack, project_ref = coalesce(excluded.project_ref, row.project_ref), origin = excluded.origin,
+    recorded_at = pg_catalog.now();
+
+-- name: forget
+delete from bubble_sync.ledger where object = %(object)s;

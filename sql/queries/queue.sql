@@ -1,0 +1,64 @@
+-- The queue table as the functions and the Edge Function need it. Observed, never changed.
+
+-- name: observe
+-- One row: `missing`; `checks`, the constraints on single columns, and `labels`, the enums, that decide which values
+-- an item may have.
+with queue as (
+    select c.oid, c.relkind
+    from pg_catalog.pg_class as c
+    where c.oid = pg_catalog.to_regclass('public.sync_queue')
+), wanted_column (name, types) as (
+    -- S is any kind of text, E an enum; no list: any type will do.
+    values
+        ('id', null), ('record_id', null),
+        ('operation', '{S,E}'), ('status', '{S,E}'), ('error_message', '{S}'),
+        ('created_at', '{timestamp with time zone}'), ('processed_at', '{timestamp with time zone}'),
+        ('next_retry_at', '{timestamp with time zone}'),
+        ('retry_count', '{smallint,integer,bigint}'), ('max_retries', '{smallint,integer,bigint}')
+), actual_column as (
+    select a.attname, a.attnum, a.atttypid, t.typcategory::text as category,
+        pg_catalog.format_type(a.atttypid, null) as type
+    from queue
+    join pg_catalog.pg_attribute as a on a.attrelid = queue.oid and a.attnum > 0 and not a.attisdropped
+    join pg_catalog.pg_type as t on t.oid = a.atttypid
+), finding (text) as (
+    select 'table public.sync_queue' where not exists (select from queue)
+    union all
+    select 'table public.sync_queue (it is a view)' from queue where relkind not in ('r', 'p')
+    union all
+    select pg_catalog.format(
+        'column public.sync_queue.%s%s', w.name,
+        case
+            when a.attname is null then ''
+            else pg_catalog.format(' as %s (it is %s)', pg_catalog.btrim(w.types, '{S,E}'), a.type)
+        end
+    )
+    from queue
+    cross join wanted_column as w
+    left join actual_column as a on a.attname = w.name
+    where a.attname is null or (w.types is not null and not array[a.type, a.category] && w.types::text[])
+    union all
+    select pg_catalog.format('privilege SELECT on public.sync_queue for %I', current_user)
+    from queue where not pg_catalog.has_table_privilege(queue.oid, 'SELECT')
+    union all
+    select pg_catalog.format('row security of public.sync_queue that lets %I see the items', current_user)
+    from queue where pg_catalog.row_security_active(queue.oid)
+)
+select
+    coalesce((select pg_catalog.array_agg(text) from finding), '{}') as missing,
+    coalesce((
+        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+            'name', c.conname, 'column', a.attname, 'type', a.type,
+            'expression', pg_catalog.pg_get_expr(c.conbin, c.conrelid)
+        ) order by c.conname)
+        from queue
+        join pg_catalog.pg_constraint as c on c.conrelid = queue.oid and c.contype = 'c'
+        join actual_column as a on c.conkey = array[a.attnum] and a.attname in ('operation', 'status')
+    ), '[]') as checks,
+    coalesce((
+        select pg_catalog.jsonb_object_agg(a.attname, (
+            select pg_catalog.jsonb_agg(e.enumlabel) from pg_catalog.pg_enum as e where e.enumtypid = a.atttypid
+        ))
+        from actual_column as a
+        where a.category = 'E' and a.attname in ('operation', 'status')
+    ), '{}') as labels;

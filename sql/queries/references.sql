@@ -1,0 +1,25 @@
+-- Who still names an object: what something else names is kept on destroy.
+
+-- name: users
+-- Functions, triggers and jobs, other than the object itself, in whose text the word stands alone.
+select 'function ' || f.oid::regprocedure::text as name
+from pg_catalog.pg_proc as f
+join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
+where f.prosrc ~ %(pattern)s
+    and n.nspname not in ('pg_catalog', 'information_schema')
+    and n.nspname || '.' || f.proname <> %(itself)s
+    and not exists (
+        select from pg_catalog.pg_depend as d
+        where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e'
+    )
+union all
+select 'trigger ' || t.tgname || ' on ' || t.tgrelid::regclass::text
+from pg_catalog.pg_trigger as t
+where not t.tgisinternal and pg_catalog.pg_get_triggerdef(t.oid) ~ %(pattern)s
+order by 1;
+
+-- name: jobs
+select 'job ' || coalesce(jobname::text, jobid::text) as name
+from cron.job
+where command ~ %(pattern)s
+order by 1;

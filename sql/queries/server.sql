@@ -1,0 +1,53 @@
+-- What the server and the connecting role must bring. What the role may not see is unknown, which is not missing.
+
+-- name: observe
+-- One row: `missing`.
+with wanted_extension (name, sign) as (
+    -- A preloaded library announces itself by its settings; pg_settings hides some from roles without pg_monitor.
+    values ('pg_cron', 'cron.database_name'), ('pg_net', 'pg_net.ttl'), ('supabase_vault', 'vault.getkey_script')
+), relation_privilege (name, privilege) as (
+    values ('cron.job', 'SELECT'), ('vault.secrets', 'SELECT'), ('vault.secrets', 'DELETE'),
+        ('vault.decrypted_secrets', 'SELECT')
+), finding (text) as (
+    select pg_catalog.format('extension %s, available on the server', w.name)
+    from wanted_extension as w
+    where not exists (select from pg_catalog.pg_available_extensions as e where e.name = w.name)
+    union all
+    select pg_catalog.format('extension %s in shared_preload_libraries', w.name)
+    from wanted_extension as w
+    where pg_catalog.pg_has_role(current_user, 'pg_read_all_settings', 'usage')
+        and not exists (select from pg_catalog.pg_settings as s where s.name = w.sign)
+    union all
+    select pg_catalog.format('database %I, where pg_cron runs its jobs (this is %I)', s.setting, current_database())
+    from pg_catalog.pg_settings as s
+    where s.name = 'cron.database_name' and s.setting <> current_database()
+    union all
+    select 'a writable server (this one is read-only)'
+    where pg_catalog.pg_is_in_recovery() or pg_catalog.current_setting('default_transaction_read_only')::boolean
+    union all
+    select pg_catalog.format('privilege %s on schema %I for %I', p.privilege, n.nspname, current_user)
+    from pg_catalog.pg_namespace as n
+    cross join (values ('USAGE'), ('CREATE')) as p (privilege)
+    where (n.nspname in ('public', 'bubble_sync') or (n.nspname in ('cron', 'net', 'vault') and p.privilege = 'USAGE'))
+        and not pg_catalog.has_schema_privilege(n.oid, p.privilege)
+    union all
+    select pg_catalog.format('privilege CREATE on database %I for %I', current_database(), current_user)
+    where pg_catalog.to_regnamespace('bubble_sync') is null
+        and not pg_catalog.has_database_privilege(current_database(), 'CREATE')
+    union all
+    select pg_catalog.format('privilege %s on %s for %I', r.privilege, r.name, current_user)
+    from relation_privilege as r
+    join pg_catalog.pg_class as c on c.relname = pg_catalog.split_part(r.name, '.', 2)
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = pg_catalog.split_part(r.name, '.', 1)
+    where not pg_catalog.has_table_privilege(c.oid, r.privilege)
+    union all
+    select pg_catalog.format('privilege EXECUTE on %s.%s for %I', n.nspname, f.proname, current_user)
+    from pg_catalog.pg_proc as f
+    join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
+    where (n.nspname, f.proname) in (
+            ('cron', 'schedule'), ('cron', 'alter_job'), ('cron', 'unschedule'), ('net', 'http_post'),
+            ('vault', 'create_secret'), ('vault', 'update_secret'), ('vault', '_crypto_aead_det_decrypt'))
+    group by n.nspname, f.proname
+    having not pg_catalog.bool_or(pg_catalog.has_function_privilege(f.oid, 'EXECUTE'))
+)
+select coalesce(pg_catalog.array_agg(text), '{}') as missing from finding;
