@@ -1,6 +1,7 @@
 """The only module that connects, and the only one that turns psycopg's errors into ours.
 
-psycopg's own messages echo connection strings, literals and rows: they are read here for their meaning, never passed on.
+psycopg's own messages echo connection strings, literals and rows: they are read here for their meaning, and never
+passed on.
 """
 
 from __future__ import annotations
@@ -146,6 +147,8 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
+        if error.sqlstate is None and not isinstance(error, psycopg.OperationalError):
+            raise  # no word from a server or a network: a defect of ours
         reason = _translate(doing, error)
     else:
         return

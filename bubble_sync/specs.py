@@ -29,6 +29,8 @@ class Spec(BaseModel):
     """Fields that say which object it is: they never change in place."""
     secret: ClassVar[frozenset[str]] = frozenset()
     """Fields whose values are never shown."""
+    adoptable: ClassVar[bool] = True
+    """Whether `adopt: never` refuses one that is there already."""
 
     @property
     def object_name(self) -> str:
@@ -58,17 +60,23 @@ class LedgerSpec(Spec):
     """Roles other than the owner that hold a privilege on the schema or the table."""
 
 
-class ExtensionSpec(Spec):
+class RecordedSpec(Spec):
+    """An object with a row in the ledger, which names the stack that keeps it."""
+
+    stack: str
+
+
+class ExtensionSpec(RecordedSpec):
     """An installed extension; its version and schema are observed, never changed."""
 
     kind: ClassVar[str] = "extension"
     identity: ClassVar[tuple[str, ...]] = ("name",)
+    adoptable: ClassVar[bool] = False
 
     name: str
-    stack: str
 
 
-class VaultSecretSpec(Spec):
+class VaultSecretSpec(RecordedSpec):
     """A row of Vault."""
 
     kind: ClassVar[str] = "secret"
@@ -78,10 +86,9 @@ class VaultSecretSpec(Spec):
     name: str = Field(min_length=1)
     value: str = Field(min_length=1, repr=False)
     description: str = ""
-    stack: str
 
 
-class FunctionSpec(Spec):
+class FunctionSpec(RecordedSpec):
     """A plpgsql function, with everything about it that a hand can change."""
 
     kind: ClassVar[str] = "function"
@@ -101,7 +108,6 @@ class FunctionSpec(Spec):
     owner: str = "current_user"
     executors: tuple[str, ...] = ()
     """Roles other than the owner that may execute it."""
-    stack: str
 
     @property
     def object_name(self) -> str:
@@ -109,7 +115,7 @@ class FunctionSpec(Spec):
         return f"{self.kind} {self.name}"
 
 
-class CronJobSpec(Spec):
+class CronJobSpec(RecordedSpec):
     """A pg_cron job of the connecting role."""
 
     kind: ClassVar[str] = "job"
@@ -120,7 +126,6 @@ class CronJobSpec(Spec):
     command: str
     database: str = "current_database()"
     active: bool = True
-    stack: str
 
 
 S = TypeVar("S", bound=Spec, covariant=True)

@@ -41,4 +41,4 @@ set stack = excluded.stack, project_ref = coalesce(excluded.project_ref, row.pro
     recorded_at = pg_catalog.now();
 
 -- name: forget
-delete from bubble_sync.ledger where object = %(object)s;
+delete from bubble_sync.ledger where object = %(object)s returning object;

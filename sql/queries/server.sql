@@ -3,7 +3,7 @@
 -- name: observe
 -- One row: `missing`.
 with wanted_extension (name, sign) as (
-    -- A preloaded library announces itself by its settings; pg_settings hides some from roles without pg_monitor.
+    -- A preloaded library announces itself by its settings, some of which only pg_monitor may read.
     values ('pg_cron', 'cron.database_name'), ('pg_net', 'pg_net.ttl'), ('supabase_vault', 'vault.getkey_script')
 ), relation_privilege (name, privilege) as (
     values ('cron.job', 'SELECT'), ('vault.secrets', 'SELECT'), ('vault.secrets', 'DELETE'),
@@ -15,8 +15,10 @@ with wanted_extension (name, sign) as (
     union all
     select pg_catalog.format('extension %s in shared_preload_libraries', w.name)
     from wanted_extension as w
-    where pg_catalog.pg_has_role(current_user, 'pg_read_all_settings', 'usage')
-        and not exists (select from pg_catalog.pg_settings as s where s.name = w.sign)
+    where case
+        when pg_catalog.pg_has_role(current_user, 'pg_read_all_settings', 'usage')
+            then pg_catalog.current_setting(w.sign, true) is null
+    end
     union all
     select pg_catalog.format('database %I, where pg_cron runs its jobs (this is %I)', s.setting, current_database())
     from pg_catalog.pg_settings as s

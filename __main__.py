@@ -1,0 +1,15 @@
+"""The Pulumi program: settings -> SyncSetup -> exports."""
+
+import pulumi
+
+from components.program import key_facts, read_stack
+from components.sync_setup import SyncSetup, SyncSetupArgs
+
+settings, project_ref = read_stack()
+sync = SyncSetup("sync", SyncSetupArgs.of(settings, project_ref))
+
+pulumi.export("jobids", sync.jobids)
+pulumi.export("functions", sync.function_names)
+pulumi.export("extensionVersions", sync.extension_versions)
+pulumi.export("endpoint", f"{settings.url}/functions/v1/bubble_sync")
+pulumi.export("key", key_facts(settings))

@@ -1,0 +1,126 @@
+"""The ledger: the private schema, and one row for each object that a stack made or adopted.
+
+Made or adopted stands here alone. A killed `up` finds its own work in it, two stacks on one database see each other,
+and a clone of another project is recognised.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from psycopg import sql
+
+from bubble_sync.database import Connection, fetch, identifiers
+from bubble_sync.errors import ForeignObject, PrerequisiteMissing, WrongEnvironment
+from bubble_sync.specs import LedgerSpec, Observation, RecordedSpec, Spec
+from bubble_sync.statements import query
+
+
+class LedgerRow(NamedTuple):
+    """One remembered object."""
+
+    stack: str
+    project_ref: str
+    made: bool
+
+
+def rows(conn: Connection) -> dict[str, LedgerRow]:
+    """Return every row by its object's name; none when there is no ledger."""
+    found = fetch(conn, query("ledger", "rows"))
+    return {row["object"]: LedgerRow(row["stack"], row["project_ref"], row["origin"] == "made") for row in found}
+
+
+def stack_of(conn: Connection, object_name: str) -> str:
+    """Return the stack that keeps an object, or an empty text."""
+    row = rows(conn).get(object_name)
+    return row.stack if row else ""
+
+
+def claim(conn: Connection, spec: RecordedSpec, project_ref: str) -> dict[str, LedgerRow]:
+    """Return the rows when this stack may change the database; raise when another project or stack keeps it."""
+    if not _exists(conn).present:
+        raise PrerequisiteMissing(
+            f"{spec.object_name}: the ledger bubble_sync.ledger is not there. Run `pulumi up` for the whole stack."
+        )
+    found = rows(conn)
+    require_ours(found, spec.stack, project_ref)
+    return found
+
+
+def require_ours(found: dict[str, LedgerRow], stack: str, project_ref: str) -> None:
+    """Raise WrongEnvironment or ForeignObject when a row names another project or another stack."""
+    for row in found.values():
+        if project_ref and row.project_ref and row.project_ref != project_ref:
+            raise WrongEnvironment(
+                f"the ledger in this database names project {row.project_ref!r}, but the configuration of stack "
+                f"{stack!r} names {project_ref!r}: nothing was changed. Where the project has moved, accept it once: "
+                f"{_accept('project_ref', project_ref)}"
+            )
+        if row.stack != stack:
+            raise ForeignObject(
+                f"the ledger in this database names stack {row.stack!r}, but this is stack {stack!r}: nothing was "
+                f"changed. Where this stack takes over, accept it once: {_accept('stack', stack)}"
+            )
+
+
+def record(conn: Connection, object_name: str, row: LedgerRow) -> None:
+    """Remember that a stack made or adopted an object."""
+    values = {"object": object_name, "stack": row.stack, "project_ref": row.project_ref}
+    conn.execute(query("ledger", "record"), {**values, "origin": "made" if row.made else "adopted"})
+
+
+def forget(conn: Connection, spec: Spec) -> None:
+    """Drop the row of an object that is gone."""
+    fetch(conn, query("ledger", "forget"), {"object": spec.object_name})
+
+
+def observe(conn: Connection, spec: LedgerSpec) -> Observation[LedgerSpec] | None:
+    """Return the ledger with the first stack or project in it that is not the wanted one."""
+    state = _exists(conn)
+    if not state.present:
+        return None
+    found = rows(conn).values()
+    others = [row.project_ref for row in found if row.project_ref and spec.project_ref != row.project_ref]
+    actual = spec.model_copy(
+        update={
+            "stack": next((row.stack for row in found if row.stack != spec.stack), spec.stack),
+            "project_ref": next(iter(others), spec.project_ref) if spec.project_ref else "",
+            "grantees": state.grantees,
+        }
+    )
+    return Observation(actual)
+
+
+def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] | None) -> None:
+    """Create schema and table where they are not, and take every privilege on them back."""
+    require_ours(rows(conn), spec.stack, spec.project_ref)
+    if observed is None:
+        conn.execute(query("ledger", "create"))
+    grantees = _exists(conn).grantees
+    for target in ("schema bubble_sync", "table bubble_sync.ledger") if grantees else ():
+        revoke = sql.SQL("revoke all on {target} from {grantees} cascade")
+        conn.execute(revoke.format(target=sql.SQL(target), grantees=identifiers(grantees)))
+
+
+def kept(conn: Connection, spec: LedgerSpec) -> str | None:
+    """Say that the ledger always stays."""
+    return "it remembers what was made here and what was adopted"
+
+
+def remove(conn: Connection, spec: LedgerSpec) -> None:
+    """Remove nothing."""
+
+
+def _accept(column: str, value: str) -> str:
+    update = sql.SQL("update bubble_sync.ledger set {column} = {value};")
+    return update.format(column=sql.Identifier(column), value=sql.Literal(value)).as_string()
+
+
+class _State(NamedTuple):
+    present: bool
+    grantees: tuple[str, ...]
+
+
+def _exists(conn: Connection) -> _State:
+    row = conn.execute(query("ledger", "exists")).fetchone()
+    return _State(row["present"], tuple(sorted(row["grantees"]))) if row else _State(False, ())

@@ -1,0 +1,87 @@
+"""Secrets in Vault: adopted by name, their id kept, their value never in a statement, a log line or an answer."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from psycopg import errors
+
+from bubble_sync.converge.change import users_of
+from bubble_sync.database import Connection, fetch
+from bubble_sync.specs import DIFFERS, Observation, VaultSecretSpec
+from bubble_sync.statements import query
+
+
+def observe(conn: Connection, spec: VaultSecretSpec) -> Observation[VaultSecretSpec] | None:
+    """Return the secret; its value is `spec.value` when the stored one equals it, `<differs>` otherwise.
+
+    A fresh salt goes with each reading, so that neither the statement nor the digest tells anything about the value.
+    """
+    found = fetch(conn, query("vault", "observe"), {"name": spec.name})
+    if not found:
+        return None
+    value = spec.value if _stored_equals(conn, spec) else DIFFERS
+    actual = spec.model_copy(update={"value": value, "description": found[0]["description"]})
+    return Observation(actual, {"secret_id": found[0]["id"]})
+
+
+def apply(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSecretSpec] | None) -> None:
+    """Create the secret, or update in place what differs; one that cannot be decrypted is made anew."""
+    if observed is None:
+        _create(conn, spec)
+        return
+    secret_id = observed.facts["secret_id"]
+    if observed.actual.value != spec.value:
+        _receive(conn, spec.value)
+        try:
+            with conn.transaction():
+                conn.execute(query("vault", "set_value"), {"id": secret_id})
+        except errors.DataException:
+            # update_secret decrypts the old value first, which another root key makes impossible.
+            conn.execute(query("vault", "remove"), {"id": secret_id})
+            _insert(conn, spec)
+            return
+    if observed.actual.description != spec.description:
+        conn.execute(query("vault", "set_description"), {"id": secret_id, "description": spec.description})
+
+
+def kept(conn: Connection, spec: VaultSecretSpec) -> str | None:
+    """Keep a secret that a function, a trigger or a job still names."""
+    users = users_of(conn, spec.name)
+    return f"{', '.join(users)} names it" if users else None
+
+
+def remove(conn: Connection, spec: VaultSecretSpec) -> None:
+    """Delete the row."""
+    for row in conn.execute(query("vault", "observe"), {"name": spec.name}).fetchall():
+        conn.execute(query("vault", "remove"), {"id": row["id"]})
+
+
+def _stored_equals(conn: Connection, spec: VaultSecretSpec) -> bool:
+    salt = secrets.token_hex(16)
+    try:
+        found = fetch(conn, query("vault", "digest"), {"salt": salt, "name": spec.name})
+    except errors.DataException:
+        return False
+    wanted = hashlib.sha256((salt + spec.value).encode()).hexdigest()
+    return bool(found) and found[0]["digest"] is not None and secrets.compare_digest(found[0]["digest"], wanted)
+
+
+def _create(conn: Connection, spec: VaultSecretSpec) -> None:
+    _receive(conn, spec.value)
+    _insert(conn, spec)
+
+
+def _insert(conn: Connection, spec: VaultSecretSpec) -> None:
+    """Insert a placeholder, then update it: create_secret writes what it is given in clear text first."""
+    given = {"name": spec.name, "description": spec.description}
+    row = conn.execute(query("vault", "create"), given).fetchone()
+    conn.execute(query("vault", "set_value"), {"id": row["id"] if row else None})
+
+
+def _receive(conn: Connection, value: str) -> None:
+    conn.execute(query("vault", "incoming"))
+    with conn.cursor() as cursor, cursor.copy(query("vault", "copy_incoming")) as copy:
+        # Nothing else may happen inside the block: an error message would quote the row.
+        copy.write_row((value,))

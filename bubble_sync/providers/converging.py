@@ -1,0 +1,155 @@
+"""The life cycle of a resource, once: check, diff, create, read, update and delete over one kind of object.
+
+Provider classes hold nothing and take no constructor arguments, so that the state stores 36 bytes for each: a reference
+to the class. Importing this module has no side effects, and imports no database driver.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.output import Unknown
+from pydantic import ValidationError
+
+from bubble_sync.projects import ref_of_database, require_one_project
+from bubble_sync.settings import NAMESPACE, database_address
+from bubble_sync.specs import Observation, Spec
+from bubble_sync.values import DatabaseAddress
+
+if TYPE_CHECKING:
+    from bubble_sync.converge.change import Deployment, Kind
+    from bubble_sync.database import Database
+
+Props = dict[str, Any]
+_CONFIG_KEYS = ("databaseUrl", "databaseUrlEnv", "databaseCa", "projectRef", "adopt")
+
+
+class ConvergingProvider(ResourceProvider):
+    """Converges one kind of object; subclasses name the spec and the `converge` module."""
+
+    # Nothing secret is in the serialized class, and a readable state shows that.
+    serialize_as_secret_always = False
+
+    spec_type: ClassVar[type[Spec]]
+    _config: dict[str, str | None]
+
+    def kind(self) -> Kind[Any]:
+        """Import the `converge` module: done when connecting, since it brings the database driver."""
+        raise NotImplementedError
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Take what connecting needs from the stack's configuration; nothing is opened yet."""
+        # A provider's exception is printed with its traceback; this leaves the one line that a person can use.
+        sys.tracebacklimit = 0
+        self._config = {key: req.config.get(f"{NAMESPACE}:{key}") for key in _CONFIG_KEYS}
+
+    def check(self, _olds: Props, news: Props) -> CheckResult:
+        """Validate and normalise, offline; refuse a changed identity, which would be a replacement."""
+        known = {key: value for key, value in news.items() if key in self.spec_type.model_fields}
+        if any(isinstance(value, Unknown) for value in known.values()):
+            return CheckResult(news, [])
+        try:
+            inputs = _inputs(self.spec_type.model_validate(known))
+        except ValidationError as error:
+            return CheckResult(news, [self._failure(str(e["loc"][0]), e["msg"]) for e in error.errors()])
+        moved = [key for key in self.spec_type.identity if key in _olds and _olds[key] != inputs[key]]
+        return CheckResult(inputs, [CheckFailure(key, _moved(key, _olds[key], inputs[key])) for key in moved])
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """Leave the comparison to the engine, which then names each property; never a replacement."""
+        return DiffResult(changes=None, replaces=[])
+
+    def create(self, props: Props) -> CreateResult:
+        """Make the object, or adopt and converge the one that is there."""
+        return CreateResult(self._spec(props).object_name, self._converge(props))
+
+    def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
+        """Converge the object in place."""
+        return UpdateResult(self._converge(_news))
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Observe the object; an empty id says that it is gone."""
+        spec = self._spec(props)
+        from bubble_sync.converge.change import observe
+
+        observed = self._database().read(f"reading {spec.object_name}", lambda conn: observe(conn, self.kind(), spec))
+        if observed is None:
+            return ReadResult("", {})
+        return ReadResult(id_, _outputs(observed), _inputs(observed.actual))
+
+    def delete(self, _id: str, _props: Props) -> None:
+        """Remove what we made and nobody needs; say in one line what is kept, and why."""
+        from bubble_sync.converge.change import remove
+
+        spec = self._spec(_props)
+        with self._database().transaction(f"removing {spec.object_name}") as conn:
+            reason = remove(conn, self.kind(), spec)
+        if reason is not None:
+            # The engine shows a dynamic provider's standard output to the user; one write keeps threads apart.
+            sys.stdout.write(f"kept {spec.object_name}: {reason}\n")
+            sys.stdout.flush()
+
+    def _converge(self, props: Props) -> Props:
+        from bubble_sync.converge.change import converge
+
+        spec = self._spec(props)
+        with self._database().transaction(f"converging {spec.object_name}") as conn:
+            return _outputs(converge(conn, self.kind(), spec, self._deployment()))
+
+    def _spec(self, props: Props) -> Spec:
+        """Read the spec out of props, which also hold facts and the provider itself."""
+        return self.spec_type.model_validate({k: v for k, v in props.items() if k in self.spec_type.model_fields})
+
+    def _deployment(self) -> Deployment:
+        from bubble_sync.converge.change import Deployment
+
+        return Deployment(self._config["projectRef"] or "", self._config["adopt"] != "never")
+
+    def _database(self) -> Database:
+        config = self._config
+        address = database_address(config["databaseUrl"], config["databaseUrlEnv"], config["databaseCa"], os.environ)
+        named = {"projectRef": config["projectRef"], "the database URL": ref_of_database(address.host, address.user)}
+        require_one_project(named)
+        return _database(address)
+
+    def _failure(self, field: str, message: str) -> CheckFailure:
+        # The engine prints the value of the property that a failure names.
+        return (
+            CheckFailure("", f"{field}: {message}") if field in self.spec_type.secret else CheckFailure(field, message)
+        )
+
+
+@cache
+def _database(address: DatabaseAddress) -> Database:
+    """Share one database between all provider classes of this process: a connection for each worker thread."""
+    from bubble_sync.database import Database
+
+    return Database(address)
+
+
+def _inputs(spec: Spec) -> Props:
+    return spec.model_dump(mode="json")
+
+
+def _outputs(observed: Observation[Spec]) -> Props:
+    return {**_inputs(observed.actual), **observed.facts}
+
+
+def _moved(key: str, old: object, new: object) -> str:
+    return (
+        f"{key} cannot change from {old!r} to {new!r} in place. Give the resource another name in the program: the new "
+        "object is then made and the old one removed, if we made it."
+    )

@@ -1,0 +1,42 @@
+"""An extension as a resource: installed, never moved or dropped."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from bubble_sync.providers.converging import ConvergingProvider
+from bubble_sync.specs import ExtensionSpec
+
+
+class ExtensionProvider(ConvergingProvider):
+    """Converges an extension."""
+
+    spec_type = ExtensionSpec
+
+    def kind(self) -> ModuleType:
+        """Import `converge.extensions`."""
+        from bubble_sync.converge import extensions
+
+        return extensions
+
+
+class Extension(Resource, module="bubble_sync", name="Extension"):
+    """An installed extension."""
+
+    version: pulumi.Output[str]
+    schema: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        stack: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare that an extension is installed."""
+        props = {"name": name, "stack": stack, "version": None, "schema": None}
+        super().__init__(ExtensionProvider(), resource_name, props, opts)

@@ -1,0 +1,33 @@
+"""A plpgsql function as a resource."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from bubble_sync.providers.converging import ConvergingProvider
+from bubble_sync.specs import FunctionSpec
+
+
+class FunctionProvider(ConvergingProvider):
+    """Converges a function."""
+
+    spec_type = FunctionSpec
+
+    def kind(self) -> ModuleType:
+        """Import `converge.functions`."""
+        from bubble_sync.converge import functions
+
+        return functions
+
+
+class Function(Resource, module="bubble_sync", name="Function"):
+    """A function with everything about it that a hand can change."""
+
+    name: pulumi.Output[str]
+
+    def __init__(self, resource_name: str, *, spec: FunctionSpec, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare a function by its whole spec, which comes out of `sql/functions`."""
+        super().__init__(FunctionProvider(), resource_name, spec.model_dump(mode="json"), opts)

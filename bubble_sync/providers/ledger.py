@@ -1,0 +1,40 @@
+"""The ledger as a resource: the private schema and the table in it."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from bubble_sync.providers.converging import ConvergingProvider
+from bubble_sync.specs import LedgerSpec
+
+
+class LedgerProvider(ConvergingProvider):
+    """Converges the ledger."""
+
+    spec_type = LedgerSpec
+
+    def kind(self) -> ModuleType:
+        """Import `converge.ledger`."""
+        from bubble_sync.converge import ledger
+
+        return ledger
+
+
+class Ledger(Resource, module="bubble_sync", name="Ledger"):
+    """What this stack made or adopted, kept in the database."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        stack: pulumi.Input[str],
+        project_ref: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare the ledger of one stack."""
+        props: dict[str, Any] = {"stack": stack, "project_ref": project_ref, "grantees": []}
+        super().__init__(LedgerProvider(), resource_name, props, opts)

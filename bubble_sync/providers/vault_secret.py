@@ -1,0 +1,49 @@
+"""A Vault secret as a resource. Its resource name must contain its Vault name: another name is another secret."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from bubble_sync.providers.converging import ConvergingProvider
+from bubble_sync.specs import VaultSecretSpec
+
+
+class VaultSecretProvider(ConvergingProvider):
+    """Converges a secret."""
+
+    spec_type = VaultSecretSpec
+
+    def kind(self) -> ModuleType:
+        """Import `converge.vault`."""
+        from bubble_sync.converge import vault
+
+        return vault
+
+
+class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):
+    """A row of Vault."""
+
+    secret_id: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        value: pulumi.Input[str],
+        description: pulumi.Input[str],
+        stack: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare a secret; the value is secret from here on, whatever it was before."""
+        props = {
+            "name": name,
+            "value": pulumi.Output.secret(value),
+            "description": description,
+            "stack": stack,
+            "secret_id": None,
+        }
+        super().__init__(VaultSecretProvider(), resource_name, props, opts)

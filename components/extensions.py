@@ -1,0 +1,23 @@
+"""The extensions that the sync runs on."""
+
+from __future__ import annotations
+
+import pulumi
+
+from bubble_sync.providers.extension import Extension
+
+NAMES = ("pg_cron", "pg_net", "supabase_vault")
+
+
+class Extensions(pulumi.ComponentResource):
+    """pg_cron, pg_net and supabase_vault, installed."""
+
+    versions: dict[str, pulumi.Output[str]]
+
+    def __init__(self, name: str, *, stack: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the three extensions."""
+        super().__init__("bubble-sync:index:Extensions", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        extensions = {one: Extension(f"{name}-{one}", name=one, stack=stack, opts=child) for one in NAMES}
+        self.versions = {one: extension.version for one, extension in extensions.items()}
+        self.register_outputs({"versions": self.versions})

@@ -1,0 +1,43 @@
+"""What the program reads from Pulumi: the stack's configuration, with the knowledge of what was encrypted."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC
+
+import pulumi
+from pulumi.runtime import config as runtime_config
+
+from bubble_sync.errors import ConfigurationError
+from bubble_sync.keys import read_key
+from bubble_sync.settings import NAMESPACE, ConfigValue, StackSettings, read_settings
+
+
+def read_stack() -> tuple[StackSettings, str | None]:
+    """Return the settings and the one project they name; raise pulumi.RunError with every problem."""
+    prefix = f"{NAMESPACE}:"
+    values = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
+    config = {
+        key.removeprefix(prefix): ConfigValue(_text(value), runtime_config.is_config_secret(key))
+        for key, value in values.items()
+        if key.startswith(prefix)
+    }
+    try:
+        settings = read_settings(config)
+        return settings, settings.project(os.environ)
+    except ConfigurationError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def key_facts(settings: StackSettings) -> dict[str, str]:
+    """Say what the key tells of itself: its kind and, for a legacy JWT, its expiry. No part of the key."""
+    shape = read_key(settings.service_role_key)
+    facts = {"kind": shape.kind, "header": shape.header}
+    if shape.expires_at is not None:
+        facts["expires"] = shape.expires_at.astimezone(UTC).date().isoformat()
+    return facts
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

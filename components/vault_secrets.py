@@ -1,0 +1,47 @@
+"""The two secrets that the functions read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from bubble_sync.providers.vault_secret import VaultSecret
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaultSecretsArgs:
+    """Names and values of the secrets."""
+
+    supabase_url: pulumi.Input[str]
+    service_role_key: pulumi.Input[str]
+    supabase_url_name: str = "supabase_url"
+    service_role_key_name: str = "service_role_key"
+
+
+class VaultSecrets(pulumi.ComponentResource):
+    """The project URL and the key, in Vault."""
+
+    def __init__(
+        self, name: str, args: VaultSecretsArgs, *, stack: str, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare both secrets, with the descriptions that people know from the guide."""
+        super().__init__("bubble-sync:index:VaultSecrets", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        VaultSecret(
+            f"{name}-{args.supabase_url_name}",
+            name=args.supabase_url_name,
+            value=args.supabase_url,
+            description="Supabase project URL for pg_net calls",
+            stack=stack,
+            opts=child,
+        )
+        VaultSecret(
+            f"{name}-{args.service_role_key_name}",
+            name=args.service_role_key_name,
+            value=args.service_role_key,
+            description="Service role key for Edge Function authentication",
+            stack=stack,
+            opts=child,
+        )
+        self.register_outputs({})

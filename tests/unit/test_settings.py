@@ -1,0 +1,223 @@
+"""Every rule of the configuration: what is taken, what is refused, and what the refusal says."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bubble_sync.errors import ConfigurationError, WrongEnvironment
+from bubble_sync.settings import SECRET_KEYS, ConfigValue, StackSettings, read_settings
+from tests.fixtures.specs import OTHER_REF, REF, config, jwt
+
+
+def refusal(**changes: str | None) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings(config(**changes))
+    return str(refused.value)
+
+
+def test_a_minimal_configuration_gets_the_numbers_of_the_guide():
+    settings = read_settings(config())
+
+    assert settings.url == f"https://{REF}.supabase.co"
+    assert (settings.processor.schedule, settings.retry.schedule) == ("* * * * *", "*/5 * * * *")
+    assert (settings.processor.max_items, settings.processor.batch_size, settings.processor.timeout_ms) == (
+        10,
+        5,
+        30000,
+    )
+    assert settings.processor.active
+    assert settings.retry.active
+    assert (settings.supabase_url_name, settings.service_role_key_name) == ("supabase_url", "service_role_key")
+
+
+def test_jobs_are_set_as_objects_and_numbers_may_come_as_floats():
+    settings = read_settings(config(processor='{"maxItems": 20.0, "active": false}', retry='{"schedule": "0 * * * *"}'))
+
+    assert settings.processor.max_items == 20
+    assert not settings.processor.active
+    assert settings.retry.schedule == "0 * * * *"
+
+
+def test_all_problems_are_reported_at_once():
+    message = refusal(projectRef="NO", adopt="maybe", nonsense="1", processor='{"timeoutMs": 0, "sizes": 1}')
+
+    for key in ("projectRef", "adopt", "nonsense", "processor.timeoutMs", "processor.sizes"):
+        assert f"bubble-sync:{key}:" in message
+    assert "nothing was changed" in message
+
+
+@pytest.mark.parametrize("key", sorted(SECRET_KEYS))
+def test_a_plaintext_secret_is_refused_with_the_line_that_encrypts_it(key):
+    value = {"serviceRoleKey": jwt(), "databaseUrl": "postgresql://u:hunter2@localhost/db"}[key]
+    given = config(databaseUrlEnv=None if key == "databaseUrl" else "X", **{key: value})
+
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings({**given, key: ConfigValue(value, secret=False)})
+
+    assert f"pulumi config set --secret bubble-sync:{key}" in str(refused.value)
+    assert value not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://example.com", "https"),
+        ("https://example.com/functions", "more than scheme and host"),
+        ("https://example.com?x=1", "more than scheme and host"),
+        ("https://example.com#x", "more than scheme and host"),
+        ("https://me:secret@example.com", "user or password"),
+        ("ftp://example.com", "not a URL"),
+        ("example.com", "not a URL"),
+        ("https://exa mple.com", "not a URL"),
+        ("https://example.com:99999", "not a URL"),
+        ("https://example.com\n", "not a URL"),
+        ("", "not a URL"),
+    ],
+)
+def test_a_url_that_could_leak_the_key_or_miss_the_function_is_refused(url, reason):
+    message = refusal(projectRef=None, supabaseUrl=url)
+
+    assert "bubble-sync:supabaseUrl:" in message
+    assert reason in message
+    assert "secret@" not in message
+
+
+@pytest.mark.parametrize("url", ["https://api.example.com", "http://127.0.0.1:54321", "http://localhost:8000/"])
+def test_a_custom_domain_and_a_loopback_address_are_taken(url):
+    assert read_settings(config(projectRef=None, supabaseUrl=url)).url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("", "empty"),
+        ("two words", "white space"),
+        ("trailing\n", "white space"),
+        ("sb_publishable_abc", "publishable"),
+        (jwt(role="anon"), "'anon'"),
+        (jwt(role="authenticated"), "'authenticated'"),
+    ],
+)
+def test_a_key_that_may_not_call_the_function_is_refused_and_not_shown(key, reason):
+    message = refusal(serviceRoleKey=key)
+
+    assert "bubble-sync:serviceRoleKey:" in message
+    assert reason in message
+    assert not key or key not in message
+
+
+@pytest.mark.parametrize("key", [jwt(), "sb_secret_abc", "an-opaque-key"])
+def test_a_service_key_of_any_shape_is_taken_as_it_is(key):
+    assert read_settings(config(serviceRoleKey=key)).service_role_key == key
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 120_001, 1.5])
+def test_a_timeout_outside_1_to_120000_is_refused_with_its_value(timeout):
+    message = refusal(retry=f'{{"timeoutMs": {timeout}}}')
+
+    assert "bubble-sync:retry.timeoutMs:" in message
+    assert str(timeout) in message
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "*/0 * * * *", "@hourly", "5 seconds", "* *  * * *",
+     "* * L * *", "a * * * *", "* * * * *\n"],
+)  # fmt: skip
+def test_a_schedule_of_the_wrong_shape_is_refused(schedule):
+    escaped = schedule.replace("\n", "\\n")
+    assert "bubble-sync:processor.schedule:" in refusal(processor=f'{{"schedule": "{escaped}"}}')
+
+
+@pytest.mark.parametrize("schedule", ["*/2 * * * *", "0,30 1-5 * jan mon-fri", "5-59/10 * 1 1 7"])
+def test_a_schedule_of_five_cron_fields_is_taken(schedule):
+    assert read_settings(config(processor=f'{{"schedule": "{schedule}"}}')).processor.schedule == schedule
+
+
+def test_one_of_project_and_url_and_one_of_the_database_keys_must_be_set():
+    message = refusal(projectRef=None, databaseUrlEnv=None)
+
+    assert "bubble-sync:projectRef: not set" in message
+    assert "bubble-sync:databaseUrlEnv: not set" in message
+    both = refusal(databaseUrl="postgresql://u:p@localhost/db")
+    assert "set beside databaseUrlEnv" in both
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:p#w@host/db", "mysql://u:p@host/db", "host=x password=hunter2", "postgresql://host/db",
+     "postgresql://u:hunter2@host:port/db", "postgresql://u:hunter2@host/db?sslmode=disable"],
+)  # fmt: skip
+def test_a_database_url_that_cannot_be_used_is_refused_and_not_shown(url):
+    message = refusal(databaseUrlEnv=None, databaseUrl=url)
+
+    assert "bubble-sync:databaseUrl:" in message
+    assert "hunter2" not in message
+
+
+def test_an_unset_environment_variable_is_named_with_the_line_that_sets_it():
+    settings = read_settings(config())
+
+    with pytest.raises(ConfigurationError, match="export TEST_DATABASE_URL="):
+        settings.address({})
+
+
+def test_two_secrets_cannot_share_a_name():
+    assert "also supabaseUrlName" in refusal(supabaseUrlName="one", serviceRoleKeyName="one")
+
+
+@given(st.text())
+def test_no_text_as_key_gets_a_traceback_or_is_echoed(key):
+    canary = f"{key}-canary-{key}"
+    try:
+        said = read_settings(config(serviceRoleKey=canary)).service_role_key
+    except ConfigurationError as refused:
+        said = str(refused).replace("canary", "") if canary not in str(refused) else ""
+    assert said
+
+
+class TestWrongEnvironment:
+    """The parts of one stack must name one project."""
+
+    @pytest.mark.parametrize(
+        ("changes", "database_url", "parts"),
+        [
+            ({"supabaseUrl": f"https://{OTHER_REF}.supabase.co"}, None, ("projectRef", "supabaseUrl")),
+            ({"serviceRoleKey": jwt(ref=OTHER_REF)}, None, ("projectRef", "serviceRoleKey")),
+            ({}, f"postgresql://postgres:p@db.{OTHER_REF}.supabase.co/postgres", ("projectRef", "database URL")),
+            ({}, f"postgresql://postgres.{OTHER_REF}:p@aws-0-x.pooler.supabase.com/postgres", ("projectRef",)),
+        ],
+    )
+    def test_a_part_of_another_project_is_refused_with_both_names(self, changes, database_url, parts):
+        settings = read_settings(config(**changes))
+
+        with pytest.raises(WrongEnvironment) as refused:
+            settings.project({"TEST_DATABASE_URL": database_url} if database_url else {})
+
+        for text in (*parts, REF, OTHER_REF):
+            assert text in str(refused.value)
+
+    @pytest.mark.parametrize("key", ["sb_secret_abc", "opaque", jwt(ref=None)])
+    def test_what_carries_no_ref_is_unknown_and_never_a_mismatch(self, key):
+        settings = read_settings(config(projectRef=None, supabaseUrl="https://api.example.com", serviceRoleKey=key))
+
+        assert settings.project({"TEST_DATABASE_URL": "postgresql://u:p@10.0.0.1/postgres"}) is None
+
+    def test_any_one_part_is_enough_to_name_the_project(self):
+        settings = read_settings(config(projectRef=None, supabaseUrl="https://api.example.com"))
+
+        assert settings.project({}) == REF
+
+
+def test_the_settings_print_no_secret():
+    settings = read_settings(config(databaseUrlEnv=None, databaseUrl="postgresql://u:hunter2@localhost/db"))
+
+    assert "hunter2" not in repr(settings)
+    assert jwt() not in repr(settings)
+    assert "hunter2" not in repr(settings.address({}))
+
+
+def test_every_key_says_what_it_is_for():
+    assert all(
+        field.description or name in ("processor", "retry") for name, field in StackSettings.model_fields.items()
+    )

@@ -1,0 +1,67 @@
+"""sql/ as data: constants are rewritten exactly, and the files hold the defaults."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bubble_sync.functions import function_specs
+from bubble_sync.settings import ProcessorSettings, RetrySettings
+from bubble_sync.statements import SQL_DIRECTORY, constants_of, query, with_constants
+
+BODY = "declare\n    max_items constant integer := 10;\n    name constant text := 'a';\nbegin\nend\n"
+
+
+def test_a_constant_is_rewritten_and_nothing_else():
+    assert with_constants(BODY, {"max_items": 25}) == BODY.replace(":= 10;", ":= 25;")
+
+
+def test_the_defaults_of_settings_are_the_values_in_the_files():
+    processor, retry = ProcessorSettings(), RetrySettings()
+    secrets = {"url_secret": "supabase_url", "key_secret": "service_role_key"}
+
+    assert constants_of("invoke_bubble_sync_processor") == {
+        "max_items": processor.max_items,
+        "batch_size": processor.batch_size,
+        "timeout_ms": processor.timeout_ms,
+        **secrets,
+    }
+    assert constants_of("invoke_bubble_sync_retry") == {"timeout_ms": retry.timeout_ms, **secrets}
+    for spec in function_specs(processor, retry, *secrets.values(), "test"):
+        file = SQL_DIRECTORY / "functions" / f"{spec.name.split('.')[1]}.sql"
+        assert spec.body in file.read_text()
+
+
+def test_every_declared_constant_is_one_that_settings_give():
+    for spec in function_specs(ProcessorSettings(), RetrySettings(), "u", "k", "test"):
+        declared = set(constants_of(spec.name.split(".")[1]))
+        assert declared <= {"max_items", "batch_size", "timeout_ms", "url_secret", "key_secret"}
+
+
+@pytest.mark.parametrize(
+    "body", [BODY.replace("max_items constant", "max_items"), BODY + "    max_items constant integer := 10;\n"]
+)
+def test_a_constant_must_be_declared_exactly_once(body):
+    with pytest.raises(ValueError, match="must be declared once"):
+        with_constants(body, {"max_items": 1})
+
+
+@pytest.mark.parametrize("value", ["1; drop table x", True, "a\nb"])
+def test_a_value_of_another_type_cannot_stand_in_a_declaration(value):
+    with pytest.raises(ValueError, match="cannot stand there"):
+        with_constants(BODY, {"max_items": value, "name": value} if value == "a\nb" else {"max_items": value})
+
+
+@given(st.text().filter(str.isprintable))
+def test_any_printable_name_stays_inside_its_literal(name):
+    rewritten = with_constants(BODY, {"name": name})
+
+    (literal,) = re.findall(r"name constant text := '((?:[^']|'')*)';\n", rewritten)
+    assert literal.replace("''", "'") == name
+
+
+def test_every_query_of_every_file_can_be_loaded():
+    for file in (SQL_DIRECTORY / "queries").glob("*.sql"):
+        for name in re.findall(r"^-- name: (\w+)$", file.read_text(), re.MULTILINE):
+            assert query(file.stem, name)
