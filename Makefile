@@ -1,0 +1,38 @@
+# What a person types. Every command is here with one line of explanation: `make help`.
+.DEFAULT_GOAL := help
+SHELL := bash
+
+# Last on PATH: the uv that tools/setup makes for a person who has none.
+export PATH := $(PATH):$(CURDIR)/.venv/bin
+# tools/setup has just brought the environment in line with the lock.
+RUN := uv run --no-sync
+
+.PHONY: help setup fmt lint test demo clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Provide what is missing: uv, Python packages, the Pulumi CLI, PostgreSQL with pg_cron (YES=1: do not ask)
+	@tools/setup
+
+fmt: setup ## Format the code and mend what can be mended
+	$(RUN) ruff check --fix-only --quiet
+	$(RUN) ruff format --quiet
+
+lint: setup ## Check style, types, import directions, file lengths and shell scripts
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	$(RUN) lint-imports
+	$(RUN) python -m tools.limits
+	$(RUN) shellcheck tools/setup .ci/run
+
+test: setup ## Run every test
+	$(RUN) pytest
+
+demo: setup ## Watch a sign-up being synced by cron on the embedded platform (KEEP=1: leave it running)
+	$(RUN) bubble-sync local demo $(if $(KEEP),--keep)
+
+clean: ## Remove what the targets made in this checkout
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
