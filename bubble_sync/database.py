@@ -16,9 +16,9 @@ from psycopg import errors, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
+from bubble_sync.addresses import DatabaseAddress
 from bubble_sync.errors import Busy, PrerequisiteMissing, PrivilegeMissing, ServerRefused, SyncError, Unreachable
 from bubble_sync.statements import query
-from bubble_sync.values import DatabaseAddress
 
 Row = dict[str, Any]
 Connection = psycopg.Connection[Row]

@@ -13,20 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
+from bubble_sync.addresses import NAMESPACE, ONE_DATABASE, DatabaseAddress, database_address, read_database_url
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.keys import read_key
 from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
-from bubble_sync.values import (
-    DatabaseAddress,
-    check_key,
-    check_project_ref,
-    check_schedule,
-    check_secret_name,
-    check_url,
-    read_database_url,
-)
+from bubble_sync.values import check_key, check_project_ref, check_schedule, check_secret_name, check_url
 
-NAMESPACE = "bubble-sync"
 SECRET_KEYS = frozenset({"serviceRoleKey", "databaseUrl"})
 
 
@@ -122,25 +114,6 @@ class StackSettings(_Settings):
         )
 
 
-def database_address(
-    url: str | None, url_env: str | None, ca: str | None, environment: Mapping[str, str]
-) -> DatabaseAddress:
-    """Give the database address from its URL, or from the environment variable that holds it."""
-    if url is None and url_env is not None:
-        url = environment.get(url_env)
-        if not url:
-            raise ConfigurationError(
-                f"the environment variable {url_env}, named by {NAMESPACE}:databaseUrlEnv, is not set: "
-                f"export {url_env}='postgresql://...' and run again"
-            )
-    if url is None:
-        raise ConfigurationError(f"no database: {_ONE_DATABASE}")
-    try:
-        return read_database_url(url, ca)
-    except ValueError as error:
-        raise ConfigurationError(f"{url_env or f'{NAMESPACE}:databaseUrl'}: {error}") from None
-
-
 def read_settings(config: Mapping[str, ConfigValue]) -> StackSettings:
     """Validate a stack's values, keyed without namespace; raise ConfigurationError that lists every problem."""
     problems = [*_plaintext_secrets(config), *_missing_parts(config)]
@@ -153,12 +126,6 @@ def read_settings(config: Mapping[str, ConfigValue]) -> StackSettings:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ConfigurationError(f"the configuration of this stack cannot be used; nothing was changed:{listed}")
     return settings
-
-
-_ONE_DATABASE = (
-    f"set {NAMESPACE}:databaseUrlEnv to the name of an environment variable that holds the postgresql:// URL, "
-    f"or the URL itself with `pulumi config set --secret {NAMESPACE}:databaseUrl`"
-)
 
 
 def _plain(text: str) -> object:
@@ -188,7 +155,7 @@ def _missing_parts(config: Mapping[str, ConfigValue]) -> list[str]:
     if "databaseUrl" in config and "databaseUrlEnv" in config:
         problems.append(f"{NAMESPACE}:databaseUrl: set beside databaseUrlEnv; remove one of the two")
     elif "databaseUrl" not in config and "databaseUrlEnv" not in config:
-        problems.append(f"{NAMESPACE}:databaseUrlEnv: not set; {_ONE_DATABASE}")
+        problems.append(f"{NAMESPACE}:databaseUrlEnv: not set; {ONE_DATABASE}")
     return problems
 
 

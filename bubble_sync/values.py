@@ -7,48 +7,17 @@ unless that value is a secret.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_address
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from cronsim import CronSim, CronSimError
 
+from bubble_sync.addresses import is_loopback
 from bubble_sync.keys import read_key
 from bubble_sync.projects import is_project_ref
 
 # cronsim knows more than pg_cron (L, W, #); these are the characters that pg_cron's own parser reads.
 _CRON_FIELD = re.compile(r"[0-9*/,-]+|[a-z]{3}(-[a-z]{3})?(,[a-z]{3}(-[a-z]{3})?)*", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class DatabaseAddress:
-    """Where the database is, with the parts that the guard and the transport rules look at."""
-
-    url: str
-    host: str
-    user: str
-    ca: str | None = None
-    sslmode: str | None = None
-
-    def __repr__(self) -> str:
-        """Leave the URL out: it holds the password."""
-        return f"DatabaseAddress(host={self.host!r}, user={self.user!r})"
-
-    @property
-    def loopback(self) -> bool:
-        """Say whether the server is this machine."""
-        return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether `host` is this machine: localhost, a loopback address, or a socket directory."""
-    if host == "localhost" or host.startswith("/"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_project_ref(value: str | None) -> str | None:
@@ -114,28 +83,3 @@ def check_schedule(value: str) -> str:
     except CronSimError as error:
         raise ValueError(f"{value!r} is not a schedule: {str(error).lower()}") from None
     return value
-
-
-def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
-    """Read host and user from a `postgresql://` URL; never show it, since it holds the password."""
-    unreadable = "cannot be read as postgresql://user:password@host:port/database; percent-encode special characters"
-    try:
-        parts = urlsplit(url)
-        host, user, _port = parts.hostname, parts.username, parts.port
-    except ValueError:
-        raise ValueError(unreadable) from None
-    query = parse_qs(parts.query)
-    host = host or next(iter(query.get("host", [])), None)
-    if (
-        parts.scheme not in ("postgresql", "postgres")
-        or not host
-        or not user
-        or parts.fragment
-        or re.search(r"\s", url)
-    ):
-        raise ValueError(unreadable)
-    sslmode = next(iter(query.get("sslmode", [])), None)
-    address = DatabaseAddress(url, unquote(host), unquote(user), ca, sslmode)
-    if sslmode in ("disable", "allow", "prefer") and not address.loopback:
-        raise ValueError(f"asks for sslmode={sslmode}, which a stranger on the way can read; remove it (verify-full)")
-    return address

@@ -9,9 +9,10 @@ from datetime import UTC
 import pulumi
 from pulumi.runtime import config as runtime_config
 
+from bubble_sync.addresses import NAMESPACE
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.keys import read_key
-from bubble_sync.settings import NAMESPACE, ConfigValue, StackSettings, read_settings
+from bubble_sync.settings import ConfigValue, StackSettings, read_settings
 
 
 def read_stack() -> tuple[StackSettings, str | None]:

@@ -24,10 +24,9 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 from pydantic import ValidationError
 
+from bubble_sync.addresses import NAMESPACE, DatabaseAddress, database_address
 from bubble_sync.projects import ref_of_database, require_one_project
-from bubble_sync.settings import NAMESPACE, database_address
 from bubble_sync.specs import Observation, Spec
-from bubble_sync.values import DatabaseAddress
 
 if TYPE_CHECKING:
     from bubble_sync.converge.change import Deployment, Kind

@@ -1,0 +1,93 @@
+"""Where the database is: read from a `postgresql://` URL that is never shown, since it holds the password."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from bubble_sync.errors import ConfigurationError
+
+NAMESPACE = "bubble-sync"
+"""The namespace of every configuration key, whatever the Pulumi project is called."""
+
+ONE_DATABASE = (
+    f"set {NAMESPACE}:databaseUrlEnv to the name of an environment variable that holds the postgresql:// URL, "
+    f"or the URL itself with `pulumi config set --secret {NAMESPACE}:databaseUrl`"
+)
+
+
+@dataclass(frozen=True)
+class DatabaseAddress:
+    """Where the database is, with the parts that the guard and the transport rules look at."""
+
+    url: str
+    host: str
+    user: str
+    ca: str | None = None
+    sslmode: str | None = None
+
+    def __repr__(self) -> str:
+        """Leave the URL out: it holds the password."""
+        return f"DatabaseAddress(host={self.host!r}, user={self.user!r})"
+
+    @property
+    def loopback(self) -> bool:
+        """Say whether the server is this machine."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether `host` is this machine: localhost, a loopback address, or a socket directory."""
+    if host == "localhost" or host.startswith("/"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
+    """Read host and user from a `postgresql://` URL; never show it, since it holds the password."""
+    unreadable = "cannot be read as postgresql://user:password@host:port/database; percent-encode special characters"
+    try:
+        parts = urlsplit(url)
+        host, user, _port = parts.hostname, parts.username, parts.port
+    except ValueError:
+        raise ValueError(unreadable) from None
+    query = parse_qs(parts.query)
+    host = host or next(iter(query.get("host", [])), None)
+    if (
+        parts.scheme not in ("postgresql", "postgres")
+        or not host
+        or not user
+        or parts.fragment
+        or re.search(r"\s", url)
+    ):
+        raise ValueError(unreadable)
+    sslmode = next(iter(query.get("sslmode", [])), None)
+    address = DatabaseAddress(url, unquote(host), unquote(user), ca, sslmode)
+    if sslmode in ("disable", "allow", "prefer") and not address.loopback:
+        raise ValueError(f"asks for sslmode={sslmode}, which a stranger on the way can read; remove it (verify-full)")
+    return address
+
+
+def database_address(
+    url: str | None, url_env: str | None, ca: str | None, environment: Mapping[str, str]
+) -> DatabaseAddress:
+    """Give the database address from its URL, or from the environment variable that holds it."""
+    if url is None and url_env is not None:
+        url = environment.get(url_env)
+        if not url:
+            raise ConfigurationError(
+                f"the environment variable {url_env}, named by {NAMESPACE}:databaseUrlEnv, is not set: "
+                f"export {url_env}='postgresql://...' and run again"
+            )
+    if url is None:
+        raise ConfigurationError(f"no database: {ONE_DATABASE}")
+    try:
+        return read_database_url(url, ca)
+    except ValueError as error:
+        raise ConfigurationError(f"{url_env or f'{NAMESPACE}:databaseUrl'}: {error}") from None
