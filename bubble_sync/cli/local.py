@@ -1,0 +1,113 @@
+"""`bubble-sync local`: the embedded platform on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bubble_sync.cli.demo import demo
+from bubble_sync.local.platform import Platform, Status
+from bubble_sync.local.stack import prepare
+
+app = typer.Typer(
+    help="A hosted-like platform on this machine: throw-away, for trying and testing.", no_args_is_help=True
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _checkout() -> Path:
+    here = Path.cwd()
+    # One platform a checkout, from whichever of its folders one asks.
+    return next((each for each in (here, *here.parents) if (each / "Pulumi.yaml").exists()), here)
+
+
+def _platform() -> Platform:
+    return Platform.for_checkout(_checkout())
+
+
+def _talk(text: str) -> None:
+    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)
+
+
+def _facts(status: Status) -> Mapping[str, object]:
+    return {
+        "up": status.up,
+        "folder": str(status.folder),
+        "database": status.database,
+        "endpoint": status.endpoint,
+        "parts": [{"name": each.name, "pid": each.pid, "log": str(each.log)} for each in status.parts],
+        "request_log": str(status.request_log),
+    }
+
+
+def _lines(status: Status) -> list[str]:
+    parts = [f"{each.name:<14} {f'up, pid {each.pid}' if each.pid else 'down':<16} {each.log}" for each in status.parts]
+    return [
+        *parts,
+        f"{'requests':<14} {'':<16} {status.request_log}",
+        f"{'database':<14} {status.database or 'not made yet'}",
+        f"{'endpoint':<14} {status.endpoint or 'not made yet'}",
+    ]
+
+
+@app.command()
+def up() -> None:
+    """Start the platform, or repair what of it does not run."""
+    platform = _platform()
+    _talk("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
+    stack = prepare(platform.start(), _checkout())
+    for line in _lines(platform.status()):
+        typer.echo(line)
+    _talk(f"converge it:    {stack.how_to}")
+
+
+@app.command()
+def down() -> None:
+    """End the platform and remove all of its data."""
+    platform = _platform()
+    platform.remove()
+    _talk(f"removed {platform.folder}")
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Say what runs and where; exit 0 when everything is up, 1 otherwise."""
+    found = _platform().status()
+    if as_json:
+        typer.echo(json.dumps(_facts(found), indent=2))
+    else:
+        for line in _lines(found):
+            typer.echo(line)
+    raise typer.Exit(0 if found.up else 1)
+
+
+@app.command("sign-up")
+def sign_up(email: str, as_json: Json = False) -> None:
+    """Sign a person up as the application does: three records and one item in the queue."""
+    made = asdict(_platform().sign_up(email))
+    if as_json:
+        typer.echo(json.dumps(made, indent=2))
+    else:
+        for name, value in made.items():
+            typer.echo(f"{name:<9} {value}")
+
+
+@app.command("demo")
+def show_demo(keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running.")] = False) -> None:
+    """Sign a person up and watch cron sync it; exit 0 only when a succeeded run of our job completed the item."""
+    platform = _platform()
+    try:
+        proven = demo(platform, _checkout())
+    finally:
+        if keep:
+            _talk("the platform is left running; end it with: uv run bubble-sync local down")
+        else:
+            platform.remove()
+    raise typer.Exit(0 if proven else 1)

@@ -1,0 +1,94 @@
+"""The OS account that the server runs as, and what belongs to it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bubble_sync.errors import PlatformError
+
+#: PostgreSQL refuses to run as root; the Debian package brings this account.
+SERVER_ACCOUNT = "postgres"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An OS user and its group."""
+
+    name: str
+    uid: int
+    gid: int
+
+    def run(self, command: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
+        """Run a command as this account in a folder and return what it said."""
+        other = self.uid != os.geteuid()
+        try:
+            return subprocess.run(
+                command,
+                cwd=folder,
+                env={"PATH": os.defpath, "LC_ALL": "C", "HOME": str(folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                user=self.uid if other else None,
+                group=self.gid if other else None,
+                extra_groups=() if other else None,
+            )
+        except PermissionError:
+            raise PlatformError(
+                f"OS user {self.name} cannot enter {folder}: set TMPDIR to a directory open to it, such as /tmp"
+            ) from None
+
+    def own(self, path: Path) -> None:
+        """Give a file, or a folder with all in it, to this account; links are left alone."""
+        if self.uid == os.geteuid():
+            return
+        inside = (Path(top) / name for top, folders, files in os.walk(path) for name in (*folders, *files))
+        for each in (path, *inside):
+            if not each.is_symlink():
+                shutil.chown(each, self.uid, self.gid)
+
+
+def server_account() -> Account:
+    """Return the account for the server: ours, or `postgres` when we are root."""
+    uid = os.geteuid()
+    if uid:
+        return Account(pwd.getpwuid(uid).pw_name, uid, os.getegid())
+    try:
+        entry = pwd.getpwnam(SERVER_ACCOUNT)
+    except KeyError:
+        raise PlatformError(
+            f"OS user {SERVER_ACCOUNT} is missing and PostgreSQL does not run as root: install the Debian package "
+            "postgresql-15, or run as another user than root"
+        ) from None
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def private_folder(path: Path, account: Account) -> None:
+    """Make a folder that only the account (and root) can enter, or take the one that is there."""
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        refuse_foreign(path, account)
+        path.chmod(0o700)
+    except OSError as problem:
+        raise PlatformError(f"cannot make {path} ({problem.strerror}): set TMPDIR to a writable directory") from None
+    if account.uid != os.geteuid():
+        os.chown(path, account.uid, account.gid)
+
+
+def refuse_foreign(path: Path, account: Account) -> None:
+    """Raise PlatformError for a folder that another user may have prepared: we would trust the pids in it."""
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {account.uid, os.geteuid()}:
+        raise PlatformError(
+            f"{path} is not a folder of OS user {account.name}: remove it, or set TMPDIR to another directory"
+        )

@@ -1,0 +1,99 @@
+"""Where the platform answers and what lets one in, kept in a file that only its owner can read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bubble_sync.errors import PlatformError
+from bubble_sync.local.cluster import LOOPBACK, SUPERUSER, free_port
+
+FILE = "addresses.json"
+TEN_YEARS = 10 * 365 * 24 * 3600
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step, readable by its owner alone from its first byte."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _legacy_key() -> str:
+    def part(content: bytes) -> str:
+        return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+    now = int(time.time())
+    claims = {"iss": "supabase-demo", "role": "service_role", "iat": now, "exp": now + TEN_YEARS}
+    head = {"alg": "HS256", "typ": "JWT"}
+    # Nothing verifies the signature: the Edge Function stand-in compares the whole key.
+    return ".".join([part(json.dumps(head).encode()), part(json.dumps(claims).encode()), part(secrets.token_bytes(32))])
+
+
+class Addresses(BaseModel):
+    """The addresses and throw-away keys of one platform."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path
+    database_port: int
+    endpoint_port: int
+    password: str = Field(repr=False)
+    #: A legacy JWT: travels as `Authorization: Bearer`.
+    service_role_key: str = Field(repr=False)
+    #: An `sb_secret_` key: travels as `apikey`. The endpoint takes either kind.
+    secret_key: str = Field(repr=False)
+
+    @property
+    def database_url(self) -> str:
+        """Return the address for the hosted role postgres, with its password."""
+        return f"postgresql://postgres:{self.password}@{LOOPBACK}:{self.database_port}/postgres"
+
+    @property
+    def admin_url(self) -> str:
+        """Return the address for the superuser: the socket, no password."""
+        return self.socket_url(SUPERUSER)
+
+    def socket_url(self, role: str) -> str:
+        """Return the address for any login role over the socket in the folder."""
+        return f"postgresql://{role}@/postgres?host={quote(str(self.folder), safe='')}&port={self.database_port}"
+
+    @property
+    def endpoint_url(self) -> str:
+        """Return what stands for the project URL."""
+        return f"http://{LOOPBACK}:{self.endpoint_port}"
+
+    def save(self) -> None:
+        """Write the file that `load` reads."""
+        write_private(self.folder / FILE, self.model_dump_json(indent=2))
+
+    @classmethod
+    def fresh(cls, folder: Path) -> Addresses:
+        """Choose free ports, a password and keys."""
+        return cls(
+            folder=folder,
+            database_port=free_port(),
+            endpoint_port=free_port(),
+            password=secrets.token_urlsafe(24),
+            service_role_key=_legacy_key(),
+            secret_key=f"sb_secret_{secrets.token_urlsafe(24)}",
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Addresses | None:
+        """Read the addresses of a platform in a folder; None where there is none."""
+        path = folder / FILE
+        try:
+            return cls.model_validate_json(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError):
+            raise PlatformError(f"{path} cannot be read: remove {folder}, then `bubble-sync local up`") from None

@@ -1,0 +1,38 @@
+"""How the Edge Function stand-in shall behave from the next request on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bubble_sync.local.addresses import write_private
+
+FILE = "edge_function_behaviour.json"
+
+
+class Behaviour(BaseModel):
+    """What to do other than working; the defaults work."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Answer this HTTP status and touch no item.
+    status: int | None = Field(default=None, ge=200, le=599)
+    #: Wait so long before anything else.
+    hang_seconds: float = Field(default=0, ge=0)
+    #: Mark each claimed item as failed with this message.
+    fail_with: str | None = None
+    #: When a failed item is due again.
+    retry_after_seconds: float = Field(default=60, ge=0)
+    #: Answer after the claim and leave the items in `processing`, as a killed Edge worker does.
+    abandon: bool = False
+
+    def save(self, folder: Path) -> None:
+        """Make this the behaviour of the platform in a folder."""
+        write_private(folder / FILE, self.model_dump_json())
+
+    @classmethod
+    def load(cls, folder: Path) -> Behaviour:
+        """Read the behaviour of the platform in a folder."""
+        path = folder / FILE
+        return cls.model_validate_json(path.read_text("utf-8")) if path.exists() else cls()

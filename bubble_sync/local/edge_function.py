@@ -1,0 +1,152 @@
+"""The Edge Function's stand-in: an HTTP server that checks the key and drains the queue."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psycopg
+from pydantic import ValidationError
+
+from bubble_sync.local.addresses import Addresses
+from bubble_sync.local.behaviour import Behaviour
+from bubble_sync.local.cluster import LOOPBACK
+from bubble_sync.local.edge_queue import CLAIMS, Call, drain
+from bubble_sync.local.processes import say_ready
+
+PATH = "/functions/v1/bubble_sync"
+REQUEST_LOG = "edge_function.jsonl"
+LARGEST_BODY = 1_000_000
+
+Answer = tuple[int, Mapping[str, object]]
+
+
+def _refused(status: int, reason: str) -> Answer:
+    return status, {"success": False, "error": reason}
+
+
+class EdgeFunction(ThreadingHTTPServer):
+    """The server and what its requests share."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, addresses: Addresses) -> None:
+        """Listen on the endpoint's port."""
+        super().__init__((LOOPBACK, addresses.endpoint_port), Handler)
+        self.addresses = addresses
+        self._writing = threading.Lock()
+        self._never = threading.Event()
+
+    def key_kind(self, headers: Mapping[str, str]) -> tuple[str, bool]:
+        """Say how the key came, and whether it is right: a secret key is no JWT, so no Bearer."""
+        bearer = headers.get("Authorization", "").removeprefix("Bearer ")
+        offered = headers.get("apikey", "")
+        if bearer:
+            return "bearer", _same(bearer, self.addresses.service_role_key)
+        if offered:
+            return "apikey", _same(offered, self.addresses.secret_key)
+        return "none", False
+
+    def answer(self, body: bytes, facts: dict[str, object]) -> Answer:
+        """Do what an authorised request asks."""
+        behaviour = Behaviour.load(self.addresses.folder)
+        self._never.wait(behaviour.hang_seconds)
+        if behaviour.status is not None:
+            return behaviour.status, {"success": behaviour.status < 400, "error": "told to answer this status"}
+        try:
+            call = Call.model_validate_json(body)
+        except ValidationError:
+            return _refused(400, "the body is not {action, payload: {limit, batch_size}}")
+        facts["action"] = call.action
+        if call.action not in CLAIMS:
+            return _refused(400, f"unknown action; known are {', '.join(CLAIMS)}")
+        try:
+            statuses = drain(self.addresses.socket_url("authenticator"), call, behaviour)
+        except psycopg.Error as problem:
+            return _refused(500, f"the database refused (SQLSTATE {problem.sqlstate})")
+        facts["items"] = list(statuses)
+        counts = {"success": 0, "failed": 0}
+        for status in statuses.values():
+            counts["success" if status == "completed" else "failed"] += 1
+        items = [{"id": item, "status": status} for item, status in statuses.items()]
+        return 200, {"success": True, "data": {"processed": len(items), **counts, "items": items}}
+
+    def record(self, facts: Mapping[str, object]) -> None:
+        """Add one line to the request log."""
+        line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts})
+        with self._writing, (self.addresses.folder / REQUEST_LOG).open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+
+
+def _same(offered: str, right: str) -> bool:
+    return hmac.compare_digest(offered.encode(), right.encode())
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: EdgeFunction
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Answer a call."""
+        kind, accepted = self.server.key_kind(dict(self.headers.items()))
+        facts: dict[str, object] = {
+            "method": self.command,
+            "path": self.path.partition("?")[0],
+            "action": None,
+            "key_kind": kind,
+            "key": "accepted" if accepted else "rejected",
+            "items": [],
+        }
+        body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), LARGEST_BODY))
+        if self.path.partition("?")[0] != PATH:
+            status, answer = _refused(404, "no such function")
+        elif not accepted:
+            status, answer = _refused(401, "Invalid JWT" if kind == "bearer" else "no valid key")
+        else:
+            status, answer = self.server.answer(body, facts)
+        self.server.record({**facts, "status": status})
+        with suppress(ConnectionError):
+            self._reply(status, answer)
+
+    def do_GET(self) -> None:
+        """Refuse what is not a call."""
+        self.server.record({"method": self.command, "path": self.path.partition("?")[0], "status": 405})
+        with suppress(ConnectionError):
+            self._reply(*_refused(405, "POST only"))
+
+    def _reply(self, status: int, answer: Mapping[str, object]) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Leave the server's own log silent: the request log says it all."""
+
+
+def serve(folder: Path) -> None:
+    """Answer until SIGTERM."""
+    addresses = Addresses.load(folder)
+    if addresses is None:
+        raise SystemExit(f"no platform in {folder}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with EdgeFunction(addresses) as server:
+        say_ready()
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))

@@ -1,0 +1,103 @@
+"""One sign-up's way: waited for, with what proves each step."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.rows import class_row
+
+from bubble_sync.errors import PlatformError
+from bubble_sync.local.platform import Platform, SignUp
+from bubble_sync.local.scripts import script
+
+# The guide promises completion 10-75 s after the sign-up: the next minute's tick, and the work.
+PROMISED_SECONDS = (10, 75)
+LONGEST_WAIT_SECONDS = 90
+_LOOK_EVERY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the database knows of one item."""
+
+    status: str
+    created_at: datetime
+    processed_at: datetime | None
+    user_bubble_id: str | None
+    host_bubble_id: str | None
+    guest_bubble_id: str | None
+    runid: str | None
+    run_at: datetime | None
+    request_id: str | None
+    status_code: int | None
+
+    @property
+    def proven(self) -> bool:
+        """Say whether the item completed through a succeeded run of our job, with all three ids filled."""
+        ids = (self.user_bubble_id, self.host_bubble_id, self.guest_bubble_id)
+        return self.status == "completed" and self.runid is not None and self.status_code == 200 and all(ids)
+
+
+class Step(NamedTuple):
+    """One line of the timeline; seconds count from the sign-up."""
+
+    what: str
+    at: datetime | None
+    seconds: float | None
+    evidence: str
+
+
+def wait_for(platform: Platform, signed_up: SignUp, jobid: str, progress: Callable[[float], None]) -> Evidence:
+    """Look until the item's way is proven, it failed, or the longest wait is over; return what is known then."""
+    asked = {"jobid": jobid, "item_id": signed_up.item_id}
+    pause = threading.Event()
+    started = time.monotonic()
+    with (
+        psycopg.connect(platform.addresses().admin_url, autocommit=True) as connection,
+        connection.cursor(row_factory=class_row(Evidence)) as cursor,
+    ):
+        while True:
+            evidence = cursor.execute(script("evidence"), asked).fetchone()
+            waited = time.monotonic() - started
+            if evidence is None:
+                raise PlatformError(f"item {signed_up.item_id} has left the queue: was another demo running?")
+            if evidence.proven or evidence.status == "failed" or waited > LONGEST_WAIT_SECONDS:
+                return evidence
+            progress(waited)
+            # Neither pg_cron nor pg_net announces what it did: looking again is all there is.
+            pause.wait(_LOOK_EVERY_SECONDS)
+
+
+def timeline(evidence: Evidence, signed_up: SignUp, jobid: str, request_log: Path) -> list[Step]:
+    """List the steps of the way with their evidence."""
+    request = _request_of(signed_up.item_id, request_log)
+    requested_at = datetime.fromisoformat(str(request["time"])) if request else None
+    logged = f"{request['method']} {request['path']} -> {request['status']}" if request else "no request came"
+    run = f"run {evidence.runid} of job {jobid}" if evidence.runid else f"no run of job {jobid} succeeded"
+    answered = f"HTTP {evidence.status_code}" if evidence.status_code else "no response"
+    steps = [
+        ("inserted", evidence.created_at, f"item {signed_up.item_id}"),
+        ("cron run", evidence.run_at, run),
+        ("request", None, f"request {evidence.request_id}, {answered}" if evidence.request_id else answered),
+        ("endpoint's log", requested_at, logged),
+        ("completed", evidence.processed_at, f"status {evidence.status}"),
+        ("bubble_id", None, f"user  {evidence.user_bubble_id or 'empty'}"),
+        ("", None, f"host  {evidence.host_bubble_id or 'empty'}"),
+        ("", None, f"guest {evidence.guest_bubble_id or 'empty'}"),
+    ]
+    start = evidence.created_at
+    return [Step(what, at, (at - start).total_seconds() if at else None, said) for what, at, said in steps]
+
+
+def _request_of(item_id: str, request_log: Path) -> dict[str, Any] | None:
+    lines = request_log.read_text(encoding="utf-8").splitlines() if request_log.exists() else []
+    requests: Iterator[dict[str, Any]] = (json.loads(line) for line in reversed(lines))
+    return next((request for request in requests if item_id in request.get("items", ())), None)

@@ -1,0 +1,120 @@
+"""The worker of the pg_net stand-in: one process that sends what was committed.
+
+One transaction a batch, as pg_net >= 0.18: queue rows stay visible while their requests are under way, answers appear
+when the slowest has ended, and a batch whose session ends is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import astuple
+from pathlib import Path
+
+import httpx
+import psycopg
+from psycopg.rows import class_row
+
+from bubble_sync.local.addresses import Addresses
+from bubble_sync.local.net_send import Request, Response, http_client, send
+from bubble_sync.local.processes import say_ready
+from bubble_sync.local.scripts import script
+
+#: net._worker_pid() looks for this advisory lock.
+LOCK = (1885822830, 1)
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+
+Connection = psycopg.AsyncConnection[tuple[object, ...]]
+
+
+async def _send_all(
+    connection: Connection, client: httpx.AsyncClient, requests: list[Request], agent: str
+) -> list[Response]:
+    """Send a batch in parallel, and give it up at once when the session that would store the answers ends."""
+    loop = asyncio.get_running_loop()
+    lost: asyncio.Future[list[Response]] = loop.create_future()
+
+    def listen() -> None:
+        try:
+            connection.pgconn.consume_input()
+        except psycopg.OperationalError as problem:
+            loop.remove_reader(socket)
+            if not lost.done():
+                lost.set_exception(problem)
+
+    socket = connection.fileno()
+    loop.add_reader(socket, listen)
+    sending = asyncio.gather(*(send(client, request, agent) for request in requests))
+    try:
+        await asyncio.wait({sending, lost}, return_when=asyncio.FIRST_COMPLETED)
+        return sending.result() if sending.done() else lost.result()
+    finally:
+        loop.remove_reader(socket)
+        sending.cancel()
+        lost.cancel()
+        with suppress(asyncio.CancelledError):
+            await sending
+
+
+async def _batch(connection: Connection, client: httpx.AsyncClient) -> int:
+    """Send one batch and return how many requests it had."""
+    async with connection.transaction():
+        found = await (await connection.execute(script("net_version"))).fetchone()
+        if found is None:
+            return 0
+        agent, size, ttl = found
+        await connection.execute(script("net_expire"), {"ttl": ttl, "most": size})
+        async with connection.cursor(row_factory=class_row(Request)) as cursor:
+            await cursor.execute(script("net_take"), {"most": size})
+            requests = await cursor.fetchall()
+        if requests:
+            responses = await _send_all(connection, client, requests, str(agent))
+            async with connection.cursor() as cursor:
+                await cursor.executemany(script("net_store"), [astuple(each) for each in responses])
+    return len(requests)
+
+
+async def _session(address: str) -> None:
+    """Send whatever is woken for, until the session ends."""
+    async with (
+        http_client() as client,
+        await psycopg.AsyncConnection.connect(
+            address, autocommit=True, application_name="pg_net stand-in", options="-c statement_timeout=0"
+        ) as connection,
+    ):
+        await connection.execute("select pg_catalog.pg_advisory_lock(%s, %s)", LOCK)
+        await connection.execute("listen pg_net_wake")
+        say_ready()
+        while True:
+            while await _batch(connection, client):
+                pass
+            async for _ in connection.notifies(stop_after=1):
+                pass
+
+
+async def serve(folder: Path) -> None:
+    """Keep one session with the platform's server, through restarts, until SIGTERM."""
+    addresses = Addresses.load(folder)
+    if addresses is None:
+        raise SystemExit(f"no platform in {folder}")
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    pause = FIRST_PAUSE
+    while True:
+        began = asyncio.get_running_loop().time()
+        try:
+            await _session(addresses.admin_url)
+        except psycopg.Error as problem:
+            # Of a dropped extension, a restart or a restart of us: the state only, never a row.
+            sys.stderr.write(f"session ended: {type(problem).__name__} {problem.sqlstate or ''}\n")
+        lasted = asyncio.get_running_loop().time() - began
+        pause = FIRST_PAUSE if lasted > LONGEST_PAUSE else min(pause * 2, LONGEST_PAUSE)
+        await asyncio.sleep(pause)
+
+
+if __name__ == "__main__":
+    with suppress(asyncio.CancelledError):
+        asyncio.run(serve(Path(sys.argv[1])))

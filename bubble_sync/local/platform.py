@@ -1,0 +1,192 @@
+"""The embedded platform as one thing: started, asked, signed up on, and ended."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+import psycopg
+from psycopg.rows import class_row
+
+from bubble_sync.errors import PlatformError
+from bubble_sync.local.account import private_folder, refuse_foreign, server_account
+from bubble_sync.local.addresses import Addresses
+from bubble_sync.local.behaviour import Behaviour
+from bubble_sync.local.cluster import Cluster
+from bubble_sync.local.edge_function import REQUEST_LOG
+from bubble_sync.local.hosted import make_hosted
+from bubble_sync.local.installation import find_installation
+from bubble_sync.local.overlay import build_overlay
+from bubble_sync.local.processes import Standin
+from bubble_sync.local.scripts import script
+
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+
+
+def _sqlstate(problem: psycopg.Error) -> str:
+    return f"SQLSTATE {problem.sqlstate}" if problem.sqlstate else "the database does not answer"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the platform; no pid when it is down."""
+
+    name: str
+    pid: int | None
+    log: Path
+
+
+@dataclass(frozen=True)
+class Status:
+    """What runs, and where it answers; no secret is in it."""
+
+    folder: Path
+    parts: tuple[Part, ...]
+    database: str | None
+    endpoint: str | None
+    request_log: Path
+
+    @property
+    def up(self) -> bool:
+        """Say whether every part runs."""
+        return all(part.pid is not None for part in self.parts)
+
+
+@dataclass(frozen=True)
+class SignUp:
+    """The ids of what a sign-up made."""
+
+    user_id: str
+    host_id: str
+    guest_id: str
+    item_id: str
+
+
+class Platform:
+    """A hosted-like PostgreSQL with the pg_net worker and the Edge Function, all in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder; nothing is made before `start`."""
+        self.folder = folder
+        self.net_worker = Standin("net_worker", folder)
+        self.edge_function = Standin("edge_function", folder)
+
+    @classmethod
+    def for_checkout(cls, checkout: Path) -> Self:
+        """Return the platform of a checkout: its folder is short, as a socket's path must be."""
+        digest = hashlib.sha256(os.fsencode(checkout.resolve())).hexdigest()[:8]
+        return cls(Path(tempfile.gettempdir()) / f"bubble-sync-{digest}")
+
+    def start(self, settings: Mapping[str, str] = NO_SETTINGS) -> Addresses:
+        """Start, or repair, what does not run; server settings count for a server that is started by this call."""
+        account = server_account()
+        private_folder(self.folder, account)
+        with self._alone():
+            addresses = Addresses.load(self.folder)
+            if addresses is None:
+                addresses = Addresses.fresh(self.folder)
+                addresses.save()
+            cluster = self._cluster(addresses)
+            if cluster is None or cluster.pid() is None:
+                programs = build_overlay(find_installation(), self.folder / "usr")
+                account.own(self.folder / "usr")
+                cluster = Cluster(self.folder, programs, addresses.database_port, account)
+                cluster.create()
+                # One that waits to connect again would be late: whoever calls may send at once.
+                self.net_worker.stop()
+                cluster.start(settings)
+            make_hosted(addresses)
+            self.net_worker.start()
+            self.edge_function.start()
+            return addresses
+
+    def stop(self) -> None:
+        """End every process; the data stays."""
+        if not self.folder.exists():
+            return
+        refuse_foreign(self.folder, server_account())
+        with self._alone():
+            self.edge_function.stop()
+            self.net_worker.stop()
+            addresses = Addresses.load(self.folder)
+            cluster = self._cluster(addresses) if addresses else None
+            if cluster:
+                cluster.stop()
+
+    def remove(self) -> None:
+        """End every process and remove the folder with all data."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def status(self) -> Status:
+        """Say what runs."""
+        addresses = Addresses.load(self.folder)
+        cluster = self._cluster(addresses) if addresses else None
+        server = Part("postgres", cluster.pid() if cluster else None, self.folder / "postgres.log")
+        ours = (Part(each.name, each.pid(), each.log) for each in (self.net_worker, self.edge_function))
+        return Status(
+            folder=self.folder,
+            parts=(server, *ours),
+            database=f"127.0.0.1:{addresses.database_port}/postgres" if addresses else None,
+            endpoint=addresses.endpoint_url if addresses else None,
+            request_log=self.folder / REQUEST_LOG,
+        )
+
+    def addresses(self) -> Addresses:
+        """Return where a started platform answers."""
+        found = Addresses.load(self.folder)
+        if found is None:
+            raise PlatformError(f"no platform in {self.folder}: `bubble-sync local up`")
+        return found
+
+    def sign_up(self, email: str) -> SignUp:
+        """Sign a person up as the application does, and return the ids."""
+        try:
+            with (
+                psycopg.connect(self.addresses().database_url) as connection,
+                connection.cursor(row_factory=class_row(SignUp)) as cursor,
+            ):
+                made = cursor.execute(script("sign_up"), {"email": email}).fetchone()
+        except psycopg.errors.UniqueViolation:
+            raise PlatformError(f"{email} has signed up before: take another address") from None
+        except psycopg.Error as problem:
+            raise PlatformError(
+                f"the sign-up did not go through ({_sqlstate(problem)}): `bubble-sync local up`, then again"
+            ) from None
+        if made is None:
+            raise PlatformError("the sign-up made no record: `bubble-sync local down`, then `up`")
+        return made
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """Tell the Edge Function how to answer from its next request on."""
+        behaviour.save(self.folder)
+
+    def __enter__(self) -> Addresses:
+        """Start, and return the addresses."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Remove everything."""
+        self.remove()
+
+    def _cluster(self, addresses: Addresses) -> Cluster | None:
+        server = next((self.folder / "usr").glob("**/bin/postgres"), None)
+        return Cluster(self.folder, server.parent, addresses.database_port, server_account()) if server else None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one process at a time start or stop this platform."""
+        with (self.folder / "lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield

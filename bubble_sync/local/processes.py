@@ -1,0 +1,131 @@
+"""Processes that outlive us: started, recorded with their start time, found again and ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bubble_sync.errors import PlatformError
+
+READY = b"ready\n"
+PACKAGE_ROOT = Path(__file__).parents[2]
+
+
+def started_at(pid: int) -> str | None:
+    """Return when a live process started, in clock ticks since boot; None for a dead one or a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    # The command name may hold spaces and brackets; what follows its last bracket is the state and plain numbers.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def runs_from(program: Path) -> Iterator[int]:
+    """List the live processes whose program is this very file."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if os.readlink(entry / "exe") == str(program) and started_at(int(entry.name)):
+                    yield int(entry.name)
+
+
+def end(pid: int, first: signal.Signals = signal.SIGTERM, patience: float = 5.0) -> None:
+    """End a process: ask, wait up to `patience` seconds, then kill and wait for that."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        for order in (first, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, order)
+            if select.select([handle], [], [], patience)[0]:
+                break
+    finally:
+        os.close(handle)
+    # Only a child of ours can be reaped, and it stays a zombie until it is.
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+@dataclass(frozen=True)
+class Standin:
+    """One of our own long-running modules, known by its record in the platform's folder."""
+
+    name: str
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        """Return where the process writes what goes wrong."""
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / f"{self.name}.pid"
+
+    def pid(self) -> int | None:
+        """Return the pid while the recorded process lives: a reused pid has another start time."""
+        try:
+            record = json.loads(self._record.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        return record["pid"] if started_at(record["pid"]) == record["started"] else None
+
+    def start(self, patience: float = 20.0) -> None:
+        """Start the module and return once it says that it is ready."""
+        if self.pid() is not None:
+            return
+        hears, says = os.pipe()
+        try:
+            pid = self._spawn(says)
+        finally:
+            os.close(says)
+        self._record.write_text(json.dumps({"pid": pid, "started": started_at(pid)}), "utf-8")
+        with os.fdopen(hears, "rb") as pipe:
+            ready = select.select([pipe], [], [], patience)[0] and pipe.readline() == READY
+        if not ready:
+            self.stop()
+            raise PlatformError(f"{self.name} of the platform did not start: read {self.log}")
+
+    def _spawn(self, says: int) -> int:
+        ours = filter(None, [os.environ.get("PYTHONPATH")])
+        writes = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        # Not Popen: nobody waits for this child, it goes on after us. Its surroundings hold no secret, and `-P` keeps
+        # the folder we happen to stand in out of its import path.
+        return os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-P", "-m", f"bubble_sync.local.{self.name}", str(self.folder)],
+            {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join([str(PACKAGE_ROOT), *ours]), "PYTHONUNBUFFERED": "1"},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, says, 1),
+                (os.POSIX_SPAWN_OPEN, 2, str(self.log), writes, 0o600),
+            ],
+            setsid=True,
+        )
+
+    def stop(self) -> None:
+        """End the recorded process, if it still is the one that was recorded."""
+        pid = self.pid()
+        if pid is not None:
+            end(pid)
+        self._record.unlink(missing_ok=True)
+
+
+def say_ready() -> None:
+    """Tell the starter that the service answers from now on."""
+    os.write(1, READY)
+    # The starter's end of the pipe goes away: nothing may be written there later.
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.close(sink)

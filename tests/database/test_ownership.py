@@ -1,0 +1,241 @@
+"""Whose object it is: adopted, refused, or kept, and what the ledger remembers of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bubble_sync.compare import compare
+from bubble_sync.converge import cron, functions, ledger, vault
+from bubble_sync.converge.change import Deployment
+from bubble_sync.errors import ForeignObject, PrerequisiteMissing, PrivilegeMissing, WrongEnvironment
+from tests.fixtures.site import Site
+from tests.fixtures.specs import OTHER_REF, REF, function_spec, job_spec, ledger_spec, secret_spec
+
+TICK = "create function public.tick() returns void language sql as ''"
+SCHEDULE = "insert into cron.job (jobname, schedule, command, nodeport, username, active) values "
+
+
+def origin(site: Site, object_name: str) -> str | None:
+    rows = site.by_hand(f"select origin from bubble_sync.ledger where object = '{object_name}'")
+    return rows[0]["origin"] if rows else None
+
+
+def as_postgres(site: Site, *statements: str) -> None:
+    with site.db.transaction("by hand") as conn:
+        for statement in statements:
+            conn.execute(statement)
+
+
+class TestAdoption:
+    """What people made by hand is taken over in place."""
+
+    def test_a_job_keeps_its_jobid_and_a_disabled_one_runs_again(self, prepared: Site):
+        as_postgres(prepared, "select cron.schedule('other', '* * * * *', 'SELECT 1')",
+                    "select cron.schedule('bubble-sync-processor', '0 0 * * *', 'SELECT 9')",
+                    "select cron.alter_job(jobid, active := false) from cron.job")  # fmt: skip
+        (before,) = prepared.by_hand("select jobid from cron.job where jobname = 'bubble-sync-processor'")
+
+        adopted = prepared.converge(cron, job_spec())
+
+        assert adopted.facts["jobid"] == str(before["jobid"])
+        assert compare(job_spec(), adopted) == ()
+        assert origin(prepared, "job bubble-sync-processor") == "adopted"
+
+    def test_a_secret_keeps_its_id(self, prepared: Site):
+        as_postgres(prepared, "select vault.create_secret('old', 'supabase_url', 'mine')")
+        (before,) = prepared.by_hand("select id::text from vault.secrets")
+
+        adopted = prepared.converge(vault, secret_spec())
+
+        assert adopted.facts["secret_id"] == before["id"]
+        assert prepared.by_hand("select decrypted_secret as v from vault.decrypted_secrets") == [
+            {"v": secret_spec().value}
+        ]
+
+    def test_a_secret_under_another_root_key_is_made_anew(self, prepared: Site):
+        prepared.converge(vault, secret_spec())
+        prepared.by_hand("update vault.secrets set secret = encode('not of this key, and long enough', 'base64')")
+
+        (difference,) = compare(secret_spec(), prepared.observe(vault, secret_spec()))
+        prepared.converge(vault, secret_spec())
+
+        assert str(difference) == "value: [secret] => [secret]"
+        assert prepared.by_hand("select decrypted_secret as v from vault.decrypted_secrets") == [
+            {"v": secret_spec().value}
+        ]
+        assert origin(prepared, "secret supabase_url") == "made"
+
+    def test_a_function_keeps_its_oid_and_loses_every_other_executor(self, prepared: Site):
+        prepared.by_hand("create role app login", "create role friend login", "grant app to postgres")
+        as_postgres(prepared, TICK, "grant execute on function public.tick() to app with grant option",
+                    "set local role app", "grant execute on function public.tick() to friend")  # fmt: skip
+        (before,) = prepared.by_hand("select 'public.tick()'::regprocedure::oid as oid")
+
+        prepared.converge(functions, function_spec())
+
+        assert prepared.by_hand("select 'public.tick()'::regprocedure::oid as oid") == [before]
+        assert prepared.by_hand("select proacl::text as acl from pg_proc where proname = 'tick'") == [
+            {"acl": "{postgres=X/postgres}"}
+        ]
+
+    def test_what_was_made_stays_made_after_a_repair(self, prepared: Site):
+        prepared.converge(cron, job_spec())
+        prepared.by_hand("update cron.job set active = false")
+
+        prepared.converge(cron, job_spec())
+
+        assert origin(prepared, "job bubble-sync-processor") == "made"
+
+    @pytest.mark.parametrize(
+        ("kind", "spec", "by_hand"),
+        [
+            (cron, job_spec(), "select cron.schedule('bubble-sync-processor', '* * * * *', 'SELECT 1')"),
+            (vault, secret_spec(), "select vault.create_secret('old', 'supabase_url')"),
+            (functions, function_spec(), TICK),
+        ],
+    )
+    def test_adopt_never_refuses_what_is_there(self, prepared: Site, kind, spec, by_hand):
+        as_postgres(prepared, by_hand)
+        strict = replace(prepared, deployment=Deployment(adopt=False))
+
+        with pytest.raises(ForeignObject, match=f"{spec.object_name} .*adopt is 'never'"):
+            strict.converge(kind, spec)
+
+        assert origin(prepared, spec.object_name) is None
+
+    def test_adopt_never_still_converges_what_this_stack_made(self, prepared: Site):
+        strict = replace(prepared, deployment=Deployment(adopt=False))
+        strict.converge(cron, job_spec())
+
+        strict.converge(cron, job_spec(schedule="0 * * * *"))
+
+
+class TestRefusal:
+    """What belongs to someone else is not touched, and the message says what to do."""
+
+    def test_a_job_of_the_same_name_of_another_role(self, prepared: Site):
+        prepared.by_hand(SCHEDULE + "('bubble-sync-processor', '* * * * *', 'SELECT 1', 1, 'anon', true)")
+
+        with pytest.raises(ForeignObject, match=r"role anon .*select cron.unschedule\(\d+\);"):
+            prepared.converge(cron, job_spec())
+
+        assert len(prepared.by_hand("select jobid from cron.job")) == 1
+
+    def test_a_function_of_another_owner(self, prepared: Site):
+        prepared.by_hand(TICK, "alter function public.tick() owner to service_role")
+
+        with pytest.raises(ForeignObject, match=r"owned by service_role.*alter function public\.tick\(\) owner to"):
+            prepared.converge(functions, function_spec())
+
+    def test_a_function_with_another_return_type(self, prepared: Site):
+        as_postgres(prepared, "create function public.tick() returns integer language sql as 'select 1'")
+
+        with pytest.raises(ForeignObject, match=r"returns integer, not void.*drop function public\.tick\(\);"):
+            prepared.converge(functions, function_spec())
+
+    def test_a_second_form_that_makes_a_bare_call_ambiguous(self, prepared: Site):
+        as_postgres(prepared, "create function public.tick(n integer default 1) returns void language sql as ''")
+
+        with pytest.raises(ForeignObject, match=r"second form, \(n integer DEFAULT 1\).*drop function"):
+            prepared.converge(functions, function_spec())
+
+    def test_a_ledger_of_another_project_with_the_line_that_accepts_a_move(self, prepared: Site):
+        ours = replace(prepared, deployment=Deployment(project_ref=REF))
+        ours.converge(cron, job_spec())
+        clone = replace(prepared, deployment=Deployment(project_ref=OTHER_REF))
+
+        for kind, spec in ((cron, job_spec(active=False)), (ledger, ledger_spec(project_ref=OTHER_REF))):
+            with pytest.raises(WrongEnvironment) as refused:
+                clone.converge(kind, spec)
+        assert REF in str(refused.value)
+        assert OTHER_REF in str(refused.value)
+        assert prepared.observe(cron, job_spec()).actual.active
+
+        prepared.by_hand(str(refused.value).split("accept it once: ")[1])
+        clone.converge(cron, job_spec(active=False))
+
+    def test_a_ledger_of_another_stack_with_the_line_that_accepts_it(self, prepared: Site):
+        prepared.converge(cron, job_spec())
+
+        with pytest.raises(ForeignObject) as refused:
+            prepared.converge(cron, job_spec(stack="prod"))
+        prepared.by_hand(str(refused.value).split("accept it once: ")[1])
+
+        assert prepared.converge(cron, job_spec(stack="prod")).actual.stack == "prod"
+
+    def test_a_change_without_a_ledger(self, site: Site):
+        with pytest.raises(PrerequisiteMissing, match="ledger"):
+            site.converge(functions, function_spec())
+
+        assert site.observe(functions, function_spec()) is None
+
+    def test_a_job_that_another_role_owns_is_not_gone(self, prepared: Site):
+        prepared.converge(cron, job_spec())
+        other = prepared.as_role("other", "grant usage on schema cron, bubble_sync to other",
+                                 "grant select on bubble_sync.ledger to other")  # fmt: skip
+
+        assert other.observe(cron, job_spec()) is None, "row security hides it"
+        with pytest.raises(PrivilegeMissing, match="belongs to the role postgres"):
+            other.db.read("reading", lambda conn: cron.require_same_role(conn, job_spec(), "postgres"))
+        other.db.close()
+
+
+class TestRemoval:
+    """Only what we made and nobody needs goes."""
+
+    def test_what_was_adopted_is_kept_with_its_row(self, prepared: Site):
+        as_postgres(prepared, TICK)
+        prepared.converge(functions, function_spec())
+
+        assert prepared.remove(functions, function_spec()) == "it was there before"
+        assert origin(prepared, "function public.tick") == "adopted"
+
+    def test_what_the_ledger_does_not_know_is_kept(self, prepared: Site):
+        prepared.converge(cron, job_spec())
+        prepared.by_hand("delete from bubble_sync.ledger")
+
+        assert prepared.remove(cron, job_spec()) == "it was there before"
+
+    @pytest.mark.parametrize(
+        ("user", "by_hand"),
+        [
+            ("function public.other()", "create function public.other() returns text language sql as "
+                                 "'select name from vault.secrets where name = ''supabase_url'''"),
+            ("job mine", "select cron.schedule('mine', '0 0 * * *', 'select f(''supabase_url'')')"),
+            ("trigger hook on public.sync_queue",
+             "create trigger hook after insert on public.sync_queue for each row execute function "
+             "suppress_redundant_updates_trigger('supabase_url')"),
+        ],
+    )  # fmt: skip
+    def test_a_secret_that_something_still_names_is_kept(self, prepared: Site, user: str, by_hand: str):
+        prepared.converge(vault, secret_spec())
+        as_postgres(prepared, by_hand)
+
+        reason = prepared.remove(vault, secret_spec())
+
+        assert reason is not None
+        assert user in reason
+        assert prepared.observe(vault, secret_spec()) is not None
+
+    def test_a_secret_whose_name_is_only_part_of_a_word_is_not_named(self, prepared: Site):
+        prepared.converge(vault, secret_spec())
+        as_postgres(prepared, "select cron.schedule('mine', '0 0 * * *', 'select my_supabase_url_2')")
+
+        assert prepared.remove(vault, secret_spec()) is None
+
+    def test_a_function_that_a_kept_job_calls_is_kept(self, prepared: Site):
+        prepared.converge(functions, function_spec())
+        as_postgres(prepared, "select cron.schedule('mine', '0 0 * * *', 'SELECT tick()')")
+
+        assert prepared.remove(functions, function_spec()) == "job mine calls it"
+
+    def test_a_kept_object_that_we_made_is_still_ours_afterwards(self, prepared: Site):
+        prepared.converge(functions, function_spec())
+        as_postgres(prepared, "select cron.schedule('mine', '0 0 * * *', 'SELECT tick()')")
+        prepared.remove(functions, function_spec())
+
+        prepared.converge(functions, function_spec())
+
+        assert origin(prepared, "function public.tick") == "made"

@@ -1,0 +1,115 @@
+"""What must be there before: everything missing is listed at once, and nothing is changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from bubble_sync.converge import prerequisites
+from bubble_sync.errors import PrerequisiteMissing
+from bubble_sync.specs import PrerequisitesSpec
+from tests.fixtures.site import Site
+
+WANTED = PrerequisitesSpec()
+
+
+def missing(site: Site) -> tuple[str, ...]:
+    observed = site.observe(prerequisites, WANTED)
+    assert observed is not None
+    missing: tuple[str, ...] = observed.actual.missing
+    return missing
+
+
+def test_a_fresh_hosted_project_lacks_nothing(site: Site):
+    assert missing(site) == ()
+    assert site.converge(prerequisites, WANTED).actual == WANTED
+
+
+def test_a_project_with_everything_installed_lacks_nothing(prepared: Site):
+    assert missing(prepared) == ()
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "named"),
+    [
+        ("drop table public.sync_queue", "table public.sync_queue"),
+        ("alter table public.sync_queue drop column next_retry_at", "column public.sync_queue.next_retry_at"),
+        ("alter table public.sync_queue rename retry_count to tries", "column public.sync_queue.retry_count"),
+        ("alter table public.sync_queue alter max_retries drop default, alter max_retries type text",
+         "column public.sync_queue.max_retries as smallint,integer,bigint (it is text)"),
+        ("alter table public.sync_queue alter next_retry_at type timestamp",
+         "column public.sync_queue.next_retry_at as timestamp with time zone (it is timestamp without time zone)"),
+        ("alter table public.sync_queue add constraint few check (operation in ('INSERT', 'UPDATE'))",
+         "operation 'SIGNUP_ATOMIC' in the constraint few of public.sync_queue"),
+        ("alter table public.sync_queue add constraint fewer check (status <> 'processing')",
+         "status 'processing' in the constraint fewer of public.sync_queue"),
+        ("alter table public.sync_queue owner to supabase_admin; revoke all on public.sync_queue from postgres;"
+         "revoke pg_read_all_data from postgres", "privilege SELECT on public.sync_queue for postgres"),
+        ("revoke create on schema public from public, postgres; alter schema public owner to supabase_admin",
+         "privilege CREATE on schema public for postgres"),
+        ("alter table public.sync_queue owner to supabase_admin; grant select on public.sync_queue to postgres;"
+         "alter role postgres nobypassrls", "row security of public.sync_queue that lets postgres see the items"),
+        ("alter role postgres set default_transaction_read_only = on", "a writable server (this one is read-only)"),
+    ],
+)  # fmt: skip
+def test_each_missing_part_is_named_and_the_refusal_changes_nothing(site: Site, by_hand: str, named: str):
+    try:
+        site.by_hand(*by_hand.split(";"))
+
+        assert named in missing(site)
+        if "read_only" not in by_hand:
+            with pytest.raises(PrerequisiteMissing) as refused:
+                site.converge(prerequisites, WANTED)
+            assert f"\n  - {named}" in str(refused.value)
+        assert site.by_hand("select extname from pg_extension where extname = 'pg_cron'") == []
+    finally:
+        site.by_hand("alter role postgres bypassrls", "grant pg_read_all_data to postgres")
+
+
+def test_all_missing_parts_come_in_one_sorted_list(site: Site):
+    site.by_hand(
+        "alter table public.sync_queue drop column created_at, drop column status cascade, drop column id cascade"
+    )
+
+    named = missing(site)
+
+    assert named == tuple(sorted(named))
+    assert len(named) == 3
+
+
+def test_a_view_is_no_queue(site: Site):
+    site.by_hand(
+        "alter table public.sync_queue rename to real_queue", "create view public.sync_queue as table public.real_queue"
+    )
+
+    assert "table public.sync_queue (it is a view)" in missing(site)
+
+
+def test_an_enum_must_have_the_values(site: Site):
+    site.by_hand(
+        "drop table public.sync_queue cascade",
+        "create type public.state as enum ('pending', 'completed', 'failed')",
+        "create table public.sync_queue (id uuid, record_id text, operation text, status public.state, "
+        "created_at timestamptz, processed_at timestamptz, error_message text, retry_count int, max_retries int, "
+        "next_retry_at timestamptz)",
+        "alter table public.sync_queue owner to postgres",
+    )
+
+    assert missing(site) == ("status 'processing' in the enum of public.sync_queue.status",)
+
+
+def test_privileges_on_the_installed_extensions_are_looked_at(prepared: Site):
+    poor = prepared.as_role("poor", "grant usage on schema public to poor", "grant select on public.sync_queue to poor")
+
+    named = missing(poor)
+    poor.db.close()
+
+    for privilege in (
+        "privilege USAGE on schema cron for poor",
+        "privilege USAGE on schema vault for poor",
+        "privilege EXECUTE on cron.alter_job for poor",
+        "privilege EXECUTE on vault.update_secret for poor",
+        "privilege DELETE on vault.secrets for poor",
+        "privilege CREATE on schema bubble_sync for poor",
+    ):
+        assert privilege in named
+    assert not any("shared_preload_libraries" in one for one in named), "what the role may not see is unknown"
