@@ -1,3 +1,10 @@
 """Where the fixtures are."""
 
-pytest_plugins = ["tests.fixtures.platform", "tests.fixtures.site", "tests.fixtures.recorder"]
+pytest_plugins = [
+    "tests.fixtures.platform",
+    "tests.fixtures.site",
+    "tests.fixtures.recorder",
+    "tests.fixtures.proxy",
+    "tests.fixtures.stack",
+    "tests.fixtures.program",
+]

@@ -36,7 +36,7 @@ def demo(platform: Platform, checkout: Path) -> bool:
         evidence = wait_for(platform, signed_up, jobid, lambda _: progress.refresh())
         progress.update(step, completed=100)
 
-    _show(timeline(evidence, signed_up, jobid, platform.status().request_log), evidence)
+    _show(timeline(evidence, signed_up, jobid, platform.status().request_log), evidence, jobid)
     typer.echo("\nStack outputs:")
     typer.echo(json.dumps(outputs, indent=2))
     return evidence.proven
@@ -51,12 +51,12 @@ def _up(stack: LocalStack) -> dict[str, dict[str, str]]:
     return found
 
 
-def _show(steps: list[Step], evidence: Evidence) -> None:
+def _show(steps: list[Step], evidence: Evidence, jobid: str) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for _ in range(4):
         table.add_column(no_wrap=True)
     for step in steps:
-        moment = step.at.astimezone().strftime("%H:%M:%S.%f")[:-3] if step.at else ""
+        moment = step.at.astimezone().strftime("%H:%M:%S.%f")[:-5] if step.at else ""
         seconds = f"T+{step.seconds:.1f} s" if step.seconds is not None else ""
         table.add_row(step.what, moment, seconds, step.evidence)
     out = Console(highlight=False, soft_wrap=True, width=max(80, Console().width))
@@ -64,7 +64,7 @@ def _show(steps: list[Step], evidence: Evidence) -> None:
     out.print(table)
     soonest, latest = PROMISED_SECONDS
     if not evidence.proven:
-        out.print(f"\nNOT PROVEN: the item is {evidence.status}, and no succeeded run of our job completed it.")
+        out.print(f"\nNOT PROVEN: the item is {evidence.status}, and no succeeded run of job {jobid} completed it.")
     elif evidence.processed_at is not None:
         took = (evidence.processed_at - evidence.created_at).total_seconds()
         verdict = "kept" if took <= latest else "missed"
