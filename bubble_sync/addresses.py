@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from bubble_sync.errors import ConfigurationError
@@ -28,6 +29,8 @@ class DatabaseAddress:
     user: str
     ca: str | None = None
     sslmode: str | None = None
+    configured: bool = False
+    """Whether the URL stands in the configuration, of which Pulumi remembers the last `up`'s."""
 
     def __repr__(self) -> str:
         """Leave the URL out: it holds the password."""
@@ -78,6 +81,7 @@ def database_address(
     url: str | None, url_env: str | None, ca: str | None, environment: Mapping[str, str]
 ) -> DatabaseAddress:
     """Give the database address from its URL, or from the environment variable that holds it."""
+    configured = url is not None
     if url is None and url_env is not None:
         url = environment.get(url_env)
         if not url:
@@ -87,7 +91,9 @@ def database_address(
             )
     if url is None:
         raise ConfigurationError(f"no database: {ONE_DATABASE}")
+    if ca is not None and not Path(ca).is_file():
+        raise ConfigurationError(f"{NAMESPACE}:databaseCa: there is no file {ca!r} in {Path.cwd()}; correct the path")
     try:
-        return read_database_url(url, ca)
+        return replace(read_database_url(url, ca), configured=configured)
     except ValueError as error:
         raise ConfigurationError(f"{url_env or f'{NAMESPACE}:databaseUrl'}: {error}") from None

@@ -32,16 +32,22 @@ _CONNECT_CAUSES = (
     ("password authentication failed", "the password is wrong; it was tried once, since repeated failures are banned"),
     ("no password supplied", "the URL holds no password"),
     ("tenant or user not found", "the pooler knows no such project or user; a paused project must be resumed first"),
+    ("tenant/user", "the pooler knows no such project or user; a paused project must be resumed first"),
     ("root certificate file", f"its certificate cannot be checked without a CA: {_DATABASE_CA}"),
-    ("certificate verify failed", f"its certificate is not signed by the given CA: {_DATABASE_CA}"),
-    ("certificate has expired", "its certificate has expired"),
+    ("certificate verify failed", f"its certificate is not signed by the given CA, or has expired: {_DATABASE_CA}"),
     ("does not match host name", "its certificate is for another host; check the host in the database URL"),
     ("does not support ssl", "it does not offer TLS, and the password would travel in clear text"),
     ("could not translate host name", "the host name does not resolve; check the database URL, or use the pooler's"),
     ("failed to resolve host", "the host name does not resolve; check the database URL, or use the pooler's"),
     ("network is unreachable", "the direct host is IPv6 only; use the session pooler's URL"),
-    ("connection refused", "nothing listens there; is the server running, and is the port right?"),
-    ("too many connections", "it has no connection left; close some, or raise its limit"),
+    ("connection refused", "nothing listens there; check that the server runs, and the port"),
+    ("no such file or directory", "nothing listens there; check that the server runs, and the port"),
+    ("too many c", "it has no connection left; close some, or raise its limit"),
+    ("connection slots are reserved", "it has no connection left; close some, or raise its limit"),
+    ("max client", "it has no connection left; close some, or raise its limit"),
+    ("database system is", "it is starting or stopping; wait a moment, then run again"),
+    ("no pg_hba.conf entry", "it lets nobody in from here under this user name; check its network restrictions"),
+    ("does not exist", "it has no database or no role of that name; check both in the database URL"),
     ("timeout", f"it did not answer within {CONNECT_TIMEOUT_SECONDS} s; check host, port and network restrictions"),
 )
 
@@ -59,9 +65,9 @@ def connect(address: DatabaseAddress) -> Connection:
     except psycopg.Error as error:
         said = str(error).lower()
     cause = next((cause for sign, cause in _CONNECT_CAUSES if sign in said), "the server closed the connection")
+    stale = " If its URL has changed since the last `pulumi up`, run `pulumi up --run-program` once."
     raise Unreachable(
-        f"cannot connect to the database at {address.host}: {cause}. "
-        "If its URL has changed since the last `pulumi up`, run `pulumi up --run-program` once."
+        f"cannot connect to the database at {address.host}: {cause}.{stale if address.configured else ''}"
     )
 
 

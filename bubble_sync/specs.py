@@ -55,15 +55,15 @@ class LedgerSpec(Spec):
 
     stack: str
     project_ref: str = ""
-    """Empty when the configuration names no project (a custom domain, a local address)."""
     grantees: tuple[str, ...] = ()
     """Roles other than the owner that hold a privilege on the schema or the table."""
 
 
 class RecordedSpec(Spec):
-    """An object with a row in the ledger, which names the stack that keeps it."""
+    """An object with a row in the ledger, which names the stack that keeps it and the project that it is for."""
 
     stack: str
+    project_ref: str = ""
 
 
 class ExtensionSpec(RecordedSpec):
@@ -129,6 +129,15 @@ class CronJobSpec(RecordedSpec):
 
 
 S = TypeVar("S", bound=Spec, covariant=True)
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Whose the objects are."""
+
+    stack: str
+    project_ref: str = ""
+    """Empty when nothing names a project: a custom domain, a local address."""
 
 
 @dataclass(frozen=True)

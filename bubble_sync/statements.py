@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import LiteralString, cast
 
-from bubble_sync.specs import FunctionSpec
+from bubble_sync.specs import FunctionSpec, Keeper
 
 _PACKAGE = Path(__file__).parent
 # In an installed package the files lie inside it; in a checkout beside it.
@@ -61,7 +61,7 @@ def _function_source(file: str) -> re.Match[str]:
     return matches[0]
 
 
-def function(file: str, constants: Mapping[str, int | str], stack: str) -> FunctionSpec:
+def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> FunctionSpec:
     """Return the function of `sql/functions/<file>.sql` with the values of `constants` in its declarations."""
     source = _function_source(file)
     return FunctionSpec(
@@ -73,7 +73,8 @@ def function(file: str, constants: Mapping[str, int | str], stack: str) -> Funct
         security=source["security"],
         volatility=source["volatility"],
         comment=source["comment"],
-        stack=stack,
+        stack=keeper.stack,
+        project_ref=keeper.project_ref,
     )
 
 

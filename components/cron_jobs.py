@@ -6,6 +6,7 @@ import pulumi
 
 from bubble_sync.providers.cron_job import CronJob
 from bubble_sync.settings import ProcessorSettings, RetrySettings
+from bubble_sync.specs import Keeper
 
 
 class CronJobs(pulumi.ComponentResource):
@@ -19,7 +20,7 @@ class CronJobs(pulumi.ComponentResource):
         *,
         processor: ProcessorSettings,
         retry: RetrySettings,
-        stack: str,
+        keeper: Keeper,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare both jobs; their commands have no semicolon, which Studio's editor would mangle."""
@@ -30,7 +31,7 @@ class CronJobs(pulumi.ComponentResource):
             schedule=processor.schedule,
             command="SELECT invoke_bubble_sync_processor()",
             active=processor.active,
-            stack=stack,
+            keeper=keeper,
             opts=pulumi.ResourceOptions(parent=self),
         )
         retrying = CronJob(
@@ -39,7 +40,7 @@ class CronJobs(pulumi.ComponentResource):
             schedule=retry.schedule,
             command="SELECT invoke_bubble_sync_retry()",
             active=retry.active,
-            stack=stack,
+            keeper=keeper,
             # One after the other, so that a fresh project always gets the jobids that the guide shows.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[processing]),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pulumi
 
 from bubble_sync.providers.extension import Extension
+from bubble_sync.specs import Keeper
 
 NAMES = ("pg_cron", "pg_net", "supabase_vault")
 
@@ -14,10 +15,10 @@ class Extensions(pulumi.ComponentResource):
 
     versions: dict[str, pulumi.Output[str]]
 
-    def __init__(self, name: str, *, stack: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, *, keeper: Keeper, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the three extensions."""
         super().__init__("bubble-sync:index:Extensions", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        extensions = {one: Extension(f"{name}-{one}", name=one, stack=stack, opts=child) for one in NAMES}
+        extensions = {one: Extension(f"{name}-{one}", name=one, keeper=keeper, opts=child) for one in NAMES}
         self.versions = {one: extension.version for one, extension in extensions.items()}
         self.register_outputs({"versions": self.versions})

@@ -9,6 +9,7 @@ import pulumi
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
 from bubble_sync.settings import ProcessorSettings, RetrySettings, StackSettings
+from bubble_sync.specs import Keeper
 from components.cron_jobs import CronJobs
 from components.extensions import Extensions
 from components.sync_functions import SyncFunctions
@@ -47,23 +48,23 @@ class SyncSetup(pulumi.ComponentResource):
     def __init__(self, name: str, args: SyncSetupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare every object of the sync."""
         super().__init__("bubble-sync:index:SyncSetup", name, {}, opts)
-        stack = pulumi.get_stack()
+        keeper = Keeper(pulumi.get_stack(), args.project_ref)
 
         prerequisites = Prerequisites(f"{name}-prerequisites", opts=self._after())
-        ledger = Ledger(f"{name}-ledger", stack=stack, project_ref=args.project_ref, opts=self._after(prerequisites))
-        extensions = Extensions(f"{name}-extensions", stack=stack, opts=self._after(ledger))
-        secrets = VaultSecrets(f"{name}-secrets", args.secrets, stack=stack, opts=self._after(extensions))
+        ledger = Ledger(f"{name}-ledger", keeper=keeper, opts=self._after(prerequisites))
+        extensions = Extensions(f"{name}-extensions", keeper=keeper, opts=self._after(ledger))
+        secrets = VaultSecrets(f"{name}-secrets", args.secrets, keeper=keeper, opts=self._after(extensions))
         functions = SyncFunctions(
             f"{name}-functions",
             processor=args.processor,
             retry=args.retry,
             supabase_url_name=args.secrets.supabase_url_name,
             service_role_key_name=args.secrets.service_role_key_name,
-            stack=stack,
+            keeper=keeper,
             opts=self._after(secrets),
         )
         jobs = CronJobs(
-            f"{name}-jobs", processor=args.processor, retry=args.retry, stack=stack, opts=self._after(functions)
+            f"{name}-jobs", processor=args.processor, retry=args.retry, keeper=keeper, opts=self._after(functions)
         )
 
         self.extension_versions = extensions.versions

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from bubble_sync.providers.vault_secret import VaultSecret
+from bubble_sync.specs import Keeper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class VaultSecrets(pulumi.ComponentResource):
     """The project URL and the key, in Vault."""
 
     def __init__(
-        self, name: str, args: VaultSecretsArgs, *, stack: str, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: VaultSecretsArgs, *, keeper: Keeper, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """Declare both secrets, with the descriptions that people know from the guide."""
         super().__init__("bubble-sync:index:VaultSecrets", name, {}, opts)
@@ -33,7 +34,7 @@ class VaultSecrets(pulumi.ComponentResource):
             name=args.supabase_url_name,
             value=args.supabase_url,
             description="Supabase project URL for pg_net calls",
-            stack=stack,
+            keeper=keeper,
             opts=child,
         )
         VaultSecret(
@@ -41,7 +42,7 @@ class VaultSecrets(pulumi.ComponentResource):
             name=args.service_role_key_name,
             value=args.service_role_key,
             description="Service role key for Edge Function authentication",
-            stack=stack,
+            keeper=keeper,
             opts=child,
         )
         self.register_outputs({})

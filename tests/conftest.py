@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.fixtures.proxy",
     "tests.fixtures.stack",
     "tests.fixtures.program",
+    "tests.fixtures.tls",
 ]

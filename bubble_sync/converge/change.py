@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from bubble_sync.compare import compare
@@ -37,43 +36,34 @@ class Kind(Protocol[S]):
         """Remove the object, which is there."""
 
 
-@dataclass(frozen=True)
-class Deployment:
-    """What the configuration says about all objects of a stack."""
-
-    project_ref: str = ""
-    adopt: bool = True
-
-
 def observe(conn: Connection, kind: Kind[S], spec: S) -> Observation[S] | None:
-    """Return the object as it is, with the stack that the ledger gives for it."""
+    """Return the object as it is, with the stack and project that the ledger gives for it."""
     observed = kind.observe(conn, spec)
     if observed is None or not isinstance(spec, RecordedSpec):
         return observed
-    return _of_stack(observed, ledger.stack_of(conn, spec.object_name))
+    return _as_recorded(observed, ledger.rows(conn).get(spec.object_name))
 
 
-def converge(conn: Connection, kind: Kind[S], spec: S, deployment: Deployment) -> Observation[S]:
-    """Bring one object to its spec, adopting what is there; return it as it is afterwards.
+def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True) -> Observation[S]:
+    """Bring one object to its spec, adopting what is there unless told not to; return it as it is afterwards.
 
     Raises ForeignObject when it belongs to someone else, and WrongEnvironment when the ledger is another project's.
     """
     if not isinstance(spec, RecordedSpec):
         before = kind.observe(conn, spec)
         return before if before and not compare(spec, before) else _settle(conn, kind, spec, before)
-    row = ledger.claim(conn, spec, deployment.project_ref).get(spec.object_name)
+    row = ledger.claim(conn, spec).get(spec.object_name)
     found = kind.observe(conn, spec)
-    if found is not None and row is None and spec.adoptable and not deployment.adopt:
+    if found is not None and row is None and spec.adoptable and not adopt:
         raise ForeignObject(
             f"{spec.object_name} was not made by this stack, and bubble-sync:adopt is 'never': nothing was changed. "
             "Remove it, or take it over with `pulumi config set bubble-sync:adopt always`."
         )
-    before = _of_stack(found, row.stack if row else "") if found else None
+    before = _as_recorded(found, row) if found else None
     if before is not None and not compare(spec, before):
         return before
-    settled = _of_stack(_settle(conn, kind, spec, found), spec.stack)
-    made = found is None or (row is not None and row.made)
-    wanted = ledger.LedgerRow(spec.stack, deployment.project_ref, made)
+    settled = _settle(conn, kind, spec, found)
+    wanted = ledger.LedgerRow(spec.stack, spec.project_ref, made=found is None or (row is not None and row.made))
     if row != wanted:
         ledger.record(conn, spec.object_name, wanted)
     return settled
@@ -86,8 +76,11 @@ def remove(conn: Connection, kind: Kind[S], spec: S) -> str | None:
         ledger.forget(conn, spec)
         return None
     reason = kind.kept(conn, spec)
-    if reason is None and isinstance(spec, RecordedSpec) and (row is None or not row.made):
-        reason = "it was there before"
+    if reason is None and isinstance(spec, RecordedSpec):
+        if row is None or not row.made:
+            reason = "it was there before"
+        elif row.stack != spec.stack:
+            reason = f"the ledger says that stack {row.stack} keeps it"
     if reason is None:
         kind.remove(conn, spec)
         ledger.forget(conn, spec)
@@ -116,5 +109,9 @@ def _settle(conn: Connection, kind: Kind[S], spec: S, before: Observation[S] | N
     return after
 
 
-def _of_stack(observed: Observation[S], stack: str) -> Observation[S]:
-    return Observation(observed.actual.model_copy(update={"stack": stack}), observed.facts)
+def _as_recorded(observed: Observation[S], row: ledger.LedgerRow | None) -> Observation[S]:
+    known = {"stack": row.stack if row else ""}
+    # A spec that names no project does not mind which one the ledger names.
+    if getattr(observed.actual, "project_ref", ""):
+        known["project_ref"] = row.project_ref if row else ""
+    return Observation(observed.actual.model_copy(update=known), observed.facts)

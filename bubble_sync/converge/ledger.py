@@ -30,20 +30,14 @@ def rows(conn: Connection) -> dict[str, LedgerRow]:
     return {row["object"]: LedgerRow(row["stack"], row["project_ref"], row["origin"] == "made") for row in found}
 
 
-def stack_of(conn: Connection, object_name: str) -> str:
-    """Return the stack that keeps an object, or an empty text."""
-    row = rows(conn).get(object_name)
-    return row.stack if row else ""
-
-
-def claim(conn: Connection, spec: RecordedSpec, project_ref: str) -> dict[str, LedgerRow]:
+def claim(conn: Connection, spec: RecordedSpec) -> dict[str, LedgerRow]:
     """Return the rows when this stack may change the database; raise when another project or stack keeps it."""
     if not _exists(conn).present:
         raise PrerequisiteMissing(
             f"{spec.object_name}: the ledger bubble_sync.ledger is not there. Run `pulumi up` for the whole stack."
         )
     found = rows(conn)
-    require_ours(found, spec.stack, project_ref)
+    require_ours(found, spec.stack, spec.project_ref)
     return found
 
 

@@ -124,6 +124,21 @@ class Cluster:
         for left in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
             left.unlink(missing_ok=True)
 
+    def _real_libraries(self) -> list[str]:
+        """Name the real extensions of this installation that must be preloaded."""
+        library = self.bin.parent / "lib"
+        return [name for name in ("pg_net", "supabase_vault") if (library / f"{name}.so").exists()]
+
+    def _getkey_script(self) -> Path:
+        """Return what the setting must name: the stand-in reads the key's file, the real one runs a program."""
+        if "supabase_vault" not in self._real_libraries():
+            return self.root_key
+        program = self.folder / "vault_getkey"
+        program.write_text(f"#!/bin/sh\nexec cat '{self.root_key}'\n", "utf-8")
+        program.chmod(0o700)
+        self.account.own(program)
+        return program
+
     def _configure(self, settings: Mapping[str, str]) -> None:
         values = {
             "listen_addresses": LOOPBACK,
@@ -133,14 +148,14 @@ class Cluster:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] %q%u@%d ",
-            "shared_preload_libraries": "pg_cron",
+            "shared_preload_libraries": ", ".join(["pg_cron", *self._real_libraries()]),
             "cron.database_name": "postgres",
             "cron.host": str(self.folder),
             "cron.use_background_workers": "off",
-            # pg_net and Vault are stand-ins without a library: these are placeholders that their SQL and worker read.
+            # Where pg_net and Vault are stand-ins without a library, these are placeholders that their parts read.
             "pg_net.ttl": "6 hours",
             "pg_net.batch_size": "200",
-            "vault.getkey_script": str(self.root_key),
+            "vault.getkey_script": str(self._getkey_script()),
             # A throw-away: a crash of the machine may cost it, a crash of the server must not.
             "fsync": "off",
             "full_page_writes": "off",

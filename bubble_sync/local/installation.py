@@ -37,11 +37,12 @@ class Installation:
 
 
 def _candidates() -> Iterator[Path]:
-    for pattern in SERVER_PLACES:
-        yield from Path("/").glob(pattern.removeprefix("/"))
+    # PATH first: of two installations of one version, the one that somebody chose.
     for entry in os.get_exec_path():
         # A link in PATH leads to the real folder; PostgreSQL resolves its own links in the same way.
         yield (Path(entry) / "pg_config").resolve().parent
+    for pattern in SERVER_PLACES:
+        yield from Path("/").glob(pattern.removeprefix("/"))
 
 
 def _inspect(folder: Path) -> Installation | None:

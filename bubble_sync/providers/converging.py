@@ -25,15 +25,15 @@ from pulumi.output import Unknown
 from pydantic import ValidationError
 
 from bubble_sync.addresses import NAMESPACE, DatabaseAddress, database_address
-from bubble_sync.projects import ref_of_database, require_one_project
+from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
 from bubble_sync.specs import Observation, Spec
 
 if TYPE_CHECKING:
-    from bubble_sync.converge.change import Deployment, Kind
+    from bubble_sync.converge.change import Kind
     from bubble_sync.database import Database
 
 Props = dict[str, Any]
-_CONFIG_KEYS = ("databaseUrl", "databaseUrlEnv", "databaseCa", "projectRef", "adopt")
+_CONFIG_KEYS = ("databaseUrl", "databaseUrlEnv", "databaseCa", "projectRef", "supabaseUrl", "adopt")
 
 
 class ConvergingProvider(ResourceProvider):
@@ -106,22 +106,22 @@ class ConvergingProvider(ResourceProvider):
 
         spec = self._spec(props)
         with self._database().transaction(f"converging {spec.object_name}") as conn:
-            return _outputs(converge(conn, self.kind(), spec, self._deployment()))
+            return _outputs(converge(conn, self.kind(), spec, adopt=self._config["adopt"] != "never"))
 
     def _spec(self, props: Props) -> Spec:
         """Read the spec out of props, which also hold facts and the provider itself."""
         return self.spec_type.model_validate({k: v for k, v in props.items() if k in self.spec_type.model_fields})
 
-    def _deployment(self) -> Deployment:
-        from bubble_sync.converge.change import Deployment
-
-        return Deployment(self._config["projectRef"] or "", self._config["adopt"] != "never")
-
     def _database(self) -> Database:
         config = self._config
         address = database_address(config["databaseUrl"], config["databaseUrlEnv"], config["databaseCa"], os.environ)
-        named = {"projectRef": config["projectRef"], "the database URL": ref_of_database(address.host, address.user)}
-        require_one_project(named)
+        require_one_project(
+            {
+                "projectRef": config["projectRef"],
+                "supabaseUrl": ref_of_url(config["supabaseUrl"] or ""),
+                "the database URL": ref_of_database(address.host, address.user),
+            }
+        )
         return _database(address)
 
     def _failure(self, field: str, message: str) -> CheckFailure:

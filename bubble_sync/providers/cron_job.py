@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
@@ -9,7 +10,7 @@ import pulumi
 from pulumi.dynamic import ReadResult, Resource
 
 from bubble_sync.providers.converging import ConvergingProvider
-from bubble_sync.specs import CronJobSpec
+from bubble_sync.specs import CronJobSpec, Keeper
 
 
 class CronJobProvider(ConvergingProvider):
@@ -49,7 +50,7 @@ class CronJob(Resource, module="bubble_sync", name="CronJob"):
         schedule: pulumi.Input[str],
         command: pulumi.Input[str],
         active: pulumi.Input[bool],
-        stack: pulumi.Input[str],
+        keeper: Keeper,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare a job in the database that the stack connects to."""
@@ -58,7 +59,7 @@ class CronJob(Resource, module="bubble_sync", name="CronJob"):
             "schedule": schedule,
             "command": command,
             "active": active,
-            "stack": stack,
+            **asdict(keeper),
             "jobid": None,
             "username": None,
         }

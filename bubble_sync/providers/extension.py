@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from types import ModuleType
 
 import pulumi
 from pulumi.dynamic import Resource
 
 from bubble_sync.providers.converging import ConvergingProvider
-from bubble_sync.specs import ExtensionSpec
+from bubble_sync.specs import ExtensionSpec, Keeper
 
 
 class ExtensionProvider(ConvergingProvider):
@@ -34,9 +35,9 @@ class Extension(Resource, module="bubble_sync", name="Extension"):
         resource_name: str,
         *,
         name: pulumi.Input[str],
-        stack: pulumi.Input[str],
+        keeper: Keeper,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare that an extension is installed."""
-        props = {"name": name, "stack": stack, "version": None, "schema": None}
+        props = {"name": name, **asdict(keeper), "version": None, "schema": None}
         super().__init__(ExtensionProvider(), resource_name, props, opts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
@@ -9,7 +10,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from bubble_sync.providers.converging import ConvergingProvider
-from bubble_sync.specs import LedgerSpec
+from bubble_sync.specs import Keeper, LedgerSpec
 
 
 class LedgerProvider(ConvergingProvider):
@@ -31,10 +32,9 @@ class Ledger(Resource, module="bubble_sync", name="Ledger"):
         self,
         resource_name: str,
         *,
-        stack: pulumi.Input[str],
-        project_ref: pulumi.Input[str],
+        keeper: Keeper,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the ledger of one stack."""
-        props: dict[str, Any] = {"stack": stack, "project_ref": project_ref, "grantees": []}
+        props: dict[str, Any] = {**asdict(keeper), "grantees": []}
         super().__init__(LedgerProvider(), resource_name, props, opts)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from types import ModuleType
 
 import pulumi
 from pulumi.dynamic import Resource
 
 from bubble_sync.providers.converging import ConvergingProvider
-from bubble_sync.specs import VaultSecretSpec
+from bubble_sync.specs import Keeper, VaultSecretSpec
 
 
 class VaultSecretProvider(ConvergingProvider):
@@ -35,7 +36,7 @@ class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):
         name: pulumi.Input[str],
         value: pulumi.Input[str],
         description: pulumi.Input[str],
-        stack: pulumi.Input[str],
+        keeper: Keeper,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare a secret; the value is secret from here on, whatever it was before."""
@@ -43,7 +44,7 @@ class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):
             "name": name,
             "value": pulumi.Output.secret(value),
             "description": description,
-            "stack": stack,
+            **asdict(keeper),
             "secret_id": None,
         }
         super().__init__(VaultSecretProvider(), resource_name, props, opts)

@@ -115,7 +115,7 @@ def test_a_second_time_writes_nothing_and_changes_no_fact(name: str, ready: Site
     first = ready.converge(case.kind, case.spec)
 
     with ready.db.transaction("again") as conn:
-        second = change.converge(conn, case.kind, case.spec, ready.deployment)
+        second = change.converge(conn, case.kind, case.spec)
         written = conn.execute("select pg_current_xact_id_if_assigned() is not null as written").fetchone()
 
     assert second == first

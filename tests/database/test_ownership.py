@@ -8,7 +8,6 @@ import pytest
 
 from bubble_sync.compare import compare
 from bubble_sync.converge import cron, functions, ledger, vault
-from bubble_sync.converge.change import Deployment
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing, PrivilegeMissing, WrongEnvironment
 from tests.fixtures.site import Site
 from tests.fixtures.specs import OTHER_REF, REF, function_spec, job_spec, ledger_spec, secret_spec
@@ -98,7 +97,7 @@ class TestAdoption:
     )
     def test_adopt_never_refuses_what_is_there(self, prepared: Site, kind, spec, by_hand):
         as_postgres(prepared, by_hand)
-        strict = replace(prepared, deployment=Deployment(adopt=False))
+        strict = replace(prepared, adopt=False)
 
         with pytest.raises(ForeignObject, match=f"{spec.object_name} .*adopt is 'never'"):
             strict.converge(kind, spec)
@@ -106,7 +105,7 @@ class TestAdoption:
         assert origin(prepared, spec.object_name) is None
 
     def test_adopt_never_still_converges_what_this_stack_made(self, prepared: Site):
-        strict = replace(prepared, deployment=Deployment(adopt=False))
+        strict = replace(prepared, adopt=False)
         strict.converge(cron, job_spec())
 
         strict.converge(cron, job_spec(schedule="0 * * * *"))
@@ -142,19 +141,28 @@ class TestRefusal:
             prepared.converge(functions, function_spec())
 
     def test_a_ledger_of_another_project_with_the_line_that_accepts_a_move(self, prepared: Site):
-        ours = replace(prepared, deployment=Deployment(project_ref=REF))
-        ours.converge(cron, job_spec())
-        clone = replace(prepared, deployment=Deployment(project_ref=OTHER_REF))
+        prepared.converge(cron, job_spec(project_ref=REF))
+        moved = job_spec(project_ref=OTHER_REF, active=False)
 
-        for kind, spec in ((cron, job_spec(active=False)), (ledger, ledger_spec(project_ref=OTHER_REF))):
+        for kind, spec in ((cron, moved), (ledger, ledger_spec(project_ref=OTHER_REF))):
             with pytest.raises(WrongEnvironment) as refused:
-                clone.converge(kind, spec)
+                prepared.converge(kind, spec)
         assert REF in str(refused.value)
         assert OTHER_REF in str(refused.value)
         assert prepared.observe(cron, job_spec()).actual.active
 
         prepared.by_hand(str(refused.value).split("accept it once: ")[1])
-        clone.converge(cron, job_spec(active=False))
+        prepared.converge(cron, moved)
+
+    def test_a_project_that_is_named_later_is_written_down(self, prepared: Site):
+        prepared.converge(cron, job_spec())
+
+        (difference,) = compare(job_spec(project_ref=REF), prepared.observe(cron, job_spec(project_ref=REF)))
+        prepared.converge(cron, job_spec(project_ref=REF))
+
+        assert difference.field == "project_ref"
+        assert compare(job_spec(project_ref=REF), prepared.observe(cron, job_spec(project_ref=REF))) == ()
+        assert compare(job_spec(), prepared.observe(cron, job_spec())) == (), "unknown is never a mismatch"
 
     def test_a_ledger_of_another_stack_with_the_line_that_accepts_it(self, prepared: Site):
         prepared.converge(cron, job_spec())
@@ -197,6 +205,12 @@ class TestRemoval:
         prepared.by_hand("delete from bubble_sync.ledger")
 
         assert prepared.remove(cron, job_spec()) == "it was there before"
+
+    def test_what_another_stack_keeps_is_kept(self, prepared: Site):
+        prepared.converge(cron, job_spec())
+        prepared.by_hand("update bubble_sync.ledger set stack = 'prod'")
+
+        assert prepared.remove(cron, job_spec()) == "the ledger says that stack prod keeps it"
 
     @pytest.mark.parametrize(
         ("user", "by_hand"),

@@ -180,3 +180,17 @@ def test_a_part_of_another_environment_is_refused_with_both_names(stack: Stack):
     assert "stagingstagingstagin" in refusal
     assert "prodprodprodprodprod" in refusal
     assert "Traceback" not in refusal
+
+
+def test_a_clone_of_another_project_is_refused_although_only_the_url_names_it(stack: Stack, site: Site):
+    stack.configure("supabaseUrl", "https://stagingstagingstagin.supabase.co")
+    stack.up()
+
+    stack.configure("supabaseUrl", "https://prodprodprodprodprod.supabase.co")
+    refusal = stack.up(expect=1)
+
+    assert "stagingstagingstagin" in refusal
+    assert "prodprodprodprodprod" in refusal
+    assert "update bubble_sync.ledger set" in refusal
+    stored = site.by_hand("select decrypted_secret as url from vault.decrypted_secrets where name = 'supabase_url'")
+    assert stored == [{"url": "https://stagingstagingstagin.supabase.co"}]

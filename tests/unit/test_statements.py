@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bubble_sync.functions import function_specs
 from bubble_sync.settings import ProcessorSettings, RetrySettings
+from bubble_sync.specs import Keeper
 from bubble_sync.statements import SQL_DIRECTORY, constants_of, query, with_constants
 
 BODY = "declare\n    max_items constant integer := 10;\n    name constant text := 'a';\nbegin\nend\n"
@@ -28,13 +29,13 @@ def test_the_defaults_of_settings_are_the_values_in_the_files():
         **secrets,
     }
     assert constants_of("invoke_bubble_sync_retry") == {"timeout_ms": retry.timeout_ms, **secrets}
-    for spec in function_specs(processor, retry, *secrets.values(), "test"):
+    for spec in function_specs(processor, retry, *secrets.values(), Keeper("test")):
         file = SQL_DIRECTORY / "functions" / f"{spec.name.split('.')[1]}.sql"
         assert spec.body in file.read_text()
 
 
 def test_every_declared_constant_is_one_that_settings_give():
-    for spec in function_specs(ProcessorSettings(), RetrySettings(), "u", "k", "test"):
+    for spec in function_specs(ProcessorSettings(), RetrySettings(), "u", "k", Keeper("test")):
         declared = set(constants_of(spec.name.split(".")[1]))
         assert declared <= {"max_items", "batch_size", "timeout_ms", "url_secret", "key_secret"}
 

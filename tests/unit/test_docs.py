@@ -1,0 +1,139 @@
+"""The documents say what is: keys, commands, targets and links are held against the product."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from bubble_sync.addresses import NAMESPACE
+from bubble_sync.cli.main import app
+from bubble_sync.errors import ConfigurationError
+from bubble_sync.projects import is_project_ref
+from bubble_sync.settings import SECRET_KEYS, StackSettings, read_settings
+from tests.fixtures.specs import config
+from tools.config_table import BEGIN, END, config_table
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+STACKS = ("local", "staging", "prod")
+KEYS = {f"{NAMESPACE}:{field.alias}" for field in StackSettings.model_fields.values()}
+
+
+def commands(group: Any, words: tuple[str, ...] = ("bubble-sync",)) -> Iterator[str]:
+    """Every command that a person can type, without its arguments."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*words, name))
+        else:
+            yield " ".join((*words, name))
+
+
+def make_targets() -> list[str]:
+    return re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+
+def read_yaml(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / name).read_text("utf-8"))
+    return loaded
+
+
+def stack_config(stack: str) -> dict[str, Any]:
+    found: dict[str, Any] = read_yaml(f"Pulumi.{stack}.yaml")["config"]
+    return found
+
+
+def in_commands_table(command: str) -> bool:
+    return re.search(rf"^\| `{re.escape(command)}[ `]", README, re.MULTILINE) is not None
+
+
+def test_the_config_table_is_the_one_that_the_settings_give():
+    between = README.split(BEGIN)[1].split(END)[0]
+
+    assert between.strip() == config_table(), "python -m tools.config_table prints it"
+
+
+@pytest.mark.parametrize("command", list(commands(typer.main.get_command(app))))
+def test_a_command_of_the_command_line_is_in_the_readme(command: str):
+    assert in_commands_table(command)
+
+
+@pytest.mark.parametrize("target", make_targets())
+def test_a_target_of_the_makefile_is_in_the_readme(target: str):
+    assert in_commands_table(f"make {target}")
+
+
+def test_the_readme_names_no_command_that_is_not_there():
+    known = {*commands(typer.main.get_command(app)), *(f"make {target}" for target in make_targets())}
+    named = re.findall(r"^\| `((?:bubble-sync|make) [^`]*)` \|", README, re.MULTILINE)
+
+    assert {re.sub(r" [A-Z].*", "", one) for one in named} == known
+
+
+def test_the_template_asks_for_keys_that_exist_and_marks_the_secret_ones():
+    project = read_yaml("Pulumi.yaml")
+    # `pulumi new` takes the section out of a project that it makes.
+    assert "template" in project or project["name"] != "bubble-sync"
+    asked = project.get("template", {}).get("config", {})
+
+    assert set(asked) <= KEYS
+    assert {key for key, one in asked.items() if one.get("secret")} == {
+        key for key in asked if key.removeprefix(f"{NAMESPACE}:") in SECRET_KEYS
+    }
+
+
+def test_the_project_file_has_no_configuration_of_its_own():
+    """A key there without a value fails every stack that lacks it; `pulumi new` itself adds keys of `pulumi:`."""
+    assert all(key.startswith("pulumi:") for key in read_yaml("Pulumi.yaml").get("config", {}))
+
+
+def test_the_project_file_lets_a_plain_up_see_changes_by_hand():
+    assert read_yaml("Pulumi.yaml")["options"] == {"refresh": "always"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_stack_file_has_known_keys_an_address_of_its_own_and_no_plaintext_secret(stack: str):
+    found = stack_config(stack)
+
+    assert set(found) <= KEYS
+    assert found[f"{NAMESPACE}:databaseUrlEnv"] == f"BUBBLE_SYNC_{stack.upper()}_DATABASE_URL"
+    for key in SECRET_KEYS:
+        assert set(found.get(f"{NAMESPACE}:{key}", {"secure"})) == {"secure"}
+
+
+def test_the_hosted_stacks_have_the_same_keys_each_with_its_own_project():
+    staging, prod = stack_config("staging"), stack_config("prod")
+
+    assert set(staging) == set(prod)
+    refs = [one[f"{NAMESPACE}:projectRef"] for one in (staging, prod)]
+    assert refs[0] != refs[1]
+    assert all(ref.startswith("<") or is_project_ref(ref) for ref in refs)
+
+
+@pytest.mark.parametrize("stack", ["staging", "prod"])
+def test_a_placeholder_that_was_left_is_refused(stack: str):
+    with pytest.raises(
+        ConfigurationError, match=f"projectRef: '<set the ref of the {stack} project>' is not a project"
+    ):
+        read_settings(config(projectRef=f"<set the ref of the {stack} project>"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_link_to_a_file_leads_somewhere(page: Path):
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text("utf-8"))
+
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("record", sorted((ROOT / "docs/adr").glob("*.md")), ids=lambda record: record.stem)
+def test_a_decision_has_the_parts_of_the_template_on_one_screen(record: Path):
+    lines = record.read_text("utf-8").splitlines()
+
+    assert len(lines) <= 25
+    assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Consequences"]
