@@ -13,7 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from bubble_sync.addresses import NAMESPACE, ONE_DATABASE, DatabaseAddress, database_address, read_database_url
+from bubble_sync.database_url import (
+    NAMESPACE,
+    ONE_DATABASE,
+    DatabaseAddress,
+    check_variable_name,
+    database_address,
+    read_database_url,
+)
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.keys import read_key
 from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
@@ -75,6 +82,7 @@ class StackSettings(_Settings):
     _ref = field_validator("project_ref")(check_project_ref)
     _url = field_validator("supabase_url")(check_url)
     _key = field_validator("service_role_key")(check_key)
+    _variable = field_validator("database_url_env")(check_variable_name)
     _names = field_validator("supabase_url_name", "service_role_key_name")(check_secret_name)
 
     @field_validator("service_role_key_name")

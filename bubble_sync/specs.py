@@ -108,6 +108,10 @@ class FunctionSpec(RecordedSpec):
     owner: str = "current_user"
     executors: tuple[str, ...] = ()
     """Roles other than the owner that may execute it."""
+    attributes: tuple[str, ...] = ()
+    """What a hand can add beside the rest: strict, leakproof, a parallel mode, setof."""
+    overloads: tuple[str, ...] = ()
+    """Parameters of other functions of this name that a call without arguments also means."""
 
     @property
     def object_name(self) -> str:
@@ -126,6 +130,8 @@ class CronJobSpec(RecordedSpec):
     command: str
     database: str = "current_database()"
     active: bool = True
+    duplicates: tuple[str, ...] = ()
+    """Other roles that have a job of this name: both would run."""
 
 
 S = TypeVar("S", bound=Spec, covariant=True)

@@ -12,12 +12,19 @@ from urllib.parse import urlsplit
 
 from cronsim import CronSim, CronSimError
 
-from bubble_sync.addresses import is_loopback
+from bubble_sync.database_url import is_loopback
 from bubble_sync.keys import read_key
 from bubble_sync.projects import is_project_ref
 
 # cronsim knows more than pg_cron (L, W, #); these are the characters that pg_cron's own parser reads.
-_CRON_FIELD = re.compile(r"[0-9*/,-]+|[a-z]{3}(-[a-z]{3})?(,[a-z]{3}(-[a-z]{3})?)*", re.IGNORECASE)
+# A step stands after a star or a range alone.
+_CRON_PART = r"(\*(/\d+)?|\d+(-\d+(/\d+)?)?|[a-z]{3}(-[a-z]{3}(/\d+)?)?)"
+_CRON_FIELD = re.compile(rf"{_CRON_PART}(,{_CRON_PART})*", re.IGNORECASE)
+# What bubble_sync.send accepts: what passes here must not fail each minute in the database. A test holds them together.
+_SENDABLE_URL = re.compile(
+    r"https://([A-Za-z0-9.-]+|\[::1\])(:[0-9]{1,5})?/?"
+    r"|http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])(:[0-9]{1,5})?/?"
+)
 
 
 def check_project_ref(value: str | None) -> str | None:
@@ -35,18 +42,17 @@ def check_url(value: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise ValueError(not_a_url) from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(not_a_url)
     if parts.username or parts.password:
         raise ValueError("holds a user or password; leave them out of the URL")
-    # The same shape that bubble_sync.send accepts: what passes here must not fail each minute in the database. urlsplit
-    # drops line breaks, so they are looked for in the value itself.
-    if re.search(r"\s", value) or not re.fullmatch(r"[A-Za-z0-9.-]+|::1", host):
-        raise ValueError(not_a_url)
-    if port == 0 or parts.scheme not in ("http", "https"):
-        raise ValueError(not_a_url)
     if parts.path not in ("", "/") or parts.query or parts.fragment or value.endswith(("?", "#")):
         raise ValueError(f"{value!r} has more than scheme and host; the path to the Edge Function is added by us")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError(f"{value!r} would send the key in clear text; use https")
+    # urlsplit drops line breaks, and mends more: the last word has the shape of the value itself.
+    if port == 0 or not _SENDABLE_URL.fullmatch(value):
+        raise ValueError(not_a_url)
     return value.removesuffix("/")
 
 

@@ -9,7 +9,7 @@ from datetime import UTC
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from bubble_sync.addresses import NAMESPACE
+from bubble_sync.database_url import NAMESPACE
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.keys import read_key
 from bubble_sync.settings import ConfigValue, StackSettings, read_settings

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bubble_sync.addresses import NAMESPACE
+from bubble_sync.database_url import NAMESPACE
 from bubble_sync.settings import SECRET_KEYS, StackSettings
 
 BEGIN, END = "<!-- config table: begin -->", "<!-- config table: end -->"

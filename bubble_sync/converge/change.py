@@ -70,17 +70,20 @@ def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True) ->
 
 
 def remove(conn: Connection, kind: Kind[S], spec: S) -> str | None:
-    """Remove an object that we made and nobody needs; return why it was kept, or None when it is gone."""
-    row = ledger.rows(conn).get(spec.object_name)
+    """Remove an object that we made and nobody needs; return why it was kept, or None when it is gone.
+
+    Raises like `converge` when the ledger is another stack's or another project's.
+    """
+    rows = ledger.rows(conn)
+    if isinstance(spec, RecordedSpec):
+        ledger.require_ours(rows, spec.stack, spec.project_ref)
+    row = rows.get(spec.object_name)
     if kind.observe(conn, spec) is None:
         ledger.forget(conn, spec)
         return None
     reason = kind.kept(conn, spec)
-    if reason is None and isinstance(spec, RecordedSpec):
-        if row is None or not row.made:
-            reason = "it was there before"
-        elif row.stack != spec.stack:
-            reason = f"the ledger says that stack {row.stack} keeps it"
+    if reason is None and isinstance(spec, RecordedSpec) and (row is None or not row.made):
+        reason = "it was there before"
     if reason is None:
         kind.remove(conn, spec)
         ledger.forget(conn, spec)
@@ -88,8 +91,8 @@ def remove(conn: Connection, kind: Kind[S], spec: S) -> str | None:
 
 
 def users_of(conn: Connection, word: str, itself: str = "") -> Sequence[str]:
-    """List functions, triggers and jobs whose text names `word`, other than the function `itself`."""
-    pattern = rf"(^|\W){re.escape(word)}(\W|$)"
+    """List functions, views, triggers and jobs whose text names `word` in any case, other than `itself`."""
+    pattern = rf"(?i)(^|\W){re.escape(word)}(\W|$)"
     found = fetch(conn, query("references", "users"), {"pattern": pattern, "itself": itself})
     found += fetch(conn, query("references", "jobs"), {"pattern": pattern})
     return [row["name"] for row in found]

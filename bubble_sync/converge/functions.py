@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from psycopg import sql
+from psycopg import errors, sql
 
 from bubble_sync.converge.change import users_of
 from bubble_sync.database import Connection, Row, fetch
@@ -18,7 +18,8 @@ _CREATE = (
 
 def observe(conn: Connection, spec: FunctionSpec) -> Observation[FunctionSpec] | None:
     """Return the function of this name and these parameters."""
-    row = next((row for row in _same_name(conn, spec) if row["identity_arguments"] == spec.arguments), None)
+    rows = _same_name(conn, spec)
+    row = next((row for row in rows if row["identity_arguments"] == spec.arguments and row["kind"] == "f"), None)
     if row is None:
         return None
     actual = spec.model_copy(
@@ -27,6 +28,8 @@ def observe(conn: Connection, spec: FunctionSpec) -> Observation[FunctionSpec] |
             "config": tuple(row["config"]),
             "owner": "current_user" if row["mine"] else row["owner"],
             "executors": tuple(row["executors"]),
+            "attributes": tuple(row["attributes"]),
+            "overloads": tuple(other["identity_arguments"] for other in _overloads(spec, rows)),
         }
     )
     return Observation(actual)
@@ -46,7 +49,13 @@ def apply(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSp
         body=sql.Literal(spec.body),
         comment=sql.Literal(spec.comment),
     )
-    conn.execute(statement)
+    try:
+        conn.execute(statement)
+    except (errors.InvalidFunctionDefinition, errors.WrongObjectType):
+        raise ForeignObject(
+            f"{spec.object_name}: something else of that name is there, which cannot be replaced: nothing was changed. "
+            f"Rename or drop it: drop routine {spec.name};"
+        ) from None
     conn.execute(
         sql.SQL(query("functions", "revoke")).format(
             schema=sql.Literal(schema), name=sql.Literal(name), arguments=sql.Literal(spec.arguments)
@@ -83,9 +92,13 @@ def _refuse_foreign(spec: FunctionSpec, observed: Observation[FunctionSpec] | No
             f"{spec.object_name} returns {observed.actual.returns}, not {spec.returns}, which cannot be replaced: "
             f"nothing was changed. Rename or drop it: drop function {called};"
         )
-    for row in rows:
-        if row["identity_arguments"] != spec.arguments and row["callable_bare"] and not spec.arguments:
-            raise ForeignObject(
-                f"{spec.object_name} has a second form, ({row['arguments']}), that a bare call also means: "
-                f"nothing was changed. Drop it: drop function {spec.name}({row['identity_arguments']});"
-            )
+    for row in _overloads(spec, rows):
+        raise ForeignObject(
+            f"{spec.object_name} has a second form, ({row['arguments']}), that a bare call also means: "
+            f"nothing was changed. Drop it: drop function {spec.name}({row['identity_arguments']});"
+        )
+
+
+def _overloads(spec: FunctionSpec, rows: list[Row]) -> list[Row]:
+    bare = [row for row in rows if row["identity_arguments"] != spec.arguments and row["callable_bare"]]
+    return [] if spec.arguments else bare

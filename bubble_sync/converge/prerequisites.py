@@ -44,12 +44,12 @@ def remove(conn: Connection, spec: PrerequisitesSpec) -> None:
     """Remove nothing."""
 
 
-def _refused_labels(labels: dict[str, list[str]]) -> list[str]:
+def _refused_labels(labels: dict[str, list[str] | None]) -> list[str]:
     return [
         f"{column} '{value}' in the enum of public.sync_queue.{column}"
         for column, allowed in labels.items()
         for value in REQUIRED_VALUES[column]
-        if value not in allowed
+        if allowed is not None and value not in allowed
     ]
 
 

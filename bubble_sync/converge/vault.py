@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from psycopg import errors
+from psycopg import DataError
 
 from bubble_sync.converge.change import users_of
 from bubble_sync.database import Connection, fetch
@@ -37,8 +37,8 @@ def apply(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSe
         try:
             with conn.transaction():
                 conn.execute(query("vault", "set_value"), {"id": secret_id})
-        except errors.DataException:
-            # update_secret decrypts the old value first, which another root key makes impossible.
+        except DataError:
+            # update_secret decrypts the old value first, which another root key or a row written by hand prevents.
             conn.execute(query("vault", "remove"), {"id": secret_id})
             _insert(conn, spec)
             return
@@ -62,7 +62,7 @@ def _stored_equals(conn: Connection, spec: VaultSecretSpec) -> bool:
     salt = secrets.token_hex(16)
     try:
         found = fetch(conn, query("vault", "digest"), {"salt": salt, "name": spec.name})
-    except errors.DataException:
+    except DataError:
         return False
     wanted = hashlib.sha256((salt + spec.value).encode()).hexdigest()
     return bool(found) and found[0]["digest"] is not None and secrets.compare_digest(found[0]["digest"], wanted)

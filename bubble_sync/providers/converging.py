@@ -24,7 +24,7 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 from pydantic import ValidationError
 
-from bubble_sync.addresses import NAMESPACE, DatabaseAddress, database_address
+from bubble_sync.database_url import NAMESPACE, DatabaseAddress, database_address
 from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
 from bubble_sync.specs import Observation, Spec
 
@@ -87,7 +87,9 @@ class ConvergingProvider(ResourceProvider):
         observed = self._database().read(f"reading {spec.object_name}", lambda conn: observe(conn, self.kind(), spec))
         if observed is None:
             return ReadResult("", {})
-        return ReadResult(id_, _outputs(observed), _inputs(observed.actual))
+        # The outputs are what `delete` gets: they say whose the object is by the program, not by the ledger of today.
+        ours: Props = {key: props[key] for key in ("stack", "project_ref") if key in props}
+        return ReadResult(id_, {**_outputs(observed), **ours}, _inputs(observed.actual))
 
     def delete(self, _id: str, _props: Props) -> None:
         """Remove what we made and nobody needs; say in one line what is kept, and why."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from types import ModuleType
-from typing import Any
 
 import pulumi
-from pulumi.dynamic import ReadResult, Resource
+from pulumi.dynamic import ReadResult, Resource, UpdateResult
 
-from bubble_sync.providers.converging import ConvergingProvider
+from bubble_sync.providers.converging import ConvergingProvider, Props
 from bubble_sync.specs import CronJobSpec, Keeper
 
 
@@ -24,16 +23,28 @@ class CronJobProvider(ConvergingProvider):
 
         return cron
 
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+    def read(self, id_: str, props: Props) -> ReadResult:
         """Observe the job; one that another role owns is an error, and not gone."""
         result = super().read(id_, props)
-        if not result.id and "username" in props:
-            from bubble_sync.converge.cron import require_same_role
-
-            spec, username = CronJobSpec.model_validate(self._spec(props).model_dump()), str(props["username"])
-            doing = f"reading {spec.object_name}"
-            self._database().read(doing, lambda conn: require_same_role(conn, spec, username))
+        if not result.id:
+            self._require_same_role(props)
         return result
+
+    def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
+        """Converge the job in place, as the role that owns it."""
+        self._require_same_role(_olds)
+        return super().update(_id, _olds, _news)
+
+    def delete(self, _id: str, _props: Props) -> None:
+        """Unschedule the job, as the role that owns it."""
+        self._require_same_role(_props)
+        super().delete(_id, _props)
+
+    def _require_same_role(self, props: Props) -> None:
+        from bubble_sync.converge.cron import require_same_role
+
+        name, username = str(props["name"]), str(props.get("username", ""))
+        self._database().read(f"reading job {name}", lambda conn: require_same_role(conn, name, username))
 
 
 class CronJob(Resource, module="bubble_sync", name="CronJob"):

@@ -16,6 +16,14 @@ select
     coalesce(f.proconfig, '{}') as config,
     coalesce(pg_catalog.obj_description(f.oid, 'pg_proc'), '') as comment,
     pg_catalog.pg_get_userbyid(f.proowner) as owner,
+    array(
+        select a.name
+        from (values
+            (f.proisstrict, 'strict'), (f.proleakproof, 'leakproof'), (f.proretset, 'setof'),
+            (f.proparallel <> 'u', 'parallel ' || case f.proparallel when 's' then 'safe' else 'restricted' end)
+        ) as a (applies, name)
+        where a.applies
+    ) as attributes,
     f.proowner = (select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user) as mine,
     array(
         select distinct coalesce(r.rolname, 'public')::text as grantee

@@ -16,7 +16,7 @@ with queue as (
         ('next_retry_at', '{timestamp with time zone}'),
         ('retry_count', '{smallint,integer,bigint}'), ('max_retries', '{smallint,integer,bigint}')
 ), actual_column as (
-    select a.attname, a.attnum, a.atttypid, t.typcategory::text as category,
+    select a.attname, a.attnum, coalesce(nullif(t.typbasetype, 0), t.oid) as atttypid, t.typcategory::text as category,
         pg_catalog.format_type(a.atttypid, null) as type
     from queue
     join pg_catalog.pg_attribute as a on a.attrelid = queue.oid and a.attnum > 0 and not a.attisdropped

@@ -1,17 +1,24 @@
 -- Who still names an object: what something else names is kept on destroy.
 
 -- name: users
--- Functions, triggers and jobs, other than the object itself, in whose text the word stands alone.
+-- Functions, views and triggers, other than the object itself, in whose text the word stands alone. The body of a
+-- function in SQL-standard form is not in prosrc.
 select 'function ' || f.oid::regprocedure::text as name
 from pg_catalog.pg_proc as f
 join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
-where f.prosrc ~ %(pattern)s
+where case when f.prosqlbody is null then f.prosrc else pg_catalog.pg_get_functiondef(f.oid) end ~ %(pattern)s
     and n.nspname not in ('pg_catalog', 'information_schema')
     and n.nspname || '.' || f.proname <> %(itself)s
     and not exists (
         select from pg_catalog.pg_depend as d
         where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e'
     )
+union all
+select 'view ' || c.oid::regclass::text
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')
+    and pg_catalog.pg_get_viewdef(c.oid) ~ %(pattern)s
 union all
 select 'trigger ' || t.tgname || ' on ' || t.tgrelid::regclass::text
 from pg_catalog.pg_trigger as t

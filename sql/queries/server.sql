@@ -16,6 +16,11 @@ with wanted_extension (name, sign) as (
     select pg_catalog.format('extension %s in shared_preload_libraries', w.name)
     from wanted_extension as w
     where case
+        -- Vault before 0.3 has no library of its own.
+        when w.name = 'supabase_vault' and exists (
+            select from pg_catalog.pg_available_extensions as e
+            where e.name = w.name and coalesce(e.installed_version, e.default_version) ~ '^0\.[12]\.'
+        ) then false
         when pg_catalog.pg_has_role(current_user, 'pg_read_all_settings', 'usage')
             then pg_catalog.current_setting(w.sign, true) is null
     end

@@ -8,7 +8,13 @@ import pytest
 
 from bubble_sync.compare import compare
 from bubble_sync.converge import cron, functions, ledger, vault
-from bubble_sync.errors import ForeignObject, PrerequisiteMissing, PrivilegeMissing, WrongEnvironment
+from bubble_sync.errors import (
+    ConfigurationError,
+    ForeignObject,
+    PrerequisiteMissing,
+    PrivilegeMissing,
+    WrongEnvironment,
+)
 from tests.fixtures.site import Site
 from tests.fixtures.specs import OTHER_REF, REF, function_spec, job_spec, ledger_spec, secret_spec
 
@@ -66,6 +72,15 @@ class TestAdoption:
         ]
         assert origin(prepared, "secret supabase_url") == "made"
 
+    def test_a_row_that_was_written_by_hand_in_clear_text_is_made_anew(self, prepared: Site):
+        prepared.converge(vault, secret_spec())
+        prepared.by_hand("update vault.secrets set secret = 'no base64 at all!'")
+
+        assert [d.field for d in compare(secret_spec(), prepared.observe(vault, secret_spec()))] == ["value"]
+        prepared.converge(vault, secret_spec())
+
+        assert compare(secret_spec(), prepared.observe(vault, secret_spec())) == ()
+
     def test_a_function_keeps_its_oid_and_loses_every_other_executor(self, prepared: Site):
         prepared.by_hand("create role app login", "create role friend login", "grant app to postgres")
         as_postgres(prepared, TICK, "grant execute on function public.tick() to app with grant option",
@@ -121,6 +136,45 @@ class TestRefusal:
             prepared.converge(cron, job_spec())
 
         assert len(prepared.by_hand("select jobid from cron.job")) == 1
+
+    def test_a_job_of_another_role_that_comes_later_is_drift_and_refused(self, prepared: Site):
+        prepared.converge(cron, job_spec())
+        prepared.by_hand(SCHEDULE + "('bubble-sync-processor', '* * * * *', 'SELECT 1', 1, 'anon', true)")
+
+        (difference,) = compare(job_spec(), prepared.observe(cron, job_spec()))
+
+        assert (difference.field, difference.actual) == ("duplicates", ("anon",))
+        with pytest.raises(ForeignObject, match="role anon"):
+            prepared.converge(cron, job_spec())
+
+    def test_a_second_form_that_comes_later_is_drift_and_refused(self, prepared: Site):
+        prepared.converge(functions, function_spec())
+        as_postgres(prepared, "create function public.tick(n integer default 1) returns void language sql as ''")
+
+        (difference,) = compare(function_spec(), prepared.observe(functions, function_spec()))
+
+        assert (difference.field, difference.actual) == ("overloads", ("n integer",))
+        with pytest.raises(ForeignObject, match="second form"):
+            prepared.converge(functions, function_spec())
+
+    @pytest.mark.parametrize(
+        "by_hand",
+        [
+            "create procedure public.tick() language sql as ''",
+            "create function public.tick() returns setof void language sql as ''",
+        ],
+    )
+    def test_something_else_of_that_name(self, prepared: Site, by_hand: str):
+        as_postgres(prepared, by_hand)
+
+        with pytest.raises(ForeignObject, match=r"cannot be replaced.*drop routine public\.tick;"):
+            prepared.converge(functions, function_spec())
+
+    def test_a_schedule_that_this_pg_cron_does_not_know(self, prepared: Site):
+        with pytest.raises(ConfigurationError, match="does not accept the schedule '5 seconds'"):
+            prepared.converge(cron, job_spec(schedule="5 seconds"))
+
+        assert prepared.observe(cron, job_spec()) is None
 
     def test_a_function_of_another_owner(self, prepared: Site):
         prepared.by_hand(TICK, "alter function public.tick() owner to service_role")
@@ -186,7 +240,7 @@ class TestRefusal:
 
         assert other.observe(cron, job_spec()) is None, "row security hides it"
         with pytest.raises(PrivilegeMissing, match="belongs to the role postgres"):
-            other.db.read("reading", lambda conn: cron.require_same_role(conn, job_spec(), "postgres"))
+            other.db.read("reading", lambda conn: cron.require_same_role(conn, job_spec().name, "postgres"))
         other.db.close()
 
 
@@ -206,11 +260,18 @@ class TestRemoval:
 
         assert prepared.remove(cron, job_spec()) == "it was there before"
 
-    def test_what_another_stack_keeps_is_kept(self, prepared: Site):
-        prepared.converge(cron, job_spec())
-        prepared.by_hand("update bubble_sync.ledger set stack = 'prod'")
+    @pytest.mark.parametrize(
+        ("by_hand", "refusal"), [("stack = 'prod'", ForeignObject), (f"project_ref = '{OTHER_REF}'", WrongEnvironment)]
+    )
+    def test_what_another_stack_or_project_keeps_is_refused(self, prepared: Site, by_hand: str, refusal):
+        spec = job_spec(project_ref=REF)
+        prepared.converge(cron, spec)
+        prepared.by_hand(f"update bubble_sync.ledger set {by_hand}")
 
-        assert prepared.remove(cron, job_spec()) == "the ledger says that stack prod keeps it"
+        with pytest.raises(refusal, match="nothing was changed"):
+            prepared.remove(cron, spec)
+
+        assert prepared.observe(cron, spec) is not None
 
     @pytest.mark.parametrize(
         ("user", "by_hand"),
@@ -218,6 +279,9 @@ class TestRemoval:
             ("function public.other()", "create function public.other() returns text language sql as "
                                  "'select name from vault.secrets where name = ''supabase_url'''"),
             ("job mine", "select cron.schedule('mine', '0 0 * * *', 'select f(''supabase_url'')')"),
+            ("function public.atomic()", "create function public.atomic() returns boolean language sql "
+                                         "begin atomic select 'supabase_url' = 'x'; end"),
+            ("view public.settings", "create view public.settings as select 'supabase_url'::text as name"),
             ("trigger hook on public.sync_queue",
              "create trigger hook after insert on public.sync_queue for each row execute function "
              "suppress_redundant_updates_trigger('supabase_url')"),
@@ -239,9 +303,10 @@ class TestRemoval:
 
         assert prepared.remove(vault, secret_spec()) is None
 
-    def test_a_function_that_a_kept_job_calls_is_kept(self, prepared: Site):
+    @pytest.mark.parametrize("call", ["SELECT tick()", "SELECT PUBLIC.Tick();"])
+    def test_a_function_that_a_kept_job_calls_is_kept(self, prepared: Site, call: str):
         prepared.converge(functions, function_spec())
-        as_postgres(prepared, "select cron.schedule('mine', '0 0 * * *', 'SELECT tick()')")
+        as_postgres(prepared, f"select cron.schedule('mine', '0 0 * * *', '{call}')")
 
         assert prepared.remove(functions, function_spec()) == "job mine calls it"
 

@@ -97,6 +97,28 @@ def test_an_enum_must_have_the_values(site: Site):
     assert missing(site) == ("status 'processing' in the enum of public.sync_queue.status",)
 
 
+def test_a_domain_over_an_enum_is_read_as_the_enum(site: Site):
+    site.by_hand(
+        "create type public.state as enum ('pending', 'processing', 'completed')",
+        "create domain public.state_of_item as public.state",
+        "alter table public.sync_queue add column state public.state_of_item",
+        "alter table public.sync_queue drop column status cascade",
+        "alter table public.sync_queue rename column state to status",
+    )
+
+    assert missing(site) == ("status 'failed' in the enum of public.sync_queue.status",)
+
+
+def test_nobody_elses_operator_runs_while_the_prerequisites_are_read(site: Site):
+    site.by_hand(
+        "create function public.trap(text[], text[]) returns boolean language plpgsql as "
+        "$$ begin raise exception 'trapped'; end $$",
+        "create operator public.&& (leftarg = text[], rightarg = text[], function = public.trap)",
+    )
+
+    assert missing(site) == ()
+
+
 def test_privileges_on_the_installed_extensions_are_looked_at(prepared: Site):
     poor = prepared.as_role("poor", "grant usage on schema public to poor", "grant select on public.sync_queue to poor")
 

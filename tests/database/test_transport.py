@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bubble_sync.addresses import database_address, read_database_url
 from bubble_sync.database import connect
+from bubble_sync.database_url import database_address, read_database_url
 from bubble_sync.errors import ConfigurationError, Unreachable
 from bubble_sync.local.addresses import Addresses
 from tests.fixtures.tls import HOST, TlsServer
@@ -80,6 +80,18 @@ def test_only_a_url_from_the_configuration_can_be_a_remembered_one(tls_server: T
         connect(address)
 
     assert ("--run-program" in str(refused.value)) is configured
+
+
+@pytest.mark.parametrize("host", [HOST, "127.0.0.1"])
+def test_a_wrong_password_is_tried_once(tls_server: TlsServer, host: str):
+    log = tls_server.log
+    before = log.stat().st_size
+    url = tls_server.url(host).replace(tls_server.addresses.password, "hunter2hunter2")
+
+    message = refusal(url, tls_server.ca if host == HOST else None)
+
+    assert "the password is wrong" in message
+    assert log.read_bytes()[before:].count(b"password authentication failed") == 1
 
 
 def test_require_encrypts_without_verifying_and_only_when_asked_for(tls_server: TlsServer):

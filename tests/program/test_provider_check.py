@@ -14,8 +14,8 @@ from bubble_sync.providers.extension import ExtensionProvider
 from bubble_sync.providers.vault_secret import VaultSecretProvider
 from tests.fixtures.specs import job_spec, secret_spec
 
-JOB = job_spec().model_dump()
-SECRET = secret_spec(value="hunter2").model_dump()
+JOB = job_spec().model_dump(mode="json")
+SECRET = secret_spec(value="hunter2").model_dump(mode="json")
 
 
 def test_inputs_come_back_whole_and_normalised():

@@ -194,3 +194,24 @@ def test_a_clone_of_another_project_is_refused_although_only_the_url_names_it(st
     assert "update bubble_sync.ledger set" in refusal
     stored = site.by_hand("select decrypted_secret as url from vault.decrypted_secrets where name = 'supabase_url'")
     assert stored == [{"url": "https://stagingstagingstagin.supabase.co"}]
+
+
+def test_destroy_refuses_what_the_ledger_gives_to_another_stack(stack: Stack, site: Site):
+    stack.up()
+    site.by_hand("update bubble_sync.ledger set stack = 'prod'")
+    before = site.by_hand(CONTENTS)
+
+    refusal = stack.run("destroy", "--yes", "--skip-preview", expect=1)
+
+    assert "names stack 'prod', but this is stack 'local': nothing was changed" in refusal
+    assert site.by_hand(CONTENTS) == before
+    assert site.by_hand(JOBS) == FRESH
+
+
+def test_a_url_in_the_place_of_a_variable_name_is_refused_and_not_shown(stack: Stack):
+    stack.configure("databaseUrlEnv", "postgresql://postgres:hunter2hunter2@db.example.com/postgres")
+
+    refusal = stack.run("preview", expect=1)
+
+    assert "bubble-sync:databaseUrlEnv: is not the name of an environment variable" in refusal
+    assert "hunter2hunter2" not in refusal

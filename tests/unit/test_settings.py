@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bubble_sync.database_url import read_database_url
 from bubble_sync.errors import ConfigurationError, WrongEnvironment
 from bubble_sync.settings import SECRET_KEYS, ConfigValue, StackSettings, read_settings
 from tests.fixtures.specs import OTHER_REF, REF, config, jwt
@@ -71,6 +72,10 @@ def test_a_plaintext_secret_is_refused_with_the_line_that_encrypts_it(key):
         ("https://exa mple.com", "not a URL"),
         ("https://example.com:99999", "not a URL"),
         ("https://example.com\n", "not a URL"),
+        ("HTTPS://example.com", "not a URL"),
+        ("https://example.com:", "not a URL"),
+        ("https://@example.com", "not a URL"),
+        ("http://LOCALHOST:3", "not a URL"),
         ("", "not a URL"),
     ],
 )
@@ -122,7 +127,7 @@ def test_a_timeout_outside_1_to_120000_is_refused_with_its_value(timeout):
 @pytest.mark.parametrize(
     "schedule",
     ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "*/0 * * * *", "@hourly", "5 seconds", "* *  * * *",
-     "* * L * *", "a * * * *", "* * * * *\n"],
+     "* * L * *", "a * * * *", "5/15 * * * *", "* * * * 5/2", "* * * * *\n"],
 )  # fmt: skip
 def test_a_schedule_of_the_wrong_shape_is_refused(schedule):
     escaped = schedule.replace("\n", "\\n")
@@ -146,7 +151,9 @@ def test_one_of_project_and_url_and_one_of_the_database_keys_must_be_set():
 @pytest.mark.parametrize(
     "url",
     ["postgresql://u:p#w@host/db", "mysql://u:p@host/db", "host=x password=hunter2", "postgresql://host/db",
-     "postgresql://u:hunter2@host:port/db", "postgresql://u:hunter2@host/db?sslmode=disable"],
+     "postgresql://u:hunter2@host:port/db", "postgresql://u:hunter2@host/db?sslmode=disable",
+     "postgresql://u:hunter2@localhost/db?host=evil.example.com", "postgresql://u:hunter2@host/db?user=other",
+     "postgresql://u:hunter2@host/db?sslmode=verify-full&sslmode=disable"],
 )  # fmt: skip
 def test_a_database_url_that_cannot_be_used_is_refused_and_not_shown(url):
     message = refusal(databaseUrlEnv=None, databaseUrl=url)
@@ -160,6 +167,19 @@ def test_an_unset_environment_variable_is_named_with_the_line_that_sets_it():
 
     with pytest.raises(ConfigurationError, match="export TEST_DATABASE_URL="):
         settings.address({})
+
+
+def test_loopback_is_where_the_address_is_too():
+    assert read_database_url("postgresql://u:p@localhost/db?hostaddr=127.0.0.1").loopback
+    assert not read_database_url("postgresql://u:p@localhost/db?hostaddr=192.0.2.1").loopback
+    assert read_database_url("postgresql://u:p@/db?host=/tmp").loopback
+
+
+def test_a_url_in_the_place_of_a_variable_name_is_not_shown():
+    message = refusal(databaseUrlEnv="postgresql://u:hunter2@host/db")
+
+    assert "bubble-sync:databaseUrlEnv: is not the name of an environment variable" in message
+    assert "hunter2" not in message
 
 
 def test_two_secrets_cannot_share_a_name():

@@ -27,9 +27,7 @@ left join lateral (
     select r.id, r.status_code
     from net._http_response as r
     where r.status_code is not null
-        and r.content::jsonb @> jsonb_build_object(
-            'data', jsonb_build_object('items', jsonb_build_array(jsonb_build_object('id', item.id::text)))
-        )
+        and position(item.id::text in r.content) > 0
     limit 1
 ) as response on true
 where item.id = %(item_id)s::uuid;

@@ -29,6 +29,7 @@ class DatabaseAddress:
     user: str
     ca: str | None = None
     sslmode: str | None = None
+    hostaddr: str | None = None
     configured: bool = False
     """Whether the URL stands in the configuration, of which Pulumi remembers the last `up`'s."""
 
@@ -39,7 +40,7 @@ class DatabaseAddress:
     @property
     def loopback(self) -> bool:
         """Say whether the server is this machine."""
-        return is_loopback(self.host)
+        return is_loopback(self.host) and (self.hostaddr is None or is_loopback(self.hostaddr))
 
 
 def is_loopback(host: str) -> bool:
@@ -60,8 +61,13 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
         host, user, _port = parts.hostname, parts.username, parts.port
     except ValueError:
         raise ValueError(unreadable) from None
-    query = parse_qs(parts.query)
-    host = host or next(iter(query.get("host", [])), None)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    # libpq lets these override what stands before them: we would check one server and it would connect to another.
+    repeated = [key for key, values in query.items() if len(values) > 1]
+    hidden = {"user", "password", "port", "dbname", "service", *(["host"] if host else [])} & set(query)
+    if repeated or hidden:
+        raise ValueError(f"says {', '.join(sorted({*repeated, *hidden}))} again after the question mark; say it once")
+    host = host or query.get("host", [None])[0]
     if (
         parts.scheme not in ("postgresql", "postgres")
         or not host
@@ -70,11 +76,18 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
         or re.search(r"\s", url)
     ):
         raise ValueError(unreadable)
-    sslmode = next(iter(query.get("sslmode", [])), None)
-    address = DatabaseAddress(url, unquote(host), unquote(user), ca, sslmode)
-    if sslmode in ("disable", "allow", "prefer") and not address.loopback:
+    sslmode = query.get("sslmode", [None])[0]
+    address = DatabaseAddress(url, unquote(host), unquote(user), ca, sslmode, query.get("hostaddr", [None])[0])
+    if sslmode not in (None, "require", "verify-ca", "verify-full") and not address.loopback:
         raise ValueError(f"asks for sslmode={sslmode}, which a stranger on the way can read; remove it (verify-full)")
     return address
+
+
+def check_variable_name(value: str | None) -> str | None:
+    """Accept the name of an environment variable; anything else may be the URL itself and is not shown."""
+    if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("is not the name of an environment variable; give the name, and put the URL into the variable")
+    return value
 
 
 def database_address(
@@ -82,6 +95,10 @@ def database_address(
 ) -> DatabaseAddress:
     """Give the database address from its URL, or from the environment variable that holds it."""
     configured = url is not None
+    try:
+        check_variable_name(url_env)
+    except ValueError as error:
+        raise ConfigurationError(f"{NAMESPACE}:databaseUrlEnv: {error}") from None
     if url is None and url_env is not None:
         url = environment.get(url_env)
         if not url:

@@ -1,0 +1,479 @@
+"""The database boundary: how a connection fails, is replaced, and what becomes of the server's errors."""
+
+from __future__ import annotations
+
+import secrets
+import socketserver
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from bubble_sync.database import Connection, Database, connect
+from bubble_sync.database_url import read_database_url
+from bubble_sync.errors import (
+    Busy,
+    ForeignObject,
+    PrerequisiteMissing,
+    PrivilegeMissing,
+    ServerRefused,
+    SyncError,
+    Unreachable,
+)
+from bubble_sync.local.addresses import Addresses
+from bubble_sync.local.cluster import free_port
+from tests.fixtures.server_log import ServerLog
+from tests.fixtures.site import Site
+
+PASSWORD = "a-password-nobody-else-has"
+OUR_LOCK = "select pg_advisory_xact_lock(hashtextextended('bubble-sync', 0))"
+
+
+def refusal(url: str, ca: str | None = None) -> str:
+    """Return in what words a connection is refused, and hold them to one line without what the URL holds."""
+    with pytest.raises(Unreachable) as refused:
+        connect(read_database_url(url, ca))
+    shown = "".join(traceback.format_exception(refused.value))
+    text = str(refused.value)
+    assert "\n" not in text
+    assert PASSWORD not in shown
+    assert url not in shown
+    return text
+
+
+def pid_of(conn: Connection) -> int:
+    return conn.info.backend_pid
+
+
+def value(conn: Connection, statement: str) -> object:
+    """Return the single value of a statement."""
+    (row,) = conn.execute(statement).fetchall()
+    (found,) = row.values()
+    return found
+
+
+def read_one(conn: Connection) -> object:
+    return value(conn, "select 1")
+
+
+def end_session(site: Site, pid: int) -> None:
+    """End a session and wait until it is gone."""
+    site.by_hand(f"select pg_terminate_backend({pid}, 5000)")
+
+
+def change(db: Database, *steps: str | Callable[[Connection], object]) -> None:
+    """Make one change of statements and other steps."""
+    with db.transaction("changing") as conn:
+        for step in steps:
+            conn.execute(step) if isinstance(step, str) else step(conn)
+
+
+class Stub(socketserver.ThreadingTCPServer):
+    """What listens, but is no PostgreSQL: answers the first two messages of a client as told."""
+
+    daemon_threads = True
+
+    def __init__(self, to_tls: bytes, to_start: bytes) -> None:
+        self.answers = (to_tls, to_start)
+        super().__init__(("127.0.0.1", 0), _Answer)
+
+    @property
+    def port(self) -> int:
+        return self.server_address[1]
+
+
+class _Answer(socketserver.StreamRequestHandler):
+    server: Stub
+
+    def handle(self) -> None:
+        for answer in self.server.answers:
+            if not answer or not (length := int.from_bytes(self.rfile.read(4), "big")):
+                return
+            self.rfile.read(length - 4)
+            self.wfile.write(answer)
+
+
+@contextmanager
+def listening(to_tls: bytes, to_start: bytes = b"") -> Iterator[int]:
+    """Listen on a port of loopback as long as the block lasts."""
+    with Stub(to_tls, to_start) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server.port
+        server.shutdown()
+        thread.join()
+
+
+def fatal(message: str) -> bytes:
+    """Give the error of a server that refuses a session, as it comes over the wire."""
+    body = f"SFATAL\0VFATAL\0CXX000\0M{message}\0\0".encode()
+    return b"E" + (len(body) + 4).to_bytes(4, "big") + body
+
+
+class TestConnecting:
+    """One line that says why not, and what to do."""
+
+    def test_nothing_listens(self):
+        text = refusal(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{free_port()}/postgres")
+
+        assert text == (
+            "cannot connect to the database at 127.0.0.1: "
+            "nothing listens there; check that the server runs, and the port."
+        )
+
+    def test_a_url_in_the_configuration_may_be_the_one_of_the_last_up(self):
+        address = read_database_url(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{free_port()}/postgres")
+
+        with pytest.raises(Unreachable, match=r"the port\. If its URL has changed .*`pulumi up --run-program` once\.$"):
+            connect(replace(address, configured=True))
+
+    def test_a_wrong_password_is_tried_once(self, database: Addresses, server_log: ServerLog):
+        text = refusal(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{database.database_port}/postgres")
+
+        assert "the password is wrong; it was tried once" in text
+        assert server_log.appended.count("password authentication failed") == 1
+
+    def test_no_password(self, database: Addresses):
+        text = refusal(f"postgresql://postgres@127.0.0.1:{database.database_port}/postgres")
+
+        assert "the URL holds no password" in text
+
+    def test_an_unknown_host(self):
+        text = refusal(f"postgresql://postgres:{PASSWORD}@db.nowhere.invalid:5432/postgres")
+
+        assert text.startswith("cannot connect to the database at db.nowhere.invalid: the host name does not resolve")
+
+    def test_a_server_elsewhere_without_tls_never_gets_the_password(self, database: Addresses, server_log: ServerLog):
+        host = f"db.example.invalid:{database.database_port}"
+        text = refusal(f"postgresql://postgres:{PASSWORD}@{host}/postgres?hostaddr=127.0.0.1")
+
+        assert "it does not offer TLS, and the password would travel in clear text" in text
+        assert "password authentication failed" not in server_log.appended
+
+    @pytest.mark.parametrize("ca", [None, "/nowhere/ca.crt"])
+    def test_a_server_elsewhere_without_its_ca(self, ca: str | None, monkeypatch: pytest.MonkeyPatch):
+        # libpq looks for a CA in the home directory when none is named.
+        monkeypatch.setenv("PGSSLROOTCERT", "/nowhere/root.crt")
+        with listening(b"S") as port:
+            url = f"postgresql://postgres:{PASSWORD}@db.example.invalid:{port}/postgres?hostaddr=127.0.0.1"
+            text = refusal(url, ca)
+
+        assert "cannot be checked without a CA: pulumi config set bubble-sync:databaseCa" in text
+
+    def test_a_database_that_is_not_there(self, database: Addresses):
+        text = refusal(f"{database.database_url.rpartition('/')[0]}/nowhere")
+
+        assert "it has no database or no role of that name" in text
+
+    def test_a_socket_that_is_not_there(self):
+        text = refusal(f"postgresql://postgres:{PASSWORD}@/postgres?host=/nowhere")
+
+        assert text.startswith("cannot connect to the database at /nowhere: nothing listens there")
+
+    @pytest.mark.parametrize(
+        ("message", "cause"),
+        [
+            ("Tenant or user not found", "the pooler knows no such project or user"),
+            ("(ENOTFOUND) tenant/user postgres.x not found", "the pooler knows no such project or user"),
+            ("sorry, too many clients already", "it has no connection left"),
+            ('too many connections for role "postgres"', "it has no connection left"),
+            ("remaining connection slots are reserved for superusers", "it has no connection left"),
+            ("Max client connections reached", "it has no connection left"),
+            ("(EMAXCONNSESSION) max clients reached in session mode", "it has no connection left"),
+            ("MaxClientsInSessionMode: max clients reached", "it has no connection left"),
+            ("the database system is starting up", "it is starting or stopping"),
+            ("the database system is shutting down", "it is starting or stopping"),
+            ('no pg_hba.conf entry for host "1.2.3.4"', "it lets nobody in from here"),
+            (f"something about {PASSWORD}", "the server closed the connection"),
+        ],
+    )
+    def test_a_server_or_pooler_that_refuses_the_session(self, message: str, cause: str):
+        with listening(fatal(message)) as port:
+            text = refusal(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/postgres")
+
+        assert text.startswith(f"cannot connect to the database at 127.0.0.1: {cause}")
+
+    def test_what_listens_but_says_nothing(self):
+        with listening(b"") as port:
+            text = refusal(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/postgres")
+
+        assert "the server closed the connection" in text
+
+    def test_reading_and_changing_say_the_same(self):
+        url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{free_port()}/postgres"
+        db = Database(read_database_url(url))
+
+        with pytest.raises(Unreachable, match="nothing listens there"):
+            db.read("reading", read_one)
+        with pytest.raises(Unreachable, match="nothing listens there"), db.transaction("changing"):
+            pass
+
+
+class TestALostConnection:
+    """Replaced where nothing was begun; said where something was."""
+
+    def test_one_lost_while_idle_is_replaced_for_reading(self, site: Site):
+        first = site.db.read("reading", pid_of)
+        end_session(site, first)
+
+        assert site.db.read("reading", read_one) == 1
+        assert site.db.read("reading", pid_of) != first
+
+    def test_one_lost_while_idle_is_replaced_for_a_change(self, site: Site):
+        first = site.db.read("reading", pid_of)
+        end_session(site, first)
+
+        change(site.db, "create table public.kept ()")
+
+        assert site.by_hand("select to_regclass('public.kept') is not null as it") == [{"it": True}]
+
+    def test_one_lost_in_a_change_keeps_nothing_and_the_next_change_works(self, site: Site):
+        def losing(conn: Connection) -> None:
+            conn.execute("create table public.half ()")
+            end_session(site, pid_of(conn))
+            conn.execute("create table public.other_half ()")
+
+        with pytest.raises(Unreachable, match=r"changing: the connection to the database was lost\."):
+            change(site.db, losing)
+
+        assert site.by_hand("select to_regclass('public.half') as it") == [{"it": None}]
+        change(site.db, read_one)
+
+    def test_one_lost_before_the_commit_keeps_nothing(self, site: Site):
+        def losing(conn: Connection) -> None:
+            conn.execute("create table public.half ()")
+            end_session(site, pid_of(conn))
+
+        with pytest.raises(Unreachable):
+            change(site.db, losing)
+
+        assert site.by_hand("select to_regclass('public.half') as it") == [{"it": None}]
+
+    def test_a_change_that_is_lost_is_not_done_twice(self, site: Site):
+        site.db.read("reading", read_one)
+        begun = []
+
+        def losing(conn: Connection) -> None:
+            begun.append(pid_of(conn))
+            conn.execute("select pg_terminate_backend(pg_backend_pid())")
+
+        with pytest.raises(Unreachable):
+            change(site.db, losing)
+
+        assert len(begun) == 1
+
+    @pytest.mark.parametrize("before", [0, 1])
+    def test_a_reading_that_is_lost_midway_is_said(self, site: Site, before: int):
+        tried = []
+
+        def lost(conn: Connection) -> None:
+            tried.append(pid_of(conn))
+            conn.execute("select pg_terminate_backend(pg_backend_pid())")
+
+        for _ in range(before):
+            site.db.read("reading", read_one)
+        with pytest.raises(Unreachable, match="reading: the connection to the database was lost"):
+            site.db.read("reading", lost)
+
+        assert len(tried) == 1
+
+    def test_a_closed_one_is_made_again(self, site: Site):
+        first = site.db.read("reading", pid_of)
+        site.db.close()
+
+        assert site.db.read("reading", pid_of) != first
+
+
+class TestTheServersErrors:
+    """Sorted by what the operator must do, without the server's own text."""
+
+    def test_a_change_of_another_session_is_waited_for_only_so_long(self, site: Site):
+        with psycopg.connect(site.addresses.admin_url) as other:
+            other.execute(OUR_LOCK)
+            with pytest.raises(Busy, match=r"changing: another session holds what is needed \(SQLSTATE 55P03\)"):
+                change(site.db, read_one)
+
+        change(site.db, read_one)
+
+    def test_a_locked_table(self, site: Site):
+        with psycopg.connect(site.addresses.admin_url) as other:
+            other.execute("lock table public.sync_queue")
+            with pytest.raises(Busy, match="SQLSTATE 55P03"):
+                change(site.db, "set local lock_timeout = '20ms'", "table public.sync_queue")
+
+    def test_a_statement_that_takes_too_long(self, site: Site):
+        with pytest.raises(Busy, match="it took longer than 30 s, or was cancelled"):
+            change(site.db, "set local statement_timeout = '20ms'", "select pg_sleep(10)")
+
+    def test_a_read_only_server(self, site: Site):
+        site.by_hand("alter role postgres set default_transaction_read_only = on")
+
+        with pytest.raises(PrerequisiteMissing, match="changing: the server is read-only"):
+            change(site.db, "create table public.made ()")
+
+    def test_a_missing_privilege_names_the_object(self, site: Site):
+        poor = site.as_role("poor")
+
+        with closing(poor.db), pytest.raises(PrivilegeMissing) as refused:
+            poor.db.read("reading the queue", lambda conn: conn.execute("table public.sync_queue"))
+
+        assert str(refused.value) == (
+            "reading the queue: permission denied for table sync_queue. Grant it, or connect as the owner."
+        )
+
+    @pytest.mark.parametrize(
+        ("statement", "state"),
+        [
+            ("select 'CANARY'::integer", "22P02"),
+            ("insert into public.account_host (_id) values ('CANARY'), ('CANARY')", "23505"),
+            ("insert into public.sync_queue (table_name, record_id, operation) values ('', '', 'CANARY')", "23514"),
+            ('select * from "CANARY"', "42P01"),
+            ("do $$ begin raise exception 'CANARY' using detail = 'CANARY', hint = 'CANARY'; end $$", "P0001"),
+            ("CANARY", "42601"),
+        ],
+    )
+    def test_any_other_state_comes_without_the_servers_text(self, site: Site, statement: str, state: str):
+        canary = f"canary{secrets.token_hex(8)}"
+        statement = statement.replace("CANARY", canary)
+
+        with pytest.raises(ServerRefused) as changing:
+            change(site.db, statement)
+
+        assert str(changing.value) == f"changing: PostgreSQL refused it (SQLSTATE {state})."
+        assert canary not in "".join(traceback.format_exception(changing.value))
+
+    def test_a_refusal_at_the_commit_is_one_too(self, site: Site):
+        site.by_hand(
+            "create table public.late (id int unique deferrable initially deferred)",
+            "alter table public.late owner to postgres",
+        )
+
+        with pytest.raises(ServerRefused, match="23505"):
+            change(site.db, "insert into public.late values (1), (1)")
+
+        change(site.db, read_one)
+        assert site.by_hand("table public.late") == []
+
+    def test_an_error_of_ours_passes_and_nothing_is_kept(self, site: Site):
+        def refusing(conn: Connection) -> None:
+            conn.execute("create table public.half ()")
+            raise ForeignObject("not ours")
+
+        with pytest.raises(ForeignObject, match=r"^not ours$"):
+            change(site.db, refusing)
+
+        assert site.by_hand("select to_regclass('public.half') as it") == [{"it": None}]
+
+    def test_an_interrupted_change_keeps_nothing_and_the_connection_goes_on(self, site: Site):
+        def interrupted(conn: Connection) -> None:
+            conn.execute("create table public.half ()")
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            change(site.db, interrupted)
+
+        change(site.db, read_one)
+        assert site.by_hand("select to_regclass('public.half') as it") == [{"it": None}]
+
+    def test_a_defect_of_ours_is_not_taken_for_a_word_of_the_server(self, site: Site):
+        with pytest.raises(psycopg.ProgrammingError) as raised:
+            site.db.read("looking", lambda conn: conn.execute("select %(absent)s", {"present": 1}))
+
+        assert not isinstance(raised.value, SyncError)
+
+
+class TestConnections:
+    """One for each thread, and each as it was after every change."""
+
+    def test_each_thread_has_its_own(self, site: Site):
+        both = threading.Barrier(2)
+
+        def twice(_: int) -> tuple[int, int]:
+            first = site.db.read("reading", pid_of)
+            both.wait(timeout=20)
+            second = site.db.read("reading", pid_of)
+            site.db.close()
+            return first, second
+
+        with ThreadPoolExecutor(2) as pool:
+            (one, again), (other, other_again) = pool.map(twice, range(2))
+
+        assert one == again
+        assert other == other_again
+        assert one != other
+
+    def test_changes_of_two_threads_come_one_after_the_other(self, site: Site):
+        site.by_hand("create table public.counter as select 0 as n", "alter table public.counter owner to postgres")
+
+        def count(_: int) -> None:
+            for _ in range(10):
+                with site.db.transaction("counting") as conn:
+                    seen = value(conn, "select n from public.counter")
+                    conn.execute("update public.counter set n = %s + 1", (seen,))
+            site.db.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(count, range(4)))
+
+        assert site.by_hand("table public.counter") == [{"n": 40}]
+
+    @pytest.mark.parametrize("statement", ["select 1", "select 1 / 0"], ids=["kept", "undone"])
+    def test_nothing_of_a_change_stays_on_the_connection(self, site: Site, statement: str):
+        with connect(read_database_url(site.addresses.database_url)) as fresh:
+            as_connected = session_state(fresh)
+        pid = site.db.read("looking", pid_of)
+
+        try:
+            with site.db.transaction("changing") as conn:
+                inside = session_state(conn)
+                conn.execute(statement)
+        except ServerRefused:
+            assert "/ 0" in statement
+
+        kept = site.db.read("looking", lambda conn: conn)
+        assert session_state(kept) == {**as_connected, "pid": pid}
+        kept.rollback()
+        assert all(inside[name] != as_connected[name] for name in as_connected if name != "pid")
+
+    def test_a_change_has_limits_and_an_empty_search_path(self, site: Site):
+        with site.db.transaction("changing") as conn:
+            inside = session_state(conn)
+
+        del inside["pid"]
+        assert inside == {
+            "search_path": '""',
+            "lock_timeout": "5s",
+            "statement_timeout": "30s",
+            "idle_in_transaction_session_timeout": "1min",
+            "locks": 1,
+        }
+
+    def test_a_reading_has_limits_an_empty_search_path_and_may_not_write(self, site: Site):
+        inside = site.db.read("reading", session_state)
+
+        assert (inside["search_path"], inside["lock_timeout"], inside["statement_timeout"]) == ('""', "5s", "30s")
+        assert inside["locks"] == 0
+        with pytest.raises(PrerequisiteMissing, match="the server is read-only"):
+            site.db.read("reading", lambda conn: conn.execute("create table public.made ()"))
+
+    def test_a_reading_leaves_no_transaction_open(self, site: Site):
+        pid = site.db.read("reading", pid_of)
+
+        assert site.by_hand(f"select state from pg_stat_activity where pid = {pid}") == [{"state": "idle"}]
+
+    def test_the_server_knows_it_by_name(self, site: Site):
+        assert site.db.read("looking", lambda conn: value(conn, "show application_name")) == "bubble-sync"
+
+
+def session_state(conn: Connection) -> dict[str, object]:
+    names = ("search_path", "lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+    advisory = (
+        "select count(*) from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_catalog.pg_backend_pid()"
+    )
+    found = {name: value(conn, f"show {name}") for name in names}
+    return {**found, "locks": value(conn, advisory), "pid": pid_of(conn)}
