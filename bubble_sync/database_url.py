@@ -58,13 +58,14 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
     unreadable = "cannot be read as postgresql://user:password@host:port/database; percent-encode special characters"
     try:
         parts = urlsplit(url)
-        host, user, _port = parts.hostname, parts.username, parts.port
+        host, user, port = parts.hostname, parts.username, parts.port
     except ValueError:
         raise ValueError(unreadable) from None
     query = parse_qs(parts.query, keep_blank_values=True)
     # libpq lets these override what stands before them: we would check one server and it would connect to another.
     repeated = [key for key, values in query.items() if len(values) > 1]
-    hidden = {"user", "password", "port", "dbname", "service", *(["host"] if host else [])} & set(query)
+    said = {"host": host, "user": user, "password": parts.password, "port": port, "dbname": parts.path.strip("/")}
+    hidden = {"service", *(key for key, value in said.items() if value)} & set(query)
     if repeated or hidden:
         raise ValueError(f"says {', '.join(sorted({*repeated, *hidden}))} again after the question mark; say it once")
     host = host or query.get("host", [None])[0]

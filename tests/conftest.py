@@ -8,4 +8,5 @@ pytest_plugins = [
     "tests.fixtures.stack",
     "tests.fixtures.program",
     "tests.fixtures.tls",
+    "tests.fixtures.modes",
 ]

@@ -28,6 +28,15 @@ def test_a_project_with_everything_installed_lacks_nothing(prepared: Site):
     assert missing(prepared) == ()
 
 
+def assert_missing(site: Site, named: str) -> None:
+    """The part is named, `up` refuses with the same word, and nothing has been made."""
+    assert named in missing(site)
+    with pytest.raises(PrerequisiteMissing) as refused:
+        site.converge(prerequisites, WANTED)
+    assert f"\n  - {named}" in str(refused.value)
+    assert site.by_hand("select extname from pg_extension where extname = 'pg_cron'") == []
+
+
 @pytest.mark.parametrize(
     ("by_hand", "named"),
     [
@@ -42,27 +51,42 @@ def test_a_project_with_everything_installed_lacks_nothing(prepared: Site):
          "operation 'SIGNUP_ATOMIC' in the constraint few of public.sync_queue"),
         ("alter table public.sync_queue add constraint fewer check (status <> 'processing')",
          "status 'processing' in the constraint fewer of public.sync_queue"),
+    ],
+)  # fmt: skip
+def test_each_missing_part_is_named_and_the_refusal_changes_nothing(site: Site, by_hand: str, named: str):
+    site.by_hand(by_hand)
+
+    assert_missing(site, named)
+
+
+@pytest.mark.hosted_role
+@pytest.mark.parametrize(
+    ("by_hand", "named"),
+    [
         ("alter table public.sync_queue owner to supabase_admin; revoke all on public.sync_queue from postgres;"
          "revoke pg_read_all_data from postgres", "privilege SELECT on public.sync_queue for postgres"),
         ("revoke create on schema public from public, postgres; alter schema public owner to supabase_admin",
          "privilege CREATE on schema public for postgres"),
         ("alter table public.sync_queue owner to supabase_admin; grant select on public.sync_queue to postgres;"
          "alter role postgres nobypassrls", "row security of public.sync_queue that lets postgres see the items"),
-        ("alter role postgres set default_transaction_read_only = on", "a writable server (this one is read-only)"),
     ],
 )  # fmt: skip
-def test_each_missing_part_is_named_and_the_refusal_changes_nothing(site: Site, by_hand: str, named: str):
+def test_each_missing_right_of_the_role_is_named(site: Site, by_hand: str, named: str):
     try:
         site.by_hand(*by_hand.split(";"))
+        site.end_sessions()
 
-        assert named in missing(site)
-        if "read_only" not in by_hand:
-            with pytest.raises(PrerequisiteMissing) as refused:
-                site.converge(prerequisites, WANTED)
-            assert f"\n  - {named}" in str(refused.value)
-        assert site.by_hand("select extname from pg_extension where extname = 'pg_cron'") == []
+        assert_missing(site, named)
     finally:
         site.by_hand("alter role postgres bypassrls", "grant pg_read_all_data to postgres")
+
+
+@pytest.mark.hosted_role
+def test_a_server_that_may_not_be_written_to_is_named(site: Site):
+    site.by_hand("alter role postgres set default_transaction_read_only = on")
+    site.end_sessions()
+
+    assert_missing(site, "a writable server (this one is read-only)")
 
 
 def test_all_missing_parts_come_in_one_sorted_list(site: Site):

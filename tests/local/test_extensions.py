@@ -34,7 +34,7 @@ def test_the_hosted_role_is_no_superuser_and_creates_all_three(hosted):
         ("pg_net", "supabase_admin"),
         ("supabase_vault", "supabase_admin"),
     ]
-    assert [version for _, version, _ in rows][1:] == ["0.20.0-standin", "0.3.1-standin"]
+    assert [version for _, version, _ in rows][1:] == ["0.20.4-standin", "0.3.1-standin"]
     assert hosted.execute("select current_setting('is_superuser')").fetchone() == ("off",)
 
 

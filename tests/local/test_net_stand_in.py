@@ -108,7 +108,7 @@ def test_the_body_arrives_byte_for_byte_with_the_exact_content_type(net, server)
     assert body == net.execute('select convert_to(\'{"b": 1, "a": ["ž", null]}\'::jsonb::text, \'UTF8\')').fetchone()[0]
     sent = {name.lower(): value for name, value in headers}
     assert sent["content-type"] == "application/json"
-    assert sent["user-agent"] == "pg_net/0.20.0-standin"
+    assert sent["user-agent"] == "pg_net/0.20.4-standin"
     assert sent.keys() <= {"host", "accept", "user-agent", "content-type", "content-length"}
 
 

@@ -14,8 +14,8 @@ from tests.fixtures.stack import CHECKOUT
 
 
 def git_status() -> str:
-    """Say what git sees changed in the checkout."""
-    command = ["git", "status", "--porcelain"]
+    """Say which of Pulumi's files git sees changed in the checkout."""
+    command = ["git", "status", "--porcelain", "Pulumi*"]
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
 
 
