@@ -7,7 +7,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 # tools/setup has just brought the environment in line with the lock.
 RUN := uv run --no-sync
 
-.PHONY: help setup fmt lint test demo clean
+.PHONY: help setup fmt lint test test-modes demo clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,8 +27,20 @@ lint: setup ## Check style, types, import directions, file lengths and shell scr
 	$(RUN) python -m tools.limits
 	$(RUN) shellcheck tools/setup .ci/run
 
-test: setup ## Run every test
+test: ## Run every test
+	@tools/setup tests
 	$(RUN) pytest
+
+test-modes: ## Run the database tests as a superuser, and through pgbouncer in session and in transaction mode
+	@tools/setup tests
+	$(RUN) pytest -q -m modes --database-mode superuser
+	$(RUN) pytest -q -m modes --database-mode session
+	$(RUN) pytest -q -m modes --database-mode transaction
+
+# Out of the command line: an address may hold a password.
+contract: export CONTRACT_DSN = $(DSN)
+contract: setup ## Hold the platform's extensions against the records of the real ones (DSN=...: another server's)
+	@$(RUN) pytest tests/contract --minute -q
 
 demo: setup ## Watch a sign-up being synced by cron on the embedded platform (KEEP=1: leave it running)
 	$(RUN) bubble-sync local demo $(if $(KEEP),--keep)

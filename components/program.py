@@ -26,9 +26,22 @@ def read_stack() -> tuple[StackSettings, str | None]:
     }
     try:
         settings = read_settings(config)
-        return settings, settings.project(os.environ)
+        project = settings.project(os.environ)
     except ConfigurationError as error:
         raise pulumi.RunError(str(error)) from None
+    _warn_of_unverified_server(settings)
+    return settings, project
+
+
+def _warn_of_unverified_server(settings: StackSettings) -> None:
+    if not (settings.database_url or os.environ.get(settings.database_url_env or "")):
+        return
+    address = settings.address(os.environ)
+    if address.sslmode in ("require", "verify-ca") and not address.loopback:
+        pulumi.warn(
+            f"the database URL asks for sslmode={address.sslmode}: whoever answers as {address.host} is believed. "
+            f"Take it out, and set {NAMESPACE}:databaseCa to the server's CA certificate."
+        )
 
 
 def key_facts(settings: StackSettings) -> dict[str, str]:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bubble_sync.cli.demo import demo
 from bubble_sync.local.platform import Platform, Status
-from bubble_sync.local.stack import prepare
+from bubble_sync.local.stack import prepare, require_checkout
 
 app = typer.Typer(
     help="A hosted-like platform on this machine: throw-away, for trying and testing.", no_args_is_help=True
@@ -60,9 +60,9 @@ def _lines(status: Status) -> list[str]:
 @app.command()
 def up() -> None:
     """Start the platform, or repair what of it does not run."""
-    platform = _platform()
+    platform, checkout = _platform(), require_checkout(_checkout())
     _talk("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
-    stack = prepare(platform.start(), _checkout())
+    stack = prepare(platform.start(), checkout)
     for line in _lines(platform.status()):
         typer.echo(line)
     _talk(f"converge it:    {stack.how_to}")
@@ -102,9 +102,9 @@ def sign_up(email: str, as_json: Json = False) -> None:
 @app.command("demo")
 def show_demo(keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running.")] = False) -> None:
     """Sign a person up and watch cron sync it; exit 0 only when a succeeded run of our job completed the item."""
-    platform = _platform()
+    platform, checkout = _platform(), require_checkout(_checkout())
     try:
-        proven = demo(platform, _checkout())
+        proven = demo(platform, checkout)
     finally:
         if keep:
             _talk("the platform is left running; end it with: uv run bubble-sync local down")

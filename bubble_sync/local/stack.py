@@ -47,6 +47,14 @@ class LocalStack:
         return _pulumi([*command, *arguments], self.checkout, self.environment)
 
 
+def require_checkout(folder: Path) -> Path:
+    """Return the folder when it holds the program's files; raise PlatformError otherwise."""
+    for file in (f"Pulumi.{NAME}.yaml", "Pulumi.yaml"):
+        if not (folder / file).is_file():
+            raise PlatformError(f"there is no {file} in {folder}: run this in a checkout of bubble-sync")
+    return folder
+
+
 def prepare(addresses: Addresses, checkout: Path) -> LocalStack:
     """Write the stack's files into the platform's folder, and make the stack where it is not."""
     folder = addresses.folder / "pulumi"

@@ -14,6 +14,8 @@ from bubble_sync.specs import ExtensionSpec, Spec
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK, function_spec, job_spec, ledger_spec, secret_spec
 
+pytestmark = pytest.mark.modes
+
 VIEW_LEDGER = ("grant usage on schema bubble_sync to poor", "grant select, insert on bubble_sync.ledger to poor")
 
 

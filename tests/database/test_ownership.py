@@ -18,6 +18,8 @@ from bubble_sync.errors import (
 from tests.fixtures.site import Site
 from tests.fixtures.specs import OTHER_REF, REF, function_spec, job_spec, ledger_spec, secret_spec
 
+pytestmark = pytest.mark.modes
+
 TICK = "create function public.tick() returns void language sql as ''"
 SCHEDULE = "insert into cron.job (jobname, schedule, command, nodeport, username, active) values "
 

@@ -9,6 +9,8 @@ from bubble_sync.errors import PrerequisiteMissing
 from bubble_sync.specs import PrerequisitesSpec
 from tests.fixtures.site import Site
 
+pytestmark = pytest.mark.modes
+
 WANTED = PrerequisitesSpec()
 
 

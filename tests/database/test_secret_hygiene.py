@@ -27,6 +27,8 @@ TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
     ["'", "''; drop table x; --", "%", "%s %(id)s %%", "$$", "$function$", "\\", "\\.", "\\N", "\n", "\r\n", "\t", "{}"]
 )
 
+pytestmark = pytest.mark.modes
+
 
 @pytest.fixture
 def canary() -> str:
@@ -87,7 +89,11 @@ class TestTheServerLogHoldsNoValue:
     @pytest.mark.parametrize(
         ("by_hand", "refusal"),
         [
-            ("revoke execute on function vault.update_secret from postgres", PrivilegeMissing),
+            pytest.param(
+                "revoke execute on function vault.update_secret from postgres",
+                PrivilegeMissing,
+                marks=pytest.mark.hosted_role,
+            ),
             ("alter table vault.secrets add constraint frozen check (name is null) not valid", ServerRefused),
         ],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 
 from bubble_sync.cli import main
 from bubble_sync.errors import ConfigurationError, PlatformError, Unreachable
+from tests.fixtures.stack import CHECKOUT
 
 
 def bubble_sync(folder, *arguments):
@@ -21,7 +23,8 @@ def bubble_sync(folder, *arguments):
 
 @pytest.fixture
 def checkout(tmp_path):
-    (tmp_path / "Pulumi.yaml").write_text("name: bubble-sync\n")
+    for file in ("Pulumi.yaml", "Pulumi.local.yaml"):
+        shutil.copy(CHECKOUT / file, tmp_path)
     yield tmp_path
     bubble_sync(tmp_path, "local", "down")
 
@@ -45,6 +48,14 @@ def test_up_status_sign_up_and_down(checkout):
     assert again.stderr == "error: a@example.test has signed up before: take another address\n"
     assert bubble_sync(checkout, "local", "down").returncode == 0
     assert bubble_sync(checkout, "local", "status").returncode == 1
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_what_needs_a_checkout_says_so_and_starts_nothing(tmp_path, command):
+    refused = bubble_sync(tmp_path, "local", command)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines()[-1].startswith("error: there is no Pulumi.local.yaml in ")
+    assert not json.loads(bubble_sync(tmp_path, "local", "status", "--json").stdout)["up"]
 
 
 def test_no_command_shows_a_secret(checkout):

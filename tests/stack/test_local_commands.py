@@ -1,8 +1,7 @@
-"""`bubble-sync local`: what a person types, and the line that it prints for Pulumi."""
+"""The line that `bubble-sync local up` prints for Pulumi."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -42,27 +41,3 @@ def test_up_prints_the_line_that_converges_it_and_leaves_the_tracked_file_alone(
     assert git_status() == tree
     for secret in (own_platform.addresses().service_role_key, own_platform.addresses().database_url):
         assert secret not in up.stdout + up.stderr
-
-
-def test_status_names_logs_and_tells_down_from_up(run):
-    assert not json.loads(run("bubble-sync local status --json", expect=1).stdout)["up"]
-
-    run("bubble-sync local up")
-    status = json.loads(run("bubble-sync local status --json").stdout)
-    signed_up = json.loads(run("bubble-sync local sign-up someone@example.com --json").stdout)
-    run("bubble-sync local down")
-
-    assert status["up"]
-    assert [part["name"] for part in status["parts"]] == ["postgres", "net_worker", "edge_function"]
-    assert set(signed_up) == {"user_id", "host_id", "guest_id", "item_id"}
-    assert not Path(status["folder"]).exists()
-    run("bubble-sync local status", expect=1)
-
-
-def test_a_refusal_is_one_line_without_a_traceback(run):
-    refused = run("bubble-sync local sign-up someone@example.com", expect=1)
-
-    assert refused.stdout == ""
-    assert refused.stderr.startswith("error: no platform in ")
-    assert refused.stderr.count("\n") == 1
-    assert run("bubble-sync local dance", expect=2).returncode == 2

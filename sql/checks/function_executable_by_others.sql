@@ -1,0 +1,17 @@
+-- Whoever may execute our functions can make the project's key travel. Asked of the server, role by role: what counts is
+-- what a role can do, through PUBLIC and memberships too. Roles that could become the owner anyway are left out.
+select
+    'function_executable_by_others' as name,
+    'Function that another role may execute' as title,
+    'error' as level,
+    pg_catalog.format('role %I may execute %s%s', r.rolname, f.oid::regprocedure,
+        case when f.prosecdef then ', which runs with its owner''s rights' else '' end) as detail,
+    'Run pulumi up: it revokes EXECUTE from every role but the owner.' as remediation
+from pg_catalog.pg_proc as f
+join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
+cross join pg_catalog.pg_roles as r
+where (n.nspname = 'bubble_sync' or (n.nspname, f.proname) in (
+        ('public', 'invoke_bubble_sync_processor'), ('public', 'invoke_bubble_sync_retry')))
+    and not r.rolsuper
+    and not pg_catalog.pg_has_role(r.oid, f.proowner, 'member')
+    and pg_catalog.has_function_privilege(r.oid, f.oid, 'EXECUTE');

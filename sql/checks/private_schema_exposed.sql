@@ -1,0 +1,25 @@
+-- The private schema must not be served by the project's API, and nobody but its owner needs to look into it.
+select
+    'private_schema_exposed' as name,
+    'Private schema that others can use' as title,
+    'error' as level,
+    pg_catalog.format('role %I may use the schema bubble_sync', r.rolname) as detail,
+    'Run pulumi up: it revokes every privilege on the schema.' as remediation
+from pg_catalog.pg_namespace as n
+cross join pg_catalog.pg_roles as r
+where n.nspname = 'bubble_sync'
+    and not r.rolsuper and r.rolname !~ '^pg_'
+    and not pg_catalog.pg_has_role(r.oid, n.nspowner, 'member')
+    and not pg_catalog.pg_has_role(r.oid, 'pg_read_all_data', 'usage')
+    and pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')
+union all
+select
+    'private_schema_exposed',
+    'Private schema that others can use',
+    'error',
+    'the API serves the schema bubble_sync',
+    'Take bubble_sync out of the exposed schemas in the API settings.'
+from pg_catalog.pg_db_role_setting as s
+cross join pg_catalog.unnest(s.setconfig) as setting
+where setting like 'pgrst.db_schemas=%' and setting ~ '\mbubble_sync\M'
+group by 1;

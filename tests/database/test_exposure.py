@@ -1,0 +1,109 @@
+"""What a linter of hosted projects would say of our objects: quiet after `up`, and heard when it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from bubble_sync.converge import functions
+from bubble_sync.statements import SQL_DIRECTORY
+from tests.fixtures.site import Site, stack_functions
+
+CHECKS = sorted(file.stem for file in (SQL_DIRECTORY / "checks").glob("*.sql"))
+COLUMNS = ["name", "title", "level", "detail", "remediation"]
+PROCESSOR = "function public.invoke_bubble_sync_processor()"
+FIRES = {
+    "function_executable_by_others": (f"grant execute on {PROCESSOR} to public", "role anon may execute"),
+    "function_search_path_mutable": (f"alter {PROCESSOR} reset search_path", "has no search_path of its own"),
+    "private_schema_exposed": ("grant usage on schema bubble_sync to anon", "role anon may use the schema"),
+    "table_without_row_security": (
+        "alter table public.sync_queue disable row level security",
+        "table public.sync_queue has no row security",
+    ),
+}
+
+
+def findings(site: Site, check: str) -> list[dict[str, str]]:
+    """Run a check as the hosted role, in whose session an operator would."""
+    text = (SQL_DIRECTORY / "checks" / f"{check}.sql").read_text()
+    with psycopg.connect(site.addresses.database_url, row_factory=psycopg.rows.dict_row) as conn:
+        cursor = conn.execute("set local search_path = ''").connection.execute(text)
+        assert [column.name for column in cursor.description or ()] == COLUMNS
+        return cursor.fetchall()
+
+
+@pytest.fixture
+def converged(prepared: Site) -> Site:
+    for spec in stack_functions():
+        prepared.converge(functions, spec)
+    return prepared
+
+
+def test_every_check_has_a_statement_that_makes_it_fire():
+    assert sorted(FIRES) == CHECKS
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_check_is_quiet_after_up_and_fires_when_it_should(converged: Site, check: str):
+    by_hand, detail = FIRES[check]
+    assert findings(converged, check) == []
+
+    converged.by_hand(by_hand)
+
+    found = findings(converged, check)
+    assert any(detail in finding["detail"] for finding in found)
+    assert all(finding["name"] == check and finding["level"] in ("error", "warn") for finding in found)
+
+
+def test_the_schema_in_the_apis_list_is_found(converged: Site):
+    converged.by_hand("alter role authenticator set pgrst.db_schemas = 'public, bubble_sync'")
+    try:
+        (finding,) = findings(converged, "private_schema_exposed")
+    finally:
+        converged.by_hand("alter role authenticator reset pgrst.db_schemas")
+
+    assert finding["detail"] == "the API serves the schema bubble_sync"
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
+def test_a_definer_function_open_to_an_api_role_says_whose_rights_it_runs_with(converged: Site, role: str):
+    converged.by_hand(f"alter {PROCESSOR} security definer", f"grant execute on {PROCESSOR} to {role}")
+
+    details = [finding["detail"] for finding in findings(converged, "function_executable_by_others")]
+
+    assert details == [
+        f"role {role} may execute public.invoke_bubble_sync_processor(), which runs with its owner's rights"
+    ]
+
+
+class TestPlpgsqlCheck:
+    """Debian's plpgsql_check reads the bodies as the server would run them."""
+
+    @pytest.fixture
+    def checked(self, converged: Site) -> Iterator[Site]:
+        available = "select name from pg_available_extensions where name = 'plpgsql_check'"
+        if not converged.by_hand(available):
+            pytest.skip("plpgsql_check is not installed: tools/setup tests")
+        converged.by_hand("create extension plpgsql_check schema extensions")
+        yield converged
+        converged.by_hand("drop extension plpgsql_check")
+
+    @pytest.mark.parametrize("signature", [
+        "public.invoke_bubble_sync_processor()", "public.invoke_bubble_sync_retry()",
+        "bubble_sync.send(text, text, jsonb, integer, text, text)",
+    ])  # fmt: skip
+    def test_it_finds_nothing(self, checked: Site, signature: str):
+        assert self.findings(checked, signature) == []
+
+    def test_it_finds_a_missing_column(self, checked: Site):
+        checked.by_hand("alter table public.sync_queue drop column next_retry_at")
+
+        found = self.findings(checked, "public.invoke_bubble_sync_retry()")
+
+        assert any("next_retry_at does not exist" in finding for finding in found)
+
+    def findings(self, site: Site, signature: str) -> list[str]:
+        ask = f"select line from extensions.plpgsql_check_function('{signature}', extra_warnings => true) as line"
+        return [row["line"] for row in site.by_hand(ask)]
