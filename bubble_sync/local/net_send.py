@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
 
+BAD_URL = "URL using bad/illegal format or missing URL"
 #: What curl says, which is what people know from pg_net's error_msg. The first class that fits is taken.
 CURL_WORDS: tuple[tuple[type[Exception], str], ...] = (
     (httpx.TooManyRedirects, "Number of redirects hit maximum amount"),
     (httpx.UnsupportedProtocol, "Unsupported protocol"),
-    (httpx.InvalidURL, "URL using bad/illegal format or missing URL"),
+    (httpx.InvalidURL, BAD_URL),
     (httpx.ConnectError, "Couldn't connect to server"),
     (httpx.ReadError, "Failure when receiving data from the peer"),
     (httpx.WriteError, "Failed sending data to the peer"),
     (httpx.LocalProtocolError, "A libcurl function was given a bad argument"),
-    (ValueError, "URL using bad/illegal format or missing URL"),
-    (ExceptionGroup, "URL using bad/illegal format or missing URL"),
+    (ValueError, BAD_URL),
+    (ExceptionGroup, BAD_URL),
 )
+#: The same for an answer that is no proper HTTP, by what our client says of it.
+PROTOCOL_WORDS = (
+    ("without sending a response", "Server returned nothing (no headers, no data)"),
+    ("without sending complete", "Transferred a partial file"),
+    ("illegal status line", "Unsupported protocol"),
+    ("illegal chunk", "Failure when receiving data from the peer"),
+)
+#: curl asks before it sends more than this.
+ASKS_FIRST = 1024 * 1024
+MOST_REDIRECTS = 30
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,6 @@ class Response:
 def http_client() -> httpx.AsyncClient:
     """Return a client that adds nothing of its own, takes no proxy from outside and keeps no connection."""
     client = httpx.AsyncClient(
-        follow_redirects=True,
         timeout=httpx.Timeout(None),  # the whole request is bounded in send()
         trust_env=False,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
@@ -70,7 +82,7 @@ async def send(client: httpx.AsyncClient, request: Request, agent: str) -> Respo
     try:
         # As in curl, zero means without end.
         async with asyncio.timeout(bound / 1000 if bound > 0 else None):
-            return _answered(request.id, await client.send(_outgoing(client, request, agent)))
+            return await _exchange(client, request, agent)
     except TimeoutError:
         spent = (time.monotonic() - began) * 1000
         text = f"Timeout of {bound} ms reached. Total time: {spent:.3f} ms"
@@ -81,20 +93,60 @@ async def send(client: httpx.AsyncClient, request: Request, agent: str) -> Respo
         return Response(request.id, error_msg=_curl_words(problem))
 
 
+async def _exchange(client: httpx.AsyncClient, request: Request, agent: str) -> Response:
+    """Send a request, and follow redirects as curl does for pg_net.
+
+    A POST becomes a GET on 301, 302 and 303, a DELETE stays one. `Authorization` goes to the same host and port only;
+    `apikey`, and every other header, goes wherever the endpoint says.
+    """
+    outgoing = _outgoing(client, request, agent)
+    method = outgoing.method
+    first = response = await client.send(outgoing)
+    for _ in range(MOST_REDIRECTS):
+        if response.next_request is None:
+            return _answered(request.id, first, response)
+        if method == "DELETE":
+            response.next_request.method = method
+        response = await client.send(response.next_request)
+    raise httpx.TooManyRedirects("")
+
+
 def _outgoing(client: httpx.AsyncClient, request: Request, agent: str) -> httpx.Request:
-    headers = [(b"User-Agent", agent.encode())]
-    headers += [(name.encode(), value.encode()) for name, value in request.headers or ()]
-    return client.build_request(request.method.upper(), request.url, headers=headers, content=request.body)
+    # curl guesses a scheme that is missing, and refuses what our client would encode.
+    url = request.url if "://" in request.url else f"http://{request.url}"
+    if re.search(r"[\x00-\x20]|^[^:]*:///", url):
+        raise httpx.InvalidURL(BAD_URL)
+    headers = list(_header_lines(request))
+    names = {name.lower() for name, _ in headers}
+    method = request.method.upper()
+    if "content-type" not in names and (request.body is not None or method == "POST"):
+        headers.append(("Content-Type", "application/x-www-form-urlencoded"))
+    if len(request.body or b"") > ASKS_FIRST and "expect" not in names:
+        headers.append(("Expect", "100-continue"))
+    headers.append(("User-Agent", agent))
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    return client.build_request(method, url, headers=encoded, content=request.body)
 
 
-def _answered(request_id: int, response: httpx.Response) -> Response:
+def _header_lines(request: Request) -> Iterator[tuple[str, str]]:
+    """Give the headers as they go out: nothing is filtered, so a line break in a value begins another header."""
+    for name, value in request.headers or ():
+        for line in f"{name}: {value}".splitlines():
+            key, _, content = line.partition(":")
+            # curl leaves out a header without a value.
+            if content.strip():
+                yield key, content.strip()
+
+
+def _answered(request_id: int, first: httpx.Response, last: httpx.Response) -> Response:
+    # pg_net keeps the headers of the first response, also when that was a redirect; the rest is the last one's.
     # Names as the server wrote them; of two equal ones the last stays.
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw}
-    content = response.content.decode("utf-8", "replace").split("\0", 1)[0]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in first.headers.raw}
+    content = last.content.decode("utf-8", "replace").split("\0", 1)[0]
     return Response(
         request_id,
-        status_code=response.status_code,
-        content_type=response.headers.get("content-type"),
+        status_code=last.status_code,
+        content_type=next(iter(last.headers.get_list("content-type")), None),
         headers=json.dumps(headers),
         content=content or None,
     )
@@ -114,8 +166,12 @@ def _curl_words(problem: Exception) -> str:
         return "Couldn't resolve host name"
     if any(isinstance(each, ssl.SSLCertVerificationError) for each in causes):
         return "SSL peer certificate or SSH remote key was not OK"
+    if any(isinstance(each, ssl.SSLError) for each in causes):
+        return "SSL connect error"
     if isinstance(problem, httpx.RemoteProtocolError):
-        silent = "without sending a response" in str(problem)
-        return "Server returned nothing (no headers, no data)" if silent else "Weird server reply"
+        return next((words for sign, words in PROTOCOL_WORDS if sign in str(problem)), "Weird server reply")
+    # The name is not one that can be asked for, which curl finds out by asking.
+    if isinstance(problem, UnicodeError) or "IDNA" in str(problem):
+        return "Couldn't resolve host name"
     words = (text for kind, text in CURL_WORDS if isinstance(problem, kind))
     return next(words, "Failure when receiving data from the peer")

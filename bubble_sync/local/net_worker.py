@@ -24,7 +24,8 @@ from bubble_sync.local.scripts import script
 
 #: net._worker_pid() looks for this advisory lock.
 LOCK = (1885822830, 1)
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+#: Seconds: pg_net's pause between two batches, and the server's before it starts a background worker again.
+BATCH_PAUSE = RESTART_PAUSE = 1.0
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
@@ -76,6 +77,13 @@ async def _batch(connection: Connection, client: httpx.AsyncClient) -> int:
     return len(requests)
 
 
+async def _woken(connection: Connection, patience: float | None) -> bool:
+    """Wait for a wake, or at most as long as told, and say whether to go on: a restart ends the session."""
+    async for notification in connection.notifies(timeout=patience, stop_after=1):
+        return notification.channel == "pg_net_wake"
+    return True
+
+
 async def _session(address: str) -> None:
     """Send whatever is woken for, until the session ends."""
     async with (
@@ -86,12 +94,13 @@ async def _session(address: str) -> None:
     ):
         await connection.execute("select pg_catalog.pg_advisory_lock(%s, %s)", LOCK)
         await connection.execute("listen pg_net_wake")
+        await connection.execute("listen pg_net_restart")
         say_ready()
-        while True:
-            while await _batch(connection, client):
-                pass
-            async for _ in connection.notifies(stop_after=1):
-                pass
+        # What was queued before is found at once.
+        pause: float | None = 0.0
+        while await _woken(connection, pause):
+            # After a batch that had work pg_net pauses, unless it is woken, and looks again.
+            pause = BATCH_PAUSE if await _batch(connection, client) else None
 
 
 async def serve(folder: Path) -> None:
@@ -102,17 +111,13 @@ async def serve(folder: Path) -> None:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    pause = FIRST_PAUSE
     while True:
-        began = asyncio.get_running_loop().time()
         try:
             await _session(addresses.admin_url)
         except psycopg.Error as problem:
-            # Of a dropped extension, a restart or a restart of us: the state only, never a row.
+            # Of a dropped extension, a restart or a row that cannot be read: the state only, never a row.
             sys.stderr.write(f"session ended: {type(problem).__name__} {problem.sqlstate or ''}\n")
-        lasted = asyncio.get_running_loop().time() - began
-        pause = FIRST_PAUSE if lasted > LONGEST_PAUSE else min(pause * 2, LONGEST_PAUSE)
-        await asyncio.sleep(pause)
+        await asyncio.sleep(RESTART_PAUSE)
 
 
 if __name__ == "__main__":

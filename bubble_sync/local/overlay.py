@@ -14,7 +14,7 @@ from bubble_sync.local.installation import Installation
 
 #: The parts of each stand-in's script, in the order they are joined.
 STAND_INS = {
-    "pg_net": ("types.sql", "urls.sql", "requests.sql", "responses.sql", "worker.sql", "grants.sql"),
+    "pg_net": ("types.sql", "urls.sql", "checks.sql", "requests.sql", "responses.sql", "worker.sql", "grants.sql"),
     "supabase_vault": ("cipher.sql", "secrets.sql", "functions.sql"),
 }
 #: What a hosted project lets the role postgres create without being a superuser.

@@ -8,10 +8,11 @@ select
     id,
     method::text as method,
     url,
-    -- A header whose value is null is left out.
+    -- A header whose value is null is left out. Headers that are no object are an error, which ends the session again
+    -- and again, until somebody deletes the row: so it is with pg_net.
     (
         select jsonb_agg(jsonb_build_array(key, value))
-        from jsonb_each_text(case when jsonb_typeof(headers) = 'object' then headers end)
+        from jsonb_each_text(headers)
         where value is not null
     ) as headers,
     body,

@@ -1,4 +1,5 @@
--- An answer of any HTTP status is a success here. An unknown request and one still on its way look the same.
+-- An answer of any HTTP status is a success here. An unknown request and one still on its way look the same, and both
+-- are waited for without end.
 create function net._http_collect_response(request_id bigint, async boolean default true)
 returns net.http_response_result
 language plpgsql
@@ -9,7 +10,6 @@ begin
     loop
         select * into found_row from net._http_response as response where response.id = request_id;
         exit when found or async;
-        exit when not exists (select from net.http_request_queue as request where request.id = request_id);
         perform pg_sleep(0.05);
     end loop;
     if found_row.id is null then

@@ -32,14 +32,12 @@ as $$
     select pg_catalog.pg_notify('pg_net_wake', '')
 $$;
 
--- The worker belongs to the superuser: ending its session for anyone who asks needs the owner's rights.
+-- The worker first ends the batch that it is sending.
 create function net.worker_restart()
 returns boolean
 language sql
-security definer
-set search_path = ''
 as $$
-    select coalesce(bool_and(pg_catalog.pg_terminate_backend(net._worker_pid())), true)
+    select true from pg_catalog.pg_notify('pg_net_restart', '')
 $$;
 
 create function net.wait_until_running()

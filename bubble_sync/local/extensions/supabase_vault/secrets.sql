@@ -45,6 +45,9 @@ as $$
 declare
     opened bytea := vault._open(message, additional || coalesce(nonce, ''), vault._subkey(key_id, context));
 begin
+    if length(message) < 32 then
+        raise exception 'pgsodium_crypto_aead_det_decrypt_by_id: invalid message' using errcode = 'data_exception';
+    end if;
     if opened is null and message is not null then
         raise exception 'pgsodium_crypto_aead_det_decrypt_by_id: invalid ciphertext' using errcode = 'data_exception';
     end if;
