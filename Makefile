@@ -7,7 +7,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 # tools/setup has just brought the environment in line with the lock.
 RUN := uv run --no-sync
 
-.PHONY: help setup fmt lint test test-modes contract demo clean
+.PHONY: help setup fmt lint test test-modes contract demo bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ contract: setup ## Hold the platform's extensions against the records of the rea
 
 demo: setup ## Watch a sign-up being synced by cron on the embedded platform (KEEP=1: leave it running)
 	$(RUN) bubble-sync local demo $(if $(KEEP),--keep)
+
+bench: setup ## Measure speed against baselines (ARGS="--rounds 15 import": others, some; see docs/performance.md)
+	$(RUN) python -m bench $(ARGS)
 
 clean: ## Remove what the targets made in this checkout
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist *.egg-info

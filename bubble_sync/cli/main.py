@@ -17,7 +17,7 @@ REFUSED, MISUSED, UNREACHABLE, OUR_BUG = 1, 2, 3, 4
 
 app = typer.Typer(
     name="bubble-sync",
-    help="The Supabase sign-up sync: converge it, ask whether it works, and run it on this machine.",
+    help="The Supabase sign-up sync, and a platform to run it on this machine.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

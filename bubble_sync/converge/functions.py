@@ -49,18 +49,17 @@ def apply(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSp
         body=sql.Literal(spec.body),
         comment=sql.Literal(spec.comment),
     )
+    revoke = sql.SQL(query("functions", "revoke")).format(
+        schema=sql.Literal(schema), name=sql.Literal(name), arguments=sql.Literal(spec.arguments)
+    )
     try:
-        conn.execute(statement)
+        # In one round trip.
+        conn.execute(sql.SQL("; ").join([statement, revoke]))
     except (errors.InvalidFunctionDefinition, errors.WrongObjectType):
         raise ForeignObject(
             f"{spec.object_name}: something else of that name is there, which cannot be replaced: nothing was changed. "
             f"Rename or drop it: drop routine {spec.name};"
         ) from None
-    conn.execute(
-        sql.SQL(query("functions", "revoke")).format(
-            schema=sql.Literal(schema), name=sql.Literal(name), arguments=sql.Literal(spec.arguments)
-        )
-    )
 
 
 def kept(conn: Connection, spec: FunctionSpec) -> str | None:

@@ -32,11 +32,12 @@ def rows(conn: Connection) -> dict[str, LedgerRow]:
 
 def claim(conn: Connection, spec: RecordedSpec) -> dict[str, LedgerRow]:
     """Return the rows when this stack may change the database; raise when another project or stack keeps it."""
-    if not _exists(conn).present:
+    found = rows(conn)
+    # Rows say that it is there: one round trip for all objects but the first.
+    if not found and not _exists(conn).present:
         raise PrerequisiteMissing(
             f"{spec.object_name}: the ledger bubble_sync.ledger is not there. Run `pulumi up` for the whole stack."
         )
-    found = rows(conn)
     require_ours(found, spec.stack, spec.project_ref)
     return found
 
@@ -87,9 +88,10 @@ def observe(conn: Connection, spec: LedgerSpec) -> Observation[LedgerSpec] | Non
 
 def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] | None) -> None:
     """Create schema and table where they are not, and take every privilege on them back."""
-    require_ours(rows(conn), spec.stack, spec.project_ref)
     if observed is None:
         conn.execute(query("ledger", "create"))
+    else:
+        require_ours(rows(conn), spec.stack, spec.project_ref)
     grantees = _exists(conn).grantees
     for target in ("schema bubble_sync", "table bubble_sync.ledger") if grantees else ():
         revoke = sql.SQL("revoke all on {target} from {grantees} cascade")
