@@ -1,0 +1,29 @@
+"""The list of benchmarks. A new one is a function from a workbench to rows, and a line here and in the docs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from bench import idle_tick, imports, pulumi_runs, round_trips
+from bench.measure import Row
+from bench.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What it is about, and how it runs."""
+
+    about: str
+    run: Callable[[Workbench], Iterator[Row]]
+
+
+BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
+    {
+        "import": Benchmark("import of the providers over import of pulumi", imports.run),
+        "no-op": Benchmark("no-op preview and up over a do-nothing program of the same shape", pulumi_runs.run),
+        "round-trips": Benchmark("connections and round trips, counted in front of PostgreSQL", round_trips.run),
+        "idle-tick": Benchmark("a run of each function on a million finished items", idle_tick.run),
+    }
+)

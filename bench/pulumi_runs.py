@@ -1,0 +1,119 @@
+"""Our stack and a do-nothing program of the same shape, through the same Pulumi CLI."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Row, alternate, ratio_row, seconds
+from bench.workbench import CHECKOUT, Workbench
+from bubble_sync.local.stack import DATABASE_URL_VARIABLE, LocalStack, prepare
+
+PREVIEW = ("preview", "--refresh=false")
+UP = ("up", "--yes")
+_MARK_OF_SECRETS = "4dabf18193072939515e22adb298388d"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The do-nothing project."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def pulumi(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a Pulumi command on the stack `local` of it."""
+        return subprocess.run(
+            ["pulumi", *command, "--stack", "local", "--non-interactive"],
+            cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+
+def need(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the output of a command that must succeed."""
+    if done.returncode != 0:
+        raise RuntimeError(f"{done.args} exited with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def our_stack(bench: Workbench) -> LocalStack:
+    """Return our stack, never up, on a fresh database."""
+    os.environ["PULUMI_HOME"] = str(bench.folder())
+    bench.site()
+    addresses = bench.addresses.model_copy(update={"folder": bench.folder()})
+    return prepare(addresses, CHECKOUT)
+
+
+def through(stack: LocalStack, database_url: str) -> LocalStack:
+    """Return the same stack with another database URL."""
+    return replace(stack, environment={**stack.environment, DATABASE_URL_VARIABLE: database_url})
+
+
+def shape_of(stack: LocalStack) -> list[dict[str, Any]]:
+    """Read out of a stack's state what the baseline declares: its tree, order and inputs; no secret value."""
+    exported = need(stack.pulumi("stack", "export", config=False))
+    resources = json.loads(exported)["deployment"]["resources"]
+    wanted = [
+        one
+        for one in resources
+        if one["type"] != "pulumi:pulumi:Stack" and not one["type"].startswith("pulumi:providers")
+    ]
+    return [_shape(one) for one in wanted]
+
+
+def baseline(bench: Workbench, stack: LocalStack) -> Baseline:
+    """Make the do-nothing project, with the environment and the kind of backend of ours, and bring it up."""
+    folder = bench.folder()
+    shutil.copytree(Path(__file__).with_name("do_nothing"), folder, dirs_exist_ok=True)
+    (folder / "shape.json").write_text(json.dumps(shape_of(stack)))
+    (folder / ".venv").symlink_to(CHECKOUT / ".venv")
+    (folder / "pyproject.toml").write_text('[project]\nname = "do-nothing"\nversion = "0"\n')
+    (folder / "state").mkdir()
+    # The virtual environment is the checkout's: nothing may bring it in line with this folder.
+    added = {"PULUMI_BACKEND_URL": f"file://{folder / 'state'}", "UV_NO_SYNC": "1"}
+    made = Baseline(folder, {**stack.environment, **added})
+    need(made.pulumi("stack", "init"))
+    need(made.pulumi("up", "--yes", "--skip-preview"))
+    return made
+
+
+def run(bench: Workbench) -> Iterator[Row]:
+    """Time commands that find nothing to do."""
+    ours = our_stack(bench)
+    need(ours.pulumi("up", "--yes", "--skip-preview"))
+    nothing = baseline(bench, ours)
+    count = len(shape_of(ours)) + 1
+    for what, command, goal in (("no-op preview --refresh=false", PREVIEW, 1.15), ("no-op up, with refresh", UP, 1.15)):
+        sides = {"ours": seconds(_running(ours, command)), "baseline": seconds(_running(nothing, command))}
+        alternate(sides, 1)  # the first run after a change reads every file
+        samples = alternate(sides, bench.rounds)
+        yield ratio_row(f"{what}, {count} resources", samples["ours"], samples["baseline"], goal)
+
+
+def _running(project: LocalStack | Baseline, command: tuple[str, ...]) -> Callable[[], str]:
+    return lambda: need(project.pulumi(*command, *(["--expect-no-changes"])))
+
+
+def _shape(resource: dict[str, Any]) -> dict[str, Any]:
+    inputs = {key: value for key, value in resource.get("inputs", {}).items() if key != "__provider"}
+    secrets = [key for key, value in inputs.items() if isinstance(value, dict) and _MARK_OF_SECRETS in value]
+    return {
+        "name": _name(resource["urn"]),
+        "type": resource["type"],
+        "custom": resource["custom"],
+        "parent": _name(resource.get("parent", "")),
+        "after": [_name(urn) for urn in resource.get("dependencies", [])],
+        "inputs": {**inputs, **dict.fromkeys(secrets, "x" * 40)},
+        "secrets": secrets,
+    }
+
+
+def _name(urn: str) -> str:
+    return urn.split("::")[-1]

@@ -1,0 +1,59 @@
+"""How results are shown: a table for people, JSON with every sample for the rest."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import psycopg
+from rich.table import Table
+
+from bench.measure import Row
+from bench.workbench import Workbench
+
+Results = Mapping[str, Sequence[Row]]
+
+
+def environment(bench: Workbench) -> dict[str, str]:
+    """Say where and with what the numbers were made."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    with psycopg.connect(bench.addresses.admin_url) as conn:
+        server = conn.info.parameter_status("server_version") or ""
+    cli = subprocess.run(["pulumi", "version"], capture_output=True, text=True, check=True).stdout.strip()
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.machine()}, load {os.getloadavg()[2]:.1f}",
+        "PostgreSQL": server,
+        "Pulumi": f"CLI {cli}, SDK {version('pulumi')}",
+        "Python": platform.python_version(),
+        "rounds": str(bench.rounds),
+    }
+
+
+def table(results: Results) -> Table:
+    """Draw one table of everything."""
+    drawn = Table("benchmark", "what", "median", "min-max", "goal", "met", "", title="bubble-sync benchmarks")
+    for name, rows in results.items():
+        for row in rows:
+            spread = "" if row.low == row.high else f"{number(row.low)}-{number(row.high)}"
+            goal = "" if row.goal is None else f"<= {number(row.goal)}"
+            met = {None: "", True: "yes", False: "no"}[row.met]
+            drawn.add_row(name, row.what, f"{number(row.median)} {row.unit}".strip(), spread, goal, met, row.note)
+        drawn.add_section()
+    return drawn
+
+
+def as_json(facts: Mapping[str, str], results: Results) -> dict[str, object]:
+    """Give everything, samples included."""
+    rows = {name: [{**asdict(row), "met": row.met} for row in found] for name, found in results.items()}
+    return {"environment": dict(facts), "results": rows}
+
+
+def number(value: float) -> str:
+    """Write a count as it is, and a ratio with two digits."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
