@@ -7,7 +7,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 # tools/setup has just brought the environment in line with the lock.
 RUN := uv run --no-sync
 
-.PHONY: help setup fmt lint test test-modes contract demo bench clean
+.PHONY: help setup fmt lint test test-modes contract canaries demo bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,9 +38,13 @@ test-modes: ## Run the database tests as a superuser, and through pgbouncer in s
 	$(RUN) pytest -q -m modes --database-mode transaction
 
 # Out of the command line: an address may hold a password.
-contract: export CONTRACT_DSN = $(DSN)
+contract: export CONTRACT_DSN = $(value DSN)
 contract: setup ## Hold the platform's extensions against the records of the real ones (DSN=...: another server's)
 	@$(RUN) pytest tests/contract --minute -q
+
+canaries: ## Hunt for secrets in every place that could hold one, on every way that could leave one, and print the table
+	@tools/setup tests
+	$(RUN) pytest tests/canaries --whole -q
 
 demo: setup ## Watch a sign-up being synced by cron on the embedded platform (KEEP=1: leave it running)
 	$(RUN) bubble-sync local demo $(if $(KEEP),--keep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from bubble_sync.errors import ConfigurationError, Unreachable
 from bubble_sync.refusals import CONNECT_TIMEOUT_SECONDS, refusal, why_not_connected
 from bubble_sync.statements import query
 
+# An aborted pipeline is a warning there, on the standard error that Pulumi shows; we say what matters ourselves.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
+
 Row = dict[str, Any]
 Connection = psycopg.Connection[Row]
 T = TypeVar("T")
@@ -25,6 +29,8 @@ T = TypeVar("T")
 def connect(address: DatabaseAddress) -> Connection:
     """Open an autocommit connection; raise Unreachable with the cause in one line."""
     parameters: dict[str, Any] = {"application_name": "bubble-sync", "connect_timeout": CONNECT_TIMEOUT_SECONDS}
+    # PGHOSTADDR would send the connection elsewhere: the address is the URL's, or the host's own.
+    parameters["hostaddr"] = address.hostaddr or ""
     if address.sslmode is None:
         # Never "prefer", libpq's own choice: after a refused password it would try the same password again.
         parameters["sslmode"] = "disable" if address.loopback else "verify-full"
@@ -89,10 +95,10 @@ class Database:
         conn, reused = self._connection()
         try:
             conn.execute(query("transaction", how))
-        except psycopg.OperationalError:
+        except psycopg.Error as error:
             if not conn.closed:
                 conn.rollback()
-            if not (reused and conn.closed):
+            if not (reused and conn.closed and isinstance(error, psycopg.OperationalError)):
                 raise
             # Lost before anything was done: the outcome is known, so that beginning again is safe.
             conn, _ = self._connection()
@@ -135,7 +141,7 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        if error.sqlstate is None and not isinstance(error, psycopg.OperationalError):
+        if error.sqlstate is None and not isinstance(error, psycopg.OperationalError | psycopg.DataError):
             raise  # no word from a server or a network: a defect of ours
         reason = refusal(doing, error)
     else:

@@ -69,13 +69,9 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
     if repeated or hidden:
         raise ValueError(f"says {', '.join(sorted({*repeated, *hidden}))} again after the question mark; say it once")
     host = host or query.get("host", [None])[0]
-    if (
-        parts.scheme not in ("postgresql", "postgres")
-        or not host
-        or not user
-        or parts.fragment
-        or re.search(r"\s", url)
-    ):
+    # libpq ends the password at the first @ and this library at the last: with two, each would mean another host.
+    misread = re.search(r"\s|%(?![0-9A-Fa-f]{2})", url) or parts.netloc.count("@") != 1 or "," in parts.netloc
+    if parts.scheme not in ("postgresql", "postgres") or not host or not user or parts.fragment or misread:
         raise ValueError(unreadable)
     sslmode = query.get("sslmode", [None])[0]
     address = DatabaseAddress(url, unquote(host), unquote(user), ca, sslmode, query.get("hostaddr", [None])[0])

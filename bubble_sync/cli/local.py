@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from bubble_sync.cli.demo import demo
+from bubble_sync.errors import PlatformError
 from bubble_sync.local.platform import Platform, Status
 from bubble_sync.local.stack import prepare, require_checkout
 
@@ -72,6 +73,8 @@ def up() -> None:
 def down() -> None:
     """End the platform and remove all of its data."""
     platform = _platform()
+    if not platform.folder.exists():
+        raise PlatformError(f"there is no platform in {platform.folder}: each checkout has its own, so look in yours")
     platform.remove()
     _talk(f"removed {platform.folder}")
 
@@ -103,10 +106,12 @@ def sign_up(email: str, as_json: Json = False) -> None:
 def show_demo(keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running.")] = False) -> None:
     """Sign a person up and watch cron sync it; exit 0 only when a succeeded run of our job completed the item."""
     platform, checkout = _platform(), require_checkout(_checkout())
+    # Somebody's running platform is used, and left as it was found.
+    kept = keep or platform.status().up
     try:
         proven = demo(platform, checkout)
     finally:
-        if keep:
+        if kept:
             _talk("the platform is left running; end it with: uv run bubble-sync local down")
         else:
             platform.remove()

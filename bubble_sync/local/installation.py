@@ -46,8 +46,11 @@ def _candidates() -> Iterator[Path]:
 
 
 def _inspect(folder: Path) -> Installation | None:
-    if not (folder / "postgres").is_file() or not (folder / "pg_config").is_file():
-        return None
+    try:
+        if not (folder / "postgres").is_file() or not (folder / "pg_config").is_file():
+            return None
+    except OSError:
+        return None  # an entry of PATH that we may not enter
     asked = subprocess.run([folder / "pg_config"], capture_output=True, text=True, check=False)
     facts = dict(line.split(" = ", 1) for line in asked.stdout.splitlines() if " = " in line)
     version = re.match(r"PostgreSQL (\d+)", facts.get("VERSION", ""))

@@ -17,6 +17,8 @@ STAND_INS = {
     "pg_net": ("types.sql", "urls.sql", "checks.sql", "requests.sql", "responses.sql", "worker.sql", "grants.sql"),
     "supabase_vault": ("cipher.sql", "secrets.sql", "functions.sql"),
 }
+#: What runs of an installation; each finds the others, and `share`, beside itself.
+PROGRAMS = ("postgres", "initdb", "pg_ctl")
 #: What a hosted project lets the role postgres create without being a superuser.
 TRUSTED = ("pg_cron", "pg_net", "supabase_vault", "pgcrypto")
 
@@ -26,7 +28,10 @@ def _copy_programs(source: Path, target: Path) -> None:
     if copy.is_file() and copy.stat().st_mtime == server.stat().st_mtime:
         return
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("postmaster"))
+    target.mkdir(parents=True)
+    # Where a distribution has them in a folder with everything else, that is left alone.
+    for name in PROGRAMS:
+        shutil.copy2(source / name, target / name)
 
 
 def _link(target: Path, source: Path) -> None:

@@ -39,7 +39,7 @@ class LocalStack:
     @property
     def how_to(self) -> str:
         """Say the line that a person types."""
-        return f". {self.environment_file} && pulumi up {shlex.join(self.arguments)}"
+        return f". {shlex.quote(str(self.environment_file))} && uv run pulumi up {shlex.join(self.arguments)}"
 
     def pulumi(self, *command: str, config: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a Pulumi command on this stack, without questions; its outcome is the caller's to judge."""

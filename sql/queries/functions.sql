@@ -8,7 +8,7 @@ select
     pg_catalog.pg_get_function_identity_arguments(f.oid) as identity_arguments,
     pg_catalog.format_type(f.prorettype, null) as returns,
     f.prokind::text as kind,
-    f.pronargs = f.pronargdefaults or f.provariadic <> 0 as callable_bare,
+    f.pronargs = f.pronargdefaults as callable_bare,
     f.prosrc as body,
     l.lanname as language,
     case when f.prosecdef then 'definer' else 'invoker' end as security,

@@ -16,11 +16,13 @@ with queue as (
         ('next_retry_at', '{timestamp with time zone}'),
         ('retry_count', '{smallint,integer,bigint}'), ('max_retries', '{smallint,integer,bigint}')
 ), actual_column as (
-    select a.attname, a.attnum, coalesce(nullif(t.typbasetype, 0), t.oid) as atttypid, t.typcategory::text as category,
-        pg_catalog.format_type(a.atttypid, null) as type
+    -- A domain counts as the type that it is over.
+    select a.attname, a.attnum, t.oid as atttypid, t.typcategory::text as category,
+        pg_catalog.format_type(t.oid, null) as type
     from queue
     join pg_catalog.pg_attribute as a on a.attrelid = queue.oid and a.attnum > 0 and not a.attisdropped
-    join pg_catalog.pg_type as t on t.oid = a.atttypid
+    join pg_catalog.pg_type as declared on declared.oid = a.atttypid
+    join pg_catalog.pg_type as t on t.oid = coalesce(nullif(declared.typbasetype, 0), declared.oid)
 ), finding (text) as (
     select 'table public.sync_queue' where not exists (select from queue)
     union all

@@ -19,6 +19,10 @@ from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 where c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')
     and pg_catalog.pg_get_viewdef(c.oid) ~ %(pattern)s
+    and not exists (
+        select from pg_catalog.pg_depend as d
+        where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+    )
 union all
 select 'trigger ' || t.tgname || ' on ' || t.tgrelid::regclass::text
 from pg_catalog.pg_trigger as t

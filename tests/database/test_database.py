@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socketserver
 import threading
@@ -14,7 +15,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from bubble_sync.database import Connection, Database, connect
+from bubble_sync.database import Connection, Database, connect, fetch
 from bubble_sync.database_url import read_database_url
 from bubble_sync.errors import (
     Busy,
@@ -164,6 +165,13 @@ class TestConnecting:
             text = refusal(url, ca)
 
         assert "cannot be checked without a CA: pulumi config set bubble-sync:databaseCa" in text
+
+    def test_an_address_from_the_environment_is_not_taken(self, database: Addresses, monkeypatch: pytest.MonkeyPatch):
+        with listening(b"N") as port:
+            monkeypatch.setenv("PGHOSTADDR", "127.0.0.2")
+            monkeypatch.setenv("PGPORT", str(port))
+            with connect(read_database_url(database.database_url)) as conn:
+                assert conn.info.hostaddr == "127.0.0.1"
 
     def test_a_database_that_is_not_there(self, database: Addresses):
         text = refusal(f"{database.database_url.rpartition('/')[0]}/nowhere")
@@ -385,6 +393,33 @@ class TestTheServersErrors:
             site.db.read("looking", lambda conn: conn.execute("select %(absent)s", {"present": 1}))
 
         assert not isinstance(raised.value, SyncError)
+
+
+def test_what_psycopg_logs_of_a_missing_table_is_not_shown(site: Site, capfd: pytest.CaptureFixture[str]):
+    logged: list[logging.LogRecord] = []
+    watch = logging.Handler()
+    watch.emit = logged.append
+    logging.getLogger("psycopg").addHandler(watch)
+    try:
+        for _ in range(20):
+            assert site.db.read("looking", lambda conn: fetch(conn, "table public.not_there")) == []
+    finally:
+        logging.getLogger("psycopg").removeHandler(watch)
+
+    assert logged == []
+    assert capfd.readouterr().err == ""
+
+
+def test_a_beginning_that_is_refused_leaves_the_connection_usable(site: Site):
+    lock = "function pg_catalog.pg_advisory_xact_lock(bigint)"
+    site.by_hand(f"revoke execute on {lock} from public")
+    try:
+        with pytest.raises(PrivilegeMissing):
+            change(site.db, read_one)
+    finally:
+        site.by_hand(f"grant execute on {lock} to public")
+
+    change(site.db, read_one)
 
 
 class TestConnections:

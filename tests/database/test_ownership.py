@@ -158,6 +158,13 @@ class TestRefusal:
         with pytest.raises(ForeignObject, match="second form"):
             prepared.converge(functions, function_spec())
 
+    def test_a_form_that_a_bare_call_does_not_mean_is_no_second_form(self, prepared: Site):
+        as_postgres(prepared, "create function public.tick(variadic n integer[]) returns void language sql as ''")
+
+        made = prepared.converge(functions, function_spec())
+
+        assert compare(function_spec(), made) == ()
+
     @pytest.mark.parametrize(
         "by_hand",
         [

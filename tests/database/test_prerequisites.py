@@ -135,6 +135,16 @@ def test_a_domain_over_an_enum_is_read_as_the_enum(site: Site):
     assert missing(site) == ("status 'failed' in the enum of public.sync_queue.status",)
 
 
+def test_a_domain_over_a_sound_type_is_sound(site: Site):
+    site.by_hand(
+        "create domain public.tries as integer check (value >= 0)",
+        "alter table public.sync_queue alter retry_count drop default",
+        "alter table public.sync_queue alter retry_count type public.tries",
+    )
+
+    assert missing(site) == ()
+
+
 def test_nobody_elses_operator_runs_while_the_prerequisites_are_read(site: Site):
     site.by_hand(
         "create function public.trap(text[], text[]) returns boolean language plpgsql as "

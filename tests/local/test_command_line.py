@@ -48,6 +48,9 @@ def test_up_status_sign_up_and_down(checkout):
     assert again.stderr == "error: a@example.test has signed up before: take another address\n"
     assert bubble_sync(checkout, "local", "down").returncode == 0
     assert bubble_sync(checkout, "local", "status").returncode == 1
+    gone = bubble_sync(checkout, "local", "down")
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert gone.stderr.startswith("error: there is no platform in ")
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])

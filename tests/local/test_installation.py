@@ -18,7 +18,8 @@ def install(root: Path, major: int, *extensions: str) -> Path:
     )
     for folder in (bin_, lib, share / "extension"):
         folder.mkdir(parents=True)
-    (bin_ / "postgres").write_text("a server")
+    for name in ("postgres", "initdb", "pg_ctl", "sudo"):
+        (bin_ / name).write_text("a program")
     config = bin_ / "pg_config"
     config.write_text(
         f"#!/bin/sh\necho 'BINDIR = {bin_}'\necho 'PKGLIBDIR = {lib}'\necho 'SHAREDIR = {share}'\n"
@@ -79,7 +80,9 @@ def test_building_twice_refreshes_and_keeps_the_programs(machine):
     found = installation.find_installation()
     first = (build_overlay(found, machine / "overlay") / "postgres").stat()
     (found.share / "extension" / "new.control").write_text("")
-    second = (build_overlay(found, machine / "overlay") / "postgres").stat()
+    programs = build_overlay(found, machine / "overlay")
+    second = (programs / "postgres").stat()
+    assert not (programs / "sudo").exists(), "only what runs is copied: bin may hold anything"
     assert second.st_ino == first.st_ino
     assert (machine / "overlay" / "share" / "15" / "extension" / "new.control").is_symlink()
 

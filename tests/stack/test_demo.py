@@ -25,7 +25,7 @@ def test_with_pg_cron_stopped_the_demo_fails_and_says_which_job_did_not_run(own_
 
     try:
         environment = {**os.environ, "PULUMI_HOME": str(tmp_path)}
-        demo = ["bubble-sync", "local", "demo", "--keep"]
+        demo = ["bubble-sync", "local", "demo"]
         done = subprocess.run(demo, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
         status = own_platform.status()
     finally:
@@ -34,6 +34,6 @@ def test_with_pg_cron_stopped_the_demo_fails_and_says_which_job_did_not_run(own_
     assert done.returncode == 1, done.stdout + done.stderr
     assert "NOT PROVEN: the item is pending, and no succeeded run of job 1 completed it" in done.stdout
     assert "no request came" in done.stdout
-    assert status.up
+    assert status.up, "a platform that ran before is left running"
     assert git_status() == tree, "the demo leaves the checkout as it was"
     assert "uv run bubble-sync local down" in done.stderr

@@ -152,6 +152,8 @@ def test_one_of_project_and_url_and_one_of_the_database_keys_must_be_set():
     "url",
     ["postgresql://u:p#w@host/db", "mysql://u:p@host/db", "host=x password=hunter2", "postgresql://host/db",
      "postgresql://u:hunter2@host:port/db", "postgresql://u:hunter2@host/db?sslmode=disable",
+     "postgresql://u:hunter2@evil.example.com:1,@localhost/db", "postgresql://u:hun@ter2@host/db",
+     "postgresql://u:hunter2%@host/db", "postgresql://u:hunter2@a,b/db",
      "postgresql://u:hunter2@localhost/db?host=evil.example.com", "postgresql://u:hunter2@host/db?user=other",
      "postgresql://u:hunter2@host/db?sslmode=verify-full&sslmode=disable"],
 )  # fmt: skip
