@@ -1,0 +1,256 @@
+"""What is done to a stack so that a secret may come out: the sample that `make test` takes, and the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from tests.canaries import places
+from tests.canaries.life import Life, drift
+
+LOUD = ("-v", "9", "--logtostderr", "--logflow")
+_EVENT = """
+    create function public.refuse() returns event_trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+    create event trigger refusing on ddl_command_start when tag in ('{tag}') execute function public.refuse()
+"""
+_NO_EVENT = "drop event trigger refusing; drop function public.refuse()"
+#: The step that fails, as its refusal names it -> what a hand does to it, and how it takes that back.
+REFUSALS = {
+    "PrerequisiteMissing": (
+        "alter table public.sync_queue rename to elsewhere",
+        "alter table public.elsewhere rename to sync_queue",
+    ),
+    "converging ledger": (_EVENT.format(tag="CREATE SCHEMA"), _NO_EVENT),
+    "converging extension": (_EVENT.format(tag="CREATE EXTENSION"), _NO_EVENT),
+    "converging secret": (
+        # As on a hosted project, where it is there from the beginning: `up` makes and uses it in one go.
+        "create extension if not exists supabase_vault; "
+        "alter table vault.secrets add constraint refused check (name is null) not valid",
+        "alter table vault.secrets drop constraint refused",
+    ),
+    "converging function": (_EVENT.format(tag="CREATE FUNCTION"), _NO_EVENT),
+    "converging job": (
+        "alter table cron.job add constraint refused check (jobname is null) not valid",
+        "alter table cron.job drop constraint refused",
+    ),
+}
+_DONE = "where not exists (select from public.sync_queue where status in ('pending', 'processing'))"
+UNPRIVILEGED = (
+    "revoke execute on function vault.update_secret from postgres",
+    "grant execute on function vault.update_secret to postgres with grant option",
+)
+#: What a person types -> its exit code; the last one ends the platform.
+COMMANDS = {
+    "--help": 0,
+    "--version": 0,
+    "local dance": 2,
+    "local up": 0,
+    "local status": 0,
+    "local status --json": 0,
+    "local sign-up ada@example.com": 0,
+    "--debug local sign-up grace@example.com --json": 0,
+    "local demo --keep": 0,
+    "local down": 0,
+}
+
+
+def sample(life: Life) -> None:
+    """Take the shortest way on which every secret is written, refused, changed, compared and removed."""
+    _refused(life, "converging secret")
+    life.pulumi("up", "--yes", "--skip-preview", "--diff", *LOUD, place=places.VERBOSE)
+    _violated_plan(life)
+    _changed_by_hand(life)
+    life.up("--json")
+    _sent(life)
+    _planted(life)
+    life.look_at_database()
+    with _planted_in_a_process(life):
+        life.pulumi("destroy", "--yes", "--skip-preview", "--diff")
+
+
+def everything(life: Life) -> None:
+    """Take every way that a secret might come out."""
+    for step in REFUSALS:
+        _refused(life, step)
+    plan = life.scratch / "plan.json"
+    life.pulumi("preview", "--diff", "--save-plan", str(plan))
+    life.search.look(places.PLAN, plan.read_bytes())
+    life.pulumi("up", "--yes", "--plan", str(plan), *LOUD, place=places.VERBOSE)
+    _violated_plan(life)
+    _refused(life, "converging secret")
+    _refused(life, "PrerequisiteMissing", UNPRIVILEGED)
+    life.up("--diff")
+    _changed_by_hand(life)
+    drift(life, "--json")
+    life.up("--json", "-v", "9", "--logflow")
+    _every_other_command(life)
+    _unreachable(life)
+    _in_the_configuration(life)
+    _commands_of_ours(life)
+    _sent(life)
+    _failing_runs(life)
+    _planted(life)
+    life.look_at_database()
+    with _planted_in_a_process(life):
+        life.pulumi("destroy", "--yes", "--skip-preview", "--diff", *LOUD, place=places.VERBOSE)
+    life.pulumi("preview", "--json")
+
+
+def after_the_server(life: Life) -> None:
+    """End the platform as a person does; what it says is searched too."""
+    life.command("local status --json", expect=1)
+    life.command("local down", COMMANDS["local down"])
+
+
+def _refused(life: Life, step: str, by_hand: tuple[str, str] | None = None) -> None:
+    breaking, mending = by_hand or REFUSALS[step]
+    life.by_hand(breaking)
+    life.up("--diff", expect=1, says=step)
+    life.by_hand(mending)
+
+
+def _violated_plan(life: Life) -> None:
+    """Change the key after a plan was saved: the plan's key is then no configuration value any more."""
+    plan = life.scratch / "violated.json"
+    life.stack.configure("serviceRoleKey", life.secrets.rotated.value, secret=True)
+    life.pulumi("preview", "--save-plan", str(plan))
+    life.search.look(places.PLAN, plan.read_bytes())
+    life.stack.configure("serviceRoleKey", life.secrets.key.value, secret=True)
+    command = ("up", "--yes", "--skip-preview", "--plan", str(plan), "--diff")
+    life.pulumi(*command, expect=1, place=places.VIOLATED, says="violates plan")
+    life.stack.configure("serviceRoleKey", life.secrets.rotated.value, secret=True)
+
+
+def _changed_by_hand(life: Life) -> None:
+    """Let the database hold values that no configuration has."""
+    life.store_by_hand("service_role_key", life.secrets.key_by_hand.value)
+    life.store_by_hand("supabase_url", life.secrets.url_by_hand.value)
+    drift(life, "--diff")
+    life.pulumi("refresh", "--yes", "--skip-preview", "--diff", *LOUD, place=places.VERBOSE)
+
+
+def _every_other_command(life: Life) -> None:
+    life.pulumi("stack")
+    life.pulumi("stack", "output", "--json")
+    life.pulumi("stack", "export")
+    life.pulumi("stack", "history", "--json")
+    life.pulumi("config", "--json")
+    life.pulumi("preview", "--json")
+    life.pulumi("preview", "--refresh=false", "--diff", "--debug")
+    life.pulumi("up", "--yes", "--skip-preview", "--tracing", f"file:{life.scratch / 'trace.json'}")
+    life.pulumi("refresh", "--yes", "--skip-preview", "--json")
+
+
+def _unreachable(life: Life) -> None:
+    """Give database URLs that fail each in another place; the right password is in all of them."""
+    right = life.addresses.database_url
+    port = f":{life.addresses.database_port}"
+    for wrong, says in (
+        (right.replace(port, ":1"), "nothing listens there"),
+        (right.replace("//postgres:", "//nobody:"), "Unreachable"),
+        (f"{right}?pgbouncer=true", "does not know"),
+        (right.replace("@", " @"), "cannot be read"),
+        (f"{right}?password={life.secrets.password.value}", "again after the question mark"),
+    ):
+        other = Life(life.platform, life.stack.through(wrong), life.secrets, life.search, life.scratch)
+        other.pulumi("preview", "--diff", expect=1, says=says)
+
+
+def _in_the_configuration(life: Life) -> None:
+    """Keep the database URL in the configuration: the CLI masks the whole URL, and not the password alone."""
+    life.stack.configure("databaseUrl", life.addresses.database_url, secret=True)
+    life.pulumi("preview", expect=1, says="set beside databaseUrlEnv")
+    life.pulumi("config", "rm", "bubble-sync:databaseUrlEnv")
+    life.up("--run-program", "--diff")
+    life.pulumi("refresh", "--yes", "--skip-preview", "--diff", *LOUD, place=places.VERBOSE)
+    _refused(life, "PrerequisiteMissing")
+    life.pulumi("config", "rm", "bubble-sync:databaseUrl")
+    life.stack.configure("databaseUrlEnv", "BUBBLE_SYNC_LOCAL_DATABASE_URL")
+    life.up("--run-program")
+
+
+def _commands_of_ours(life: Life) -> None:
+    for line, expect in COMMANDS.items():
+        if line != "local down":
+            life.command(line, expect)
+    life.command("local sign-up ada@example.com", expect=1)
+
+
+def _sent(life: Life) -> None:
+    """Let a request wait in pg_net's queue, and then let its worker take it."""
+    life.platform.net_worker.stop()
+    life.platform.sign_up("waiting@example.com")
+    life.run_job("Edge Function invoked, request ID")
+    life.look_at_database()
+    life.platform.net_worker.start()
+    life.wait_until(f"{_DONE} and not exists (select from net.http_request_queue)")
+
+
+def _failing_runs(life: Life) -> None:
+    """Fail in each branch behind the one that reads the key, by hand and once by pg_cron itself.
+
+    Something is broken all the time, so that the item stays pending however the minutes fall.
+    """
+    key = life.secrets.key_by_hand.value
+    life.store_by_hand("service_role_key", f"{key}\n")
+    life.platform.sign_up("refused@example.com")
+    life.run_job("secret or number is malformed")
+    life.by_hand("alter table net.http_request_queue add constraint refused check (id is null) not valid")
+    life.store_by_hand("service_role_key", key)
+    life.run_job("pg_net refused the request")
+    life.wait_until("from cron.job_run_details where return_message like '%pg_net refused the request%'")
+    life.by_hand("update vault.secrets set secret = encode('not of this key, and long enough', 'base64')")
+    life.by_hand("alter table net.http_request_queue drop constraint refused")
+    life.run_job("Vault secrets cannot be read")
+    life.up("--diff")
+
+
+def _planted(life: Life) -> None:
+    """Put the control where the search must find it."""
+    control = life.secrets.control.value
+    with psycopg.connect(life.addresses.database_url, autocommit=True) as session:
+        session.execute("select vault.create_secret(%s, 'control')", (control,))
+        session.execute(f"set bubble_sync.control = '{control}'")
+        session.execute(f"select '{control}', pg_sleep(0.3)")
+        session.execute("select cron.schedule('control', '0 0 1 1 *', %s)", (f"select '{control}'",))
+        session.execute("select cron.unschedule('control')")
+    _planted_in_state(life, control)
+
+
+@contextmanager
+def _planted_in_a_process(life: Life) -> Iterator[None]:
+    """Run a child with the control in its arguments and its environment."""
+    control = life.secrets.control.value
+    with subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True); input()", control], env={"CONTROL": control},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as child:  # fmt: skip
+        assert child.stdout, "the child says when it runs"
+        child.stdout.readline()
+        # Its own user can read it: another one is refused, and does not just miss it.
+        assert control.encode() in Path(f"/proc/{child.pid}/environ").read_bytes()
+        yield
+
+
+def _planted_in_state(life: Life, control: str) -> None:
+    """Run a program that exports a secret as it stands, in the same backend."""
+    folder = life.scratch / "control"
+    folder.mkdir()
+    # Where Pulumi looks before it makes an environment of its own.
+    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "Pulumi.yaml").write_text("name: control\nruntime: python\n")
+    (folder / "__main__.py").write_text("import os, pulumi\npulumi.export('plain', os.environ['CONTROL'])\n")
+    environment = {**life.stack.local.environment, "CONTROL": control}
+    for command in ("stack init plain", "up --yes --skip-preview --stack plain", "up --yes --stack plain"):
+        done = subprocess.run(
+            ["pulumi", *command.split(), "--non-interactive"], cwd=folder, env=environment, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        life.search.look(places.OUTPUT, done.stdout)
+    life.look_at_files()

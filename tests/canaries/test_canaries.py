@@ -1,0 +1,78 @@
+"""A secret is in no place but those that the list names, and the search would find it in any."""
+
+from __future__ import annotations
+
+import base64
+import os
+
+import pytest
+import typer
+
+from bubble_sync.cli.main import app
+from tests.canaries import places, steps
+from tests.canaries.life import has_statements
+from tests.canaries.places import ALLOWED, CONTROL, PLACES, Search, canary
+from tests.unit.test_docs import commands
+
+#: Where a control is planted: a search that does not find it there would find no secret either.
+PLANTED = (
+    places.STATE, places.HISTORY, places.BACKUPS, places.OUTPUT, places.CMDLINE, places.SERVER_LOG, places.STATEMENTS,
+    places.ACTIVITY, places.HEAP, places.WAL,
+)  # fmt: skip
+#: What only `make canaries` fills.
+ONLY_WHOLE = (places.RUNS, places.CLI_LOGS, places.TRACES)
+
+
+def not_here(place: str) -> str | None:
+    """Say why a place cannot be searched on this machine."""
+    if place in (places.CMDLINE, places.ENVIRON) and os.geteuid():
+        return "only root can look as another user"
+    if place == places.STATEMENTS and not has_statements():
+        return "pg_stat_statements is not installed"
+    return None
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_was_searched_and_holds_no_secret(search: Search, whole: bool, place: str):
+    if reason := not_here(place):
+        pytest.skip(reason)
+    found = search.places[place]
+
+    assert found.searched > 0 or (place in ONLY_WHOLE and not whole)
+    assert search.forbidden(place) == {}, "\n".join(found.excerpts)
+
+
+@pytest.mark.parametrize("place", ALLOWED)
+def test_an_allowed_place_does_hold_one(search: Search, whole: bool, place: str):
+    if place in ONLY_WHOLE and not whole:
+        pytest.skip("only `make canaries` goes there")
+    assert search.hits(place, ALLOWED[place].canaries) > 0, "nothing is there any more: take it off the list"
+
+
+@pytest.mark.parametrize("place", PLANTED)
+def test_the_control_is_found(search: Search, place: str):
+    if reason := not_here(place):
+        pytest.skip(reason)
+    assert search.hits(place, [CONTROL]) > 0
+
+
+def test_another_user_saw_our_children_and_none_of_their_environments(search: Search):
+    if reason := not_here(places.ENVIRON):
+        pytest.skip(reason)
+    assert search.places[places.CMDLINE].hits[CONTROL] > 0
+    assert search.places[places.ENVIRON].hits == {}
+
+
+@pytest.mark.parametrize("command", list(commands(typer.main.get_command(app))))
+def test_a_command_of_ours_is_on_the_way(command: str):
+    assert any(f"bubble-sync {line} ".startswith(f"{command} ") for line in steps.COMMANDS)
+
+
+@pytest.mark.parametrize("before", range(6))
+def test_a_mark_is_found_in_whatever_it_is_wrapped(before: int):
+    one = canary("any")
+    text = f"{'x' * before}{one.value}yz".encode()
+
+    for form in (text, text.hex().encode(), base64.b64encode(text), text[: before + 25], text[-20:]):
+        assert one.pattern.search(form)
+    assert not one.pattern.search(canary("other").value.encode())
