@@ -31,11 +31,14 @@ test: ## Run every test
 	@tools/setup tests
 	$(RUN) pytest
 
+# All but the file that is about the client's own connection, and the one that calls these modes itself.
+THROUGH_POOLER := tests/database --ignore tests/database/test_database.py --ignore tests/database/test_modes.py
+
 test-modes: ## Run the database tests as a superuser, and through pgbouncer in session and in transaction mode
 	@tools/setup tests
 	$(RUN) pytest -q -m modes --database-mode superuser
-	$(RUN) pytest -q -m modes --database-mode session
-	$(RUN) pytest -q -m modes --database-mode transaction
+	$(RUN) pytest -q $(THROUGH_POOLER) --database-mode session
+	$(RUN) pytest -q $(THROUGH_POOLER) --database-mode transaction
 
 # Out of the command line: an address may hold a password.
 contract: export CONTRACT_DSN = $(value DSN)
