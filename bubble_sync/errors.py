@@ -11,7 +11,7 @@
      ├── ForeignObject           decide whose object it is, then accept or remove it
      ├── Busy                    wait for the other session, then run again
      ├── ServerRefused           read the SQLSTATE: PostgreSQL refused a statement
-     └── PlatformError           mend this machine: the embedded platform cannot go on
+     └── PlatformError           mend this machine: a program is missing, or the embedded platform cannot go on
 
 A message says what happened, to which object, and what to do next. It never holds a secret: values from outside go in
 only where they cannot be one.
@@ -66,4 +66,4 @@ class ServerRefused(SyncError):
 
 
 class PlatformError(SyncError):
-    """The embedded platform cannot go on."""
+    """This machine lacks what is needed, or its embedded platform cannot go on."""

@@ -10,13 +10,14 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.account import server_account
 from bubble_sync.local.addresses import Addresses, write_private
+from bubble_sync.stacks import complaint, run_pulumi
 
 NAME = "local"
 DATABASE_URL_VARIABLE = "BUBBLE_SYNC_LOCAL_DATABASE_URL"
@@ -44,7 +45,7 @@ class LocalStack:
     def pulumi(self, *command: str, config: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a Pulumi command on this stack, without questions; its outcome is the caller's to judge."""
         arguments = self.arguments if config else self.arguments[:2]
-        return _pulumi([*command, *arguments], self.checkout, self.environment)
+        return run_pulumi([*command, *arguments], self.checkout, self.environment)
 
 
 def require_checkout(folder: Path) -> Path:
@@ -71,38 +72,19 @@ def prepare(addresses: Addresses, checkout: Path) -> LocalStack:
         shutil.copyfile(checkout / file, folder / file)
     environment = {**os.environ, **added}
     # A folder of its own with the same project name: whatever these commands write, they write there.
-    _need(_pulumi(["stack", "select", "--create", NAME], folder, environment))
+    _need(run_pulumi(["stack", "select", "--create", NAME], folder, environment))
     for key, value, kind in (
         ("supabaseUrl", addresses.endpoint_url, "--plaintext"),
         ("serviceRoleKey", addresses.service_role_key, "--secret"),
     ):
         setting = ["config", "set", "--stack", NAME, f"bubble-sync:{key}", kind]
-        _need(_pulumi(setting, folder, environment, given=value))
+        _need(run_pulumi(setting, folder, environment, given=value))
     environment_file = addresses.folder / "environment"
     write_private(environment_file, "".join(f"export {name}={shlex.quote(value)}\n" for name, value in added.items()))
     server_account().own(folder)
     return LocalStack(checkout, folder / f"Pulumi.{NAME}.yaml", environment_file, environment)
 
 
-def _pulumi(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], given: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("pulumi", path=environment.get("PATH"))
-    if program is None:
-        raise PlatformError("pulumi is not on PATH: run `make setup`, and this command with `uv run`")
-    return subprocess.run(
-        [program, *command, "--non-interactive"],
-        cwd=folder,
-        env=dict(environment),
-        input=given,
-        stdin=subprocess.DEVNULL if given is None else None,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def _need(done: subprocess.CompletedProcess[str]) -> None:
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise PlatformError(f"pulumi could not prepare the stack: {said[0] if said else done.returncode}")
+        raise PlatformError(f"pulumi could not prepare the stack: {complaint(done)}")

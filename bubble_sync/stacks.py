@@ -1,0 +1,136 @@
+"""How a command gets a stack: which one, where its configuration file is, and its settings.
+
+The settings come from the environment variable `BUBBLE_SYNC_CONFIG`, where it is set, and from one call of Pulumi
+otherwise, which decrypts what is encrypted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, RootModel, ValidationError
+
+from bubble_sync.database_url import NAMESPACE
+from bubble_sync.errors import ConfigurationError, PlatformError
+from bubble_sync.settings import ConfigValue, StackSettings, read_settings
+
+CONFIG_VARIABLE = "BUBBLE_SYNC_CONFIG"
+"""Holds what `pulumi config --json --show-secrets` prints, for a machine that has no passphrase."""
+
+_SHOW = ("config", "--json", "--show-secrets")
+
+
+class _Value(BaseModel):
+    value: str | None = None
+    secret: bool = False
+
+
+class _Config(RootModel[dict[str, _Value]]):
+    """The JSON that Pulumi prints."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack of a project, as a person at its folder means it."""
+
+    name: str
+    folder: Path
+    config_file: Path
+    environment: Mapping[str, str]
+    options: tuple[str, ...]
+    """What makes a Pulumi command mean this stack."""
+
+    def settings(self) -> StackSettings:
+        """Read and validate the stack's configuration; raise ConfigurationError with every problem."""
+        given = self.environment.get(CONFIG_VARIABLE)
+        settings = read_settings(parse_config(self._shown() if given is None else given))
+        if settings.database_ca is None:
+            return settings
+        # A relative path counts from the project's folder, wherever the command is typed.
+        return settings.model_copy(update={"database_ca": str(self.folder / settings.database_ca)})
+
+    def without_given_config(self) -> Stack:
+        """Return the same stack, whose settings are Pulumi's own: for a command that changes them."""
+        kept = {name: value for name, value in self.environment.items() if name != CONFIG_VARIABLE}
+        return Stack(self.name, self.folder, self.config_file, kept, self.options)
+
+    def pulumi(self, *command: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a Pulumi command on this stack, without questions; its outcome is the caller's to judge."""
+        return run_pulumi([*command, *self.options], self.folder, self.environment, given)
+
+    def _shown(self) -> str:
+        done = self.pulumi(*_SHOW)
+        if done.returncode != 0:
+            raise ConfigurationError(f"pulumi cannot read the configuration of stack {self.name!r}: {complaint(done)}")
+        return done.stdout
+
+
+def open_stack(name: str | None, config_file: Path | None, start: Path, environment: Mapping[str, str]) -> Stack:
+    """Find the stack `name`, or the selected one, of the project that `start` is in; raise ConfigurationError."""
+    folder = next((each for each in (start, *start.parents) if (each / "Pulumi.yaml").is_file()), None)
+    if folder is None:
+        raise ConfigurationError(f"there is no Pulumi.yaml in {start} or above: go to the project's folder")
+    name = name or _selected(folder, environment)
+    short = name.rsplit("/", 1)[-1]
+    options: tuple[str, ...] = ("--stack", name)
+    if config_file is not None:
+        if not config_file.is_file():
+            raise ConfigurationError(f"there is no configuration file {config_file}: correct --config-file")
+        options += ("--config-file", str(config_file.resolve()))
+    return Stack(short, folder, (config_file or folder / f"Pulumi.{short}.yaml").resolve(), environment, options)
+
+
+def parse_config(text: str) -> dict[str, ConfigValue]:
+    """Read the stack's own keys out of the JSON that `pulumi config --json --show-secrets` prints."""
+    try:
+        config = _Config.model_validate_json(text).root
+    except ValidationError:
+        raise ConfigurationError(
+            f"{CONFIG_VARIABLE} is not what `pulumi {' '.join(_SHOW)}` prints: set it anew"
+        ) from None
+    prefix = f"{NAMESPACE}:"
+    ours = {key.removeprefix(prefix): one for key, one in config.items() if key.startswith(prefix)}
+    hidden = sorted(key for key, one in ours.items() if one.value is None)
+    if hidden:
+        raise ConfigurationError(
+            f"{prefix}{hidden[0]} has no value: print it with `pulumi {' '.join(_SHOW)}`, which decrypts secrets"
+        )
+    return {key: ConfigValue(one.value or "", one.secret) for key, one in ours.items()}
+
+
+def run_pulumi(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], given: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a Pulumi command in a folder, with `given` on its standard input; its outcome is the caller's to judge."""
+    program = shutil.which("pulumi", path=environment.get("PATH", os.defpath))
+    if program is None:
+        raise PlatformError("pulumi is not on PATH: run `make setup`, and this command with `uv run`")
+    return subprocess.run(
+        [program, *command, "--non-interactive"],
+        cwd=folder,
+        env={"PULUMI_SKIP_UPDATE_CHECK": "true", **environment},
+        input=given,
+        stdin=subprocess.DEVNULL if given is None else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a Pulumi command said was wrong, in one line."""
+    said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    error = next((line for line in said if line.startswith("error:")), said[0] if said else f"exit {done.returncode}")
+    return error.removeprefix("error:").strip()
+
+
+def _selected(folder: Path, environment: Mapping[str, str]) -> str:
+    done = run_pulumi(["stack", "--show-name"], folder, environment)
+    if done.returncode != 0:
+        raise ConfigurationError(f"no stack is selected: give --stack, or `pulumi stack select` ({complaint(done)})")
+    return done.stdout.strip()

@@ -1,0 +1,93 @@
+"""How a command finds a stack and its settings, with a stand-in for the Pulumi program where it would decrypt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bubble_sync.errors import ConfigurationError, PlatformError
+from bubble_sync.stacks import CONFIG_VARIABLE, Stack, open_stack, parse_config
+from tests.fixtures.specs import REF, config
+
+
+def shown(**changes: str | None) -> str:
+    """What `pulumi config --json --show-secrets` prints."""
+    values = {f"bubble-sync:{key}": {"value": one.text, "secret": one.secret} for key, one in config(**changes).items()}
+    return json.dumps({**values, "aws:region": {"value": "eu", "secret": False}})
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "Pulumi.yaml").write_text("name: bubble-sync\n")
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    return tmp_path
+
+
+def stack(project: Path, **environment: str) -> Stack:
+    return open_stack("staging", None, project, {"PATH": "", **environment})
+
+
+def test_the_project_is_the_nearest_folder_above(project: Path):
+    found = open_stack("staging", None, project / "deep" / "er", {})
+
+    assert (found.folder, found.config_file) == (project, project / "Pulumi.staging.yaml")
+
+
+def test_a_name_with_an_organisation_means_the_same_file(project: Path):
+    found = open_stack("shop/bubble-sync/staging", None, project, {})
+
+    assert (found.name, found.config_file.name) == ("staging", "Pulumi.staging.yaml")
+    assert found.options == ("--stack", "shop/bubble-sync/staging")
+
+
+def test_a_configuration_file_elsewhere_is_handed_on(project: Path, tmp_path: Path):
+    file = tmp_path / "deep" / "Pulumi.staging.yaml"
+    file.write_text("config: {}\n")
+
+    assert open_stack("staging", file, project, {}).options == ("--stack", "staging", "--config-file", str(file))
+
+
+def test_a_configuration_file_that_is_not_there_is_refused(project: Path):
+    with pytest.raises(ConfigurationError, match="there is no configuration file"):
+        open_stack("staging", project / "nowhere.yaml", project, {})
+
+
+def test_a_folder_outside_a_project_is_refused(tmp_path: Path):
+    with pytest.raises(ConfigurationError, match=r"there is no Pulumi\.yaml"):
+        open_stack("staging", None, tmp_path, {})
+
+
+def test_the_settings_come_from_the_variable_without_asking_pulumi(project: Path):
+    settings = stack(project, **{CONFIG_VARIABLE: shown(databaseCa="ca.crt")}).settings()
+
+    assert settings.project_ref == REF
+    assert settings.database_ca == str(project / "ca.crt")
+
+
+def test_a_command_that_changes_the_configuration_asks_pulumi_itself(project: Path):
+    with pytest.raises(PlatformError, match="pulumi is not on PATH"):
+        stack(project, **{CONFIG_VARIABLE: shown()}).without_given_config().settings()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"bubble-sync:projectRef": "text"}'])
+def test_a_variable_of_another_shape_is_refused_and_not_shown(text: str):
+    with pytest.raises(ConfigurationError, match=f"{CONFIG_VARIABLE} is not what"):
+        parse_config(text)
+
+
+def test_secrets_that_were_not_decrypted_are_refused():
+    with pytest.raises(ConfigurationError, match="bubble-sync:serviceRoleKey has no value"):
+        parse_config('{"bubble-sync:serviceRoleKey": {"secret": true}}')
+
+
+def test_what_pulumi_complains_of_is_said_in_one_line(project: Path):
+    program = project / "pulumi"
+    program.write_text(
+        "#!/bin/sh\necho 'warning: old' >&2; echo \"error: no stack named 'staging' found\" >&2; exit 6\n"
+    )
+    program.chmod(0o755)
+
+    with pytest.raises(ConfigurationError, match="configuration of stack 'staging': no stack named 'staging' found"):
+        stack(project, PATH=str(project)).settings()
