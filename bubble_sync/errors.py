@@ -10,6 +10,9 @@
      ├── PrivilegeMissing        grant the named privilege, or connect as the right role
      ├── ForeignObject           decide whose object it is, then accept or remove it
      ├── Busy                    wait for the other session, then run again
+     ├── NotProven              mend the endpoint or the key: the probe did not prove that it works
+     ├── NotCurrent             bring the git checkout up to date: an old one would undo the change later
+     ├── PulumiRefused          read what Pulumi said, mend it, and run again
      ├── ServerRefused           read the SQLSTATE: PostgreSQL refused a statement
      └── PlatformError           mend this machine: a program is missing, or the embedded platform cannot go on
 
@@ -59,6 +62,18 @@ class ForeignObject(SyncError):
 
 class Busy(SyncError):
     """Another session holds a lock that we need."""
+
+
+class NotProven(SyncError):
+    """A key was tried, and nothing shows that it works."""
+
+
+class NotCurrent(SyncError):
+    """The git checkout has changes of its own, or lacks others' changes."""
+
+
+class PulumiRefused(SyncError):
+    """Pulumi did not do what it was asked."""
 
 
 class ServerRefused(SyncError):

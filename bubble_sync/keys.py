@@ -11,10 +11,16 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 KeyKind = Literal["legacy JWT", "secret key", "publishable key", "opaque"]
+
+LEGACY_KEYS_END = date(2026, 12, 31)
+"""Supabase deprecates the JWT keys "by the end of 2026": page "Migrating to publishable and secret API keys"."""
+
+EXPIRES_SOON = timedelta(days=30)
+_ROTATE = "Set another one with `bubble-sync key rotate` (docs/keys.md)."
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,21 @@ def read_key(key: str) -> KeyShape:
     return KeyShape("legacy JWT", _text(claims.get("role")), _text(claims.get("ref")), _moment(claims.get("exp")))
 
 
+def warnings_about(shape: KeyShape, now: datetime) -> tuple[str, ...]:
+    """Say what will stop this key from working, and what to do; nothing when nothing is known."""
+    warnings = []
+    if shape.expires_at is not None and shape.expires_at - now <= EXPIRES_SOON:
+        left = (shape.expires_at.date() - now.date()).days
+        on = f"{shape.expires_at:%Y-%m-%d}"
+        what = f"expires on {on}, {_in_days(left)}" if shape.expires_at > now else f"expired on {on}"
+        warnings.append(f"the key {what}: an expired key is refused at every request. {_ROTATE}")
+    if shape.kind == "legacy JWT":
+        left = (LEGACY_KEYS_END - now.date()).days
+        ends = f"removes by the end of 2026, {_in_days(left)}" if left >= 0 else "was to remove by the end of 2026"
+        warnings.append(f"the key is a legacy JWT, which Supabase {ends}. Move to a secret key. {_ROTATE}")
+    return tuple(warnings)
+
+
 def _claims(key: str) -> dict[str, Any] | None:
     parts = key.split(".")
     if len(parts) != 3:
@@ -54,6 +75,10 @@ def _claims(key: str) -> dict[str, Any] | None:
     except (binascii.Error, ValueError, RecursionError):
         return None
     return claims if isinstance(claims, dict) else None
+
+
+def _in_days(days: int) -> str:
+    return {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
 
 
 def _text(value: object) -> str | None:

@@ -119,6 +119,8 @@ def run_pulumi(
         capture_output=True,
         text=True,
         check=False,
+        # A Ctrl-C is ours alone to answer: a Pulumi that is killed leaves its stack locked.
+        start_new_session=True,
     )
 
 

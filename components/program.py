@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC
+from datetime import UTC, datetime
 
 import pulumi
 from pulumi.runtime import config as runtime_config
 
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.keys import read_key
+from bubble_sync.keys import read_key, warnings_about
 from bubble_sync.settings import ConfigValue, StackSettings, read_settings
 
 
@@ -30,6 +30,8 @@ def read_stack() -> tuple[StackSettings, str | None]:
     except ConfigurationError as error:
         raise pulumi.RunError(str(error)) from None
     _warn_of_unverified_server(settings)
+    for warning in warnings_about(read_key(settings.service_role_key), datetime.now(UTC)):
+        pulumi.warn(warning)
     return settings, project
 
 

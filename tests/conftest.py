@@ -9,4 +9,5 @@ pytest_plugins = [
     "tests.fixtures.program",
     "tests.fixtures.tls",
     "tests.fixtures.modes",
+    "tests.fixtures.dispatching",
 ]

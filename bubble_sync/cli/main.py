@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bubble_sync.cli import local
+from bubble_sync.cli import key, local
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 
 REFUSED, MISUSED, UNREACHABLE, OUR_BUG = 1, 2, 3, 4
@@ -22,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(key.app, name="key")
 app.add_typer(local.app, name="local")
 
 

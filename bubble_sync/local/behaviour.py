@@ -14,7 +14,7 @@ FILE = "edge_function_behaviour.json"
 class Behaviour(BaseModel):
     """What to do other than working; the defaults work."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     #: Answer this HTTP status and touch no item.
     status: int | None = Field(default=None, ge=200, le=599)
@@ -26,6 +26,16 @@ class Behaviour(BaseModel):
     retry_after_seconds: float = Field(default=60, ge=0)
     #: Answer after the claim and leave the items in `processing`, as a killed Edge worker does.
     abandon: bool = False
+    #: A gateway in front demands a Bearer that it knows, as a function deployed with `verify_jwt = true` has one.
+    verify_jwt: bool = False
+    #: The function compares the key itself; False serves whomever the gateway, where there is one, lets through.
+    checks_key: bool = True
+    #: Legacy keys are switched off: no legacy JWT is right any more.
+    legacy_disabled: bool = False
+    #: The platform's own two keys are right; False stands for revoked.
+    own_keys: bool = True
+    #: Right beside them: an `sb_secret_` key as `apikey`, any other as Bearer.
+    keys: tuple[str, ...] = Field(default=(), repr=False)
 
     def save(self, folder: Path) -> None:
         """Make this the behaviour of the platform in a folder."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import signal
 import sys
@@ -19,7 +18,8 @@ from pydantic import ValidationError
 from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.behaviour import Behaviour
 from bubble_sync.local.cluster import LOOPBACK
-from bubble_sync.local.edge_queue import CLAIMS, Call, drain
+from bubble_sync.local.edge_keys import Offer, judge
+from bubble_sync.local.edge_queue import CLAIMS, STATUS, Call, count, drain
 from bubble_sync.local.processes import say_ready
 
 PATH = "/functions/v1/bubble_sync"
@@ -46,19 +46,8 @@ class EdgeFunction(ThreadingHTTPServer):
         self._writing = threading.Lock()
         self._never = threading.Event()
 
-    def key_kind(self, headers: Mapping[str, str]) -> tuple[str, bool]:
-        """Say how the key came, and whether it is right: a secret key is no JWT, so no Bearer."""
-        bearer = headers.get("Authorization", "").removeprefix("Bearer ")
-        offered = headers.get("apikey", "")
-        if bearer:
-            return "bearer", _same(bearer, self.addresses.service_role_key)
-        if offered:
-            return "apikey", _same(offered, self.addresses.secret_key)
-        return "none", False
-
-    def answer(self, body: bytes, facts: dict[str, object]) -> Answer:
-        """Do what an authorised request asks."""
-        behaviour = Behaviour.load(self.addresses.folder)
+    def answer(self, body: bytes, behaviour: Behaviour, facts: dict[str, object]) -> Answer:
+        """Do what a request that may call asks."""
         self._never.wait(behaviour.hang_seconds)
         if behaviour.status is not None:
             return behaviour.status, {"success": behaviour.status < 400, "error": "told to answer this status"}
@@ -67,28 +56,31 @@ class EdgeFunction(ThreadingHTTPServer):
         except ValidationError:
             return _refused(400, "the body is not {action, payload: {limit, batch_size}}")
         facts["action"] = call.action
-        if call.action not in CLAIMS:
-            return _refused(400, f"unknown action; known are {', '.join(CLAIMS)}")
+        if call.action not in (*CLAIMS, STATUS):
+            return _refused(400, f"unknown action; known are {', '.join((*CLAIMS, STATUS))}")
         try:
-            statuses = drain(self.addresses.socket_url("authenticator"), call, behaviour)
+            return 200, {"success": True, "data": self._work(call, behaviour, facts)}
         except psycopg.Error as problem:
             return _refused(500, f"the database refused (SQLSTATE {problem.sqlstate})")
+
+    def _work(self, call: Call, behaviour: Behaviour, facts: dict[str, object]) -> Mapping[str, object]:
+        """Do a known action and return the data of its answer."""
+        address = self.addresses.socket_url("authenticator")
+        if call.action == STATUS:
+            return count(address)
+        statuses = drain(address, call, behaviour)
         facts["items"] = list(statuses)
         counts = {"success": 0, "failed": 0}
         for status in statuses.values():
             counts["success" if status == "completed" else "failed"] += 1
         items = [{"id": item, "status": status} for item, status in statuses.items()]
-        return 200, {"success": True, "data": {"processed": len(items), **counts, "items": items}}
+        return {"processed": len(items), **counts, "items": items}
 
     def record(self, facts: Mapping[str, object]) -> None:
         """Add one line to the request log."""
         line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts})
         with self._writing, (self.addresses.folder / REQUEST_LOG).open("a", encoding="utf-8") as log:
             log.write(line + "\n")
-
-
-def _same(offered: str, right: str) -> bool:
-    return hmac.compare_digest(offered.encode(), right.encode())
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -99,22 +91,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Answer a call."""
-        kind, accepted = self.server.key_kind(dict(self.headers.items()))
+        addresses = self.server.addresses
+        behaviour = Behaviour.load(addresses.folder)
+        offer = Offer(self.headers.get("Authorization", ""), self.headers.get("apikey", ""))
+        verdict = judge(offer, (addresses.service_role_key, addresses.secret_key), behaviour)
         facts: dict[str, object] = {
             "method": self.command,
             "path": self.path.partition("?")[0],
             "action": None,
-            "key_kind": kind,
-            "key": "accepted" if accepted else "rejected",
+            "key_kind": verdict.key_kind,
+            "key": verdict.key,
             "items": [],
         }
         body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), LARGEST_BODY))
         if self.path.partition("?")[0] != PATH:
             status, answer = _refused(404, "no such function")
-        elif not accepted:
-            status, answer = _refused(401, "Invalid JWT" if kind == "bearer" else "no valid key")
+        elif verdict.refusal:
+            status, answer = 401, verdict.refusal
         else:
-            status, answer = self.server.answer(body, facts)
+            status, answer = self.server.answer(body, behaviour, facts)
         self.server.record({**facts, "status": status})
         with suppress(ConnectionError):
             self._reply(status, answer)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 from pydantic import BaseModel, Field
 
 from bubble_sync.local.behaviour import Behaviour
 from bubble_sync.local.scripts import script
 
 CLAIMS = {"process_queue_data_api": "claim_pending", "retry_failed": "claim_failed"}
+STATUS = "get_status"
 
 
 class Payload(BaseModel):
@@ -70,10 +72,23 @@ def _settle(connection: psycopg.Connection, item: Item, behaviour: Behaviour) ->
         return "failed"
 
 
-def drain(address: str, call: Call, behaviour: Behaviour) -> Mapping[str, str]:
-    """Claim items, work on them, and return each one's status by its id."""
+@contextmanager
+def _queue(address: str) -> Iterator[psycopg.Connection]:
+    """Connect with the rights that an Edge Function has."""
     with psycopg.connect(address, autocommit=True, application_name="edge function stand-in") as connection:
         connection.execute("set role service_role")
+        yield connection
+
+
+def count(address: str) -> Mapping[str, int]:
+    """Return how many items stand at each status; touch none."""
+    with _queue(address) as connection, connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(script("count_items")).fetchone() or {}
+
+
+def drain(address: str, call: Call, behaviour: Behaviour) -> Mapping[str, str]:
+    """Claim items, work on them, and return each one's status by its id."""
+    with _queue(address) as connection:
         with connection.cursor(row_factory=class_row(Item)) as cursor:
             # Committed at once: a call that dies later leaves its items in `processing`, as the real one does.
             items = cursor.execute(script(CLAIMS[call.action]), {"most": call.payload.most}).fetchall()

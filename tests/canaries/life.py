@@ -98,11 +98,12 @@ class Life:
     def up(self, *options: str, expect: int = 0, says: str = "") -> None:
         self.pulumi("up", "--yes", "--skip-preview", *options, expect=expect, says=says)
 
-    def command(self, line: str, expect: int = 0) -> str:
-        """Run a command of ours in the checkout."""
+    def command(self, line: str, expect: int = 0, given: str | None = None) -> str:
+        """Run a command of ours in the checkout, with a key on its standard input where it takes one."""
+        line = line.format(stack=shlex.join(self.stack.local.arguments))
         done = subprocess.run(
             ["bubble-sync", *shlex.split(line)], cwd=CHECKOUT, env=dict(self.stack.local.environment),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            input=given or "", capture_output=True, text=True, check=False,
         )  # fmt: skip
         for text in (done.stdout, done.stderr):
             self.search.look(places.COMMANDS, text, line)

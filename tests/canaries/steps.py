@@ -44,8 +44,14 @@ UNPRIVILEGED = (
     "revoke execute on function vault.update_secret from postgres",
     "grant execute on function vault.update_secret to postgres with grant option",
 )
-#: What a person types -> its exit code; the last one ends the platform.
+#: What a person types -> its exit code; `{stack}` says which stack, and the last one ends the platform.
 COMMANDS = {
+    "key status {stack}": 0,
+    "key status {stack} --json": 0,
+    "key probe {stack}": 0,
+    "key probe {stack} --key-fd 0 --json": 0,
+    "key rotate {stack} --key-fd 0": 0,
+    "--debug key rotate {stack} --action dance --key-fd 0": 0,
     "--help": 0,
     "--version": 0,
     "local dance": 2,
@@ -67,6 +73,7 @@ def sample(life: Life) -> None:
     _changed_by_hand(life)
     life.up("--json")
     _sent(life)
+    life.command("key rotate {stack} --key-fd 0", given=life.secrets.key.value)
     _planted(life)
     life.look_at_database()
     with _planted_in_a_process(life):
@@ -177,8 +184,19 @@ def _in_the_configuration(life: Life) -> None:
 def _commands_of_ours(life: Life) -> None:
     for line, expect in COMMANDS.items():
         if line != "local down":
-            life.command(line, expect)
+            # There and back: the second rotation finds the first one's key.
+            given = life.secrets.rotated if line.startswith("--debug key") else life.secrets.key
+            life.command(line, expect, given=given.value if "--key-fd" in line else None)
+    _rotation_that_fails(life)
     life.command("local sign-up ada@example.com", expect=1)
+
+
+def _rotation_that_fails(life: Life) -> None:
+    """Fail after the new key is in the configuration: both keys are then compared and taken back."""
+    breaking, mending = UNPRIVILEGED
+    life.by_hand(breaking)
+    life.command("key rotate {stack} --key-fd 0", expect=1, given=life.secrets.key.value)
+    life.by_hand(mending)
 
 
 def _sent(life: Life) -> None:

@@ -1,0 +1,47 @@
+"""What several commands take: the stack, its configuration file, the form of the answer, a key."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bubble_sync.errors import ConfigurationError
+from bubble_sync.stacks import Stack, open_stack
+
+StackName = Annotated[
+    str | None, typer.Option("--stack", "-s", help="The stack; the selected one unless given.", envvar="PULUMI_STACK")
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config-file", help="Its configuration file, as for pulumi.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+KeyFd = Annotated[
+    int | None, typer.Option("--key-fd", help="File descriptor to read the key from, as in --key-fd 3 3<file.")
+]
+
+
+def the_stack(name: str | None, config_file: Path | None) -> Stack:
+    """Find the stack that is meant."""
+    return open_stack(name, config_file, Path.cwd(), os.environ)
+
+
+def read_key_from(descriptor: int) -> str:
+    """Read a key from a file descriptor, without the line break at its end."""
+    try:
+        with os.fdopen(descriptor, encoding="utf-8") as file:
+            return file.read().removesuffix("\n").removesuffix("\r")
+    except (OSError, ValueError):
+        raise ConfigurationError(
+            f"the key cannot be read from descriptor {descriptor}: open it in the same line, as in "
+            f"--key-fd {descriptor} {descriptor}<file"
+        ) from None
+
+
+def ask_for_key() -> str:
+    """Ask the person for a key, without showing it; raise ConfigurationError when nobody is there."""
+    if not sys.stdin.isatty():
+        raise ConfigurationError("no key was given: add --key-fd 3 3<file, or type it at a terminal")
+    key: str = typer.prompt("the new key", hide_input=True, err=True)
+    return key

@@ -1,0 +1,151 @@
+"""`bubble-sync key`: what the key is, whether one works, and how it is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from bubble_sync.actions.key_rotate import rotate, with_key
+from bubble_sync.cli.arguments import ConfigFile, Json, KeyFd, StackName, ask_for_key, read_key_from, the_stack
+from bubble_sync.database import Database
+from bubble_sync.questions.key_probe import HARMLESS_ACTION, probe
+from bubble_sync.questions.key_status import KeyInDatabase, KeyStatus, key_in_database, key_status, next_step
+from bubble_sync.questions.key_verdicts import Verdict
+
+app = typer.Typer(help="The key that the Edge Function is called with.", no_args_is_help=True)
+
+Action = Annotated[
+    str, typer.Option("--action", help="What the request asks the Edge Function for; the default drains nothing.")
+]
+_STORED = {
+    "equal": "holds this key",
+    "differs": "holds another value: `pulumi up` puts this key there",
+    "absent": "is not there: `pulumi up` makes it",
+}
+
+
+def _talk(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+@app.command()
+def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
+    """Say what the key is, until when, who reads it and what to do next; exit 1 when there is a warning."""
+    chosen = the_stack(stack, config_file)
+    settings = chosen.settings()
+    found = key_status(chosen.name, settings, os.environ, datetime.now(UTC))
+    if not as_json:
+        # What needs no database is said in any case.
+        for line in _offline_lines(found):
+            typer.echo(line)
+    with closing(Database(settings.address(os.environ))) as database:
+        in_database = key_in_database(database, settings)
+    if as_json:
+        typer.echo(json.dumps(_facts(found, in_database), indent=2))
+    else:
+        for line in _database_lines(found, in_database):
+            typer.echo(line)
+    raise typer.Exit(1 if found.warnings or in_database.stored != "equal" else 0)
+
+
+@app.command("probe")
+def try_key(
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    key_fd: KeyFd = None,
+    action: Action = HARMLESS_ACTION,
+    as_json: Json = False,
+) -> None:
+    """Try the configured key, or another, beside a wrong one, through pg_net; exit 0 only when it is proven."""
+    chosen = the_stack(stack, config_file)
+    settings = chosen.settings()
+    if key_fd is not None:
+        settings = with_key(settings, read_key_from(key_fd), None)
+        settings.project(os.environ)
+    with closing(Database(settings.address(os.environ))) as database:
+        tried = probe(database, settings, settings.service_role_key, action)
+    if as_json:
+        facts = {"key": _verdict(tried.key), "wrong_key": _verdict(tried.wrong_key)}
+        typer.echo(json.dumps({"proven": tried.proven, "conclusion": tried.conclusion, **facts}, indent=2))
+    else:
+        typer.echo(f"the key      {tried.key}")
+        typer.echo(f"a wrong key  {tried.wrong_key}")
+        typer.echo(tried.conclusion)
+    raise typer.Exit(0 if tried.proven else 1)
+
+
+@app.command("rotate")
+def change_key(
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    key_fd: KeyFd = None,
+    name: Annotated[str | None, typer.Option("--name", help="Another name for the key's secret in Vault.")] = None,
+    action: Action = HARMLESS_ACTION,
+) -> None:
+    """Change the key: try the new one, set it in the configuration, and converge it alone with `pulumi up`."""
+    chosen = the_stack(stack, config_file)
+    key = ask_for_key() if key_fd is None else read_key_from(key_fd)
+    done = rotate(chosen, key, name, action, _talk)
+    typer.echo(f"rotated: secret {done.secret_name} of stack {chosen.name} holds the new key")
+    if not done.probe.proven:
+        typer.echo(done.probe.conclusion)
+    for line in done.kept:
+        typer.echo(line)
+    if done.commit is not None:
+        typer.echo(f"commit it:  {done.commit}")
+    when = (
+        "when nothing reads what was kept" if done.kept else "a minute from now: requests on their way still carry it"
+    )
+    typer.echo(f"then revoke the old key in the dashboard, {when}")
+
+
+def _offline_lines(found: KeyStatus) -> list[str]:
+    shape = found.shape
+    of = [f"of project {shape.project_ref}"] if shape.project_ref else []
+    lines = [("stack", found.stack), ("project", found.project_ref or "unknown"), ("key", " ".join([shape.kind, *of]))]
+    if shape.expires_at is not None:
+        lines.append(("expires", f"{shape.expires_at:%Y-%m-%d}"))
+    lines.append(("sent as", "apikey: <key>" if shape.header == "apikey" else "Authorization: Bearer <key>"))
+    return [*_rows(lines), *_rows([("warning", warning) for warning in found.warnings])]
+
+
+def _database_lines(found: KeyStatus, known: KeyInDatabase) -> list[str]:
+    lines = [("Vault", f"secret {found.secret_name} {_STORED[known.stored]}")]
+    lines += [("named by", one) for one in known.others or ("nothing but our functions",)]
+    return _rows([*lines, ("next", next_step(found, known.others))])
+
+
+def _rows(lines: list[tuple[str, str]]) -> list[str]:
+    return [f"{word:<9} {text}" for word, text in lines]
+
+
+def _facts(found: KeyStatus, known: KeyInDatabase) -> dict[str, object]:
+    shape = found.shape
+    return {
+        "stack": found.stack,
+        "project_ref": found.project_ref,
+        "kind": shape.kind,
+        "role": shape.role,
+        "key_project_ref": shape.project_ref,
+        "expires": shape.expires_at.isoformat() if shape.expires_at else None,
+        "header": shape.header,
+        "warnings": list(found.warnings),
+        "secret": found.secret_name,
+        "stored": known.stored,
+        "named_by": list(known.others),
+        "next": next_step(found, known.others),
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, object]:
+    return {
+        "accepted": verdict.accepted,
+        "answered": verdict.answered,
+        "cause": verdict.cause,
+        "remedy": verdict.remedy,
+    }

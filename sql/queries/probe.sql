@@ -1,0 +1,46 @@
+-- One key tried through the database's own way to the endpoint: pg_net, and no row of Vault is touched.
+
+-- name: incoming
+-- The key comes through COPY: bind parameters and literals land in the server log.
+create temporary table bubble_sync_probe (
+    attempt integer, url text, action text, header text, value text, timeout_ms integer, request_id bigint
+) on commit drop;
+
+-- name: copy_incoming
+copy pg_temp.bubble_sync_probe (attempt, url, action, header, value, timeout_ms) from stdin;
+
+-- name: send
+-- net.http_post raises with the whole row, key included: its words stay inside the block.
+do $probe$
+begin
+    update pg_temp.bubble_sync_probe
+    set request_id = net.http_post(
+        url := url,
+        body := pg_catalog.jsonb_build_object('action', action, 'payload', '{}'::jsonb),
+        headers := pg_catalog.jsonb_build_object('Content-Type', 'application/json', header, value),
+        timeout_milliseconds := timeout_ms
+    );
+exception when others then
+    -- What a missing privilege says is the object's name.
+    raise exception using
+        errcode = sqlstate, message = case sqlstate when '42501' then sqlerrm else 'pg_net refused the request' end;
+end;
+$probe$;
+
+-- name: requests
+select attempt, request_id from pg_temp.bubble_sync_probe order by attempt;
+
+-- name: responses
+select id, status_code, coalesce(timed_out, false) or coalesce(error_msg, '') like 'Timeout%%' as timed_out, error_msg, content
+from net._http_response
+where id = any(%(ids)s) and created > pg_catalog.now() - interval '10 minutes';
+
+-- name: worker
+-- It looks for the worker in pg_stat_activity, which shows it to some roles only.
+select net.check_worker_is_up() where pg_catalog.pg_has_role('pg_read_all_stats', 'usage');
+
+-- name: withdraw
+-- What nobody answered would keep its header, the key, in this table. A row in flight is the worker's.
+delete from net.http_request_queue
+where id in (select id from net.http_request_queue where id = any(%(ids)s) for update skip locked)
+returning id;
