@@ -29,7 +29,7 @@ lint: setup ## Check style, types, import directions, file lengths and shell scr
 
 test: ## Run every test
 	@tools/setup tests
-	$(RUN) pytest
+	$(RUN) pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 # All but the file that is about the client's own connection, and the one that calls these modes itself.
 THROUGH_POOLER := tests/database --ignore tests/database/test_database.py --ignore tests/database/test_modes.py
