@@ -10,9 +10,9 @@
      ├── PrivilegeMissing        grant the named privilege, or connect as the right role
      ├── ForeignObject           decide whose object it is, then accept or remove it
      ├── Busy                    wait for the other session, then run again
-     ├── NotProven              mend the endpoint or the key: the probe did not prove that it works
-     ├── NotCurrent             bring the git checkout up to date: an old one would undo the change later
-     ├── PulumiRefused          read what Pulumi said, mend it, and run again
+     ├── NotProven               mend the endpoint or the key: the probe did not prove that it works
+     ├── NotCurrent              bring the git checkout up to date: an old one would undo the change later
+     ├── PulumiRefused           read what Pulumi said, mend it, and run again
      ├── ServerRefused           read the SQLSTATE: PostgreSQL refused a statement
      └── PlatformError           mend this machine: a program is missing, or the embedded platform cannot go on
 

@@ -56,6 +56,11 @@ def _has_upstream(folder: Path) -> bool:
     """Say whether the branch has an upstream to push to; raise when it lacks commits of it."""
     branch = _said(folder, "symbolic-ref", "--short", "HEAD").strip()
     if _git(folder, "config", f"branch.{branch}.merge").returncode != 0:
+        if _said(folder, "remote").strip():
+            raise NotCurrent(
+                f"branch {branch} has no upstream to compare with, so that nothing was changed: `git switch` to "
+                "the branch you deploy, or give this one an upstream"
+            )
         return False
     if _git(folder, "fetch", "--quiet").returncode != 0:
         raise NotCurrent(
@@ -91,6 +96,7 @@ def _git(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
             start_new_session=True,
             timeout=_GIVE_UP_AFTER_SECONDS,

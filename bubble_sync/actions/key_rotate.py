@@ -1,26 +1,32 @@
-"""Changes the key of a stack: probe, configuration, and one targeted `up`. Pulumi alone writes to the database."""
+"""Changes the key of a stack: probe, configuration, and one `up`. Pulumi alone writes to the database."""
 
 from __future__ import annotations
 
 import re
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 
 from bubble_sync.actions.checkout import commit_line
+from bubble_sync.actions.deployment import Say, Setting, alone, deploy
 from bubble_sync.database import Database
-from bubble_sync.database_url import NAMESPACE
-from bubble_sync.errors import ConfigurationError, ForeignObject, NotProven, PulumiRefused
+from bubble_sync.errors import ConfigurationError, ForeignObject, NotProven, PrerequisiteMissing, ServerRefused
 from bubble_sync.keys import read_key
 from bubble_sync.questions.key_probe import Probe, probe
-from bubble_sync.questions.key_status import OWN_NAME, others_naming
+from bubble_sync.questions.key_status import OWN_NAME, key_in_database, stored_url
 from bubble_sync.settings import StackSettings
-from bubble_sync.stacks import Stack, complaint
+from bubble_sync.stacks import Stack
 from bubble_sync.values import check_key, check_secret_name
 
-Say = Callable[[str], None]
-_UP = ("up", "--yes", "--skip-preview", "--diff")
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person asks for."""
+
+    key: str
+    name: str | None
+    action: str
+    accept_unchecked: bool = False
+    """Go on although the endpoint takes any key, so that nothing can be proven."""
 
 
 @dataclass(frozen=True)
@@ -35,27 +41,31 @@ class Rotation:
     """The line that commits the changed configuration; None where no git keeps it."""
 
 
-def rotate(stack: Stack, key: str, name: str | None, action: str, say: Say) -> Rotation:
+def rotate(stack: Stack, wanted: Wanted, say: Say) -> Rotation:
     """Give the stack another key, under another name where one is given; `say` hears what is going on.
 
-    After any failure the configuration file is byte for byte as before, and the database as it was.
+    After a failure the configuration file is byte for byte as before, and the database as it was, unless the error
+    says otherwise.
     """
     stack = stack.without_given_config()
-    old = stack.settings()
-    new = with_key(old, key, name)
-    new.project(stack.environment)
-    if (new.service_role_key, new.service_role_key_name) == (old.service_role_key, old.service_role_key_name):
-        raise ConfigurationError(
-            f"stack {stack.name!r} has this key already: nothing was changed. `pulumi up` brings it into Vault."
-        )
-    commit = commit_line(stack.config_file, f"chore: another key for stack {stack.name}")
-    database = Database(new.address(stack.environment))
-    try:
-        _refuse_to_break_others(database, old, new)
-        probed = prove(database, new, action, say)
-    finally:
-        database.close()
-    return Rotation(probed, new.service_role_key_name, _deploy(stack, old, new, say), commit)
+    with alone(stack):
+        old = stack.settings()
+        new = with_key(old, wanted.key, wanted.name)
+        new.project(stack.environment)
+        if (new.service_role_key, new.service_role_key_name) == (old.service_role_key, old.service_role_key_name):
+            raise ConfigurationError(
+                f"stack {stack.name!r} has this key already: nothing was changed. `pulumi up` brings it into Vault."
+            )
+        commit = commit_line(stack.config_file, f"chore: another key for stack {stack.name}")
+        with closing(Database(new.address(stack.environment))) as database:
+            _require_converged(database, old)
+            _refuse_to_break_others(database, old, new)
+            probed = _prove(database, new, wanted, say)
+            said = deploy(stack, _changes(old, new), _targets(old, new), say)
+            _require_rotated(database, new)
+        # What the providers said of objects that they kept stands among Pulumi's own lines.
+        kept = tuple(dict.fromkeys(re.findall(r"\bkept secret .+", said)))
+        return Rotation(probed, new.service_role_key_name, kept, commit)
 
 
 def with_key(settings: StackSettings, key: str, name: str | None) -> StackSettings:
@@ -72,73 +82,56 @@ def with_key(settings: StackSettings, key: str, name: str | None) -> StackSettin
     return settings.model_copy(update=changed)
 
 
-def prove(database: Database, settings: StackSettings, action: str, say: Say) -> Probe:
-    """Try the settings' key; raise NotProven unless it works, or no key is asked for."""
-    say("trying the new key, and a wrong one, through pg_net ...")
-    probed = probe(database, settings, settings.service_role_key, action)
-    say(f"  the new key: {probed.key}")
-    say(f"  a wrong key: {probed.wrong_key}")
-    if not (probed.proven or probed.unchecked):
-        raise NotProven(f"{probed.conclusion} Nothing was changed.")
-    say(f"  {probed.conclusion}")
-    return probed
+def _require_converged(database: Database, old: StackSettings) -> None:
+    """Refuse where the ticks do not go the way that would be tried: another URL, another secret, another key."""
+    found, url = key_in_database(database, old), stored_url(database, old)
+    for part, is_so in (
+        (f"secret {old.supabase_url_name}", url == "equal"),
+        (f"secret {old.service_role_key_name}", found.stored == "equal"),
+        ("what the functions read", found.functions_read_it),
+    ):
+        if not is_so:
+            raise PrerequisiteMissing(
+                f"{part} in the database is not what the configuration says, so that trying a key would prove nothing: "
+                "nothing was changed. Run `pulumi up` first."
+            )
 
 
 def _refuse_to_break_others(database: Database, old: StackSettings, new: StackSettings) -> None:
-    """Refuse to put a key of the other kind where something else reads it: that sends it in the old one's header."""
-    same_name = old.service_role_key_name == new.service_role_key_name
-    if not same_name or read_key(new.service_role_key).header == read_key(old.service_role_key).header:
+    """Refuse what would break whoever else reads the secret, and a name that another secret has."""
+    name = new.service_role_key_name
+    if name != old.service_role_key_name:
+        if key_in_database(database, new).stored in ("differs", "unreadable"):
+            raise ForeignObject(
+                f"secret {name} is in Vault already, with another value: nothing was changed. Take another name, or "
+                "delete it where nothing needs it."
+            )
         return
-    others = database.read("looking for what names the key", lambda conn: others_naming(conn, old))
-    if others:
+    others = key_in_database(database, old).others
+    if others and read_key(new.service_role_key).header != read_key(old.service_role_key).header:
         raise ForeignObject(
-            f"secret {old.service_role_key_name} is also named by {', '.join(others)}, which would send the new key as "
-            f"it sends the old one, in the wrong header, and be refused: nothing was changed. Give the new key a name "
-            f"of its own: --name {OWN_NAME}"
+            f"secret {name} is also named by {', '.join(others)}, which would send the new key as it sends the old "
+            f"one, in the wrong header, and be refused: nothing was changed. Give the new key a name of its own: "
+            f"--name {OWN_NAME}"
         )
 
 
-def _deploy(stack: Stack, old: StackSettings, new: StackSettings, say: Say) -> tuple[str, ...]:
-    with _finishing_first(say):
-        return _deploy_or_undo(stack, old, new, say)
+def _prove(database: Database, new: StackSettings, wanted: Wanted, say: Say) -> Probe:
+    say("trying the new key, and a wrong one, through pg_net ...")
+    probed = probe(database, new, new.service_role_key, wanted.action)
+    say(f"  the new key: {probed.key}")
+    say(f"  a wrong key: {probed.wrong_key}")
+    if probed.proven or (probed.unchecked and wanted.accept_unchecked):
+        say(f"  {probed.conclusion}")
+        return probed
+    way_on = " Where it is so: --accept-unchecked." if probed.unchecked else ""
+    raise NotProven(f"{probed.conclusion} Nothing was changed.{way_on}")
 
 
-@contextmanager
-def _finishing_first(say: Say) -> Iterator[None]:
-    """Answer a Ctrl-C with a word: between configuration and database is no place to stop."""
-    before = signal.signal(signal.SIGINT, lambda *_: say("this is finished first: a few seconds ..."))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _deploy_or_undo(stack: Stack, old: StackSettings, new: StackSettings, say: Say) -> tuple[str, ...]:
-    before, up = stack.config_file.read_bytes(), (*_UP, *_targets(old, new))
-    try:
-        for command, value in _settings_to_change(old, new).items():
-            say(f"pulumi config set {command} ...")
-            _need(stack, "config", "set", *command.split(" "), given=value)
-    except PulumiRefused:
-        stack.config_file.write_bytes(before)
-        raise
-    say(f"{' '.join(('pulumi up', *_targets(old, new)))} ...")
-    try:
-        return _kept(_need(stack, *up))
-    except PulumiRefused:
-        stack.config_file.write_bytes(before)
-        say("that failed: putting back what was there ...")
-        undone = stack.pulumi(*up)
-        if undone.returncode != 0:
-            say(f"the configuration is as it was; run `pulumi up` when this is mended: {complaint(undone)}")
-        raise
-
-
-def _settings_to_change(old: StackSettings, new: StackSettings) -> Mapping[str, str]:
-    changes = {f"--secret {NAMESPACE}:serviceRoleKey": new.service_role_key}
-    if new.service_role_key_name != old.service_role_key_name:
-        changes[f"--plaintext {NAMESPACE}:serviceRoleKeyName"] = new.service_role_key_name
-    return changes
+def _changes(old: StackSettings, new: StackSettings) -> list[Setting]:
+    key = Setting("serviceRoleKey", new.service_role_key, secret=True)
+    name = Setting("serviceRoleKeyName", new.service_role_key_name)
+    return [key] if new.service_role_key_name == old.service_role_key_name else [key, name]
 
 
 def _targets(old: StackSettings, new: StackSettings) -> tuple[str, ...]:
@@ -147,16 +140,13 @@ def _targets(old: StackSettings, new: StackSettings) -> tuple[str, ...]:
     A new name needs the whole program: a targeted `up` deletes nothing that the program no longer has (CLI 3.250).
     """
     moved = new.service_role_key_name != old.service_role_key_name
-    return () if moved else ("--target", f"**-secrets-{new.service_role_key_name}")
+    return () if moved else (f"**-secrets-{new.service_role_key_name}",)
 
 
-def _need(stack: Stack, *command: str, given: str | None = None) -> str:
-    done = stack.pulumi(*command, given=given)
-    if done.returncode != 0:
-        raise PulumiRefused(f"`pulumi {command[0]}` failed; the key is the old one: {complaint(done)}")
-    return done.stdout + done.stderr
-
-
-def _kept(said: str) -> tuple[str, ...]:
-    """Find what the providers said of objects that they kept: Pulumi shows it among its own lines."""
-    return tuple(dict.fromkeys(re.findall(r"\bkept secret .+", said)))
+def _require_rotated(database: Database, new: StackSettings) -> None:
+    found = key_in_database(database, new)
+    if found.stored != "equal" or not found.functions_read_it:
+        raise ServerRefused(
+            f"`pulumi up` succeeded, but secret {new.service_role_key_name} or what the functions read is not as "
+            "wanted. Keep both keys valid, and look with `bubble-sync key status`."
+        )

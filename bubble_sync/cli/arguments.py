@@ -21,6 +21,8 @@ KeyFd = Annotated[
     int | None, typer.Option("--key-fd", help="File descriptor to read the key from, as in --key-fd 3 3<file.")
 ]
 
+_LONGEST_KEY = 16_384
+
 
 def the_stack(name: str | None, config_file: Path | None) -> Stack:
     """Find the stack that is meant."""
@@ -30,13 +32,21 @@ def the_stack(name: str | None, config_file: Path | None) -> Stack:
 def read_key_from(descriptor: int) -> str:
     """Read a key from a file descriptor, without the line break at its end."""
     try:
+        if descriptor in (1, 2) or os.isatty(descriptor):
+            raise ConfigurationError(
+                f"descriptor {descriptor} is no place for a key: open a file in the same line (--key-fd 3 3<file), "
+                "or leave --key-fd out to be asked"
+            )
         with os.fdopen(descriptor, encoding="utf-8") as file:
-            return file.read().removesuffix("\n").removesuffix("\r")
-    except (OSError, ValueError):
+            given = file.read(_LONGEST_KEY + 1)
+    except (OSError, ValueError, OverflowError):
         raise ConfigurationError(
             f"the key cannot be read from descriptor {descriptor}: open it in the same line, as in "
             f"--key-fd {descriptor} {descriptor}<file"
         ) from None
+    if len(given) > _LONGEST_KEY:
+        raise ConfigurationError(f"descriptor {descriptor} holds more than a key: put the key alone into the file")
+    return given.removesuffix("\n").removesuffix("\r")
 
 
 def ask_for_key() -> str:

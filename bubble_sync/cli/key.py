@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bubble_sync.actions.key_rotate import rotate, with_key
+from bubble_sync.actions.key_rotate import Wanted, rotate, with_key
 from bubble_sync.cli.arguments import ConfigFile, Json, KeyFd, StackName, ask_for_key, read_key_from, the_stack
 from bubble_sync.database import Database
 from bubble_sync.questions.key_probe import HARMLESS_ACTION, probe
@@ -50,7 +50,8 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     else:
         for line in _database_lines(found, in_database):
             typer.echo(line)
-    raise typer.Exit(1 if found.warnings or in_database.stored != "equal" else 0)
+    as_configured = in_database.stored == "equal" and in_database.functions_read_it
+    raise typer.Exit(0 if as_configured and not found.warnings else 1)
 
 
 @app.command("probe")
@@ -86,11 +87,14 @@ def change_key(
     key_fd: KeyFd = None,
     name: Annotated[str | None, typer.Option("--name", help="Another name for the key's secret in Vault.")] = None,
     action: Action = HARMLESS_ACTION,
+    accept_unchecked: Annotated[
+        bool, typer.Option("--accept-unchecked", help="Go on although the endpoint accepts any key.")
+    ] = False,
 ) -> None:
     """Change the key: try the new one, set it in the configuration, and converge it alone with `pulumi up`."""
     chosen = the_stack(stack, config_file)
     key = ask_for_key() if key_fd is None else read_key_from(key_fd)
-    done = rotate(chosen, key, name, action, _talk)
+    done = rotate(chosen, Wanted(key, name, action, accept_unchecked), _talk)
     typer.echo(f"rotated: secret {done.secret_name} of stack {chosen.name} holds the new key")
     if not done.probe.proven:
         typer.echo(done.probe.conclusion)
@@ -116,6 +120,8 @@ def _offline_lines(found: KeyStatus) -> list[str]:
 
 def _database_lines(found: KeyStatus, known: KeyInDatabase) -> list[str]:
     lines = [("Vault", f"secret {found.secret_name} {_STORED[known.stored]}")]
+    if not known.functions_read_it:
+        lines.append(("functions", "read another secret: `pulumi up` lets them read this one"))
     lines += [("named by", one) for one in known.others or ("nothing but our functions",)]
     return _rows([*lines, ("next", next_step(found, known.others))])
 
@@ -137,6 +143,7 @@ def _facts(found: KeyStatus, known: KeyInDatabase) -> dict[str, object]:
         "warnings": list(found.warnings),
         "secret": found.secret_name,
         "stored": known.stored,
+        "functions_read_it": known.functions_read_it,
         "named_by": list(known.others),
         "next": next_step(found, known.others),
     }

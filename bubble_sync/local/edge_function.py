@@ -27,6 +27,7 @@ REQUEST_LOG = "edge_function.jsonl"
 LARGEST_BODY = 1_000_000
 
 Answer = tuple[int, Mapping[str, object]]
+NOT_DEPLOYED: Answer = (404, {"code": "NOT_FOUND", "message": "Requested function was not found"})
 
 
 def _refused(status: int, reason: str) -> Answer:
@@ -105,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
         }
         body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), LARGEST_BODY))
         if self.path.partition("?")[0] != PATH:
-            status, answer = _refused(404, "no such function")
+            status, answer = NOT_DEPLOYED
         elif verdict.refusal:
             status, answer = 401, verdict.refusal
         else:

@@ -53,7 +53,10 @@ class Probe:
         if self.proven:
             return "proven: the key works, and a wrong one is refused"
         if self.unchecked:
-            return "nothing is proven: the endpoint checks no key, a wrong one is accepted too. Anybody can call it."
+            return (
+                "nothing is proven: a wrong key is accepted too. Either the endpoint checks no key, and anybody can "
+                "call it, or it answers this action before it looks at the key: try --action with one that it works on."
+            )
         if self.key.accepted:
             return "not proven: the key was accepted, but what became of a wrong one is unknown. Try again."
         return f"not proven: {self.key}. {self.key.remedy}"

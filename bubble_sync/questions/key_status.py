@@ -14,6 +14,7 @@ from bubble_sync.keys import KeyShape, read_key, warnings_about
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper, VaultSecretSpec
 
+_CALLED_BY_JOBS = ("invoke_bubble_sync_processor", "invoke_bubble_sync_retry")
 OWN_NAME = "bubble_sync_key"
 """What we call the key's secret where others need the usual name."""
 
@@ -35,6 +36,8 @@ class KeyInDatabase:
 
     stored: str
     """`equal`, `differs` or `absent`."""
+    functions_read_it: bool
+    """Whether the processor and the retry name this secret."""
     others: tuple[str, ...]
     """Functions, views, triggers and jobs, other than ours, that name the secret."""
 
@@ -47,27 +50,41 @@ def key_status(stack: str, settings: StackSettings, environment: Mapping[str, st
 
 
 def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabase:
-    """Compare the key with Vault's, by digest, and list who else names the secret."""
+    """Compare the key with Vault's, by digest, and list who names the secret."""
     name = settings.service_role_key_name
 
     def look(conn: Connection) -> KeyInDatabase:
-        spec = VaultSecretSpec(name=name, value=settings.service_role_key, stack="")
-        found = vault.observe(conn, spec)
-        stored = "absent" if found is None else "equal" if found.actual.value == spec.value else "differs"
-        return KeyInDatabase(stored, others_naming(conn, settings))
+        users = users_of(conn, name)
+        ours = _our_functions(settings)
+        return KeyInDatabase(
+            stored=_stored(conn, name, settings.service_role_key),
+            others=tuple(one for one in users if one not in ours),
+            functions_read_it=all(any(called in one for one in ours & set(users)) for called in _CALLED_BY_JOBS),
+        )
 
     return database.read(f"reading secret {name}", look)
 
 
-def others_naming(conn: Connection, settings: StackSettings) -> tuple[str, ...]:
-    """List what names the key's secret, other than the functions that the stack itself has."""
+def stored_url(database: Database, settings: StackSettings) -> str:
+    """Compare the project URL with Vault's, by digest."""
+    name = settings.supabase_url_name
+    return database.read(f"reading secret {name}", lambda conn: _stored(conn, name, settings.url))
+
+
+def _stored(conn: Connection, name: str, value: str) -> str:
+    spec = VaultSecretSpec(name=name, value=value, stack="")
+    found = vault.observe(conn, spec)
+    return "absent" if found is None else "equal" if found.actual.value == value else "differs"
+
+
+def _our_functions(settings: StackSettings) -> set[str]:
+    """Name the stack's functions as regprocedure prints them: types without names."""
     names = (settings.supabase_url_name, settings.service_role_key_name)
-    ours = {
-        # As regprocedure prints it: types without names.
+    specs = function_specs(settings.processor, settings.retry, *names, Keeper(""))
+    return {
         f"function {spec.name}({','.join(one.split(' ', 1)[1] for one in spec.arguments.split(', ') if one)})"
-        for spec in function_specs(settings.processor, settings.retry, *names, Keeper(""))
+        for spec in specs
     }
-    return tuple(one for one in users_of(conn, settings.service_role_key_name) if one not in ours)
 
 
 def next_step(status: KeyStatus, others: tuple[str, ...]) -> str:

@@ -1,7 +1,7 @@
 """What the endpoint's answer to a key means: accepted, refused or unknown, by whom, and what to do.
 
-Supabase's gateway answers 401 with `code` and `message`; what has another body comes from the function itself (page
-"Edge Function 401 error response").
+Supabase's gateway answers with a `message`, and mostly a `code`; what has another body comes from the function itself
+(page "Edge Function 401 error response").
 """
 
 from __future__ import annotations
@@ -20,10 +20,6 @@ _ITS_OWN_CHECK = (
 # What pg_net itself answered for: an HTTP status that says nothing about the key.
 _UNKNOWN = {
     402: ("the project is over its quota", "See the organisation's billing page."),
-    404: (
-        "no function bubble_sync is deployed at this URL",
-        f"Look with `supabase functions list`; deploy it with {_DEPLOY}.",
-    ),
     405: ("the function takes no POST", _LOGS),
     429: ("too many requests", "Wait a minute, then try again."),
     503: ("the function does not start", _LOGS),
@@ -79,11 +75,13 @@ def _by_status(status: int, content: str, kind: KeyKind) -> Verdict:
     if status == 400:
         return Verdict(True, answered, "the key passed; the function does not know the action, which is fine here")
     if status == 401:
-        code = _gateway_code(content)
-        cause, remedy = _refused_by_function(kind) if code is None else _refused_by_gateway(code, kind)
+        said = _gateway_says(content)
+        cause, remedy = _refused_by_gateway(said, kind) if said else _refused_by_function(kind)
         return Verdict(False, answered, cause, remedy)
     if status == 403:
         return Verdict(False, answered, "who answers knows the key and lets it do nothing", "Take a service key.")
+    if status == 404:
+        return Verdict(None, answered, *(_not_deployed() if _gateway_says(content) else _not_found()))
     cause, remedy = _UNKNOWN.get(status, ("the function failed" if status >= 500 else "unexpected", _LOGS))
     return Verdict(None, answered, cause, remedy)
 
@@ -96,8 +94,24 @@ def _refused_by_function(kind: KeyKind) -> tuple[str, str]:
     )
 
 
-def _refused_by_gateway(code: str, kind: KeyKind) -> tuple[str, str]:
-    if "LEGACY" in code:
+def _not_deployed() -> tuple[str, str]:
+    return (
+        "no function bubble_sync is deployed at this URL",
+        f"Look with `supabase functions list`; deploy it with {_DEPLOY}.",
+    )
+
+
+def _not_found() -> tuple[str, str]:
+    return (
+        "the function itself says that something is not there, perhaps the action; or none is deployed at this URL",
+        "Try --action with one that it knows; look with `supabase functions list`.",
+    )
+
+
+def _refused_by_gateway(said: str, kind: KeyKind) -> tuple[str, str]:
+    if "API key" in said:
+        return "the gateway does not know this API key", "Copy the key again from Settings -> API Keys."
+    if "LEGACY" in said:
         return (
             "the gateway does not take this JWT: legacy keys are off, or it is a wrong one",
             f"Take a secret key. {_ITS_OWN_CHECK}",
@@ -111,9 +125,12 @@ def _refused_by_gateway(code: str, kind: KeyKind) -> tuple[str, str]:
     )
 
 
-def _gateway_code(content: str) -> str | None:
+def _gateway_says(content: str) -> str:
+    """Return the code and message of an answer in the gateway's form; nothing for a function's own."""
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
-        return None
-    return str(body["code"]) if isinstance(body, dict) and set(body) == {"code", "message"} else None
+        return ""
+    if not isinstance(body, dict) or "message" not in body or {"success", "error"} & set(body):
+        return ""
+    return f"{body.get('code', '')} {body['message']}"

@@ -262,7 +262,7 @@ class TestAKeyIsNotProven:
         found = tried(prepared, right_key(prepared, kind))
 
         assert (found.proven, found.unchecked) == (False, True)
-        assert found.conclusion.startswith("nothing is proven: the endpoint checks no key")
+        assert found.conclusion.startswith("nothing is proven: a wrong key is accepted too")
 
     def test_when_the_endpoint_looks_at_the_body_first(self, prepared: Site):
         with endpoint(SECRET_KEY, Said(400), Said(400)) as server:

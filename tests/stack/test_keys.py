@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -124,7 +126,7 @@ class TestProbe:
     def test_an_endpoint_that_checks_nothing_proves_nothing(self, converged: Stack, platform: Platform):
         platform.behave(Behaviour(checks_key=False))
 
-        assert "the endpoint checks no key" in converged.sync("key", "probe", expect=1)
+        assert "a wrong key is accepted too" in converged.sync("key", "probe", expect=1)
 
     def test_an_action_that_the_function_does_not_know_is_enough(self, converged: Stack):
         assert "accepted (HTTP 400)" in converged.sync("key", "probe", "--action", "dance")
@@ -187,10 +189,17 @@ class TestRotate:
         assert site.by_hand(KEY)[0]["value"] == site.addresses.service_role_key
         converged.expect_no_changes()
 
-    def test_an_endpoint_that_checks_nothing_stops_no_rotation(self, converged: Stack, site: Site, platform: Platform):
+    def test_an_endpoint_that_checks_nothing_must_be_accepted_as_such(
+        self, converged: Stack, site: Site, platform: Platform
+    ):
         platform.behave(Behaviour(checks_key=False))
 
-        assert "nothing is proven" in converged.sync("key", "rotate", key="sb_secret_any")
+        refused = converged.sync("key", "rotate", key="sb_secret_any", expect=1)
+        assert "a wrong key is accepted too" in refused
+        assert "Where it is so: --accept-unchecked." in refused
+        assert site.by_hand(KEY)[0]["value"] == site.addresses.service_role_key
+
+        assert "nothing is proven" in converged.sync("key", "rotate", "--accept-unchecked", key="sb_secret_any")
         assert site.by_hand(KEY)[0]["value"] == "sb_secret_any"
 
     @pytest.mark.parametrize(
@@ -239,13 +248,16 @@ class TestRotate:
 
         said = converged.sync("key", "rotate", *options, key=site.addresses.secret_key, expect=1)
 
-        assert "`pulumi up` failed; the key is the old one: ServerRefused" in said
+        assert "`pulumi up` failed, and everything is as it was: ServerRefused" in said
         after = (converged.local.config_file.read_bytes(), site.by_hand(SECRETS), site.by_hand(BODIES))
         assert after == before
         site.by_hand("drop event trigger refusing", "drop trigger refusing on vault.secrets")
         converged.expect_no_changes()
 
-    def test_an_impatient_person_leaves_nothing_half_done(self, converged: Stack, site: Site):
+    @pytest.mark.parametrize("impatience", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_an_impatient_person_leaves_nothing_half_done(
+        self, converged: Stack, site: Site, impatience: signal.Signals
+    ):
         rotating = subprocess.Popen(
             ["bubble-sync", "key", "rotate", *converged.local.arguments, "--key-fd", "0"],
             cwd=converged.local.checkout, env=dict(converged.local.environment), text=True,
@@ -257,7 +269,7 @@ class TestRotate:
         rotating.stdin.close()
         for line in rotating.stderr:
             if line.startswith("pulumi up"):
-                rotating.send_signal(signal.SIGINT)
+                rotating.send_signal(impatience)
                 break
         rest = rotating.stderr.read()
         rotating.stderr.close()
@@ -268,6 +280,52 @@ class TestRotate:
         assert "this is finished first" in rest
         assert site.by_hand(KEY)[0]["value"] == site.addresses.secret_key
         converged.expect_no_changes()
+
+    def test_a_name_that_another_secret_has_is_refused(self, converged: Stack, site: Site):
+        with site.db.transaction("by hand") as conn:
+            conn.execute("select vault.create_secret('precious', 'stripe_key')")
+        before = site.by_hand(SECRETS)
+
+        said = converged.sync("key", "rotate", "--name", "stripe_key", key=site.addresses.secret_key, expect=1)
+
+        assert "secret stripe_key is in Vault already, with another value: nothing was changed" in said
+        assert site.by_hand(SECRETS) == before
+
+    @pytest.mark.parametrize(
+        "by_hand",
+        [
+            "select vault.update_secret(id, 'http://127.0.0.1:9') from vault.secrets where name = 'supabase_url'",
+            "select vault.update_secret(id, 'by hand') from vault.secrets where name = 'service_role_key'",
+            "create or replace function public.invoke_bubble_sync_retry() returns void language sql as ''",
+        ],
+    )
+    def test_a_database_that_is_not_as_configured_proves_nothing(self, converged: Stack, site: Site, by_hand: str):
+        site.by_hand(by_hand)
+
+        said = converged.sync("key", "rotate", key=site.addresses.secret_key, expect=1)
+
+        assert "in the database is not what the configuration says" in said
+        assert "Run `pulumi up` first." in said
+        assert "trying the new key" not in said
+
+    def test_two_at_once_are_one_after_the_other(self, converged: Stack, site: Site):
+        holder = os.open(converged.local.config_file.parent, os.O_RDONLY)
+        fcntl.flock(holder, fcntl.LOCK_EX)
+
+        said = converged.sync("key", "rotate", key=site.addresses.secret_key, expect=1)
+
+        os.close(holder)
+        assert "another change is under way" in said
+        converged.sync("key", "rotate", key=site.addresses.secret_key)
+
+    @pytest.mark.parametrize(
+        ("descriptor", "said"), [("1", "is no place"), ("99", "cannot be read"), ("9" * 20, "cannot")]
+    )
+    def test_a_descriptor_that_holds_no_key(self, converged: Stack, descriptor: str, said: str):
+        assert said in converged.sync("key", "rotate", "--key-fd", descriptor, expect=2)
+
+    def test_more_than_a_key(self, converged: Stack):
+        assert "holds more than a key" in converged.sync("key", "probe", key="k" * 100_000, expect=2)
 
 
 class TestTheCheckout:

@@ -155,8 +155,12 @@ class TestACurrentCheckout:
         checkout.git("worktree", "add", "--quiet", "-b", "other", "../other")
         checkout.config.write_text("changed, but here")
 
-        other = checkout.folder.parent / "other"
-        assert line(Checkout(other)) == f"git -C {other} commit -m '{MESSAGE}' -- {CONFIG}"
+        other = Checkout(checkout.folder.parent / "other")
+        assert "branch other has no upstream" in refusal(other)
+
+        other.git("push", "--quiet", "-u", "origin", "other")
+        git = f"git -C {other.folder}"
+        assert line(other) == f"{git} commit -m '{MESSAGE}' -- {CONFIG} && {git} push"
 
     def test_where_one_stands_needs_no_folder_in_the_line(self, checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.chdir(checkout.folder)

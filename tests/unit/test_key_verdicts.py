@@ -23,10 +23,12 @@ FROM_THE_FUNCTION = {
     "a number": "401",
     "null": "null",
     "a code alone": json.dumps({"code": 401}),
-    "a message alone": json.dumps({"message": "Invalid JWT"}),
+    "a message among its own words": json.dumps({"success": False, "code": 401, "message": "Invalid JWT"}),
     "deeper than one can read": "[" * 100_000,
 }
 FROM_THE_GATEWAY = {
+    "a message alone": json.dumps({"message": "Invalid JWT"}),
+    "more than it had": json.dumps({"code": 401, "message": "Invalid JWT", "hint": "look at the header"}),
     "missing header": json.dumps({"code": 401, "message": "Missing authorization header"}),
     "invalid JWT": json.dumps({"code": 401, "message": "Invalid JWT"}),
     "a word as code": json.dumps({"code": "UNAUTHORIZED_NO_AUTH_HEADER", "message": "Missing authorization header"}),
@@ -128,7 +130,18 @@ class TestNothingIsKnownOfTheKey:
         assert remedy in verdict.remedy
 
     def test_where_no_function_is_deployed_and_how_one_is(self):
-        assert "`supabase functions deploy bubble_sync`" in answered(404).remedy
+        by_the_gateway = answered(404, json.dumps({"code": "NOT_FOUND", "message": "Requested function was not found"}))
+
+        assert by_the_gateway.cause == "no function bubble_sync is deployed at this URL"
+        assert "`supabase functions deploy bubble_sync`" in by_the_gateway.remedy
+
+    def test_from_a_404_of_the_function_itself(self):
+        assert "perhaps the action" in answered(404, json.dumps({"error": "unknown action"})).cause
+
+    def test_but_that_the_gateway_has_never_seen_it(self):
+        verdict = answered(401, json.dumps({"message": "Invalid API key", "hint": "double check"}), "secret key")
+
+        assert (verdict.accepted, verdict.cause) == (False, "the gateway does not know this API key")
 
     def test_from_a_timeout_which_is_no_refusal(self):
         verdict = judge(Answer(timed_out=True, error="Timeout of 1500 ms reached"), "secret key", 1500)
@@ -191,7 +204,7 @@ def test_the_body_of_an_answer_is_never_repeated():
     [
         (answered(204), "accepted (HTTP 204): the key works"),
         (answered(401), "refused (HTTP 401): the function itself refuses the key, which it gets as Authorization"),
-        (answered(404), "unknown (HTTP 404): no function bubble_sync is deployed at this URL"),
+        (answered(405), "unknown (HTTP 405): the function takes no POST"),
     ],
     ids=["accepted", "refused", "unknown"],
 )
@@ -219,8 +232,8 @@ class TestWhatTwoAnswersProve:
         [
             (200, 401, "proven: the key works, and a wrong one is refused"),
             (400, 401, "proven: the key works, and a wrong one is refused"),
-            (200, 200, "nothing is proven: the endpoint checks no key, a wrong one is accepted too."),
-            (400, 400, "nothing is proven: the endpoint checks no key, a wrong one is accepted too."),
+            (200, 200, "nothing is proven: a wrong key is accepted too."),
+            (400, 400, "nothing is proven: a wrong key is accepted too."),
             (200, 404, "not proven: the key was accepted, but what became of a wrong one is unknown."),
         ],
     )

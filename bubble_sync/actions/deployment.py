@@ -1,0 +1,119 @@
+"""Changes a stack's configuration and deploys it with `pulumi up`; what fails is undone the same way.
+
+One at a time, and not to be stopped between the two: a configuration that says what the database has not would be
+deployed by the next `up`, whoever starts it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+from bubble_sync.database_url import NAMESPACE
+from bubble_sync.errors import Busy, ConfigurationError, PulumiRefused, SyncError
+from bubble_sync.stacks import Stack, complaint
+
+Say = Callable[[str], None]
+_UP = ("up", "--yes", "--skip-preview", "--diff")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Setting(NamedTuple):
+    """One configuration value to be set; it goes to Pulumi by standard input."""
+
+    key: str
+    value: str
+    secret: bool = False
+
+
+@contextmanager
+def alone(stack: Stack) -> Iterator[None]:
+    """Hold the folder of the stack's configuration file; raise Busy when another change of ours holds it."""
+    descriptor = os.open(stack.config_file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Busy(f"another change is under way in {stack.config_file.parent}: wait for it, then run again") from None
+    finally:
+        os.close(descriptor)
+
+
+def deploy(stack: Stack, settings: Sequence[Setting], targets: Sequence[str], say: Say) -> str:
+    """Set values and run `up`, for `targets` alone where there are any; return what it said.
+
+    Raises PulumiRefused or ConfigurationError after the file, and where it was touched the database, are as before.
+    """
+    with _finishing_first(say) as say_on:
+        before = _content(stack)
+        try:
+            for setting in settings:
+                _set(stack, setting, say_on)
+            written = _content(stack)
+        except SyncError:
+            _put_back(stack, before)
+            raise
+        up = (*_UP, *(word for target in targets for word in ("--target", target)))
+        say_on(" ".join(["pulumi up", *up[len(_UP) :], "..."]))
+        done = stack.pulumi(*up)
+        if done.returncode == 0:
+            return done.stdout + done.stderr
+        say_on("that failed: putting back what was there ...")
+        if _content(stack) == written:
+            _put_back(stack, before)
+        undone = stack.pulumi(*up)
+        if undone.returncode != 0:
+            raise PulumiRefused(
+                f"`pulumi up` failed ({complaint(done)}), and so did the way back ({complaint(undone)}). The "
+                "configuration is as it was; the database may have the old or the new value, so keep both valid, mend "
+                "this, and run `pulumi up`"
+            )
+        raise PulumiRefused(f"`pulumi up` failed, and everything is as it was: {complaint(done)}")
+
+
+def _set(stack: Stack, setting: Setting, say: Say) -> None:
+    kind = "--secret" if setting.secret else "--plaintext"
+    say(f"pulumi config set {kind} {NAMESPACE}:{setting.key} ...")
+    done = stack.pulumi("config", "set", kind, f"{NAMESPACE}:{setting.key}", given=setting.value)
+    if done.returncode != 0:
+        raise PulumiRefused(f"`pulumi config set` failed, and everything is as it was: {complaint(done)}")
+
+
+def _content(stack: Stack) -> bytes:
+    try:
+        return stack.config_file.read_bytes()
+    except OSError as problem:
+        raise ConfigurationError(f"{stack.config_file} cannot be read ({problem.strerror}): correct that") from None
+
+
+def _put_back(stack: Stack, before: bytes) -> None:
+    if _content(stack) != before:
+        try:
+            stack.config_file.write_bytes(before)
+        except OSError as problem:
+            raise ConfigurationError(
+                f"{stack.config_file} cannot be written ({problem.strerror}), and has the new value: `git restore` it"
+            ) from None
+
+
+@contextmanager
+def _finishing_first(say: Say) -> Iterator[Say]:
+    """Answer Ctrl-C, a lost terminal and a polite kill with a word: between file and database is no place to stop."""
+
+    def say_on(text: str) -> None:
+        # The terminal may be gone.
+        with suppress(OSError):
+            say(text)
+
+    handlers = {
+        one: signal.signal(one, lambda *_: say_on("this is finished first: a few seconds ...")) for one in _SIGNALS
+    }
+    try:
+        yield say_on
+    finally:
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
