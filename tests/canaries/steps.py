@@ -195,7 +195,8 @@ def _rotation_that_fails(life: Life) -> None:
     """Fail after the new key is in the configuration: both keys are then compared and taken back."""
     breaking, mending = UNPRIVILEGED
     life.by_hand(breaking)
-    life.command("key rotate {stack} --key-fd 0", expect=1, given=life.secrets.key.value)
+    # The demo before this has put the platform's own key back.
+    life.command("key rotate {stack} --key-fd 0", expect=1, given=life.secrets.rotated.value)
     life.by_hand(mending)
 
 
