@@ -11,8 +11,9 @@ from bench.proxy import CountingProxy, counting_proxy
 from bench.pulumi_runs import need, our_stack, shape_of, through
 from bench.workbench import Workbench
 from bubble_sync.converge import cron, extensions, functions, ledger, prerequisites, vault
+from bubble_sync.desired import EXTENSIONS
 from bubble_sync.specs import ExtensionSpec, PrerequisitesSpec, Spec
-from tests.fixtures.site import EXTENSIONS, stack_functions
+from tests.fixtures.site import stack_functions
 from tests.fixtures.specs import STACK, job_spec, ledger_spec, secret_spec
 
 CREATED, CREATED_SECRET, REFRESHED = 8, 12, 2

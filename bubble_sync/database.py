@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, LiteralString, TypeVar
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
@@ -128,11 +128,6 @@ def fetch(conn: Connection, text: LiteralString, parameters: Mapping[str, object
         if isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName):
             return []
         raise
-
-
-def identifiers(names: Sequence[str]) -> sql.Composed:
-    """Compose a list of quoted identifiers."""
-    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
 
 
 @contextmanager

@@ -10,14 +10,19 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 KeyKind = Literal["legacy JWT", "secret key", "publishable key", "opaque"]
+_KEY_IN_TEXT = re.compile(r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]*|sb_secret_[\w-]+|(?<=Bearer )[\w.~+/-]{16,}=*")
 
 LEGACY_KEYS_END = date(2026, 12, 31)
 """Supabase deprecates the JWT keys "by the end of 2026": page "Migrating to publishable and secret API keys"."""
+
+HARMLESS_ACTION = "get_status"
+"""Drains nothing: a function that does not know it answers 400, after it has looked at the key."""
 
 EXPIRES_SOON = timedelta(days=30)
 _ROTATE = "Set another one with `bubble-sync key rotate` (docs/keys.md)."
@@ -63,6 +68,13 @@ def warnings_about(shape: KeyShape, now: datetime) -> tuple[str, ...]:
         ends = f"removes by the end of 2026, {_in_days(left)}" if left >= 0 else "was to remove by the end of 2026"
         warnings.append(f"the key is a legacy JWT, which Supabase {ends}. Move to a secret key. {_ROTATE}")
     return tuple(warnings)
+
+
+def masked(text: str, *values: str) -> str:
+    """Return a text without `values`, and without what has the shape of a key: people write keys into functions."""
+    for value in values:
+        text = text.replace(value, "[secret]") if value else text
+    return _KEY_IN_TEXT.sub("[secret]", text)
 
 
 def _claims(key: str) -> dict[str, Any] | None:

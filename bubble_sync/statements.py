@@ -1,4 +1,4 @@
-"""The only reader of `sql/`: named queries, and functions with a stack's numbers in place of the declared defaults."""
+"""The only reader of `sql/`: named queries, the block that reads, and functions with a stack's numbers in place."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _PACKAGE = Path(__file__).parent
 SQL_DIRECTORY = next(path for path in (_PACKAGE / "_sql", _PACKAGE.parent / "sql") if path.is_dir())
 
 _QUERY_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_PART = re.compile(r"^    -- part: (?P<part>\w+) = (?P<subject>\w+) (?P<name>\w+)\n", re.MULTILINE)
+_INCLUDE = re.compile(r"-- include: (\w+) (\w+)$", re.MULTILINE)
 _FUNCTION = re.compile(
     r"^create or replace function (?P<name>[\w.]+)\((?P<arguments>[^)]*)\)\n"
     r"returns (?P<returns>\w+)\n"
@@ -50,6 +52,34 @@ def _queries(subject: str) -> Mapping[str, _Query]:
 def query(subject: str, name: str) -> LiteralString:
     """Return the query `name` of `sql/queries/<subject>.sql`."""
     return _queries(subject)[name].text
+
+
+@cache
+@cache
+def reading_block(parts: tuple[str, ...], answer: str) -> str:
+    """Return the block of `sql/queries/observe.sql` with the queries of `parts`; `answer` is what it does at its end.
+
+    Its `%(name)s` stand in declarations, for whoever runs it to fill; nothing else in it is a placeholder.
+    """
+    block = query("observe", "block")
+    unknown = set(parts) - {match["part"] for match in _PART.finditer(block)}
+    if unknown:
+        raise ValueError(f"sql/queries/observe.sql has no part {sorted(unknown)}")
+
+    def expanded(match: re.Match[str]) -> str:
+        if match["part"] not in parts:
+            return ""
+        text = query(match["subject"], match["name"])
+        if "answer :=" in text:
+            return _INCLUDE.sub(lambda one: _bare(one[1], one[2]), text) + "\n"
+        part = query("observe", "part").replace("{part}", match["part"])
+        return part.replace("{query}", _bare(match["subject"], match["name"])) + "\n"
+
+    return _PART.sub(expanded, block).replace("-- answer\n", f"{answer};\n")
+
+
+def _bare(subject: str, name: str) -> str:
+    return query(subject, name).removesuffix(";")
 
 
 @cache

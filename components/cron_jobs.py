@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
+from bubble_sync.desired import job_specs
 from bubble_sync.providers.cron_job import CronJob
 from bubble_sync.settings import ProcessorSettings, RetrySettings
 from bubble_sync.specs import Keeper
@@ -23,26 +24,19 @@ class CronJobs(pulumi.ComponentResource):
         keeper: Keeper,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare both jobs; their commands have no semicolon, which Studio's editor would mangle."""
+        """Declare both jobs."""
         super().__init__("bubble-sync:index:CronJobs", name, {}, opts)
-        processing = CronJob(
-            f"{name}-bubble-sync-processor",
-            name="bubble-sync-processor",
-            schedule=processor.schedule,
-            command="SELECT invoke_bubble_sync_processor()",
-            active=processor.active,
-            keeper=keeper,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        retrying = CronJob(
-            f"{name}-bubble-sync-retry",
-            name="bubble-sync-retry",
-            schedule=retry.schedule,
-            command="SELECT invoke_bubble_sync_retry()",
-            active=retry.active,
-            keeper=keeper,
-            # One after the other, so that a fresh project always gets the jobids that the guide shows.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[processing]),
-        )
-        self.jobids = {"bubble-sync-processor": processing.jobid, "bubble-sync-retry": retrying.jobid}
+        jobs: dict[str, CronJob] = {}
+        for spec in job_specs(processor, retry, keeper):
+            jobs[spec.name] = CronJob(
+                f"{name}-{spec.name}",
+                name=spec.name,
+                schedule=spec.schedule,
+                command=spec.command,
+                active=spec.active,
+                keeper=keeper,
+                # One after the other, so that a fresh project always gets the jobids that the guide shows.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=list(jobs.values())),
+            )
+        self.jobids = {job: resource.jobid for job, resource in jobs.items()}
         self.register_outputs({"jobids": self.jobids})

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pulumi
 
+from bubble_sync.desired import EXTENSIONS
 from bubble_sync.providers.extension import Extension
 from bubble_sync.specs import Keeper
-
-NAMES = ("pg_cron", "pg_net", "supabase_vault")
 
 
 class Extensions(pulumi.ComponentResource):
@@ -19,6 +18,6 @@ class Extensions(pulumi.ComponentResource):
         """Declare the three extensions."""
         super().__init__("bubble-sync:index:Extensions", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        extensions = {one: Extension(f"{name}-{one}", name=one, keeper=keeper, opts=child) for one in NAMES}
+        extensions = {one: Extension(f"{name}-{one}", name=one, keeper=keeper, opts=child) for one in EXTENSIONS}
         self.versions = {one: extension.version for one, extension in extensions.items()}
         self.register_outputs({"versions": self.versions})

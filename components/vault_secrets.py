@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from bubble_sync.desired import KEY_DESCRIPTION, URL_DESCRIPTION
 from bubble_sync.providers.vault_secret import VaultSecret
 from bubble_sync.specs import Keeper
 
@@ -26,14 +27,14 @@ class VaultSecrets(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: VaultSecretsArgs, *, keeper: Keeper, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        """Declare both secrets, with the descriptions that people know from the guide."""
+        """Declare both secrets."""
         super().__init__("bubble-sync:index:VaultSecrets", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         VaultSecret(
             f"{name}-{args.supabase_url_name}",
             name=args.supabase_url_name,
             value=args.supabase_url,
-            description="Supabase project URL for pg_net calls",
+            description=URL_DESCRIPTION,
             keeper=keeper,
             opts=child,
         )
@@ -41,7 +42,7 @@ class VaultSecrets(pulumi.ComponentResource):
             f"{name}-{args.service_role_key_name}",
             name=args.service_role_key_name,
             value=args.service_role_key,
-            description="Service role key for Edge Function authentication",
+            description=KEY_DESCRIPTION,
             keeper=keeper,
             opts=child,
         )

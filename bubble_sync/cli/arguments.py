@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.stacks import Stack, open_stack
+
+if TYPE_CHECKING:
+    from bubble_sync.stacks import Stack
 
 StackName = Annotated[
     str | None, typer.Option("--stack", "-s", help="The stack; the selected one unless given.", envvar="PULUMI_STACK")
@@ -26,6 +28,9 @@ _LONGEST_KEY = 16_384
 
 def the_stack(name: str | None, config_file: Path | None) -> Stack:
     """Find the stack that is meant."""
+    # Here, as in every command: nobody waits for what another one needs.
+    from bubble_sync.stacks import open_stack
+
     return open_stack(name, config_file, Path.cwd(), os.environ)
 
 

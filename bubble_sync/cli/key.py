@@ -6,16 +6,16 @@ import json
 import os
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.actions.key_rotate import Wanted, rotate, with_key
 from bubble_sync.cli.arguments import ConfigFile, Json, KeyFd, StackName, ask_for_key, read_key_from, the_stack
-from bubble_sync.database import Database
-from bubble_sync.questions.key_probe import HARMLESS_ACTION, probe
-from bubble_sync.questions.key_status import KeyInDatabase, KeyStatus, key_in_database, key_status, next_step
-from bubble_sync.questions.key_verdicts import Verdict
+from bubble_sync.keys import HARMLESS_ACTION
+
+if TYPE_CHECKING:
+    from bubble_sync.questions.key_status import KeyInDatabase, KeyStatus
+    from bubble_sync.questions.key_verdicts import Verdict
 
 app = typer.Typer(help="The key that the Edge Function is called with.", no_args_is_help=True)
 
@@ -25,6 +25,7 @@ Action = Annotated[
 _STORED = {
     "equal": "holds this key",
     "differs": "holds another value: `pulumi up` puts this key there",
+    "unreadable": "cannot be decrypted here: `pulumi up` makes it anew",
     "absent": "is not there: `pulumi up` makes it",
 }
 
@@ -36,6 +37,9 @@ def _talk(text: str) -> None:
 @app.command()
 def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """Say what the key is, until when, who reads it and what to do next; exit 1 when there is a warning."""
+    from bubble_sync.database import Database
+    from bubble_sync.questions.key_status import key_in_database, key_status
+
     chosen = the_stack(stack, config_file)
     settings = chosen.settings()
     found = key_status(chosen.name, settings, os.environ, datetime.now(UTC))
@@ -63,6 +67,10 @@ def try_key(
     as_json: Json = False,
 ) -> None:
     """Try the configured key, or another, beside a wrong one, through pg_net; exit 0 only when it is proven."""
+    from bubble_sync.actions.key_rotate import with_key
+    from bubble_sync.database import Database
+    from bubble_sync.questions.key_probe import probe
+
     chosen = the_stack(stack, config_file)
     settings = chosen.settings()
     if key_fd is not None:
@@ -92,6 +100,8 @@ def change_key(
     ] = False,
 ) -> None:
     """Change the key: try the new one, set it in the configuration, and converge it alone with `pulumi up`."""
+    from bubble_sync.actions.key_rotate import Wanted, rotate
+
     chosen = the_stack(stack, config_file)
     key = ask_for_key() if key_fd is None else read_key_from(key_fd)
     done = rotate(chosen, Wanted(key, name, action, accept_unchecked), _talk)
@@ -123,7 +133,7 @@ def _database_lines(found: KeyStatus, known: KeyInDatabase) -> list[str]:
     if not known.functions_read_it:
         lines.append(("functions", "read another secret: `pulumi up` lets them read this one"))
     lines += [("named by", one) for one in known.others or ("nothing but our functions",)]
-    return _rows([*lines, ("next", next_step(found, known.others))])
+    return _rows([*lines, ("next", found.next_step(known.others))])
 
 
 def _rows(lines: list[tuple[str, str]]) -> list[str]:
@@ -145,7 +155,7 @@ def _facts(found: KeyStatus, known: KeyInDatabase) -> dict[str, object]:
         "stored": known.stored,
         "functions_read_it": known.functions_read_it,
         "named_by": list(known.others),
-        "next": next_step(found, known.others),
+        "next": found.next_step(known.others),
     }
 
 

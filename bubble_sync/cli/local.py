@@ -6,15 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from bubble_sync.cli.demo import demo
 from bubble_sync.errors import PlatformError
-from bubble_sync.local.platform import Platform, Status
-from bubble_sync.local.stack import prepare, require_checkout
+
+if TYPE_CHECKING:
+    from bubble_sync.local.platform import Platform, Status
 
 app = typer.Typer(
     help="A hosted-like platform on this machine: throw-away, for trying and testing.", no_args_is_help=True
@@ -30,11 +29,14 @@ def _checkout() -> Path:
 
 
 def _platform() -> Platform:
+    # Here, so that no other command waits for the servers' modules.
+    from bubble_sync.local.platform import Platform
+
     return Platform.for_checkout(_checkout())
 
 
 def _talk(text: str) -> None:
-    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)
+    typer.echo(text, err=True)
 
 
 def _facts(status: Status) -> Mapping[str, object]:
@@ -61,6 +63,8 @@ def _lines(status: Status) -> list[str]:
 @app.command()
 def up() -> None:
     """Start the platform, or repair what of it does not run."""
+    from bubble_sync.local.stack import prepare, require_checkout
+
     platform, checkout = _platform(), require_checkout(_checkout())
     _talk("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
     stack = prepare(platform.start(), checkout)
@@ -105,6 +109,9 @@ def sign_up(email: str, as_json: Json = False) -> None:
 @app.command("demo")
 def show_demo(keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running.")] = False) -> None:
     """Sign a person up and watch cron sync it; exit 0 only when a succeeded run of our job completed the item."""
+    from bubble_sync.cli.demo import demo
+    from bubble_sync.local.stack import require_checkout
+
     platform, checkout = _platform(), require_checkout(_checkout())
     # Somebody's running platform is used, and left as it was found.
     kept = keep or platform.status().up

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version
 from types import TracebackType
 from typing import Annotated
 
 import typer
 
-from bubble_sync.cli import key, local
+from bubble_sync.cli import diff, key, local
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 
 REFUSED, MISUSED, UNREACHABLE, OUR_BUG = 1, 2, 3, 4
@@ -22,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(diff.diff)
 app.add_typer(key.app, name="key")
 app.add_typer(local.app, name="local")
 
@@ -61,6 +61,8 @@ def exit_code(problem: SyncError) -> int:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(version("bubble-sync"))
         raise typer.Exit
 

@@ -6,16 +6,14 @@ ledger appear together or not at all.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from bubble_sync.compare import compare
 from bubble_sync.converge import ledger
-from bubble_sync.database import Connection, fetch
+from bubble_sync.converge.reading import Found, read
+from bubble_sync.database import Connection
 from bubble_sync.errors import ForeignObject, ServerRefused
 from bubble_sync.specs import Observation, RecordedSpec, Spec
-from bubble_sync.statements import query
 
 S = TypeVar("S", bound=Spec)
 
@@ -23,8 +21,15 @@ S = TypeVar("S", bound=Spec)
 class Kind(Protocol[S]):
     """What a module of this package offers for its kind of object."""
 
-    def observe(self, conn: Connection, spec: S) -> Observation[S] | None:
-        """Return the object as it is, or None when it is not there."""
+    @property
+    def PARTS(self) -> tuple[str, ...]:
+        """What must be read to observe an object of this kind."""
+
+    def observed(self, spec: S, found: Found) -> Observation[S] | None:
+        """Return the object as a reading has found it, or None when it is not there."""
+
+    def refuse(self, spec: S, found: Found) -> None:
+        """Raise when the object must not be made as wanted; asked only where something differs."""
 
     def apply(self, conn: Connection, spec: S, observed: Observation[S] | None) -> None:
         """Make the object as wanted, touching only what differs."""
@@ -32,40 +37,64 @@ class Kind(Protocol[S]):
     def kept(self, conn: Connection, spec: S) -> str | None:
         """Say why the object must stay, or None when it may go."""
 
-    def remove(self, conn: Connection, spec: S) -> None:
+    def remove(self, conn: Connection, spec: S, observed: Observation[S]) -> None:
         """Remove the object, which is there."""
+
+
+def parts_of(kind: Kind[S], spec: S) -> tuple[str, ...]:
+    """Return what must be read to converge an object."""
+    return (*kind.PARTS, *ledger.PARTS) if isinstance(spec, RecordedSpec) else kind.PARTS
 
 
 def observe(conn: Connection, kind: Kind[S], spec: S) -> Observation[S] | None:
     """Return the object as it is, with the stack and project that the ledger gives for it."""
-    observed = kind.observe(conn, spec)
-    if observed is None or not isinstance(spec, RecordedSpec):
-        return observed
-    return _as_recorded(observed, ledger.rows(conn).get(spec.object_name))
+    return observed(kind, spec, _read(conn, kind, spec))
+
+
+def observed(kind: Kind[S], spec: S, found: Found) -> Observation[S] | None:
+    """Return the object as a reading has found it, with the stack and project that the ledger gives for it."""
+    bare = kind.observed(spec, found)
+    if bare is None or not isinstance(spec, RecordedSpec):
+        return bare
+    return _as_recorded(bare, ledger.rows(found).get(spec.object_name))
+
+
+def refuse(kind: Kind[S], spec: S, found: Found, *, adopt: bool = True) -> None:
+    """Raise what `converge` raises before it changes anything; a ledger that is not there is no reason.
+
+    ForeignObject when it belongs to someone else, WrongEnvironment when the ledger is another project's.
+    """
+    if isinstance(spec, RecordedSpec):
+        ledger.require_ours(found, spec.stack, spec.project_ref)
+        unknown = spec.object_name not in ledger.rows(found)
+        if not adopt and spec.adoptable and unknown and kind.observed(spec, found) is not None:
+            raise ForeignObject(
+                f"{spec.object_name} was not made by this stack, and bubble-sync:adopt is 'never': nothing was "
+                "changed. Remove it, or take it over with `pulumi config set bubble-sync:adopt always`."
+            )
+    there: Observation[Spec] | None = observed(kind, spec, found)
+    if compare(spec, there):
+        kind.refuse(spec, found)
 
 
 def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True) -> Observation[S]:
     """Bring one object to its spec, adopting what is there unless told not to; return it as it is afterwards.
 
-    Raises ForeignObject when it belongs to someone else, and WrongEnvironment when the ledger is another project's.
+    Raises like `refuse`, and PrerequisiteMissing when there is no ledger.
     """
-    if not isinstance(spec, RecordedSpec):
-        before = kind.observe(conn, spec)
-        return before if before and not compare(spec, before) else _settle(conn, kind, spec, before)
-    row = ledger.claim(conn, spec).get(spec.object_name)
-    found = kind.observe(conn, spec)
-    if found is not None and row is None and spec.adoptable and not adopt:
-        raise ForeignObject(
-            f"{spec.object_name} was not made by this stack, and bubble-sync:adopt is 'never': nothing was changed. "
-            "Remove it, or take it over with `pulumi config set bubble-sync:adopt always`."
-        )
-    before = _as_recorded(found, row) if found else None
+    found = _read(conn, kind, spec)
+    if isinstance(spec, RecordedSpec):
+        ledger.require(spec, found)
+    refuse(kind, spec, found, adopt=adopt)
+    before = observed(kind, spec, found)
     if before is not None and not compare(spec, before):
         return before
-    settled = _settle(conn, kind, spec, found)
-    wanted = ledger.LedgerRow(spec.stack, spec.project_ref, made=found is None or (row is not None and row.made))
-    if row != wanted:
-        ledger.record(conn, spec.object_name, wanted)
+    settled = _settle(conn, kind, spec, kind.observed(spec, found))
+    if isinstance(spec, RecordedSpec):
+        row = ledger.rows(found).get(spec.object_name)
+        wanted = ledger.LedgerRow(spec.stack, spec.project_ref, made=before is None or (row is not None and row.made))
+        if row != wanted:
+            ledger.record(conn, spec.object_name, wanted)
     return settled
 
 
@@ -74,34 +103,30 @@ def remove(conn: Connection, kind: Kind[S], spec: S) -> str | None:
 
     Raises like `converge` when the ledger is another stack's or another project's.
     """
-    rows = ledger.rows(conn)
+    found = _read(conn, kind, spec)
     if isinstance(spec, RecordedSpec):
-        ledger.require_ours(rows, spec.stack, spec.project_ref)
-    row = rows.get(spec.object_name)
-    if kind.observe(conn, spec) is None:
-        ledger.forget(conn, spec)
-        return None
-    reason = kind.kept(conn, spec)
-    if reason is None and isinstance(spec, RecordedSpec) and (row is None or not row.made):
-        reason = "it was there before"
-    if reason is None:
-        kind.remove(conn, spec)
-        ledger.forget(conn, spec)
-    return reason
+        ledger.require_ours(found, spec.stack, spec.project_ref)
+    there = kind.observed(spec, found)
+    if there is not None:
+        row = ledger.rows(found).get(spec.object_name)
+        reason = kind.kept(conn, spec)
+        if reason is None and isinstance(spec, RecordedSpec) and (row is None or not row.made):
+            reason = "it was there before"
+        if reason is not None:
+            return reason
+        kind.remove(conn, spec, there)
+    ledger.forget(conn, spec)
+    return None
 
 
-def users_of(conn: Connection, word: str, itself: str = "") -> Sequence[str]:
-    """List functions, views, triggers and jobs whose text names `word` in any case, other than `itself`."""
-    pattern = rf"(?i)(^|\W){re.escape(word)}(\W|$)"
-    found = fetch(conn, query("references", "users"), {"pattern": pattern, "itself": itself})
-    found += fetch(conn, query("references", "jobs"), {"pattern": pattern})
-    return [row["name"] for row in found]
+def _read(conn: Connection, kind: Kind[S], spec: S) -> Found:
+    return read(conn, parts_of(kind, spec), [spec])
 
 
 def _settle(conn: Connection, kind: Kind[S], spec: S, before: Observation[S] | None) -> Observation[S]:
     """Apply, and look again: what the server accepted must also be what is there."""
     kind.apply(conn, spec, before)
-    after = kind.observe(conn, spec)
+    after = kind.observed(spec, read(conn, kind.PARTS, [spec]))
     left = compare(spec, after)
     if after is None or left:
         fields = ", ".join(difference.field for difference in left)

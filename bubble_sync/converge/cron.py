@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from psycopg import errors
 
-from bubble_sync.database import Connection, Row, fetch
+from bubble_sync.converge.reading import Found, Row
+from bubble_sync.database import Connection
 from bubble_sync.errors import ConfigurationError, ForeignObject, PrivilegeMissing
 from bubble_sync.specs import CronJobSpec, Observation
 from bubble_sync.statements import query
 
+PARTS = ("jobs", "reader")
 
-def observe(conn: Connection, spec: CronJobSpec) -> Observation[CronJobSpec] | None:
+
+def observed(spec: CronJobSpec, found: Found) -> Observation[CronJobSpec] | None:
     """Return the connecting role's job of this name."""
-    rows = _same_name(conn, spec)
-    row = next((row for row in rows if row["mine"]), None)
+    row = next((row for row in _same_name(spec, found) if row["mine"]), None)
     if row is None:
         return None
-    others = sorted({other["username"] for other in rows if not other["mine"]})
+    others = sorted({other["username"] for other in _same_name(spec, found) if not other["mine"]})
     actual = spec.model_copy(
         update={
             "duplicates": tuple(others),
@@ -29,9 +31,26 @@ def observe(conn: Connection, spec: CronJobSpec) -> Observation[CronJobSpec] | N
     return Observation(actual, {"jobid": str(row["jobid"]), "username": row["username"]})
 
 
+def refuse(spec: CronJobSpec, found: Found) -> None:
+    """Raise ForeignObject while another role has a job of this name, PrivilegeMissing where one cannot be seen."""
+    known = any(row["object"] == spec.object_name for row in found.rows("recorded"))
+    for reader in found.rows("reader") if known and observed(spec, found) is None else ():
+        if reader["own_alone"] and reader["keeper"] != reader["role"]:
+            raise PrivilegeMissing(
+                f"{spec.object_name} is in the ledger, and {reader['role']} sees no other role's jobs: nothing was "
+                f"changed. Connect as {reader['keeper']}, whose the ledger is."
+            )
+    for row in _same_name(spec, found):
+        if row["mine"]:
+            continue
+        raise ForeignObject(
+            f"{spec.object_name} exists for the role {row['username']} (jobid {row['jobid']}), and both would run: "
+            f"nothing was changed. As that role: select cron.unschedule({row['jobid']});"
+        )
+
+
 def apply(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpec] | None) -> None:
-    """Schedule the job, or alter in place what differs; refuse while another role has one of the same name."""
-    _refuse_duplicates(conn, spec)
+    """Schedule the job, or alter in place what differs."""
     try:
         _apply(conn, spec, observed)
     except errors.InvalidParameterValue:
@@ -47,16 +66,20 @@ def _apply(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpe
         if not spec.active:
             _alter(conn, jobid, active=False)
         return
-    actual = observed.actual
-    changes = {
+    changed = changes(spec, observed.actual)
+    if any(value is not None for value in changed.values()):
+        _alter(conn, observed.facts["jobid"], **changed)
+
+
+def changes(spec: CronJobSpec, actual: CronJobSpec) -> dict[str, object]:
+    """Return what `cron.alter_job` is given to make of `actual` what is wanted; None leaves a field as it is."""
+    return {
         "schedule": spec.schedule if actual.schedule != spec.schedule else None,
         "command": spec.command if actual.command != spec.command else None,
         "here": True if actual.database != spec.database else None,
         # cron.schedule would leave a disabled job disabled: only alter_job sets it.
         "active": spec.active if actual.active != spec.active else None,
     }
-    if any(value is not None for value in changes.values()):
-        _alter(conn, observed.facts["jobid"], **changes)
 
 
 def kept(conn: Connection, spec: CronJobSpec) -> str | None:
@@ -64,11 +87,9 @@ def kept(conn: Connection, spec: CronJobSpec) -> str | None:
     return None
 
 
-def remove(conn: Connection, spec: CronJobSpec) -> None:
+def remove(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpec]) -> None:
     """Unschedule the job by its id; by its name a missing one would raise."""
-    for row in _same_name(conn, spec):
-        if row["mine"]:
-            conn.execute(query("cron", "unschedule"), {"jobid": row["jobid"]})
+    conn.execute(query("cron", "unschedule"), {"jobid": observed.facts["jobid"]})
 
 
 def require_same_role(conn: Connection, name: str, username: str) -> None:
@@ -80,24 +101,14 @@ def require_same_role(conn: Connection, name: str, username: str) -> None:
         )
 
 
-def _same_name(conn: Connection, spec: CronJobSpec) -> list[Row]:
-    return fetch(conn, query("cron", "observe"), {"name": spec.name})
+def _same_name(spec: CronJobSpec, found: Found) -> list[Row]:
+    return [row for row in found.rows("jobs") if row["name"] == spec.name]
 
 
 def _schedule(conn: Connection, spec: CronJobSpec) -> str:
     given = {"name": spec.name, "schedule": spec.schedule, "command": spec.command}
     scheduled = conn.execute(query("cron", "schedule"), given).fetchone()
     return str(scheduled["jobid"]) if scheduled else ""
-
-
-def _refuse_duplicates(conn: Connection, spec: CronJobSpec) -> None:
-    for row in _same_name(conn, spec):
-        if row["mine"]:
-            continue
-        raise ForeignObject(
-            f"{spec.object_name} exists for the role {row['username']} (jobid {row['jobid']}), and both would run: "
-            f"nothing was changed. As that role: select cron.unschedule({row['jobid']});"
-        )
 
 
 def _alter(conn: Connection, jobid: str, **changes: object) -> None:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from psycopg import errors, sql
 
-from bubble_sync.converge.change import users_of
-from bubble_sync.database import Connection, Row, fetch
+from bubble_sync.converge.reading import Found, Row
+from bubble_sync.converge.users import users_of
+from bubble_sync.database import Connection
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import FunctionSpec, Observation
 from bubble_sync.statements import query
 
-_CREATE = (
-    "create or replace function {name}({arguments}) returns {returns} language {language} {volatility} "
-    "security {security} set search_path = '' as {body}; comment on function {name}({arguments}) is {comment}"
-)
+PARTS = ("functions",)
+_CREATE = """\
+create or replace function {name}({arguments})
+returns {returns}
+language {language}
+{volatility}
+security {security}
+set search_path = ''
+as {body};
+comment on function {name}({arguments}) is {comment};
+"""
 
 
-def observe(conn: Connection, spec: FunctionSpec) -> Observation[FunctionSpec] | None:
+def observed(spec: FunctionSpec, found: Found) -> Observation[FunctionSpec] | None:
     """Return the function of this name and these parameters."""
-    rows = _same_name(conn, spec)
+    rows = _same_name(spec, found)
     row = next((row for row in rows if row["identity_arguments"] == spec.arguments and row["kind"] == "f"), None)
     if row is None:
         return None
@@ -35,31 +43,57 @@ def observe(conn: Connection, spec: FunctionSpec) -> Observation[FunctionSpec] |
     return Observation(actual)
 
 
+def refuse(spec: FunctionSpec, found: Found) -> None:
+    """Raise ForeignObject for what `create or replace` cannot replace, and for what is not ours to replace."""
+    rows = _same_name(spec, found)
+    called = f"{spec.name}({spec.arguments})"
+    row = next((row for row in rows if row["types"] == _types(spec.arguments)), None)
+    if row is not None and not row["mine"]:
+        raise ForeignObject(
+            f"{spec.object_name} is owned by {row['owner']}: nothing was changed. As that role: "
+            f"alter function {called} owner to <the role that runs pulumi>;"
+        )
+    if row is not None and row["kind"] == "f" and row["returns"] != spec.returns:
+        raise ForeignObject(
+            f"{spec.object_name} returns {row['returns']}, not {spec.returns}, which cannot be replaced: "
+            f"nothing was changed. Rename or drop it: drop function {called};"
+        )
+    if row is not None and (
+        row["kind"] != "f" or row["identity_arguments"] != spec.arguments or "setof" in row["attributes"]
+    ):
+        raise _something_else(spec)
+    for other in _overloads(spec, rows):
+        raise ForeignObject(
+            f"{spec.object_name} has a second form, ({other['arguments']}), that a bare call also means: "
+            f"nothing was changed. Drop it: drop function {spec.name}({other['identity_arguments']});"
+        )
+
+
 def apply(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSpec] | None) -> None:
     """Create or replace the function, and revoke EXECUTE from every other role in the same transaction."""
-    _refuse_foreign(spec, observed, _same_name(conn, spec))
+    try:
+        # In one round trip.
+        conn.execute(statement(spec))
+    except (errors.InvalidFunctionDefinition, errors.WrongObjectType):
+        raise _something_else(spec) from None
+
+
+def statement(spec: FunctionSpec) -> sql.Composed:
+    """Compose what makes the function, and takes EXECUTE from every other role."""
     schema, name = spec.name.split(".")
-    statement = sql.SQL(_CREATE).format(
+    create = sql.SQL(_CREATE).format(
         name=sql.Identifier(schema, name),
         arguments=sql.SQL(spec.arguments),  # type names from our own file
         returns=sql.SQL(spec.returns),
         language=sql.SQL(spec.language),
         volatility=sql.SQL(spec.volatility),
         security=sql.SQL(spec.security),
-        body=sql.Literal(spec.body),
+        body=_quoted(spec.body),
         comment=sql.Literal(spec.comment),
     )
-    revoke = sql.SQL(query("functions", "revoke")).format(
+    return create + sql.SQL(query("functions", "revoke")).format(
         schema=sql.Literal(schema), name=sql.Literal(name), arguments=sql.Literal(spec.arguments)
     )
-    try:
-        # In one round trip.
-        conn.execute(sql.SQL("; ").join([statement, revoke]))
-    except (errors.InvalidFunctionDefinition, errors.WrongObjectType):
-        raise ForeignObject(
-            f"{spec.object_name}: something else of that name is there, which cannot be replaced: nothing was changed. "
-            f"Rename or drop it: drop routine {spec.name};"
-        ) from None
 
 
 def kept(conn: Connection, spec: FunctionSpec) -> str | None:
@@ -68,36 +102,41 @@ def kept(conn: Connection, spec: FunctionSpec) -> str | None:
     return f"{', '.join(users)} calls it" if users else None
 
 
-def remove(conn: Connection, spec: FunctionSpec) -> None:
+def remove(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSpec]) -> None:
     """Drop the function; never CASCADE."""
-    drop = sql.SQL("drop function {name}({arguments})")
-    conn.execute(drop.format(name=sql.Identifier(*spec.name.split(".")), arguments=sql.SQL(spec.arguments)))
+    conn.execute(drop(spec))
 
 
-def _same_name(conn: Connection, spec: FunctionSpec) -> list[Row]:
-    schema, name = spec.name.split(".")
-    return fetch(conn, query("functions", "observe"), {"schema": schema, "name": name})
+def drop(spec: FunctionSpec) -> sql.Composed:
+    """Compose what drops the function."""
+    statement = sql.SQL("drop function {name}({arguments})")
+    return statement.format(name=sql.Identifier(*spec.name.split(".")), arguments=sql.SQL(spec.arguments))
 
 
-def _refuse_foreign(spec: FunctionSpec, observed: Observation[FunctionSpec] | None, rows: list[Row]) -> None:
-    called = f"{spec.name}({spec.arguments})"
-    if observed is not None and observed.actual.owner != "current_user":
-        raise ForeignObject(
-            f"{spec.object_name} is owned by {observed.actual.owner}: nothing was changed. As that role: "
-            f"alter function {called} owner to <the role that runs pulumi>;"
-        )
-    if observed is not None and observed.actual.returns != spec.returns:
-        raise ForeignObject(
-            f"{spec.object_name} returns {observed.actual.returns}, not {spec.returns}, which cannot be replaced: "
-            f"nothing was changed. Rename or drop it: drop function {called};"
-        )
-    for row in _overloads(spec, rows):
-        raise ForeignObject(
-            f"{spec.object_name} has a second form, ({row['arguments']}), that a bare call also means: "
-            f"nothing was changed. Drop it: drop function {spec.name}({row['identity_arguments']});"
-        )
+def _same_name(spec: FunctionSpec, found: Found) -> list[Row]:
+    return [row for row in found.rows("functions") if row["name"] == spec.name]
 
 
 def _overloads(spec: FunctionSpec, rows: list[Row]) -> list[Row]:
     bare = [row for row in rows if row["identity_arguments"] != spec.arguments and row["callable_bare"]]
     return [] if spec.arguments else bare
+
+
+def _types(arguments: str) -> str:
+    """Take the names out of our own parameters: types alone say which function it is."""
+    return ", ".join(one.split(" ", 1)[1] for one in arguments.split(", ")) if arguments else ""
+
+
+def _quoted(text: str) -> sql.SQL:
+    """Quote a body as people read it, between dollars that it does not hold itself."""
+    tag = "$function$"
+    while tag in text:
+        tag = f"{tag[:-1]}_$"
+    return sql.SQL(f"{tag}{text}{tag}")
+
+
+def _something_else(spec: FunctionSpec) -> ForeignObject:
+    return ForeignObject(
+        f"{spec.object_name}: something else of that name is there, which cannot be replaced: nothing was changed. "
+        f"Rename or drop it: drop routine {spec.name};"
+    )

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from psycopg import sql
 
-from bubble_sync.database import Connection, fetch, identifiers
+from bubble_sync.converge.reading import Found
+from bubble_sync.database import Connection, fetch
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing, WrongEnvironment
 from bubble_sync.specs import LedgerSpec, Observation, RecordedSpec, Spec
 from bubble_sync.statements import query
@@ -24,27 +25,28 @@ class LedgerRow(NamedTuple):
     made: bool
 
 
-def rows(conn: Connection) -> dict[str, LedgerRow]:
+PARTS = ("ledger", "recorded")
+
+
+def rows(found: Found) -> dict[str, LedgerRow]:
     """Return every row by its object's name; none when there is no ledger."""
-    found = fetch(conn, query("ledger", "rows"))
-    return {row["object"]: LedgerRow(row["stack"], row["project_ref"], row["origin"] == "made") for row in found}
+    return {
+        row["object"]: LedgerRow(row["stack"], row["project_ref"], row["origin"] == "made")
+        for row in found.rows("recorded")
+    }
 
 
-def claim(conn: Connection, spec: RecordedSpec) -> dict[str, LedgerRow]:
-    """Return the rows when this stack may change the database; raise when another project or stack keeps it."""
-    found = rows(conn)
-    # Rows say that it is there: one round trip for all objects but the first.
-    if not found and not _exists(conn).present:
+def require(spec: RecordedSpec, found: Found) -> None:
+    """Raise when there is no ledger."""
+    if not _state(found).present:
         raise PrerequisiteMissing(
             f"{spec.object_name}: the ledger bubble_sync.ledger is not there. Run `pulumi up` for the whole stack."
         )
-    require_ours(found, spec.stack, spec.project_ref)
-    return found
 
 
-def require_ours(found: dict[str, LedgerRow], stack: str, project_ref: str) -> None:
+def require_ours(found: Found, stack: str, project_ref: str) -> None:
     """Raise WrongEnvironment or ForeignObject when a row names another project or another stack."""
-    for row in found.values():
+    for row in rows(found).values():
         if project_ref and row.project_ref and row.project_ref != project_ref:
             raise WrongEnvironment(
                 f"the ledger in this database names project {row.project_ref!r}, but the configuration of stack "
@@ -69,16 +71,16 @@ def forget(conn: Connection, spec: Spec) -> None:
     fetch(conn, query("ledger", "forget"), {"object": spec.object_name})
 
 
-def observe(conn: Connection, spec: LedgerSpec) -> Observation[LedgerSpec] | None:
+def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
     """Return the ledger with the first stack or project in it that is not the wanted one."""
-    state = _exists(conn)
+    state = _state(found)
     if not state.present:
         return None
-    found = rows(conn).values()
-    others = [row.project_ref for row in found if row.project_ref and spec.project_ref != row.project_ref]
+    known = rows(found).values()
+    others = [row.project_ref for row in known if row.project_ref and spec.project_ref != row.project_ref]
     actual = spec.model_copy(
         update={
-            "stack": next((row.stack for row in found if row.stack != spec.stack), spec.stack),
+            "stack": next((row.stack for row in known if row.stack != spec.stack), spec.stack),
             "project_ref": next(iter(others), spec.project_ref) if spec.project_ref else "",
             "grantees": state.grantees,
         }
@@ -86,16 +88,16 @@ def observe(conn: Connection, spec: LedgerSpec) -> Observation[LedgerSpec] | Non
     return Observation(actual)
 
 
+def refuse(spec: LedgerSpec, found: Found) -> None:
+    """Raise WrongEnvironment or ForeignObject when it is another project's or another stack's."""
+    require_ours(found, spec.stack, spec.project_ref)
+
+
 def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] | None) -> None:
     """Create schema and table where they are not, and take every privilege on them back."""
     if observed is None:
         conn.execute(query("ledger", "create"))
-    else:
-        require_ours(rows(conn), spec.stack, spec.project_ref)
-    grantees = _exists(conn).grantees
-    for target in ("schema bubble_sync", "table bubble_sync.ledger") if grantees else ():
-        revoke = sql.SQL("revoke all on {target} from {grantees} cascade")
-        conn.execute(revoke.format(target=sql.SQL(target), grantees=identifiers(grantees)))
+    conn.execute(query("ledger", "revoke"))
 
 
 def kept(conn: Connection, spec: LedgerSpec) -> str | None:
@@ -103,7 +105,7 @@ def kept(conn: Connection, spec: LedgerSpec) -> str | None:
     return "it remembers what was made here and what was adopted"
 
 
-def remove(conn: Connection, spec: LedgerSpec) -> None:
+def remove(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec]) -> None:
     """Remove nothing."""
 
 
@@ -117,6 +119,7 @@ class _State(NamedTuple):
     grantees: tuple[str, ...]
 
 
-def _exists(conn: Connection) -> _State:
-    row = conn.execute(query("ledger", "exists")).fetchone()
-    return _State(row["present"], tuple(sorted(row["grantees"]))) if row else _State(False, ())
+def _state(found: Found) -> _State:
+    return next(
+        (_State(row["present"], tuple(sorted(row["grantees"]))) for row in found.rows("ledger")), _State(False, ())
+    )

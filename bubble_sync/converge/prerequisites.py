@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from psycopg import DatabaseError, sql
-
+from bubble_sync.converge.reading import REQUIRED_VALUES, Found
 from bubble_sync.database import Connection
 from bubble_sync.errors import PrerequisiteMissing
 from bubble_sync.specs import Observation, PrerequisitesSpec
-from bubble_sync.statements import query
 
-REQUIRED_VALUES = {
-    "operation": ("SIGNUP_ATOMIC", "INSERT", "UPDATE"),
-    "status": ("pending", "processing", "completed", "failed"),
-}
+PARTS = ("queue", "refused", "server")
 
 
-def observe(conn: Connection, spec: PrerequisitesSpec) -> Observation[PrerequisitesSpec]:
+def observed(spec: PrerequisitesSpec, found: Found) -> Observation[PrerequisitesSpec]:
     """List everything that is missing, sorted; never raises for a missing part."""
-    queue = conn.execute(query("queue", "observe")).fetchone() or {}
-    server = conn.execute(query("server", "observe")).fetchone() or {}
-    missing = [*queue["missing"], *server["missing"], *_refused_labels(queue["labels"])]
-    missing += _refused_by_checks(conn, queue["checks"])
+    (queue,), (server,) = found.rows("queue"), found.rows("server")
+    missing = [*queue["missing"], *server["missing"], *_refused_labels(queue["labels"]), *_refused_by_checks(found)]
     return Observation(spec.model_copy(update={"missing": tuple(sorted(missing))}))
 
 
-def apply(conn: Connection, spec: PrerequisitesSpec, observed: Observation[PrerequisitesSpec] | None) -> None:
+def refuse(spec: PrerequisitesSpec, found: Found) -> None:
     """Raise the whole list of what is missing."""
-    missing = observed.actual.missing if observed else ()
-    listed = "".join(f"\n  - {one}" for one in missing)
+    listed = "".join(f"\n  - {one}" for one in observed(spec, found).actual.missing)
     raise PrerequisiteMissing(
         f"the database lacks what the sync is built on; nothing was changed. Provide, then run again:{listed}"
     )
+
+
+def apply(conn: Connection, spec: PrerequisitesSpec, observed: Observation[PrerequisitesSpec] | None) -> None:
+    """Change nothing: what is missing has been refused."""
 
 
 def kept(conn: Connection, spec: PrerequisitesSpec) -> str | None:
@@ -40,7 +34,7 @@ def kept(conn: Connection, spec: PrerequisitesSpec) -> str | None:
     return None
 
 
-def remove(conn: Connection, spec: PrerequisitesSpec) -> None:
+def remove(conn: Connection, spec: PrerequisitesSpec, observed: Observation[PrerequisitesSpec]) -> None:
     """Remove nothing."""
 
 
@@ -53,24 +47,8 @@ def _refused_labels(labels: dict[str, list[str] | None]) -> list[str]:
     ]
 
 
-def _refused_by_checks(conn: Connection, checks: list[dict[str, Any]]) -> list[str]:
-    """Ask the server itself whether each value passes; a constraint it cannot evaluate alone says nothing."""
-    refused = []
-    for check in checks:
-        column = check["column"]
-        ask = sql.SQL(
-            "select given.value from pg_catalog.unnest({values}::text[]) as given (value) "
-            "cross join lateral (select given.value::{type} as {column}) as item where not ({expression})"
-        ).format(
-            values=sql.Literal(list(REQUIRED_VALUES[column])),
-            type=sql.SQL(check["type"]),
-            column=sql.Identifier(column),
-            expression=sql.SQL(check["expression"]),
-        )
-        try:
-            with conn.transaction():
-                found = [row["value"] for row in conn.execute(ask).fetchall()]
-        except DatabaseError:
-            continue
-        refused += [f"{column} '{value}' in the constraint {check['name']} of public.sync_queue" for value in found]
-    return refused
+def _refused_by_checks(found: Found) -> list[str]:
+    return [
+        f"{row['rule']['column']} '{row['value']}' in the constraint {row['rule']['name']} of public.sync_queue"
+        for row in found.rows("refused")
+    ]

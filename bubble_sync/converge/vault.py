@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Literal
 
 from psycopg import DataError
 
-from bubble_sync.converge.change import users_of
-from bubble_sync.database import Connection, fetch
+from bubble_sync.converge.reading import Found
+from bubble_sync.converge.users import users_of
+from bubble_sync.database import Connection
 from bubble_sync.specs import DIFFERS, Observation, VaultSecretSpec
 from bubble_sync.statements import query
 
+PARTS = ("secrets", "digests")
 
-def observe(conn: Connection, spec: VaultSecretSpec) -> Observation[VaultSecretSpec] | None:
-    """Return the secret; its value is `spec.value` when the stored one equals it, `<differs>` otherwise.
 
-    A fresh salt goes with each reading, so that neither the statement nor the digest tells anything about the value.
-    """
-    found = fetch(conn, query("vault", "observe"), {"name": spec.name})
-    if not found:
+def observed(spec: VaultSecretSpec, found: Found) -> Observation[VaultSecretSpec] | None:
+    """Return the secret; its value is `spec.value` when the stored one equals it, `<differs>` otherwise."""
+    row = next((row for row in found.rows("secrets") if row["name"] == spec.name), None)
+    if row is None:
         return None
-    value = spec.value if _stored_equals(conn, spec) else DIFFERS
-    actual = spec.model_copy(update={"value": value, "description": found[0]["description"]})
-    return Observation(actual, {"secret_id": found[0]["id"]})
+    value = spec.value if state_of_value(spec, found) == "equal" else DIFFERS
+    actual = spec.model_copy(update={"value": value, "description": row["description"]})
+    return Observation(actual, {"secret_id": row["id"]})
+
+
+def state_of_value(spec: VaultSecretSpec, found: Found) -> Literal["equal", "differs", "unreadable"]:
+    """Say how the stored value stands to the wanted one; unreadable is one that this database cannot decrypt."""
+    digest = next((row["digest"] for row in found.rows("digests") if row["name"] == spec.name), None)
+    if digest is None:
+        return "unreadable"
+    wanted = hashlib.sha256((found.salt + spec.value).encode()).hexdigest()
+    return "equal" if secrets.compare_digest(digest, wanted) else "differs"
+
+
+def refuse(spec: VaultSecretSpec, found: Found) -> None:
+    """Raise nothing: a secret of this name is the one that the functions read."""
 
 
 def apply(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSecretSpec] | None) -> None:
@@ -52,20 +66,9 @@ def kept(conn: Connection, spec: VaultSecretSpec) -> str | None:
     return f"{', '.join(users)} names it" if users else None
 
 
-def remove(conn: Connection, spec: VaultSecretSpec) -> None:
+def remove(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSecretSpec]) -> None:
     """Delete the row."""
-    for row in conn.execute(query("vault", "observe"), {"name": spec.name}).fetchall():
-        conn.execute(query("vault", "remove"), {"id": row["id"]})
-
-
-def _stored_equals(conn: Connection, spec: VaultSecretSpec) -> bool:
-    salt = secrets.token_hex(16)
-    try:
-        found = fetch(conn, query("vault", "digest"), {"salt": salt, "name": spec.name})
-    except DataError:
-        return False
-    wanted = hashlib.sha256((salt + spec.value).encode()).hexdigest()
-    return bool(found) and found[0]["digest"] is not None and secrets.compare_digest(found[0]["digest"], wanted)
+    conn.execute(query("vault", "remove"), {"id": observed.facts["secret_id"]})
 
 
 def _create(conn: Connection, spec: VaultSecretSpec) -> None:

@@ -1,1 +1,1 @@
-"""One module for each question that a person asks."""
+"""One module for each question that a person asks; nothing here changes anything."""

@@ -16,13 +16,10 @@ from psycopg import errors
 
 from bubble_sync.database import Connection, Database, fetch
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
-from bubble_sync.keys import read_key
+from bubble_sync.keys import HARMLESS_ACTION, read_key
 from bubble_sync.questions.key_verdicts import Answer, Verdict, judge
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
-
-HARMLESS_ACTION = "get_status"
-"""Drains nothing: a function that does not know it answers 400, after it has looked at the key."""
 
 _PATH = "/functions/v1/bubble_sync"
 _LOOK_EVERY_SECONDS = 0.2

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.converge import vault
-from bubble_sync.converge.change import users_of
-from bubble_sync.database import Connection, Database
+from bubble_sync.converge.reading import Found, read
+from bubble_sync.converge.users import PARTS as USERS
+from bubble_sync.converge.users import pattern_of, users_in
+from bubble_sync.database import Database
 from bubble_sync.functions import function_specs
 from bubble_sync.keys import KeyShape, read_key, warnings_about
 from bubble_sync.settings import StackSettings
@@ -29,13 +31,23 @@ class KeyStatus:
     project_ref: str | None
     warnings: tuple[str, ...]
 
+    def next_step(self, others: tuple[str, ...]) -> str:
+        """Say what to do next with the key, which `others` read too."""
+        rotate = f"bubble-sync key rotate --stack {self.stack}"
+        if self.shape.kind == "legacy JWT":
+            name = f" --name {OWN_NAME}" if others and self.secret_name != OWN_NAME else ""
+            return f"move to a secret key: docs/keys.md, then `{rotate}{name}`"
+        if self.warnings:
+            return f"set another key: `{rotate}`"
+        return f"nothing; `bubble-sync key probe --stack {self.stack}` tries it"
+
 
 @dataclass(frozen=True)
 class KeyInDatabase:
     """What the database says: whether Vault has the key, and who else reads it."""
 
     stored: str
-    """`equal`, `differs` or `absent`."""
+    """`equal`, `differs`, `unreadable` or `absent`."""
     functions_read_it: bool
     """Whether the processor and the retry name this secret."""
     others: tuple[str, ...]
@@ -52,29 +64,26 @@ def key_status(stack: str, settings: StackSettings, environment: Mapping[str, st
 def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabase:
     """Compare the key with Vault's, by digest, and list who names the secret."""
     name = settings.service_role_key_name
-
-    def look(conn: Connection) -> KeyInDatabase:
-        users = users_of(conn, name)
-        ours = _our_functions(settings)
-        return KeyInDatabase(
-            stored=_stored(conn, name, settings.service_role_key),
-            others=tuple(one for one in users if one not in ours),
-            functions_read_it=all(any(called in one for one in ours & set(users)) for called in _CALLED_BY_JOBS),
-        )
-
-    return database.read(f"reading secret {name}", look)
+    spec = VaultSecretSpec(name=name, value=settings.service_role_key, stack="")
+    parts = (*vault.PARTS, *USERS)
+    found = database.read(f"reading secret {name}", lambda conn: read(conn, parts, [spec], pattern=pattern_of(name)))
+    users, ours = users_in(found), _our_functions(settings)
+    return KeyInDatabase(
+        stored=_stored(spec, found),
+        others=tuple(one for one in users if one not in ours),
+        functions_read_it=all(any(called in one for one in ours & set(users)) for called in _CALLED_BY_JOBS),
+    )
 
 
 def stored_url(database: Database, settings: StackSettings) -> str:
     """Compare the project URL with Vault's, by digest."""
-    name = settings.supabase_url_name
-    return database.read(f"reading secret {name}", lambda conn: _stored(conn, name, settings.url))
+    spec = VaultSecretSpec(name=settings.supabase_url_name, value=settings.url, stack="")
+    found = database.read(f"reading {spec.object_name}", lambda conn: read(conn, vault.PARTS, [spec]))
+    return _stored(spec, found)
 
 
-def _stored(conn: Connection, name: str, value: str) -> str:
-    spec = VaultSecretSpec(name=name, value=value, stack="")
-    found = vault.observe(conn, spec)
-    return "absent" if found is None else "equal" if found.actual.value == value else "differs"
+def _stored(spec: VaultSecretSpec, found: Found) -> str:
+    return "absent" if vault.observed(spec, found) is None else vault.state_of_value(spec, found)
 
 
 def _our_functions(settings: StackSettings) -> set[str]:
@@ -85,14 +94,3 @@ def _our_functions(settings: StackSettings) -> set[str]:
         f"function {spec.name}({','.join(one.split(' ', 1)[1] for one in spec.arguments.split(', ') if one)})"
         for spec in specs
     }
-
-
-def next_step(status: KeyStatus, others: tuple[str, ...]) -> str:
-    """Say what to do next with the key."""
-    rotate = f"bubble-sync key rotate --stack {status.stack}"
-    if status.shape.kind == "legacy JWT":
-        name = f" --name {OWN_NAME}" if others and status.secret_name != OWN_NAME else ""
-        return f"move to a secret key: docs/keys.md, then `{rotate}{name}`"
-    if status.warnings:
-        return f"set another key: `{rotate}`"
-    return f"nothing; `bubble-sync key probe --stack {status.stack}` tries it"

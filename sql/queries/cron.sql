@@ -1,13 +1,22 @@
 -- pg_cron's jobs. cron.job has row security: a role without BYPASSRLS sees its own alone.
+-- What begins with `given.` is declared by the block in observe.sql.
 
 -- name: observe
--- Every job of this name, ours first; `mine` is decided by the role's name, as pg_cron does.
-select jobid, schedule, command, database, active, username,
+-- Every job of these names, ours first; `mine` is decided by the role's name, as pg_cron does.
+select jobid, jobname::text as name, schedule, command, database, active, username,
     username = current_user as mine,
     database = pg_catalog.current_database() as here
 from cron.job
-where jobname = %(name)s
+where jobname = any (given.jobs)
 order by mine desc, jobid;
+
+-- name: reader
+-- Who reads, whether row security leaves only the reader's own jobs, and whose the ledger is.
+select current_user::text as role, pg_catalog.row_security_active('cron.job') as own_alone, (
+    select pg_catalog.pg_get_userbyid(c.relowner)
+    from pg_catalog.pg_class as c
+    where c.oid = pg_catalog.to_regclass('bubble_sync.ledger')
+) as keeper;
 
 -- name: schedule
 select cron.schedule(%(name)s::text, %(schedule)s::text, %(command)s::text) as jobid;

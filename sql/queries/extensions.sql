@@ -1,7 +1,8 @@
 -- Installed extensions: version and schema are the server's business, presence is ours.
+-- What begins with `given.` is declared by the block in observe.sql.
 
 -- name: observe
-select e.extversion as version, n.nspname as schema
+select e.extname::text as name, e.extversion as version, n.nspname as schema
 from pg_catalog.pg_extension as e
 join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
-where e.extname = %(name)s;
+where e.extname = any (given.extensions);

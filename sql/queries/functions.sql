@@ -1,12 +1,14 @@
 -- Functions with everything about them that a hand can change.
+-- What begins with `given.` is declared by the block in observe.sql.
 
 -- name: observe
--- Every function of this name, so that a second signature is seen too; executors are the roles besides the owner.
+-- Every function of these names, so that a second signature is seen too; executors are the roles besides the owner.
 select
-    f.oid::text as oid,
+    n.nspname || '.' || f.proname as name,
     pg_catalog.pg_get_function_arguments(f.oid) as arguments,
     pg_catalog.pg_get_function_identity_arguments(f.oid) as identity_arguments,
     pg_catalog.format_type(f.prorettype, null) as returns,
+    pg_catalog.oidvectortypes(f.proargtypes) as types,
     f.prokind::text as kind,
     f.pronargs = f.pronargdefaults as callable_bare,
     f.prosrc as body,
@@ -35,7 +37,7 @@ select
 from pg_catalog.pg_proc as f
 join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
 join pg_catalog.pg_language as l on l.oid = f.prolang
-where n.nspname = %(schema)s and f.proname = %(name)s
+where n.nspname || '.' || f.proname = any (given.functions)
 order by f.oid;
 
 -- name: revoke

@@ -12,7 +12,7 @@ create table if not exists bubble_sync.ledger (
 comment on schema bubble_sync is 'bubble-sync: private objects of the sync';
 comment on table bubble_sync.ledger is 'bubble-sync: which objects each stack made or adopted';
 
--- name: exists
+-- name: state
 -- `grantees` are the roles, other than the owner, that hold any privilege on schema or table; 0 is PUBLIC.
 select
     pg_catalog.to_regclass('bubble_sync.ledger') is not null as present,
@@ -30,6 +30,30 @@ select
         where g.grantee <> g.owner
     ), '{}') as grantees;
 
+-- name: revoke
+-- From every role but the owner, whatever a project's default privileges have given.
+do $revoke$
+declare
+    held record;
+begin
+    for held in
+        select distinct g.target, case when g.grantee = 0 then 'public' else g.grantee::regrole::text end as grantee
+        from (
+            select 'schema bubble_sync' as target, n.nspowner as owner, x.grantee
+            from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as x
+            where n.nspname = 'bubble_sync'
+            union all
+            select 'table bubble_sync.ledger', c.relowner, x.grantee
+            from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as x
+            where c.oid = pg_catalog.to_regclass('bubble_sync.ledger')
+        ) as g
+        where g.grantee <> g.owner
+    loop
+        execute pg_catalog.format('revoke all on %s from %s cascade', held.target, held.grantee);
+    end loop;
+end;
+$revoke$;
+
 -- name: rows
 select object, stack, coalesce(project_ref, '') as project_ref, origin from bubble_sync.ledger;
 
@@ -39,6 +63,9 @@ values (%(object)s, %(stack)s, nullif(%(project_ref)s, ''), %(origin)s)
 on conflict (object) do update
 set stack = excluded.stack, project_ref = coalesce(excluded.project_ref, row.project_ref), origin = excluded.origin,
     recorded_at = pg_catalog.now();
+
+-- name: move
+update bubble_sync.ledger set stack = %(stack)s, project_ref = nullif(%(project_ref)s, '') where object = %(object)s;
 
 -- name: forget
 delete from bubble_sync.ledger where object = %(object)s returning object;

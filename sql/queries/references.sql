@@ -1,4 +1,5 @@
 -- Who still names an object: what something else names is kept on destroy.
+-- What begins with `given.` is declared by the block in observe.sql.
 
 -- name: users
 -- Functions, views and triggers, other than the object itself, in whose text the word stands alone. The body of a
@@ -6,9 +7,9 @@
 select 'function ' || f.oid::regprocedure::text as name
 from pg_catalog.pg_proc as f
 join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
-where case when f.prosqlbody is null then f.prosrc else pg_catalog.pg_get_functiondef(f.oid) end ~ %(pattern)s
+where case when f.prosqlbody is null then f.prosrc else pg_catalog.pg_get_functiondef(f.oid) end ~ given.pattern
     and n.nspname not in ('pg_catalog', 'information_schema')
-    and n.nspname || '.' || f.proname <> %(itself)s
+    and n.nspname || '.' || f.proname <> given.itself
     and not exists (
         select from pg_catalog.pg_depend as d
         where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e'
@@ -18,7 +19,7 @@ select 'view ' || c.oid::regclass::text
 from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 where c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')
-    and pg_catalog.pg_get_viewdef(c.oid) ~ %(pattern)s
+    and pg_catalog.pg_get_viewdef(c.oid) ~ given.pattern
     and not exists (
         select from pg_catalog.pg_depend as d
         where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
@@ -26,11 +27,11 @@ where c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_s
 union all
 select 'trigger ' || t.tgname || ' on ' || t.tgrelid::regclass::text
 from pg_catalog.pg_trigger as t
-where not t.tgisinternal and pg_catalog.pg_get_triggerdef(t.oid) ~ %(pattern)s
+where not t.tgisinternal and pg_catalog.pg_get_triggerdef(t.oid) ~ given.pattern
 order by 1;
 
 -- name: jobs
 select 'job ' || coalesce(jobname::text, jobid::text) as name
 from cron.job
-where command ~ %(pattern)s
+where command ~ given.pattern
 order by 1;

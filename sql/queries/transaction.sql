@@ -1,11 +1,13 @@
 -- One transaction per change, one per reading. Every limit is local, so that nothing outlives it on a pooled connection;
--- an empty search_path, so that nobody's operator in `public` stands in for the server's own.
+-- an empty search_path, so that nobody's operator in `public` stands in for the server's own. Nothing is compiled: that
+-- takes longer than our queries on the catalog, whose cost the planner overrates.
 
 -- name: begin
 -- The lock is one for all of our changes in this database: catalog rows have no locks of their own, and two sessions
 -- that grant or replace at once end in "tuple concurrently updated". Another `up` may hold it for a change or two.
 begin;
 set local search_path = '';
+set local jit = off;
 set local lock_timeout = '15s';
 select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bubble-sync', 0));
 set local lock_timeout = '5s';
@@ -15,6 +17,7 @@ set local idle_in_transaction_session_timeout = '60s';
 -- name: begin_reading
 begin read only;
 set local search_path = '';
+set local jit = off;
 set local lock_timeout = '5s';
 set local statement_timeout = '30s';
 set local idle_in_transaction_session_timeout = '60s';

@@ -1,15 +1,30 @@
 -- Vault rows, by name. The value never leaves the server: it comes back as a salted digest.
+-- What begins with `given.` is declared by the block in observe.sql.
 
 -- name: observe
-select id::text as id, description from vault.secrets where name = %(name)s;
+select id::text as id, name, description from vault.secrets where name = any (given.secrets);
 
 -- name: digest
 -- Raises 22000 when the value was encrypted under another root key.
-select pg_catalog.encode(
-    pg_catalog.sha256(pg_catalog.convert_to(%(salt)s || decrypted_secret, 'UTF8')), 'hex'
+select name, pg_catalog.encode(
+    pg_catalog.sha256(pg_catalog.convert_to(given.salt || decrypted_secret, 'UTF8')), 'hex'
 ) as digest
 from vault.decrypted_secrets
-where name = %(name)s;
+where name = given.one;
+
+-- name: digests
+-- One by one: a single value that cannot be decrypted raises for all of its query.
+rows := '[]';
+foreach one in array secrets loop
+    begin
+        rows := rows || (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(part)), '[]') from (
+            -- include: vault digest
+        ) as part);
+    exception when data_exception or undefined_table or invalid_schema_name then
+        null;
+    end;
+end loop;
+answer := answer || pg_catalog.jsonb_build_object('digests', rows);
 
 -- name: incoming
 -- A value goes through COPY into this table: bind parameters and literals land in the server log and in WAL.

@@ -58,6 +58,8 @@ COMMANDS = {
     "local up": 0,
     "local status": 0,
     "local status --json": 0,
+    "diff {stack}": 0,
+    "diff {stack} --markdown": 0,
     "local sign-up ada@example.com": 0,
     "--debug local sign-up grace@example.com --json": 0,
     "local demo --keep": 0,
@@ -138,6 +140,8 @@ def _changed_by_hand(life: Life) -> None:
     life.store_by_hand("service_role_key", life.secrets.key_by_hand.value)
     life.store_by_hand("supabase_url", life.secrets.url_by_hand.value)
     drift(life, "--diff")
+    for form in ("--json", "--sql", "--undo-sql"):
+        life.command("diff {stack} " + form, expect=1)
     life.pulumi("refresh", "--yes", "--skip-preview", "--diff", *LOUD, place=places.VERBOSE)
 
 

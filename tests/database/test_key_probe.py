@@ -16,12 +16,12 @@ import pytest
 from bubble_sync.converge import functions, vault
 from bubble_sync.database import Connection, Database
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing, ServerRefused
-from bubble_sync.keys import read_key
+from bubble_sync.keys import HARMLESS_ACTION, read_key
 from bubble_sync.local.behaviour import Behaviour
 from bubble_sync.local.cluster import free_port
 from bubble_sync.local.platform import Platform
 from bubble_sync.questions import key_probe
-from bubble_sync.questions.key_probe import HARMLESS_ACTION, Probe, probe, wrong_key
+from bubble_sync.questions.key_probe import Probe, probe, wrong_key
 from bubble_sync.questions.key_status import key_in_database
 from bubble_sync.settings import StackSettings, read_settings
 from tests.fixtures.platform import edge_requests

@@ -4,34 +4,13 @@ from __future__ import annotations
 
 import psycopg
 
+from tests.fixtures.adoption import script
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack
 
-HAND_MADE = (
-    "create extension pg_cron schema pg_catalog",
-    "create extension pg_net schema extensions",
-    "create extension supabase_vault",
-    "create function public.invoke_bubble_sync_processor() returns void language plpgsql security definer as "
-    "$$ begin perform 1; end $$",
-    "create function public.invoke_bubble_sync_retry() returns void language plpgsql as $$ begin perform 2; end $$",
-    # Scheduled twice, as the record's ids tell.
-    "select cron.schedule('bubble-sync-processor', '* * * * *', 'SELECT invoke_bubble_sync_processor()')",
-    "select cron.schedule('bubble-sync-retry', '*/5 * * * *', 'SELECT invoke_bubble_sync_retry()')",
-    "select cron.unschedule(jobid) from cron.job",
-    "select cron.schedule('bubble-sync-processor', '* * * * *', 'SELECT invoke_bubble_sync_processor()')",
-    "select cron.schedule('bubble-sync-retry', '*/5 * * * *', 'SELECT invoke_bubble_sync_retry();')",
-    "select vault.create_secret('https://abc.supabase.co', 'supabase_url', 'Supabase project URL for pg_net calls')",
-    "select vault.create_secret('old key', 'service_role_key', "
-    "'Supabase service role key for pg_net Edge Function calls')",
-    "insert into public.sync_queue (table_name, record_id, operation, status, processed_at) "
-    "select 'listing', n::text, 'INSERT', 'completed', now() from generate_series(1, 8) as n",
-)
-
 
 def test_the_record_comes_out_of_one_up_with_the_hand_made_jobs_kept(stack: Stack, site: Site):
-    with psycopg.connect(site.addresses.database_url) as hand:
-        for statement in HAND_MADE:
-            hand.execute(statement)
+    site.by_hand(script("as_executed"))
     secrets = site.by_hand("select id, name from vault.secrets order by name")
 
     stack.up()
@@ -79,9 +58,7 @@ def test_the_record_comes_out_of_one_up_with_the_hand_made_jobs_kept(stack: Stac
 
 
 def test_what_was_adopted_is_left_when_the_stack_is_destroyed(stack: Stack, site: Site):
-    with psycopg.connect(site.addresses.database_url) as hand:
-        for statement in HAND_MADE:
-            hand.execute(statement)
+    site.by_hand(script("as_executed"))
     stack.up()
 
     said = stack.run("destroy", "--yes", "--skip-preview")

@@ -1,0 +1,72 @@
+"""`bubble-sync diff` as a whole process, beside the Supabase CLI's own dry run on the same database."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bench.measure import Row, alternate, ratio_row, sample_row, seconds
+from bench.pulumi_runs import need, our_stack
+from bench.workbench import CHECKOUT, Workbench
+from bubble_sync.stacks import CONFIG_VARIABLE
+
+#: Its programs come from the package registry, 40 MB.
+SUPABASE = "supabase@3.1.0"
+#: What the issue measured, for a machine that cannot have it.
+MEASURED_BEFORE = 0.6
+_QUIET = {"SUPABASE_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1"}
+
+
+def run(bench: Workbench) -> Iterator[Row]:
+    """Time them on a stack that is as wanted: with settings from the environment, and with Pulumi's decryption."""
+    stack = our_stack(bench)
+    need(stack.pulumi("up", "--yes", "--skip-preview"))
+    shown = need(stack.pulumi("config", "--json", "--show-secrets"))
+    command = ("bubble-sync", "diff", "--stack", "local")
+    sides = {
+        "given": _running(command, {**stack.environment, CONFIG_VARIABLE: shown}),
+        "decrypted": _running((*command, "--config-file", str(stack.config_file)), stack.environment),
+    }
+    theirs = _dry_run(bench)
+    if theirs is not None:
+        sides["supabase"] = theirs
+    alternate(sides, 1)  # reads the files once
+    samples = alternate(sides, bench.rounds)
+    what = "diff, settings from the environment"
+    if theirs is None:
+        note = f"{SUPABASE} could not be had; it took {MEASURED_BEFORE} s elsewhere"
+        yield sample_row(what, samples["given"], "s", MEASURED_BEFORE, note)
+    else:
+        yield ratio_row(f"{what}, over supabase db push --dry-run", samples["given"], samples["supabase"], 1.0)
+    yield ratio_row("diff, decrypted by Pulumi, over the same", samples["decrypted"], samples["given"])
+
+
+def _dry_run(bench: Workbench) -> Callable[[], float] | None:
+    folder = bench.folder()
+    for command in (("npm", "install", "--prefix", ".", "--silent", SUPABASE), (*_supabase(folder), "init")):
+        try:
+            done = subprocess.run(
+                command, cwd=folder, env={**os.environ, **_QUIET}, stdin=subprocess.DEVNULL, capture_output=True,
+                timeout=300, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if done.returncode != 0:
+            return None
+    url = bench.addresses.database_url
+    return _running(
+        (*_supabase(folder), "db", "push", "--dry-run", f"--remote={url}"), {**os.environ, **_QUIET}, folder
+    )
+
+
+def _supabase(folder: Path) -> tuple[str, ...]:
+    return (str(folder / "node_modules" / ".bin" / "supabase"),)
+
+
+def _running(command: Sequence[str], environment: Mapping[str, str], folder: Path = CHECKOUT) -> Callable[[], float]:
+    return seconds(lambda: need(subprocess.run(
+        command, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        check=False,
+    )))  # fmt: skip

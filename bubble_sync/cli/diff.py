@@ -1,0 +1,84 @@
+"""`bubble-sync diff`: what `pulumi up` would change in the database, without changing it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, the_stack
+from bubble_sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from bubble_sync.converge.reading import Found
+    from bubble_sync.questions.diff import Comparison
+
+_COLOURS = {"+": "green", ">": "cyan", "~": "yellow", "!": "red"}
+
+
+def diff(
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    as_json: Json = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a comment for a pull request.")] = False,
+    as_sql: Annotated[bool, typer.Option("--sql", help="Print what brings it about, for the SQL editor.")] = False,
+    as_undo: Annotated[bool, typer.Option("--undo-sql", help="Print the way back to what is there now.")] = False,
+) -> None:
+    """Say what `pulumi up` would do, object by object; exit 0 when nothing, 1 otherwise. Changes nothing."""
+    if as_json + as_markdown + as_sql + as_undo > 1:
+        raise ConfigurationError("--json, --markdown, --sql and --undo-sql are four ways to print it: choose one")
+    comparison, found = _compare(stack, config_file)
+    if as_undo:
+        _show_undo(comparison, found)
+    elif as_sql:
+        from bubble_sync.questions.script import forward
+
+        typer.echo(forward(comparison))
+    elif as_json:
+        from bubble_sync.cli.diff_json import document
+
+        typer.echo(json.dumps(document(comparison), indent=2, ensure_ascii=False))
+    elif as_markdown:
+        from bubble_sync.cli.diff_markdown import markdown
+
+        typer.echo("\n".join(markdown(comparison)))
+    else:
+        _show_text(comparison)
+    raise typer.Exit(0 if comparison.clean else 1)
+
+
+def _compare(stack: str | None, config_file: Path | None) -> tuple[Comparison, Found]:
+    # Imported here, so that no other command waits for a database driver.
+    from bubble_sync.database import Database
+    from bubble_sync.desired import desired
+    from bubble_sync.questions import diff as question
+    from bubble_sync.specs import Keeper
+
+    opened = the_stack(stack, config_file)
+    settings = opened.settings()
+    specs = desired(settings, Keeper(opened.name, settings.project(os.environ) or ""))
+    database = Database(settings.address(os.environ))
+    try:
+        found = question.find(database, specs)
+    finally:
+        database.close()
+    return question.diff(opened.name, specs, found, adopt=settings.adopt != "never"), found
+
+
+def _show_undo(comparison: Comparison, found: Found) -> None:
+    from bubble_sync.questions.undo import back, holds_a_key
+
+    script = back(comparison, found)
+    if holds_a_key(script):
+        typer.echo("warning: a function or a job of today has a key written into it: keep this text private", err=True)
+    typer.echo(script)
+
+
+def _show_text(comparison: Comparison) -> None:
+    from bubble_sync.cli.diff_text import text
+
+    for line in text(comparison):
+        typer.secho(line, fg=_COLOURS.get(line[:1]))

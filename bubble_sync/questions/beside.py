@@ -1,0 +1,72 @@
+"""What stands beside the stack's objects: other generations of the sync, users of the key, executors of the functions.
+
+Nothing of it is touched by `up`, but for EXECUTE on our functions, which goes from everyone who is not their owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bubble_sync.converge import functions
+from bubble_sync.converge.reading import Found
+from bubble_sync.converge.users import users_in
+from bubble_sync.specs import FunctionSpec, Spec, VaultSecretSpec
+
+PARTS = ("reaching", "reaching_jobs")
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One thing: what it is, why it matters, and the SQL for whoever wants it gone (or back)."""
+
+    what: str
+    text: str
+    sql: str
+
+
+def beside(specs: Sequence[Spec], found: Found) -> tuple[Beside, ...]:
+    """List everything, other generations first."""
+    return (*_generations(found), *_users(specs, found), *_executors(specs, found))
+
+
+def _generations(found: Found) -> Iterator[Beside]:
+    for row in found.rows("reaching_jobs"):
+        whose = "" if row["mine"] else f" of the role {row['username']}"
+        asleep = "" if row["active"] else ", not active"
+        yield Beside(
+            f"job {row['name'] or ''} (jobid {row['jobid']}{asleep}){whose}",
+            "it reaches the queue's Edge Function too, so that items are sent twice",
+            f"select cron.unschedule({row['jobid']});",
+        )
+    for row in found.rows("reaching"):
+        for trigger in row["triggers"]:
+            yield Beside(f"trigger {trigger}", f"it calls {row['signature']}", f"drop trigger {trigger};")
+        yield Beside(
+            f"function {row['signature']}",
+            "it reaches the queue's Edge Function too, by itself or through another function",
+            f"drop function {row['signature']};",
+        )
+
+
+def _users(specs: Sequence[Spec], found: Found) -> Iterator[Beside]:
+    ours = {f"function {spec.name}" for spec in specs if isinstance(spec, FunctionSpec)}
+    keys = [spec for spec in specs if isinstance(spec, VaultSecretSpec)]
+    for user in users_in(found):
+        if user.split("(")[0] not in ours and keys:
+            names = f"it names the secret {keys[-1].name}: what it reads there is this stack's value after `up`"
+            yield Beside(user, names, "")
+
+
+def _executors(specs: Sequence[Spec], found: Found) -> Iterator[Beside]:
+    for spec in specs:
+        there = functions.observed(spec, found) if isinstance(spec, FunctionSpec) else None
+        if there is None or not isinstance(spec, FunctionSpec):
+            continue
+        roles = ", ".join(there.actual.executors)
+        if roles:
+            yield Beside(
+                f"EXECUTE on {spec.name} for {roles}",
+                "`up` revokes it; an app may call the function by RPC",
+                f"grant execute on function {spec.name}({spec.arguments}) to {roles};",
+            )

@@ -1,0 +1,73 @@
+-- One reading for everything: a block of PL/pgSQL whose parts are queries of the other files, so that one round trip
+-- brings them all. The owner runs it with DO; as the body of a function it serves a role that may read nothing itself.
+-- A part whose table is not there is missing from the answer. A right that is lacking raises: it is never "no rows".
+
+-- name: block
+-- Every part that there is, in the order of reading; a caller names those that it wants.
+#variable_conflict use_column
+<<given>>
+declare
+    extensions constant text[] := %(extensions)s;
+    functions constant text[] := %(functions)s;
+    jobs constant text[] := %(jobs)s;
+    secrets constant text[] := %(secrets)s;
+    salt constant text := %(salt)s;
+    required constant jsonb := %(required)s;
+    pattern constant text := %(pattern)s;
+    itself constant text := %(itself)s;
+    answer jsonb := '{}';
+    rows jsonb;
+    one text;
+    checked record;
+    refused boolean;
+    portal refcursor := 'bubble_sync_answer';
+begin
+    -- part: extensions = extensions observe
+    -- part: functions = functions observe
+    -- part: jobs = cron observe
+    -- part: reader = cron reader
+    -- part: secrets = vault observe
+    -- part: digests = vault digests
+    -- part: ledger = ledger state
+    -- part: recorded = ledger rows
+    -- part: queue = queue observe
+    -- part: refused = observe refused
+    -- part: server = server observe
+    -- part: users = references users
+    -- part: using_jobs = references jobs
+    -- part: reaching = reaching functions
+    -- part: reaching_jobs = reaching jobs
+    -- part: definitions = undo functions
+    -- answer
+end
+
+-- name: part
+begin
+    answer := answer || pg_catalog.jsonb_build_object('{part}', (
+        select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(part)), '[]') from (
+            {query}
+        ) as part
+    ));
+exception when undefined_table or invalid_schema_name then
+    null;
+end;
+
+-- name: refused
+-- The server itself says whether each value passes; a constraint that it cannot evaluate alone says nothing.
+rows := '[]';
+for checked in
+    select rule.value as rule, wanted.value as value
+    from pg_catalog.jsonb_array_elements(answer->'queue'->0->'checks') as rule,
+        pg_catalog.jsonb_array_elements_text(required->(rule.value->>'column')) as wanted
+loop
+    begin
+        execute pg_catalog.format(
+            'select not (%s) from (select %L::%s as %I) as item', checked.rule->>'expression', checked.value,
+            checked.rule->>'type', checked.rule->>'column'
+        ) into refused;
+        rows := case when refused then rows || pg_catalog.to_jsonb(checked) else rows end;
+    exception when others then
+        null;
+    end;
+end loop;
+answer := answer || pg_catalog.jsonb_build_object('refused', rows);

@@ -1,0 +1,45 @@
+"""The commands compare with what the program declares: one list of specs, and one graph."""
+
+from __future__ import annotations
+
+import json
+
+from bubble_sync.desired import desired
+from bubble_sync.settings import read_settings
+from bubble_sync.specs import Keeper
+from tests.fixtures.program import SECRET_SIGNATURE, Graph
+from tests.fixtures.specs import REF, config
+
+
+def declared(graph: Graph) -> dict[str, dict[str, object]]:
+    """The inputs of every custom resource, without what only a provider answers."""
+    found = {}
+    for name, one in graph.resources.items():
+        if "dynamic" not in one.type:
+            continue
+        plain = {key: _opened(value) for key, value in one.inputs.items() if key != "__provider" and value is not None}
+        found[name] = plain
+    return found
+
+
+def _opened(value: object) -> object:
+    return value["value"] if isinstance(value, dict) and SECRET_SIGNATURE in value else value
+
+
+def test_the_program_declares_what_the_commands_want(graph: Graph):
+    wanted = desired(read_settings(config(serviceRoleKey="hunter2")), Keeper("test", REF))
+
+    found = list(declared(graph).values())
+
+    specs = [json.loads(spec.model_dump_json()) for spec in wanted]
+    for inputs in found:
+        (spec,) = [spec for spec in specs if inputs.items() <= spec.items()]
+        specs.remove(spec)
+    assert specs == []
+
+
+def test_every_object_comes_after_those_before_it(graph: Graph):
+    kinds = [spec.kind for spec in desired(read_settings(config()), Keeper("test", REF))]
+
+    assert kinds == sorted(kinds, key=["prerequisites", "ledger", "extension", "secret", "function", "job"].index)
+    assert len(kinds) == len(declared(graph))

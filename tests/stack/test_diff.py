@@ -1,0 +1,82 @@
+"""`bubble-sync diff` as a person and as CI run it: before `up`, after it, and with settings that need no passphrase."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import psycopg
+
+from bubble_sync.stacks import CONFIG_VARIABLE
+from tests.fixtures.adoption import script
+from tests.fixtures.site import Site
+from tests.fixtures.stack import CHECKOUT, Stack
+
+
+def run(stack: Stack, *options: str, expect: int, **environment: str) -> str:
+    """Run the command on the stack; what it printed is data, so nothing may be on standard error."""
+    done = subprocess.run(
+        ["bubble-sync", "diff", "--stack", "local", *options], cwd=CHECKOUT, text=True, capture_output=True,
+        env={**os.environ, **stack.local.environment, **environment}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (expect, ""), done.stdout + done.stderr
+    return done.stdout
+
+
+def shown(stack: Stack) -> str:
+    """What a machine without the passphrase is given."""
+    done = stack.local.pulumi("config", "--json", "--show-secrets")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_diff_says_what_up_does_and_then_that_nothing_is_left(stack: Stack, site: Site):
+    site.by_hand(script("as_executed"))
+    file = ("--config-file", str(stack.local.config_file))
+    given = {CONFIG_VARIABLE: shown(stack)}
+    key = json.loads(given[CONFIG_VARIABLE])["bubble-sync:serviceRoleKey"]["value"]
+
+    by_pulumi = run(stack, *file, expect=1)
+    by_variable = run(stack, expect=1, **given)
+    told = json.loads(run(stack, "--json", expect=1, **given))
+    comment = run(stack, "--markdown", expect=1, **given)
+    undo = run(stack, "--undo-sql", expect=1, **given)
+    sql = run(stack, "--sql", expect=1, **given)
+
+    assert by_pulumi == by_variable
+    assert told["counts"] == {"equal": 1, "create": 2, "adopt": 4, "adopt and change": 5}
+    assert comment.startswith("**bubble-sync diff**, stack local: 1 equal, 2 create, 4 adopt, 5 adopt and change\n")
+    assert not any(key in text for text in (by_variable, json.dumps(told), comment, undo, sql))
+    stack.up()
+    assert run(stack, expect=0, **given).splitlines()[-1] == "stack local: 12 equal; nothing to do"
+    site.by_hand("update cron.job set active = false where jobname = 'bubble-sync-retry'")
+    changed = [one for one in json.loads(run(stack, "--json", expect=1, **given))["objects"] if one["changes"]]
+    assert [(one["object"], one["state"], one["changes"]) for one in changed] == [
+        ("job bubble-sync-retry", "update", [{"field": "active", "actual": False, "wanted": True}])
+    ]
+    # The stack is destroyed before the way back is taken, which then brings the hand-made functions back.
+    stack.run("destroy", "--yes", "--skip-preview")
+    with psycopg.connect(site.addresses.database_url, autocommit=True) as editor:
+        editor.execute(undo)
+    assert site.by_hand("select prosrc from pg_proc where proname = 'invoke_bubble_sync_retry'") == [
+        {"prosrc": "\nbegin\n    perform 2;\nend\n"}
+    ]
+
+
+def test_what_is_wrong_has_its_exit_code(stack: Stack):
+    environment = {**os.environ, **stack.local.environment, CONFIG_VARIABLE: shown(stack)}
+
+    def code(*options: str, **changes: str) -> tuple[int, str]:
+        done = subprocess.run(
+            ["bubble-sync", "diff", "--stack", "local", *options], cwd=CHECKOUT, text=True, capture_output=True,
+            env={**environment, **changes}, check=False,
+        )  # fmt: skip
+        assert done.stdout == ""
+        return done.returncode, done.stderr
+
+    assert code("--json", "--sql")[0] == 2
+    assert code(**{CONFIG_VARIABLE: "{}"})[0] == 2
+    unreachable = code(BUBBLE_SYNC_LOCAL_DATABASE_URL="postgresql://postgres:p@127.0.0.1:1/postgres")
+    assert unreachable[0] == 3
+    assert "nothing listens there" in unreachable[1]

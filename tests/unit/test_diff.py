@@ -1,0 +1,276 @@
+"""Comparing and drawing, without a database: rows go in, states and texts come out."""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from bubble_sync.cli.diff_json import document
+from bubble_sync.cli.diff_markdown import markdown
+from bubble_sync.cli.diff_text import text
+from bubble_sync.converge.reading import Found
+from bubble_sync.keys import masked
+from bubble_sync.questions.beside import Beside
+from bubble_sync.questions.diff import Change, Comparison, Item, State, diff, judge
+from bubble_sync.questions.script import forward
+from bubble_sync.questions.undo import back, holds_a_key
+from bubble_sync.specs import Observation, PrerequisitesSpec
+from tests.fixtures.specs import REF, STACK, function_spec, job_spec, jwt, ledger_spec, secret_spec
+
+SALT = "salt"
+
+
+def found(**parts: list[dict[str, Any]]) -> Found:
+    return Found(parts, SALT)
+
+
+def job_row(**changes: object) -> dict[str, Any]:
+    row = {"jobid": 3, "name": "bubble-sync-processor", "schedule": "* * * * *", "command": "SELECT 1"}
+    return {
+        **row,
+        "database": "postgres",
+        "active": True,
+        "username": "postgres",
+        "mine": True,
+        "here": True,
+        **changes,
+    }
+
+
+def function_row(**changes: object) -> dict[str, Any]:
+    spec = function_spec()
+    row: dict[str, Any] = {
+        name: getattr(spec, name)
+        for name in ("name", "returns", "body", "language", "security", "volatility", "comment")
+    }
+    row |= {"config": ['search_path=""'], "attributes": [], "executors": [], "owner": "postgres", "mine": True}
+    row |= {"arguments": "", "identity_arguments": "", "types": "", "kind": "f", "callable_bare": True}
+    return {**row, **changes}
+
+
+def secret_rows(value: str | None) -> dict[str, list[dict[str, Any]]]:
+    digests = [] if value is None else [{"name": "supabase_url", "digest": sha256((SALT + value).encode()).hexdigest()}]
+    return {"secrets": [{"id": "1", "name": "supabase_url", "description": "where"}], "digests": digests}
+
+
+def recorded(object_name: str, stack: str = STACK, project_ref: str = "") -> list[dict[str, Any]]:
+    return [{"object": object_name, "stack": stack, "project_ref": project_ref, "origin": "made"}]
+
+
+JOB = "job bubble-sync-processor"
+
+
+class TestState:
+    """One word for each object."""
+
+    def test_an_absent_object_is_to_be_created(self):
+        item = judge(job_spec(), found())
+
+        assert (item.state, item.changes, item.reason) == (State.CREATE, (), "")
+
+    def test_an_absent_object_that_the_ledger_knows_was_removed_by_somebody(self):
+        item = judge(job_spec(), found(recorded=recorded(JOB)))
+
+        assert item.state is State.CREATE
+        assert "removed since" in item.reason
+
+    @pytest.mark.parametrize(
+        ("known", "active", "state"),
+        [
+            (True, True, State.EQUAL),
+            (True, False, State.UPDATE),
+            (False, True, State.ADOPT),
+            (False, False, State.ADOPT_AND_CHANGE),
+        ],
+    )
+    def test_the_ledger_tells_an_update_from_an_adoption(self, known: bool, active: bool, state: State):
+        rows = recorded(JOB) if known else []
+
+        item = judge(job_spec(), found(jobs=[job_row(active=active)], recorded=rows))
+
+        assert item.state is state
+        assert [change.field for change in item.changes] == ([] if active else ["active"])
+
+    def test_a_row_without_the_project_is_an_update_of_the_ledger(self):
+        item = judge(job_spec(project_ref=REF), found(jobs=[job_row()], recorded=recorded(JOB)))
+
+        assert (item.state, [change.field for change in item.changes]) == (State.UPDATE, ["project_ref"])
+
+    @pytest.mark.parametrize(("stored", "says"), [("other", "differs"), (None, "unreadable")])
+    def test_of_a_secret_it_is_only_said_how_it_differs(self, stored: str | None, says: str):
+        item = judge(secret_spec(), found(**secret_rows(stored)))
+
+        assert item.changes == (Change("value", secret=says),)
+
+    def test_an_equal_secret_has_no_change(self):
+        assert judge(secret_spec(), found(**secret_rows(secret_spec().value))).state is State.ADOPT
+
+    @pytest.mark.parametrize(
+        ("row", "words"),
+        [
+            ({"mine": False, "owner": "anon"}, "owned by anon"),
+            ({"returns": "integer"}, "returns integer"),
+            ({"kind": "p"}, "something else"),
+            ({"attributes": ["setof"]}, "something else"),
+        ],
+    )
+    def test_a_function_that_up_refuses_is_foreign(self, row: dict[str, Any], words: str):
+        item = judge(function_spec(), found(functions=[function_row(body="other", **row)]))
+
+        assert item.state is State.FOREIGN
+        assert words in item.reason
+
+    def test_other_names_of_parameters_cannot_be_replaced(self):
+        row = function_row(identity_arguments="m integer", types="integer", callable_bare=False)
+
+        item = judge(function_spec(arguments="n integer"), found(functions=[row]))
+
+        assert item.state is State.FOREIGN
+
+    def test_what_is_there_is_foreign_when_nothing_may_be_adopted(self):
+        item = judge(job_spec(), found(jobs=[job_row()]), adopt=False)
+
+        assert item.state is State.FOREIGN
+        assert "adopt is 'never'" in item.reason
+
+    def test_a_ledger_of_another_stack_makes_everything_foreign(self):
+        rows = found(ledger=[{"present": True, "grantees": []}], recorded=recorded("job x", stack="prod"))
+
+        items = [judge(spec, rows) for spec in (ledger_spec(), job_spec())]
+
+        assert [item.state for item in items] == [State.FOREIGN, State.FOREIGN]
+        assert items[0].reason == items[1].reason
+
+    @pytest.mark.parametrize(
+        ("reader", "state"),
+        [
+            ({"role": "poor", "own_alone": True, "keeper": "postgres"}, State.FOREIGN),
+            ({"role": "postgres", "own_alone": True, "keeper": "postgres"}, State.CREATE),
+            ({"role": "admin", "own_alone": False, "keeper": "postgres"}, State.CREATE),
+        ],
+    )
+    def test_a_job_that_the_reader_may_not_see_is_not_gone(self, reader: dict[str, Any], state: State):
+        rows = found(reader=[reader], recorded=recorded(JOB))
+
+        assert judge(job_spec(), rows).state is state
+
+    def test_a_key_in_a_command_or_a_body_is_not_shown(self):
+        key = jwt()
+        rows = found(
+            jobs=[job_row(command=f"select post('Bearer {key}')")], functions=[function_row(body=f"x := '{key}';")]
+        )
+
+        told = repr(diff(STACK, [job_spec(), function_spec()], rows).items[0].changes)
+        told += repr(diff(STACK, [job_spec(), function_spec()], rows).items[1].changes)
+
+        assert key not in told
+        assert told.count("[secret]") == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "values", "shown"),
+    [
+        ("key := 'sb_secret_abc-DEF_1';", (), "key := '[secret]';"),
+        ("Authorization: Bearer abcdefghijklmnop0123", (), "Authorization: Bearer [secret]"),
+        ("'opaque'", ("opaque",), "'[secret]'"),
+        ("'nothing'", ("",), "'nothing'"),
+    ],
+)
+def test_what_has_the_shape_of_a_key_is_masked(given: str, values: tuple[str, ...], shown: str):
+    assert masked(given, *values) == shown
+
+
+BODY = "begin\n    -- ````` and </details>\nend"
+
+
+def comparison() -> Comparison:
+    there = Observation(function_spec(body=BODY))
+    return Comparison(
+        STACK,
+        [
+            Item(PrerequisitesSpec(), State.MISSING, reason="lacks:\n  - column `x`"),
+            Item(job_spec(), State.EQUAL),
+            Item(function_spec(), State.UPDATE, there, (Change("body", BODY, function_spec().body),)),
+            Item(
+                secret_spec(), State.ADOPT_AND_CHANGE, Observation(secret_spec()), (Change("value", secret="differs"),)
+            ),
+            Item(ledger_spec(), State.FOREIGN, reason="another stack"),
+            Item(job_spec(name="other"), State.FOREIGN, reason="another stack"),
+        ],
+        [Beside("job old (jobid 7)", "it sends too", "select cron.unschedule(7);")],
+    )
+
+
+class TestDrawing:
+    """The same answer, in three forms."""
+
+    def test_text_has_a_line_for_each_object_and_the_summary_last(self):
+        lines = list(text(comparison()))
+
+        heads = [line for line in lines if line[:2] in ("= ", "+ ", "> ", "~ ", "! ")]
+        assert [line.split(None, 1)[0] for line in heads] == ["!", "=", "~", "~", "!", "!"]
+        assert "      (for the same reason)" in lines
+        assert "      value: differs" in lines
+        assert "      -    -- ````` and </details>" in lines
+        assert lines[-1] == "stack test: 1 equal, 1 adopt and change, 1 update, 2 foreign, 1 missing prerequisite"
+
+    def test_text_says_when_there_is_nothing_to_do(self):
+        assert list(text(Comparison(STACK, [Item(job_spec(), State.EQUAL)], []))) == [
+            "= equal            job bubble-sync-processor",
+            "stack test: 1 equal; nothing to do",
+        ]
+
+    def test_markdown_begins_with_the_summary_and_ends_with_a_mark(self):
+        lines = list(markdown(comparison()))
+
+        assert lines[0].startswith("**bubble-sync diff**, stack test: 1 equal, ")
+        assert lines[-1] == "<!-- bubble-sync diff test -->"
+
+    def test_no_body_breaks_out_of_its_fence(self):
+        drawn = "\n".join(markdown(comparison()))
+
+        blocks = re.findall(r"^<details>.*?\n\n(`{3,})\w+\n(.*?)\n\1\n\n</details>$", drawn, re.M | re.S)
+        assert len(blocks) == drawn.count("<details>") == 6
+        fence, inside = blocks[1]
+        assert fence == "``````"
+        assert "`````" in inside
+
+    def test_a_name_is_no_markup(self):
+        item = Item(secret_spec(name="<b>`_[x](y)"), State.CREATE)
+
+        drawn = "\n".join(markdown(Comparison(STACK, [item], [])))
+
+        assert r"- create: secret &lt;b&gt;\`\_\[x\](y)" in drawn
+
+    def test_json_has_the_documented_shape(self):
+        told = document(comparison())
+
+        assert json.loads(json.dumps(told)) == told
+        assert list(told) == ["stack", "clean", "counts", "objects", "beside"]
+        assert told["objects"][3] == {
+            "object": "secret supabase_url", "kind": "secret", "state": "adopt and change", "reason": "",
+            "changes": [{"field": "value", "secret": "differs"}],
+        }  # fmt: skip
+
+    def test_no_form_holds_the_value_of_a_secret(self):
+        drawn = "\n".join([*text(comparison()), *markdown(comparison()), json.dumps(document(comparison()))])
+        drawn += forward(comparison())
+
+        assert secret_spec().value not in drawn
+
+
+def test_the_way_back_to_a_body_with_a_key_says_so():
+    rows = found(definitions=[{"name": "public.tick", "identity_arguments": "", "signature": "public.tick()",
+                               "definition": f"create function ... '{jwt()}'", "grants": []}])  # fmt: skip
+    told = Comparison(
+        STACK,
+        [Item(function_spec(), State.UPDATE, Observation(function_spec(body="x")), (Change("body", "x", "y"),))],
+        [],
+    )
+
+    assert holds_a_key(back(told, rows))
+    assert not holds_a_key(back(comparison(), rows)[:0])
