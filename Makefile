@@ -19,13 +19,15 @@ fmt: setup ## Format the code and mend what can be mended
 	$(RUN) ruff check --fix-only --quiet
 	$(RUN) ruff format --quiet
 
-lint: setup ## Check style, types, import directions, file lengths and shell scripts
+lint: setup ## Check style, types, import directions, file lengths, shell scripts and workflows
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) python -m tools.limits
-	$(RUN) shellcheck tools/setup .ci/run
+	$(RUN) shellcheck tools/setup .ci/run ci/*.sh
+	$(RUN) python -m tools.actionlint .github/workflows/*.yml
+	$(RUN) zizmor --offline --pedantic --quiet .github/workflows
 
 test: ## Run every test
 	@tools/setup tests

@@ -7,22 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from psycopg import sql
+
+from bubble_sync.converge.reading import filled, names_of
+from bubble_sync.converge.users import pattern_of
 from bubble_sync.functions import function_specs
 from bubble_sync.settings import ProcessorSettings, RetrySettings, StackSettings
 from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
+    FunctionSpec,
     Keeper,
     LedgerSpec,
     PrerequisitesSpec,
     Spec,
     VaultSecretSpec,
 )
+from bubble_sync.statements import every_part, function, reading_block
 
 EXTENSIONS = ("pg_cron", "pg_net", "supabase_vault")
 # The descriptions that people know from the guide.
 URL_DESCRIPTION = "Supabase project URL for pg_net calls"
 KEY_DESCRIPTION = "Service role key for Edge Function authentication"
+# In a function, an option stands before everything else: the file has it there.
+_OPTION = "#variable_conflict use_column\n"
+_PLACE = "-- include: observe block\n"
 
 
 def job_specs(processor: ProcessorSettings, retry: RetrySettings, keeper: Keeper) -> tuple[CronJobSpec, CronJobSpec]:
@@ -47,14 +56,39 @@ def job_specs(processor: ProcessorSettings, retry: RetrySettings, keeper: Keeper
     )
 
 
+def observe_spec(monitor_role: str, url_name: str, key_name: str, keeper: Keeper) -> FunctionSpec:
+    """Return `observe`, which the monitor role may execute: the one function of ours with its owner's rights.
+
+    Its body is the block that commands read with as the owner, about the same objects.
+    """
+    constants: dict[str, int | str] = {"monitor_role": monitor_role, "url_secret": url_name, "key_secret": key_name}
+    spec = function("observe", constants, keeper)
+    numbers = ProcessorSettings(), RetrySettings()
+    others = (
+        *(ExtensionSpec(name=name, stack=keeper.stack) for name in EXTENSIONS),
+        *function_specs(*numbers, url_name, key_name, keeper),
+        *job_specs(*numbers, keeper),
+    )
+    values: dict[str, sql.Composable] = {name: sql.Literal(names) for name, names in names_of((*others, spec)).items()}
+    values |= {
+        "secrets": sql.SQL("array[url_secret, key_secret]"),
+        "salt": sql.SQL("observe.salt"),
+        "pattern": sql.Literal(pattern_of(key_name)),
+        "itself": sql.Literal(""),
+    }
+    block = filled(reading_block(every_part(), "return answer"), values).as_string().replace(_OPTION, "", 1)
+    return spec.model_copy(update={"body": spec.body.replace(_PLACE, f"{block};\n"), "executors": (monitor_role,)})
+
+
 def desired(settings: StackSettings, keeper: Keeper) -> Sequence[Spec]:
     """Return every object of a stack: each comes after what it needs."""
     stack, ref = keeper.stack, keeper.project_ref
     names = settings.supabase_url_name, settings.service_role_key_name
+    monitors = [settings.access.monitor_role] if settings.access.monitor_role else []
     values = zip(names, (settings.url, settings.service_role_key), (URL_DESCRIPTION, KEY_DESCRIPTION), strict=True)
     return (
         PrerequisitesSpec(),
-        LedgerSpec(stack=stack, project_ref=ref),
+        LedgerSpec(stack=stack, project_ref=ref, grantees=tuple(monitors)),
         *(ExtensionSpec(name=name, stack=stack, project_ref=ref) for name in EXTENSIONS),
         *(
             VaultSecretSpec(name=name, value=value, description=description, stack=stack, project_ref=ref)
@@ -62,4 +96,5 @@ def desired(settings: StackSettings, keeper: Keeper) -> Sequence[Spec]:
         ),
         *function_specs(settings.processor, settings.retry, *names, keeper),
         *job_specs(settings.processor, settings.retry, keeper),
+        *(observe_spec(role, *names, keeper) for role in monitors),
     )

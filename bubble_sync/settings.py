@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
+from bubble_sync import values
 from bubble_sync.database_url import (
     NAMESPACE,
     ONE_DATABASE,
@@ -24,9 +25,8 @@ from bubble_sync.database_url import (
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.keys import read_key
 from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
-from bubble_sync.values import check_key, check_project_ref, check_schedule, check_secret_name, check_url
 
-SECRET_KEYS = frozenset({"serviceRoleKey", "databaseUrl"})
+SECRET_KEYS = frozenset({"serviceRoleKey", "databaseUrl", "monitorPassword"})
 
 
 class ConfigValue(NamedTuple):
@@ -51,7 +51,7 @@ class RetrySettings(_Settings):
         30000, ge=1, le=120_000, description="How long pg_net waits for the Edge Function, 1..120000"
     )
 
-    _schedule = field_validator("schedule")(check_schedule)
+    _schedule = field_validator("schedule")(values.check_schedule)
 
 
 class ProcessorSettings(RetrySettings):
@@ -60,6 +60,14 @@ class ProcessorSettings(RetrySettings):
     schedule: str = Field("* * * * *", description="When it runs: five cron fields, in UTC")
     max_items: int = Field(10, ge=1, le=10_000, description="`limit` in the request: items a run may take")
     batch_size: int = Field(5, ge=1, le=10_000, description="`batch_size` in the request: items worked on at a time")
+
+
+class AccessSettings(_Settings):
+    """The role that may observe and nothing else; none without a name."""
+
+    monitor_role: str = Field("", description="Name of a role to make, which may find drift and nothing else")
+
+    _role = field_validator("monitor_role")(values.check_role_name)
 
 
 class StackSettings(_Settings):
@@ -78,12 +86,15 @@ class StackSettings(_Settings):
     service_role_key_name: str = Field("service_role_key", description="Name of the key's secret in Vault")
     processor: ProcessorSettings = ProcessorSettings()
     retry: RetrySettings = RetrySettings()
+    access: AccessSettings = AccessSettings()
+    monitor_password: str | None = Field(None, repr=False, description="Password of `access.monitorRole`, encrypted")
 
-    _ref = field_validator("project_ref")(check_project_ref)
-    _url = field_validator("supabase_url")(check_url)
-    _key = field_validator("service_role_key")(check_key)
+    _ref = field_validator("project_ref")(values.check_project_ref)
+    _url = field_validator("supabase_url")(values.check_url)
+    _key = field_validator("service_role_key")(values.check_key)
     _variable = field_validator("database_url_env")(check_variable_name)
-    _names = field_validator("supabase_url_name", "service_role_key_name")(check_secret_name)
+    _password = field_validator("monitor_password")(values.check_password)
+    _names = field_validator("supabase_url_name", "service_role_key_name")(values.check_secret_name)
 
     @field_validator("service_role_key_name")
     @classmethod
@@ -164,6 +175,9 @@ def _missing_parts(config: Mapping[str, ConfigValue]) -> list[str]:
         problems.append(f"{NAMESPACE}:databaseUrl: set beside databaseUrlEnv; remove one of the two")
     elif "databaseUrl" not in config and "databaseUrlEnv" not in config:
         problems.append(f"{NAMESPACE}:databaseUrlEnv: not set; {ONE_DATABASE}")
+    if "access" in config and "monitorPassword" not in config:
+        key = f"{NAMESPACE}:monitorPassword"
+        problems.append(f"{key}: not set, and access.monitorRole needs one; pulumi config set --secret {key}")
     return problems
 
 

@@ -56,7 +56,8 @@ class LedgerSpec(Spec):
     stack: str
     project_ref: str = ""
     grantees: tuple[str, ...] = ()
-    """Roles other than the owner that hold a privilege on the schema or the table."""
+    """Roles other than the owner that hold a privilege on the schema or the table. A wanted one may use the schema and
+    no more; that it can is for whoever grants it, so that an observation has each of them."""
 
 
 class RecordedSpec(Spec):
@@ -107,7 +108,8 @@ class FunctionSpec(RecordedSpec):
     comment: str = ""
     owner: str = "current_user"
     executors: tuple[str, ...] = ()
-    """Roles other than the owner that may execute it."""
+    """Roles other than the owner that may execute it. That a wanted one can is for whoever grants it, so that an
+    observation has each of them."""
     attributes: tuple[str, ...] = ()
     """What a hand can add beside the rest: strict, leakproof, a parallel mode, setof."""
     overloads: tuple[str, ...] = ()

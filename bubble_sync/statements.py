@@ -54,7 +54,11 @@ def query(subject: str, name: str) -> LiteralString:
     return _queries(subject)[name].text
 
 
-@cache
+def every_part() -> tuple[str, ...]:
+    """Name the parts of the block that reads, in its order."""
+    return tuple(match["part"] for match in _PART.finditer(query("observe", "block")))
+
+
 @cache
 def reading_block(parts: tuple[str, ...], answer: str) -> str:
     """Return the block of `sql/queries/observe.sql` with the queries of `parts`; `answer` is what it does at its end.
@@ -62,7 +66,7 @@ def reading_block(parts: tuple[str, ...], answer: str) -> str:
     Its `%(name)s` stand in declarations, for whoever runs it to fill; nothing else in it is a placeholder.
     """
     block = query("observe", "block")
-    unknown = set(parts) - {match["part"] for match in _PART.finditer(block)}
+    unknown = set(parts).difference(every_part())
     if unknown:
         raise ValueError(f"sql/queries/observe.sql has no part {sorted(unknown)}")
 

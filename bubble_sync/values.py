@@ -77,6 +77,20 @@ def check_secret_name(value: str) -> str:
     return value
 
 
+def check_role_name(value: str) -> str:
+    """Accept a name for a role of ours, which needs no quotes; or none."""
+    if value and (not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value) or value.startswith("pg_") or value == "public"):
+        raise ValueError(f"{value!r} cannot name a role; use lower-case letters, digits and _, as in bubble_monitor")
+    return value
+
+
+def check_password(value: str | None) -> str | None:
+    """Accept a password for a role that the internet can reach; never show it."""
+    if value is not None and not re.fullmatch(r"[!-~]{16,}", value):
+        raise ValueError("is not 16 or more printable ASCII characters without spaces; openssl rand -hex 24 makes one")
+    return value
+
+
 def check_schedule(value: str) -> str:
     """Accept five cron fields, the form that every pg_cron reads."""
     fields = value.split(" ")

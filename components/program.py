@@ -12,6 +12,7 @@ from pulumi.runtime import config as runtime_config
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.keys import read_key, warnings_about
+from bubble_sync.session_address import session_address
 from bubble_sync.settings import ConfigValue, StackSettings, read_settings
 
 
@@ -27,6 +28,9 @@ def read_stack() -> tuple[StackSettings, str | None]:
     try:
         settings = read_settings(config)
         project = settings.project(os.environ)
+        if settings.access.monitor_role:
+            # What pulumi-postgresql is told: it is read again, and any trouble with it is said here.
+            session_address(settings.address(os.environ))
     except ConfigurationError as error:
         raise pulumi.RunError(str(error)) from None
     _warn_of_unverified_server(settings)

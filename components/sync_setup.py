@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 import pulumi
 
+from bubble_sync.desired import observe_spec
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
+from bubble_sync.session_address import SessionAddress, session_address
 from bubble_sync.settings import ProcessorSettings, RetrySettings, StackSettings
 from bubble_sync.specs import Keeper
 from components.cron_jobs import CronJobs
 from components.extensions import Extensions
 from components.sync_functions import SyncFunctions
 from components.vault_secrets import VaultSecrets, VaultSecretsArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessArgs:
+    """The role that may observe and nothing else, and where pulumi-postgresql makes it."""
+
+    monitor_role: str
+    monitor_password: pulumi.Input[str]
+    server: SessionAddress
+
+    @classmethod
+    def of(cls, settings: StackSettings) -> AccessArgs | None:
+        """Take the arguments from a stack's validated settings: None for a stack without such a role."""
+        if not settings.access.monitor_role:
+            return None
+        server = session_address(settings.address(os.environ))
+        password = settings.monitor_password or ""
+        return cls(monitor_role=settings.access.monitor_role, monitor_password=password, server=server)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +46,7 @@ class SyncSetupArgs:
     """Empty when nothing names a project: a custom domain, a local address."""
     processor: ProcessorSettings = field(default_factory=ProcessorSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
+    access: AccessArgs | None = None
 
     @classmethod
     def of(cls, settings: StackSettings, project_ref: str | None) -> SyncSetupArgs:
@@ -35,11 +57,17 @@ class SyncSetupArgs:
             supabase_url_name=settings.supabase_url_name,
             service_role_key_name=settings.service_role_key_name,
         )
-        return cls(secrets=secrets, project_ref=project_ref or "", processor=settings.processor, retry=settings.retry)
+        return cls(
+            secrets=secrets,
+            project_ref=project_ref or "",
+            processor=settings.processor,
+            retry=settings.retry,
+            access=AccessArgs.of(settings),
+        )
 
 
 class SyncSetup(pulumi.ComponentResource):
-    """Prerequisites -> ledger -> extensions -> secrets -> functions -> jobs; destroyed in the opposite order."""
+    """Prerequisites -> ledger -> extensions -> secrets -> functions -> jobs -> access; destroyed from the end."""
 
     extension_versions: dict[str, pulumi.Output[str]]
     function_names: list[pulumi.Output[str]]
@@ -51,7 +79,8 @@ class SyncSetup(pulumi.ComponentResource):
         keeper = Keeper(pulumi.get_stack(), args.project_ref)
 
         prerequisites = Prerequisites(f"{name}-prerequisites", opts=self._after())
-        ledger = Ledger(f"{name}-ledger", keeper=keeper, opts=self._after(prerequisites))
+        monitors = [args.access.monitor_role] if args.access else []
+        ledger = Ledger(f"{name}-ledger", keeper=keeper, grantees=monitors, opts=self._after(prerequisites))
         extensions = Extensions(f"{name}-extensions", keeper=keeper, opts=self._after(ledger))
         secrets = VaultSecrets(f"{name}-secrets", args.secrets, keeper=keeper, opts=self._after(extensions))
         functions = SyncFunctions(
@@ -66,11 +95,30 @@ class SyncSetup(pulumi.ComponentResource):
         jobs = CronJobs(
             f"{name}-jobs", processor=args.processor, retry=args.retry, keeper=keeper, opts=self._after(functions)
         )
+        if args.access is not None:
+            self._give_access(f"{name}-access", args, args.access, keeper, self._after(jobs))
 
         self.extension_versions = extensions.versions
         self.function_names = functions.names
         self.jobids = jobs.jobids
         self.register_outputs({"jobids": self.jobids})
+
+    def _give_access(
+        self, name: str, args: SyncSetupArgs, access: AccessArgs, keeper: Keeper, opts: pulumi.ResourceOptions
+    ) -> None:
+        """Add what observes, last: it names the others, and what is named by a function is kept on destroy."""
+        from components.access import Access
+
+        secrets = args.secrets
+        Access(
+            name,
+            monitor_role=access.monitor_role,
+            monitor_password=access.monitor_password,
+            project_url=secrets.supabase_url,
+            server=access.server,
+            observe=observe_spec(access.monitor_role, secrets.supabase_url_name, secrets.service_role_key_name, keeper),
+            opts=opts,
+        )
 
     def _after(self, *before: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, depends_on=list(before))

@@ -10,4 +10,6 @@ pytest_plugins = [
     "tests.fixtures.tls",
     "tests.fixtures.modes",
     "tests.fixtures.dispatching",
+    "tests.fixtures.github_stand_in",
+    "tests.fixtures.fleet",
 ]

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
+from tools.go_modules import run_go
 from tools.pulumi_pins import (
     CLI_MODULE,
     HOW_TO_INSTALL,
     LANGUAGE_HOST,
     LANGUAGE_HOST_MODULE,
     PINNED,
-    ToolchainError,
     say,
 )
 
 SDK = "github.com/pulumi/pulumi/sdk/v3"
-HEARTBEAT_SECONDS = 30
 
 
 def build(target: Path, go: str) -> None:
@@ -31,7 +28,8 @@ def build(target: Path, go: str) -> None:
     # The language host we can build does not read the runtime options that the CLI sends: a script of its name passes
     # the environment on, relative to the Pulumi project, because one cache serves every checkout.
     _install(LANGUAGE_HOST_MODULE / "pulumi-language-python", target)
-    sdk = Path(_run(go, CLI_MODULE, target, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", SDK))
+    where = ("list", "-mod=readonly", "-m", "-f", "{{.Dir}}", SDK)
+    sdk = Path(run_go(go, CLI_MODULE, target, *where, otherwise=HOW_TO_INSTALL))
     for script in ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python"):
         _install(sdk / script, target)
 
@@ -47,31 +45,5 @@ def _compile(go: str, module: Path, package: str, version: str, executable: Path
     began = time.monotonic()
     flags = f"-s -w -X {SDK}/go/common/version.Version=v{version}"
     arguments = ("-mod=readonly", "-trimpath", "-ldflags", flags, "-o", str(executable), package)
-    _run(go, module, executable.parent, "build", *arguments)
+    run_go(go, module, executable.parent, "build", *arguments, otherwise=HOW_TO_INSTALL)
     say(f"built {executable.name} v{version} in {time.monotonic() - began:.0f} s")
-
-
-def _run(go: str, module: Path, scratch: Path, *arguments: str) -> str:
-    """Run go in a module, with a sign of life now and then; return what it printed."""
-    log = scratch / "go.log"
-    # A person's own go.work would replace the pins.
-    environment = {**os.environ, "GOWORK": "off"}
-    began = time.monotonic()
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            [go, *arguments], cwd=module, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
-    ):
-        while True:
-            try:
-                printed, _ = process.communicate(timeout=HEARTBEAT_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                say(f"go {arguments[0]} in {module.name}: {time.monotonic() - began:.0f} s so far")
-    lines = log.read_text().split("\n")
-    log.unlink()
-    if process.returncode != 0:
-        reason = " | ".join(line for line in lines[-4:] if line)
-        raise ToolchainError(f"go {arguments[0]} failed in tools/{module.name}: {reason}; {HOW_TO_INSTALL}")
-    return printed.strip()

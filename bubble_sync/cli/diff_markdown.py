@@ -43,7 +43,8 @@ def _folded(title: str, content: Iterable[str], language: str) -> Iterator[str]:
     # A fence ends at a line with as many backticks as it began with: no text holds one more than its longest run.
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
-    yield f"<details><summary>{_plain(title)}</summary>"
+    # The line begins an HTML block, in which nothing is Markdown: a backslash would show.
+    yield f"<details><summary>{_html(title)}</summary>"
     yield ""
     yield f"{fence}{language}"
     yield from lines
@@ -54,5 +55,9 @@ def _folded(title: str, content: Iterable[str], language: str) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """Return a text that markdown and HTML take as it stands; a name may hold anything printable."""
-    flat = " ".join(text.split())
-    return re.sub(r"([\\`*_\[\]@#~|!])", r"\\\1", escape(flat, quote=False))
+    return re.sub(r"([\\`*_\[\]@#~|!])", r"\\\1", _html(text))
+
+
+def _html(text: str) -> str:
+    """Return a text that HTML takes as it stands, on one line."""
+    return escape(" ".join(text.split()), quote=False)

@@ -35,7 +35,7 @@ def observed(spec: FunctionSpec, found: Found) -> Observation[FunctionSpec] | No
             **{field: row[field] for field in ("returns", "body", "language", "security", "volatility", "comment")},
             "config": tuple(row["config"]),
             "owner": "current_user" if row["mine"] else row["owner"],
-            "executors": tuple(row["executors"]),
+            "executors": tuple(sorted({*spec.executors, *row["executors"]})),
             "attributes": tuple(row["attributes"]),
             "overloads": tuple(other["identity_arguments"] for other in _overloads(spec, rows)),
         }
@@ -70,7 +70,7 @@ def refuse(spec: FunctionSpec, found: Found) -> None:
 
 
 def apply(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSpec] | None) -> None:
-    """Create or replace the function, and revoke EXECUTE from every other role in the same transaction."""
+    """Create or replace the function, and revoke EXECUTE from every role not wanted in the same transaction."""
     try:
         # In one round trip.
         conn.execute(statement(spec))
@@ -79,7 +79,7 @@ def apply(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSp
 
 
 def statement(spec: FunctionSpec) -> sql.Composed:
-    """Compose what makes the function, and takes EXECUTE from every other role."""
+    """Compose what makes the function, and takes EXECUTE from every role not wanted."""
     schema, name = spec.name.split(".")
     create = sql.SQL(_CREATE).format(
         name=sql.Identifier(schema, name),
@@ -92,7 +92,10 @@ def statement(spec: FunctionSpec) -> sql.Composed:
         comment=sql.Literal(spec.comment),
     )
     return create + sql.SQL(query("functions", "revoke")).format(
-        schema=sql.Literal(schema), name=sql.Literal(name), arguments=sql.Literal(spec.arguments)
+        schema=sql.Literal(schema),
+        name=sql.Literal(name),
+        arguments=sql.Literal(spec.arguments),
+        executors=sql.Literal(list(spec.executors)),
     )
 
 

@@ -78,11 +78,12 @@ def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
         return None
     known = rows(found).values()
     others = [row.project_ref for row in known if row.project_ref and spec.project_ref != row.project_ref]
+    foreign = [f"{one} (more than usage)" if one in spec.grantees else one for one in state.foreign(spec)]
     actual = spec.model_copy(
         update={
             "stack": next((row.stack for row in known if row.stack != spec.stack), spec.stack),
             "project_ref": next(iter(others), spec.project_ref) if spec.project_ref else "",
-            "grantees": state.grantees,
+            "grantees": tuple(sorted({*spec.grantees, *foreign})),
         }
     )
     return Observation(actual)
@@ -94,10 +95,15 @@ def refuse(spec: LedgerSpec, found: Found) -> None:
 
 
 def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] | None) -> None:
-    """Create schema and table where they are not, and take every privilege on them back."""
+    """Create schema and table where they are not, and take back every privilege on them that is not wanted."""
     if observed is None:
         conn.execute(query("ledger", "create"))
-    conn.execute(query("ledger", "revoke"))
+    conn.execute(revoke(spec))
+
+
+def revoke(spec: LedgerSpec) -> sql.Composed:
+    """Compose what takes back every privilege that is not wanted; a wanted role keeps USAGE of the schema."""
+    return sql.SQL(query("ledger_rights", "revoke")).format(grantees=sql.Literal(list(spec.grantees)))
 
 
 def kept(conn: Connection, spec: LedgerSpec) -> str | None:
@@ -117,9 +123,15 @@ def _accept(column: str, value: str) -> str:
 class _State(NamedTuple):
     present: bool
     grantees: tuple[str, ...]
+    users: tuple[str, ...]
+
+    def foreign(self, spec: LedgerSpec) -> tuple[str, ...]:
+        """Name the roles that may do what is not wanted."""
+        return tuple(one for one in self.grantees if one not in spec.grantees or one not in self.users)
 
 
 def _state(found: Found) -> _State:
     return next(
-        (_State(row["present"], tuple(sorted(row["grantees"]))) for row in found.rows("ledger")), _State(False, ())
+        (_State(row["present"], tuple(row["grantees"]), tuple(row["users"])) for row in found.rows("ledger")),
+        _State(False, (), ()),
     )

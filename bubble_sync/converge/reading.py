@@ -27,7 +27,7 @@ REQUIRED_VALUES = {
 """What an item of the queue may have to hold."""
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-_TO_A_CURSOR = "open portal for select answer"
+_TO_A_CURSOR = "declare portal refcursor := 'bubble_sync_answer'; begin open portal for select answer; end"
 
 
 @dataclass(frozen=True)

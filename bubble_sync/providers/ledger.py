@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from types import ModuleType
 from typing import Any
@@ -33,8 +34,9 @@ class Ledger(Resource, module="bubble_sync", name="Ledger"):
         resource_name: str,
         *,
         keeper: Keeper,
+        grantees: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the ledger of one stack."""
-        props: dict[str, Any] = {**asdict(keeper), "grantees": []}
+        """Declare the ledger of one stack, and the roles that may use its schema."""
+        props: dict[str, Any] = {**asdict(keeper), "grantees": list(grantees)}
         super().__init__(LedgerProvider(), resource_name, props, opts)

@@ -1,6 +1,6 @@
 """What stands beside the stack's objects: other generations of the sync, users of the key, executors of the functions.
 
-Nothing of it is touched by `up`, but for EXECUTE on our functions, which goes from everyone who is not their owner.
+Nothing of it is touched by `up`, but for EXECUTE on our functions, which goes from everyone unwanted.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _executors(specs: Sequence[Spec], found: Found) -> Iterator[Beside]:
         there = functions.observed(spec, found) if isinstance(spec, FunctionSpec) else None
         if there is None or not isinstance(spec, FunctionSpec):
             continue
-        roles = ", ".join(there.actual.executors)
+        roles = ", ".join(one for one in there.actual.executors if one not in spec.executors)
         if roles:
             yield Beside(
                 f"EXECUTE on {spec.name} for {roles}",

@@ -78,10 +78,15 @@ class Comparison:
 
 def find(database: Database, specs: Sequence[Spec]) -> Found:
     """Read everything that an answer is made of, and the way back, in one round trip."""
-    parts = {part for spec in specs for part in parts_of(kind_of(spec), spec)} | {*USERS, *BESIDE, "definitions"}
+    parts = parts_about(specs)
     key = next(reversed([spec.name for spec in specs if isinstance(spec, VaultSecretSpec)]), "")
     work = "comparing the stack with the database"
     return database.read(work, lambda conn: read(conn, tuple(sorted(parts)), specs, pattern_of(key)))
+
+
+def parts_about(specs: Sequence[Spec]) -> set[str]:
+    """Name what an answer, and the way back, are made of."""
+    return {part for spec in specs for part in parts_of(kind_of(spec), spec)} | {*USERS, *BESIDE, "definitions"}
 
 
 def diff(stack: str, specs: Sequence[Spec], found: Found, *, adopt: bool = True) -> Comparison:

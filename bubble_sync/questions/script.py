@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from psycopg import sql
 
-from bubble_sync.converge import extensions, functions
+from bubble_sync.converge import extensions, functions, ledger
 from bubble_sync.converge.cron import changes
 from bubble_sync.converge.reading import filled
 from bubble_sync.questions.diff import Comparison, Item, State
@@ -83,7 +83,7 @@ def _statements(item: Item) -> Iterator[str]:
     if isinstance(spec, LedgerSpec):
         if item.state is State.CREATE:
             yield query("ledger", "create")
-        yield query("ledger", "revoke")
+        yield _text(ledger.revoke(spec))
     elif isinstance(spec, ExtensionSpec) and item.state is State.CREATE:
         yield f"{_text(extensions.statement(spec))};"
     elif isinstance(spec, VaultSecretSpec):

@@ -1,5 +1,6 @@
 -- Whoever may execute our functions can make the project's key travel. Asked of the server, role by role: what counts is
--- what a role can do, through PUBLIC and memberships too. Roles that could become the owner anyway are left out.
+-- what a role can do, through PUBLIC and memberships too. Roles that could become the owner anyway are left out, and the
+-- monitor role where it is `bubble_sync.observe`, which declares that role's name.
 select
     'function_executable_by_others' as name,
     'Function that another role may execute' as title,
@@ -14,4 +15,8 @@ where (n.nspname = 'bubble_sync' or (n.nspname, f.proname) in (
         ('public', 'invoke_bubble_sync_processor'), ('public', 'invoke_bubble_sync_retry')))
     and not r.rolsuper
     and not pg_catalog.pg_has_role(r.oid, f.proowner, 'member')
-    and pg_catalog.has_function_privilege(r.oid, f.oid, 'EXECUTE');
+    and pg_catalog.has_function_privilege(r.oid, f.oid, 'EXECUTE')
+    and not (
+        n.nspname = 'bubble_sync' and f.proname = 'observe'
+        and pg_catalog.strpos(f.prosrc, pg_catalog.format('monitor_role constant text := %L;', r.rolname)) > 0
+    );

@@ -1,4 +1,5 @@
--- The private schema must not be served by the project's API, and nobody but its owner needs to look into it.
+-- The private schema must not be served by the project's API, and nobody needs to look into it but its owner, and the
+-- monitor role, whose name `bubble_sync.observe` declares.
 select
     'private_schema_exposed' as name,
     'Private schema that others can use' as title,
@@ -12,6 +13,11 @@ where n.nspname = 'bubble_sync'
     and not pg_catalog.pg_has_role(r.oid, n.nspowner, 'member')
     and not pg_catalog.pg_has_role(r.oid, 'pg_read_all_data', 'usage')
     and pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')
+    and not exists (
+        select from pg_catalog.pg_proc as f
+        where f.pronamespace = n.oid and f.proname = 'observe'
+            and pg_catalog.strpos(f.prosrc, pg_catalog.format('monitor_role constant text := %L;', r.rolname)) > 0
+    )
 union all
 select
     'private_schema_exposed',

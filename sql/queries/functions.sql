@@ -41,8 +41,8 @@ where n.nspname || '.' || f.proname = any (given.functions)
 order by f.oid;
 
 -- name: revoke
--- From every grantee there is, in the transaction that creates the function: hosted projects grant EXECUTE to their API
--- roles by name, so that revoking from PUBLIC leaves it open. Cascade, or a grantee who passed it on blocks the rest.
+-- From every grantee but the wanted, in the transaction that creates the function: hosted projects grant EXECUTE to their
+-- API roles by name, so that revoking from PUBLIC leaves it open. Cascade, or a grantee who passed it on blocks the rest.
 do $revoke$
 declare
     target oid := (
@@ -59,7 +59,7 @@ begin
         from pg_catalog.pg_proc as f
         cross join pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) as x
         left join pg_catalog.pg_roles as r on r.oid = x.grantee
-        where f.oid = target and x.grantee <> f.proowner
+        where f.oid = target and x.grantee <> f.proowner and coalesce(r.rolname <> all ({executors}::text[]), true)
     loop
         execute pg_catalog.format('revoke all on function %s from %s cascade', target::regprocedure, grantee);
     end loop;

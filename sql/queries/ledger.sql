@@ -13,46 +13,25 @@ comment on schema bubble_sync is 'bubble-sync: private objects of the sync';
 comment on table bubble_sync.ledger is 'bubble-sync: which objects each stack made or adopted';
 
 -- name: state
--- `grantees` are the roles, other than the owner, that hold any privilege on schema or table; 0 is PUBLIC.
+-- `grantees` are the roles, other than the owner, that hold any privilege on schema or table; 0 is PUBLIC. `users` are
+-- those of them that may look up names in the schema, and no more.
+with privilege as (
+    select coalesce(pg_catalog.pg_get_userbyid(nullif(g.grantee, 0)), 'public') as grantee, g.harmless
+    from (
+        select n.nspowner as owner, x.grantee, x.privilege_type = 'USAGE' and not x.is_grantable as harmless
+        from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as x
+        where n.nspname = 'bubble_sync'
+        union all
+        select c.relowner, x.grantee, false
+        from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as x
+        where c.oid = pg_catalog.to_regclass('bubble_sync.ledger')
+    ) as g
+    where g.grantee <> g.owner
+)
 select
     pg_catalog.to_regclass('bubble_sync.ledger') is not null as present,
-    coalesce((
-        select pg_catalog.array_agg(distinct coalesce(pg_catalog.pg_get_userbyid(nullif(g.grantee, 0)), 'public'))
-        from (
-            select n.nspowner as owner, x.grantee
-            from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as x
-            where n.nspname = 'bubble_sync'
-            union all
-            select c.relowner, x.grantee
-            from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as x
-            where c.oid = pg_catalog.to_regclass('bubble_sync.ledger')
-        ) as g
-        where g.grantee <> g.owner
-    ), '{}') as grantees;
-
--- name: revoke
--- From every role but the owner, whatever a project's default privileges have given.
-do $revoke$
-declare
-    held record;
-begin
-    for held in
-        select distinct g.target, case when g.grantee = 0 then 'public' else g.grantee::regrole::text end as grantee
-        from (
-            select 'schema bubble_sync' as target, n.nspowner as owner, x.grantee
-            from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as x
-            where n.nspname = 'bubble_sync'
-            union all
-            select 'table bubble_sync.ledger', c.relowner, x.grantee
-            from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as x
-            where c.oid = pg_catalog.to_regclass('bubble_sync.ledger')
-        ) as g
-        where g.grantee <> g.owner
-    loop
-        execute pg_catalog.format('revoke all on %s from %s cascade', held.target, held.grantee);
-    end loop;
-end;
-$revoke$;
+    array(select distinct grantee from privilege order by grantee) as grantees,
+    array(select grantee from privilege group by grantee having pg_catalog.bool_and(harmless) order by grantee) as users;
 
 -- name: rows
 select object, stack, coalesce(project_ref, '') as project_ref, origin from bubble_sync.ledger;

@@ -7,20 +7,19 @@
 #variable_conflict use_column
 <<given>>
 declare
-    extensions constant text[] := %(extensions)s;
-    functions constant text[] := %(functions)s;
-    jobs constant text[] := %(jobs)s;
-    secrets constant text[] := %(secrets)s;
+    extensions constant text[] := %(extensions)s::text[];
+    functions constant text[] := %(functions)s::text[];
+    jobs constant text[] := %(jobs)s::text[];
+    secrets constant text[] := %(secrets)s::text[];
     salt constant text := %(salt)s;
-    required constant jsonb := %(required)s;
+    required constant jsonb := %(required)s::jsonb;
     pattern constant text := %(pattern)s;
     itself constant text := %(itself)s;
-    answer jsonb := '{}';
+    answer jsonb := '{}'::jsonb;
     rows jsonb;
     one text;
     checked record;
     refused boolean;
-    portal refcursor := 'bubble_sync_answer';
 begin
     -- part: extensions = extensions observe
     -- part: functions = functions observe

@@ -50,6 +50,7 @@ class Secrets:
     key: Canary
     rotated: Canary
     password: Canary
+    monitor: Canary
     key_by_hand: Canary
     url_by_hand: Canary
     control: Canary
@@ -62,6 +63,7 @@ class Secrets:
             key=replace(claims, value=jwt(jti=claims.mark, ref=None).removesuffix("signature") + claims.mark),
             rotated=canary(places.ROTATED, "sb_secret_{mark}"),
             password=canary(places.PASSWORD, "{mark}"),
+            monitor=canary(places.MONITOR),
             key_by_hand=canary(places.KEY_BY_HAND),
             url_by_hand=canary(places.URL_BY_HAND, "https://{mark}.supabase.co"),
             control=canary(places.CONTROL),
@@ -69,7 +71,9 @@ class Secrets:
 
     @property
     def every(self) -> tuple[Canary, ...]:
-        return (self.key, self.rotated, self.password, self.key_by_hand, self.url_by_hand, self.control)
+        return (
+            self.key, self.rotated, self.password, self.monitor, self.key_by_hand, self.url_by_hand, self.control,
+        )  # fmt: skip
 
 
 @dataclass

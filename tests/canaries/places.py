@@ -46,8 +46,8 @@ PLACES = (
 )  # fmt: skip
 
 #: The canaries, by name. Those set by hand are never a value of the configuration.
-KEY, ROTATED, PASSWORD, KEY_BY_HAND, URL_BY_HAND = OURS = (
-    "key", "rotated key", "database password", "key set by hand", "URL set by hand",
+KEY, ROTATED, PASSWORD, MONITOR, KEY_BY_HAND, URL_BY_HAND = OURS = (
+    "key", "rotated key", "database password", "monitor role's password", "key set by hand", "URL set by hand",
 )  # fmt: skip
 CONTROL = "control"
 

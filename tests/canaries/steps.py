@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 
 from tests.canaries import places
 from tests.canaries.life import Life, drift
+from tests.fixtures.stack import Stack, folder_with_plugin
 
 LOUD = ("-v", "9", "--logtostderr", "--logflow")
 _EVENT = """
@@ -74,6 +76,7 @@ def sample(life: Life) -> None:
     _violated_plan(life)
     _changed_by_hand(life)
     life.up("--json")
+    _with_a_monitor_role(life)
     _sent(life)
     life.command("key rotate {stack} --key-fd 0", given=life.secrets.key.value)
     _planted(life)
@@ -97,6 +100,7 @@ def everything(life: Life) -> None:
     _changed_by_hand(life)
     drift(life, "--json")
     life.up("--json", "-v", "9", "--logflow")
+    _with_a_monitor_role(life)
     _every_other_command(life)
     _unreachable(life)
     _in_the_configuration(life)
@@ -143,6 +147,26 @@ def _changed_by_hand(life: Life) -> None:
     for form in ("--json", "--sql", "--undo-sql"):
         life.command("diff {stack} " + form, expect=1)
     life.pulumi("refresh", "--yes", "--skip-preview", "--diff", *LOUD, place=places.VERBOSE)
+
+
+def _with_a_monitor_role(life: Life) -> None:
+    """Give access and take it again, through the stand-in for the plugin, which is told the database's password too."""
+    local = life.stack.local
+    environment = {**local.environment, "PGPASSWORD": life.secrets.password.value}
+    stack = Stack(replace(local, checkout=folder_with_plugin(life.scratch / "access"), environment=environment))
+    plugged = Life(life.platform, stack, life.secrets, life.search, life.scratch)
+    stack.configure("access.monitorRole", "bubble_monitor")
+    stack.configure("monitorPassword", life.secrets.monitor.value, secret=True)
+    plugged.up("--diff")
+    url = life.addresses.database_url.replace(
+        f"//postgres:{life.secrets.password.value}", f"//bubble_monitor:{life.secrets.monitor.value}"
+    )
+    with psycopg.connect(url) as session:
+        (answer,) = session.execute("select bubble_sync.observe('0123456789abcdef')::text").fetchone() or ("",)
+    life.search.look(places.MESSAGES, answer)
+    for key in ("access", "monitorPassword"):
+        stack.run("config", "rm", f"bubble-sync:{key}")
+    plugged.up("--diff")
 
 
 def _every_other_command(life: Life) -> None:

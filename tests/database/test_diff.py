@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import secrets
+from collections.abc import Iterator
+
 import pytest
-from psycopg import sql
 
 from bench.proxy import counting_proxy
-from bubble_sync.converge.change import parts_of
-from bubble_sync.converge.kinds import kind_of
-from bubble_sync.converge.reading import Found, filled, names_of
+from bubble_sync.converge.reading import Found, read
+from bubble_sync.converge.users import pattern_of
 from bubble_sync.database import Database
 from bubble_sync.database_url import read_database_url
-from bubble_sync.errors import PrivilegeMissing
+from bubble_sync.desired import desired
+from bubble_sync.errors import PrivilegeMissing, SyncError
 from bubble_sync.questions.diff import State, diff, find
 from bubble_sync.questions.script import forward
-from bubble_sync.specs import CronJobSpec, FunctionSpec, Spec, VaultSecretSpec
-from bubble_sync.statements import SQL_DIRECTORY, reading_block
+from bubble_sync.settings import read_settings
+from bubble_sync.specs import CronJobSpec, FunctionSpec, Keeper, Spec, VaultSecretSpec
+from bubble_sync.statements import SQL_DIRECTORY, every_part, reading_block
 from tests.fixtures.adoption import WANTED, converge_all, look, play, states
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
-from tests.fixtures.specs import STACK
+from tests.fixtures.specs import REF, STACK, config
 
 
 def with_one(kind: type[Spec], **changes: object) -> list[Spec]:
@@ -182,27 +186,85 @@ def test_a_reader_who_sees_only_his_own_jobs_is_told_whose_they_are(site: Site):
     assert {item.state for item in functions} == {State.FOREIGN}
 
 
-def test_the_same_block_is_the_body_of_a_function(site: Site):
-    """A role without any right of its own reads through it what the owner reads, secrets as digests of its own salt."""
-    converge_all(site)
-    parts = sorted({part for spec in WANTED for part in parts_of(kind_of(spec), spec)})
-    names = {name: sql.Literal(values) for name, values in names_of(WANTED).items()}
-    values = {**names, "salt": sql.SQL("$1"), "pattern": sql.Literal(""), "itself": sql.Literal("")}
-    body = filled(reading_block(tuple(parts), "return answer"), values).as_string()
-    site.by_hand(
-        "set role postgres",
-        "create function bubble_sync.observe(salt text) returns jsonb language plpgsql stable security definer "
-        f"set search_path = '' set jit = off as $body$\n{body}\n$body$",
+MONITOR = "bubble_monitor"
+WATCHED = desired(
+    read_settings(config(access=json.dumps({"monitorRole": MONITOR}), monitorPassword="m" * 16)), Keeper(STACK, REF)
+)
+
+
+def ask(site: Site) -> Found:
+    """Read by the one statement that the monitor role may send."""
+    salt = secrets.token_hex(16)
+    rows = site.db.read(
+        "asking bubble_sync.observe",
+        lambda conn: conn.execute("select bubble_sync.observe(%s) as answer", [salt]).fetchall(),
     )
-    watcher = site.as_role("watcher", "grant usage on schema bubble_sync to watcher",
-                           "grant execute on function bubble_sync.observe to watcher")  # fmt: skip
+    return Found(rows[0]["answer"], salt)
 
-    rows = watcher.db.read("watching", lambda conn: conn.execute("select bubble_sync.observe('s') as a").fetchone())
-    watcher.db.close()
 
-    comparison = diff(STACK, WANTED, Found(rows["a"], "s"))
-    left = {name: state for name, state in states(comparison).items() if state != "equal"}
-    assert left == {"ledger": "update"}, "the right to use the schema, which a stack with a monitor role wants"
+class TestTheMonitorRole:
+    """It has no right but to call a function, and is told by it what the owner reads."""
+
+    @pytest.fixture
+    def monitor(self, site: Site) -> Iterator[Site]:
+        converge_all(site, WATCHED)
+        role = site.as_role(MONITOR, f"grant usage on schema bubble_sync to {MONITOR}",
+                            f"grant execute on function bubble_sync.observe to {MONITOR}")  # fmt: skip
+        yield role
+        role.db.close()
+
+    @pytest.mark.parametrize("by_hand", [
+        ("select 1",), ("drop extension pg_cron cascade",), ("drop table bubble_sync.ledger",),
+        ("drop extension supabase_vault cascade",), ("alter table public.sync_queue drop column next_retry_at",),
+        ("update cron.job set active = false", "grant select on bubble_sync.ledger to anon",
+         "create function public.mine() returns void language sql as 'select public.invoke_bubble_sync_retry()'",
+         "select vault.update_secret(id, 'https://other.example.com') from vault.secrets where name = 'supabase_url'",
+         "update vault.secrets set secret = encode('not of this key, and long', 'base64') where name ~ 'key'",
+         "insert into cron.job (jobname, schedule, command, username, nodeport) "
+         "values ('bubble-sync-retry', '* * * * *', '', 'anon', 5432)",
+         "alter function bubble_sync.send volatile strict", f"grant create on schema bubble_sync to {MONITOR}",
+         f"grant execute on function bubble_sync.observe to anon, {MONITOR} with grant option"),
+    ])  # fmt: skip
+    def test_is_told_what_the_owner_reads_and_compares_alike(self, site: Site, monitor: Site, by_hand: tuple[str, ...]):
+        site.by_hand(*by_hand)
+        comparison, _ = look(site, WATCHED)
+        pattern = pattern_of("service_role_key")
+        found = site.db.read("reading", lambda conn: read(conn, every_part(), WATCHED, pattern))
+        told = ask(monitor)
+
+        assert {**told.parts, "digests": []} == {**found.parts, "digests": []}
+        assert diff(STACK, WATCHED, told) == comparison
+        assert comparison.clean == (by_hand == ("select 1",))
+
+    @pytest.mark.parametrize("by_hand", [
+        "drop function bubble_sync.observe", "drop schema bubble_sync cascade",
+        f"revoke usage on schema bubble_sync from {MONITOR}",
+        f"revoke execute on function bubble_sync.observe from {MONITOR}",
+    ])  # fmt: skip
+    def test_what_does_not_answer_is_an_error_and_never_an_answer_without_rows(
+        self, site: Site, monitor: Site, by_hand: str
+    ):
+        site.by_hand(by_hand)
+
+        with pytest.raises(SyncError, match=r"asking bubble_sync\.observe"):
+            ask(monitor)
+
+    def test_its_rights_are_no_change_and_nothing_that_stands_beside(self, site: Site, monitor: Site):
+        comparison, _ = look(site, WATCHED)
+
+        assert (comparison.clean, comparison.beside) == (True, ())
+        assert "more than usage" not in repr(comparison)
+
+    def test_the_script_makes_the_same_as_up(self, site: Site):
+        play(site, "empty")
+        converge_all(site)
+        site.by_hand(f"create role {MONITOR}", "set role postgres;" + forward(look(site, WATCHED)[0]),
+                     f"grant create on schema bubble_sync to {MONITOR}")  # fmt: skip
+        assert states(look(site, WATCHED)[0])["ledger"] == "update"
+
+        site.by_hand("set role postgres;" + forward(look(site, WATCHED)[0]))
+
+        assert look(site, WATCHED)[0].clean
 
 
 def test_every_part_of_the_block_can_be_composed():

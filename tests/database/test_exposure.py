@@ -8,8 +8,11 @@ import psycopg
 import pytest
 
 from bubble_sync.converge import functions
+from bubble_sync.desired import observe_spec
+from bubble_sync.specs import Keeper
 from bubble_sync.statements import SQL_DIRECTORY
 from tests.fixtures.site import Site, stack_functions
+from tests.fixtures.specs import STACK
 
 CHECKS = sorted(file.stem for file in (SQL_DIRECTORY / "checks").glob("*.sql"))
 COLUMNS = ["name", "title", "level", "detail", "remediation"]
@@ -57,6 +60,21 @@ def test_a_check_is_quiet_after_up_and_fires_when_it_should(converged: Site, che
     assert all(finding["name"] == check and finding["level"] in ("error", "warn") for finding in found)
 
 
+@pytest.mark.parametrize("check", ["function_executable_by_others", "private_schema_exposed"])
+def test_a_check_is_quiet_about_the_monitor_role_and_no_other(converged: Site, check: str):
+    converged.converge(functions, observe_spec("bubble_monitor", "supabase_url", "service_role_key", Keeper(STACK)))
+    for role in ("bubble_monitor", "bubble_other"):
+        converged.by_hand(
+            f"create role {role}",
+            f"grant usage on schema bubble_sync to {role}",
+            f"grant execute on function bubble_sync.observe(text) to {role}",
+        )
+
+    (finding,) = findings(converged, check)
+
+    assert "role bubble_other may" in finding["detail"]
+
+
 def test_the_schema_in_the_apis_list_is_found(converged: Site):
     converged.by_hand("alter role authenticator set pgrst.db_schemas = 'public, bubble_sync'")
     try:
@@ -96,6 +114,14 @@ class TestPlpgsqlCheck:
     ])  # fmt: skip
     def test_it_finds_nothing(self, checked: Site, signature: str):
         assert self.findings(checked, signature) == []
+
+    def test_it_finds_nothing_in_the_function_of_the_monitor_role(self, checked: Site):
+        checked.converge(functions, observe_spec("m", "supabase_url", "service_role_key", Keeper(STACK)))
+
+        found = self.findings(checked, "bubble_sync.observe(text)")
+
+        # The block that it shares with the commands declares a `salt` of its own.
+        assert [line for line in found if "overlap" not in line] == []
 
     def test_it_finds_a_missing_column(self, checked: Site):
         checked.by_hand("alter table public.sync_queue drop column next_retry_at")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from bubble_sync.desired import desired
 from bubble_sync.settings import read_settings
-from bubble_sync.specs import Keeper
-from tests.fixtures.program import SECRET_SIGNATURE, Graph
+from bubble_sync.specs import Keeper, Spec
+from tests.fixtures.program import MONITOR_PASSWORD, SECRET_SIGNATURE, Graph
 from tests.fixtures.specs import REF, config
 
 
@@ -29,13 +30,28 @@ def _opened(value: object) -> object:
 def test_the_program_declares_what_the_commands_want(graph: Graph):
     wanted = desired(read_settings(config(serviceRoleKey="hunter2")), Keeper("test", REF))
 
-    found = list(declared(graph).values())
+    _same(graph, wanted)
 
+
+def _same(graph: Graph, wanted: Sequence[Spec]) -> None:
+    found = list(declared(graph).values())
     specs = [json.loads(spec.model_dump_json()) for spec in wanted]
     for inputs in found:
         (spec,) = [spec for spec in specs if inputs.items() <= spec.items()]
         specs.remove(spec)
     assert specs == []
+
+
+def test_with_a_monitor_role_too_and_what_it_calls_comes_last(access_graph: Graph):
+    settings = read_settings(
+        config(
+            serviceRoleKey="hunter2", access='{"monitorRole": "bubble_monitor"}', monitorPassword=MONITOR_PASSWORD,
+        )
+    )  # fmt: skip
+    wanted = desired(settings, Keeper("test", REF))
+
+    assert wanted[-1].object_name == "function bubble_sync.observe"
+    _same(access_graph, wanted)
 
 
 def test_every_object_comes_after_those_before_it(graph: Graph):

@@ -138,7 +138,7 @@ class TestState:
         assert "adopt is 'never'" in item.reason
 
     def test_a_ledger_of_another_stack_makes_everything_foreign(self):
-        rows = found(ledger=[{"present": True, "grantees": []}], recorded=recorded("job x", stack="prod"))
+        rows = found(ledger=[{"present": True, "grantees": [], "users": []}], recorded=recorded("job x", stack="prod"))
 
         items = [judge(spec, rows) for spec in (ledger_spec(), job_spec())]
 
@@ -245,6 +245,13 @@ class TestDrawing:
         drawn = "\n".join(markdown(Comparison(STACK, [item], [])))
 
         assert r"- create: secret &lt;b&gt;\`\_\[x\](y)" in drawn
+
+    def test_a_folded_blocks_title_is_html_in_which_nothing_is_escaped_as_markdown(self):
+        item = Item(secret_spec(name="<b>_*~"), State.UPDATE, changes=(Change("description", "a", "b"),))
+
+        drawn = list(markdown(Comparison(STACK, [item], [])))
+
+        assert "<details><summary>update: secret &lt;b&gt;_*~ (description)</summary>" in drawn
 
     def test_json_has_the_documented_shape(self):
         told = document(comparison())

@@ -1,5 +1,7 @@
 """Every rule of the configuration: what is taken, what is refused, and what the refusal says."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,7 +51,8 @@ def test_all_problems_are_reported_at_once():
 
 @pytest.mark.parametrize("key", sorted(SECRET_KEYS))
 def test_a_plaintext_secret_is_refused_with_the_line_that_encrypts_it(key):
-    value = {"serviceRoleKey": jwt(), "databaseUrl": "postgresql://u:hunter2@localhost/db"}[key]
+    values = {"serviceRoleKey": jwt(), "databaseUrl": "postgresql://u:hunter2@localhost/db"}
+    value = values.get(key, "hunter2-hunter2-hunter2")
     given = config(databaseUrlEnv=None if key == "databaseUrl" else "X", **{key: value})
 
     with pytest.raises(ConfigurationError) as refused:
@@ -241,5 +244,42 @@ def test_the_settings_print_no_secret():
 
 def test_every_key_says_what_it_is_for():
     assert all(
-        field.description or name in ("processor", "retry") for name, field in StackSettings.model_fields.items()
+        field.description or name in ("processor", "retry", "access")
+        for name, field in StackSettings.model_fields.items()
     )
+
+
+class TestAccess:
+    """The role that may observe and nothing else."""
+
+    PASSWORD = "long-enough-for-the-internet"
+
+    def test_there_is_none_unless_it_is_named(self):
+        assert read_settings(config()).access.monitor_role == ""
+
+    def test_it_has_a_name_and_a_password(self):
+        settings = read_settings(config(access='{"monitorRole": "bubble_monitor"}', monitorPassword=self.PASSWORD))
+
+        assert (settings.access.monitor_role, settings.monitor_password) == ("bubble_monitor", self.PASSWORD)
+
+    def test_a_role_without_a_password_is_refused_with_the_line_that_sets_it(self):
+        assert "pulumi config set --secret bubble-sync:monitorPassword" in refusal(access='{"monitorRole": "m"}')
+
+    @pytest.mark.parametrize("name", ["public", "pg_read_all_data", "Mixed", "with space", "1st", "a" * 64, 'q"'])
+    def test_a_name_that_cannot_be_a_role_of_ours_is_refused(self, name: str):
+        said = refusal(access=json.dumps({"monitorRole": name}), monitorPassword=self.PASSWORD)
+
+        assert "access.monitorRole" in said
+        assert "cannot name a role" in said
+
+    @pytest.mark.parametrize("password", ["short", "with a space in it, long enough", "löng-enough-but-no-ascii"])
+    def test_a_password_that_is_weak_or_may_be_read_in_two_ways_is_refused_and_not_shown(self, password: str):
+        said = refusal(access='{"monitorRole": "m"}', monitorPassword=password)
+
+        assert "bubble-sync:monitorPassword: is not 16 or more printable" in said
+        assert password not in said
+
+    def test_a_password_inside_the_object_is_no_key(self):
+        said = refusal(access='{"monitorRole": "m", "password": "x"}', monitorPassword=self.PASSWORD)
+
+        assert "access.password: there is no such key" in said

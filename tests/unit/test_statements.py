@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bubble_sync.desired import desired, observe_spec
 from bubble_sync.functions import function_specs
-from bubble_sync.settings import ProcessorSettings, RetrySettings
+from bubble_sync.questions.diff import parts_about
+from bubble_sync.settings import ProcessorSettings, RetrySettings, read_settings
 from bubble_sync.specs import Keeper
-from bubble_sync.statements import SQL_DIRECTORY, constants_of, query, with_constants
+from bubble_sync.statements import SQL_DIRECTORY, constants_of, every_part, query, reading_block, with_constants
+from tests.fixtures.specs import config
 
 BODY = "declare\n    max_items constant integer := 10;\n    name constant text := 'a';\nbegin\nend\n"
 
@@ -60,6 +63,24 @@ def test_any_printable_name_stays_inside_its_literal(name):
 
     (literal,) = re.findall(r"name constant text := '((?:[^']|'')*)';\n", rewritten)
     assert literal.replace("''", "'") == name
+
+
+def test_observe_holds_the_block_that_commands_read_with_whole_and_nothing_is_left_to_fill():
+    spec = observe_spec("m", "u", "k", Keeper("test"))
+
+    assert reading_block(every_part(), "return answer").split("refused boolean;")[1] in spec.body
+    assert spec.body.startswith("\n#variable_conflict use_column\n")
+    assert spec.body.count("#variable_conflict") == 1
+    assert "include:" not in spec.body
+    assert "%(" not in spec.body
+    assert (spec.name, spec.arguments, spec.returns) == ("bubble_sync.observe", "salt text", "jsonb")
+    assert (spec.security, spec.volatility, spec.executors) == ("definer", "stable", ("m",))
+
+
+def test_observe_answers_with_all_that_a_comparison_asks_for():
+    wanted = desired(read_settings(config(access='{"monitorRole": "m"}', monitorPassword="m" * 16)), Keeper("test"))
+
+    assert set(every_part()) >= parts_about(wanted)
 
 
 def test_every_query_of_every_file_can_be_loaded():

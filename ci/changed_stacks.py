@@ -1,0 +1,67 @@
+"""Which stacks a change touches. Run as `python -m ci.changed_stacks BASE`: prints one stack a line.
+
+What is committed since BASE counts. A stack's own file touches that stack; anything else touches every stack, but for
+what no `up` can see. Exit 0, or 2 when git does not know BASE.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+#: No stack of the fleet: it lives and dies with the platform of one machine.
+LOCAL = "local"
+#: Text and checks. Anything that is not listed counts as code: a stack too many is read, none is passed over.
+UNSEEN_FOLDERS = ("docs/", "tests/", "bench/")
+UNSEEN_FILES = (f"Pulumi.{LOCAL}.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md")
+
+
+class BaseUnknown(Exception):
+    """Git cannot tell what changed."""
+
+
+def fleet(project: Path) -> list[str]:
+    """List the stacks that have a file, the platform's own left out."""
+    names = (file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in project.glob("Pulumi.*.yaml"))
+    return sorted(name for name in names if name != LOCAL)
+
+
+def touched(changed: Iterable[str], stacks: Iterable[str]) -> list[str]:
+    """Return the stacks that these changed files touch."""
+    own = {f"Pulumi.{stack}.yaml": stack for stack in stacks}
+    seen = [file for file in changed if file not in UNSEEN_FILES and not file.startswith(UNSEEN_FOLDERS)]
+    # A file that is gone leaves a stack that nothing here can read; it touches no other.
+    code = [file for file in seen if file not in own and not _is_stack_file(file)]
+    return sorted(own.values()) if code else sorted({own[file] for file in seen if file in own})
+
+
+def _is_stack_file(file: str) -> bool:
+    return "/" not in file and file.startswith("Pulumi.") and file.endswith(".yaml") and file != "Pulumi.yaml"
+
+
+def changed_files(project: Path, base: str) -> list[str]:
+    """Ask git for the files that differ from where this branch left `base`; raise BaseUnknown."""
+    command = ["git", "diff", "--name-only", "--no-renames", "-z", f"{base}...HEAD", "--"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BaseUnknown(f"git does not know what changed since {base!r}: fetch the whole history, or set BASE")
+    return list(filter(None, done.stdout.split("\0")))
+
+
+def main(arguments: list[str]) -> int:
+    """Print the touched stacks."""
+    (base,) = arguments
+    project = Path.cwd()
+    try:
+        changed = changed_files(project, base)
+    except BaseUnknown as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    print(*touched(changed, fleet(project)), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,158 @@
+"""GitHub's REST API, as far as a comment and an issue need it; one line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+#: The API refuses a body above 65,536 characters.
+LONGEST = 60_000
+#: Who `GITHUB_TOKEN` writes as; the token itself may not ask.
+ACTIONS = "github-actions[bot]"
+REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
+
+
+class GitHubError(Exception):
+    """What GitHub did not do, in one line, and the exit code for it."""
+
+    def __init__(self, text: str, code: int) -> None:
+        """Keep both."""
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository through one token."""
+
+    client: httpx.Client
+    author: str
+    """Whose texts are ours: the same marker in somebody else's is left alone."""
+
+    def all(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
+        """Yield every entry of a list, page after page."""
+        answer = self._ask("GET", path, params={**query, "per_page": "100"})
+        while True:
+            yield from _read(answer)
+            following = answer.links.get("next", {}).get("url")
+            # The token is for one host.
+            if following is None or httpx.URL(following).host != self.client.base_url.host:
+                return
+            answer = self._ask("GET", following)
+
+    def ours(self, entries: Iterator[dict[str, Any]], marker: str) -> dict[str, Any] | None:
+        """Return the first entry that we wrote under this marker."""
+        return next((each for each in entries if self._is_ours(each, marker)), None)
+
+    def send(self, method: str, path: str, **body: str) -> dict[str, Any]:
+        """Create or change something, and return what GitHub made of it."""
+        made: dict[str, Any] = _read(self._ask(method, path, json=body))
+        return made
+
+    def _is_ours(self, entry: Mapping[str, Any], marker: str) -> bool:
+        wrote = (entry.get("user") or {}).get("login")
+        # The API lists pull requests among the issues.
+        return wrote == self.author and "pull_request" not in entry and (entry.get("body") or "").startswith(marker)
+
+    def _ask(
+        self, method: str, path: str, params: Mapping[str, str] | None = None, json: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        place = f"{method} {httpx.URL(path).path}"
+        try:
+            answer = self.client.request(method, path, params=params, json=json)
+        except httpx.HTTPError as problem:
+            raise GitHubError(
+                f"{place}: GitHub does not answer ({type(problem).__name__}); run this again", UNREACHABLE
+            ) from None
+        if not answer.is_success:
+            raise _refusal(place, answer)
+        return answer
+
+
+def _read(answer: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    try:
+        return answer.json()
+    except ValueError:
+        raise GitHubError(
+            f"{answer.url.host} does not answer as GitHub does: correct GITHUB_API_URL", MISUSED
+        ) from None
+
+
+def _refusal(place: str, answer: httpx.Response) -> GitHubError:
+    """Say in one line why GitHub refused and what to do."""
+    code, wait = answer.status_code, answer.headers.get("retry-after")
+    if code == 429 or (code == 403 and (wait or answer.headers.get("x-ratelimit-remaining") == "0")):
+        return GitHubError(f"{place}: GitHub limits the rate ({code}); run this again in {wait or 60} s", UNREACHABLE)
+    if code in (401, 403, 404):
+        needed = "GITHUB_TOKEN needs `issues: write` or `pull-requests: write` on GITHUB_REPOSITORY"
+        return GitHubError(f"{place}: GitHub refuses ({code}); {needed}", REFUSED)
+    if code >= 500:
+        return GitHubError(f"{place}: GitHub is in trouble ({code}); run this again", UNREACHABLE)
+    return GitHubError(f"{place}: GitHub answers {code}; nothing was changed", REFUSED)
+
+
+def variable(name: str) -> str:
+    """Return an environment variable that must be set."""
+    value = os.environ.get(name)
+    if not value:
+        raise GitHubError(f"{name} is not set: the head of this script says what it holds", MISUSED)
+    return value
+
+
+def report(ending: str = "") -> str:
+    """Return what the script before has written into the file REPORT, or into the one beside it."""
+    file = Path(variable("REPORT") + ending)
+    try:
+        return file.read_text("utf-8").strip()
+    except FileNotFoundError:
+        raise GitHubError(f"there is no {file}: the script that writes it has not run", MISUSED) from None
+
+
+def repository() -> Repository:
+    """Return the repository that GitHub's own variables name."""
+    address = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
+    client = httpx.Client(
+        base_url=f"{address}/repos/{variable('GITHUB_REPOSITORY')}",
+        headers={
+            "Authorization": f"Bearer {variable('GITHUB_TOKEN')}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        },
+        timeout=30,
+    )
+    return Repository(client, os.environ.get("REPORT_AUTHOR") or ACTIONS)
+
+
+def fitting(text: str, longest: int = LONGEST) -> str:
+    """Return a text that GitHub takes: cut after a whole line, with what was open there closed."""
+    if len(text) <= longest:
+        return text
+    kept = text[:longest].rpartition("\n")[0]
+    fence, folds = "", 0
+    for line in kept.splitlines():
+        ticks = line[: len(line) - len(line.lstrip("`"))]
+        if fence:
+            # What stands in a block of code opens and closes nothing.
+            fence = "" if line == fence else fence
+        elif len(ticks) >= 3:
+            fence = ticks
+        else:
+            folds += line.startswith("<details>") - line.startswith("</details>")
+    closing = (f"\n{fence}" if fence else "") + "\n\n</details>" * folds
+    return f"{kept}{closing}\n\n**Cut here**: the run's log has the whole report."
+
+
+def told(work: Callable[[], str]) -> int:
+    """Do the work, print what it says, and return the exit code."""
+    try:
+        print(work())
+    except GitHubError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return problem.code
+    return 0

@@ -1,0 +1,25 @@
+-- Everything that a comparison is made of, for a role that may do nothing else: what `diff` and `drift` read as the owner,
+-- part by part, and secrets as digests over the caller's salt; never a value. Declared stable, so that the server refuses
+-- it every change. The block of sql/queries/observe.sql, with which commands read, takes the place of the `include`.
+create or replace function bubble_sync.observe(salt text)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $function$
+#variable_conflict use_column
+declare
+    monitor_role constant text := 'bubble_sync_monitor';
+    url_secret constant text := 'supabase_url';
+    key_secret constant text := 'service_role_key';
+begin
+    if coalesce(pg_catalog.length(observe.salt), 0) < 16 then
+        raise exception '[bubble_sync.observe] % needs a salt of 16 characters at least: random ones, used once',
+            monitor_role;
+    end if;
+-- include: observe block
+end;
+$function$;
+
+comment on function bubble_sync.observe(text) is 'bubble-sync: what drift is told by, for the monitor role';

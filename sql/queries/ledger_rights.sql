@@ -1,0 +1,31 @@
+-- Who may use the private schema and its ledger: nobody but the owner, and USAGE for the monitor role where there is one.
+
+-- name: revoke
+-- From every role but the owner, whatever default privileges have given. A wanted role gets USAGE back, if it had more.
+do $revoke$
+declare
+    held record;
+begin
+    for held in
+        select case when g.grantee = 0 then 'public' else g.grantee::regrole::text end as grantee,
+            coalesce('grant usage on schema bubble_sync to ' || pg_catalog.quote_ident(w.name), '') as back
+        from (
+            select n.nspowner as owner, x.grantee, x.privilege_type = 'USAGE' and not x.is_grantable as harmless
+            from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as x
+            where n.nspname = 'bubble_sync'
+            union all
+            select c.relowner, x.grantee, false
+            from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as x
+            where c.oid = pg_catalog.to_regclass('bubble_sync.ledger')
+        ) as g
+        left join pg_catalog.unnest({grantees}::text[]) as w (name) on w.name = pg_catalog.pg_get_userbyid(g.grantee)
+        where g.grantee <> g.owner
+        group by g.grantee, w.name
+        having w.name is null or not pg_catalog.bool_and(g.harmless)
+    loop
+        execute pg_catalog.format('revoke all on schema bubble_sync from %s cascade', held.grantee);
+        execute pg_catalog.format('revoke all on table bubble_sync.ledger from %s cascade', held.grantee);
+        execute held.back;
+    end loop;
+end;
+$revoke$;

@@ -1,0 +1,186 @@
+"""The scripts in `ci/` as they stand, on two stacks with different settings on two clusters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from bubble_sync.cli.main import app
+from tests.fixtures.fleet import Fleet
+from tests.fixtures.github_stand_in import TOKEN, GitHubStandIn
+from tests.fixtures.site import Site
+
+COMMANDS = getattr(typer.main.get_command(app), "commands", {})
+needs_diff = pytest.mark.skipif("diff" not in COMMANDS, reason="`bubble-sync diff` is a change of its own")
+needs_drift = pytest.mark.skipif(
+    not {"diff", "drift"} <= COMMANDS.keys(), reason="`bubble-sync drift` is a change of its own"
+)
+
+JOBS = "select jobid, jobname::text as name, schedule, active from cron.job order by jobid"
+MAX_ITEMS = """
+    select substring(prosrc from 'max_items constant integer := (\\d+);')::int as max_items
+    from pg_proc where proname = 'invoke_bubble_sync_processor'
+"""
+BY_HAND = "update cron.job set schedule = '0 0 * * *' where jobname = 'bubble-sync-retry'"
+FUNCTION = "sql/functions/invoke_bubble_sync_retry.sql"
+COMMENT = "No failed items ready for retry"
+
+
+def max_items(site: Site) -> object:
+    return site.by_hand(MAX_ITEMS)[0]["max_items"]
+
+
+def schedules(site: Site) -> dict[object, object]:
+    return {row["name"]: row["schedule"] for row in site.by_hand(JOBS)}
+
+
+def secrets_of(site: Site) -> list[str]:
+    """What no output may hold: the keys and the database password."""
+    return [site.addresses.service_role_key, site.addresses.secret_key, site.addresses.password]
+
+
+def test_two_stacks_are_deployed_from_plans_each_with_its_own_settings(fleet: Fleet, site: Site, second_site: Site):
+    for stack in ("staging", "prod"):
+        assert "+ 18 to create" in fleet.run("ci/deploy.sh", stack, "plan")
+        assert "+ 18 created" in fleet.run("ci/deploy.sh", stack, "apply")
+        fleet.pulumi(stack, "preview", "--expect-no-changes")
+
+    assert (max_items(site), max_items(second_site)) == (10, 20)
+    assert schedules(site) == {"bubble-sync-processor": "* * * * *", "bubble-sync-retry": "*/5 * * * *"}
+    assert schedules(second_site) == {"bubble-sync-processor": "*/2 * * * *", "bubble-sync-retry": "*/5 * * * *"}
+
+
+def test_what_changes_after_the_plan_is_refused_with_nothing_done_and_nothing_secret_said(
+    empty_fleet: Fleet, scratch: Path, site: Site
+):
+    fleet = empty_fleet
+    fleet.add_stack("staging", site.addresses, site.addresses.secret_key)
+    fleet.pulumi("staging", "up", "--yes", "--skip-preview")
+    fleet.pulumi("staging", "config", "set", "--path", "bubble-sync:processor.maxItems", "30")
+    fleet.run("ci/deploy.sh", "staging", "plan")
+    site.by_hand(BY_HAND)
+
+    drifted = fleet.run("ci/deploy.sh", "staging", "apply", expect=1)
+    # The plan's key is then no configuration value any more, and Pulumi prints it (tests/canaries).
+    fleet.set_key("staging", site.addresses.service_role_key)
+    configured = fleet.run("ci/deploy.sh", "staging", "apply", expect=1)
+
+    for said, named in ((drifted, "sync-jobs-bubble-sync-retry"), (configured, "the configuration")):
+        assert f"The plan is violated, and refused at:\n  {named}\ndeploy: nothing was changed.\n" in said
+        assert "look at a new plan, then apply that: ci/deploy.sh staging plan" in said
+        assert [secret for secret in secrets_of(site) if secret in said] == []
+    assert max_items(site) == 10
+    assert schedules(site)["bubble-sync-retry"] == "0 0 * * *"
+    assert list(scratch.glob("tmp.*")) == [], "what Pulumi said is gone"
+
+    # Drift that was there before the plan is in the plan, and repaired by it.
+    fleet.run("ci/deploy.sh", "staging")
+    assert max_items(site) == 30
+    assert schedules(site)["bubble-sync-retry"] == "*/5 * * * *"
+
+
+def test_a_plan_that_is_not_there_and_a_word_too_many_are_refused(empty_fleet: Fleet):
+    assert "there is no plan plan-prod.json: ci/deploy.sh prod plan" in empty_fleet.run(
+        "ci/deploy.sh", "prod", "apply", expect=1
+    )
+    assert "ci/deploy.sh STACK apply" in empty_fleet.run("ci/deploy.sh", "prod", "applly", expect=2)
+    assert "ci/deploy.sh STACK plan" in empty_fleet.run("ci/deploy.sh", expect=2)
+
+
+@needs_diff
+def test_a_preview_reports_just_the_stacks_that_a_change_touches(fleet: Fleet, site: Site, second_site: Site):
+    for stack in ("staging", "prod"):
+        fleet.pulumi(stack, "up", "--yes", "--skip-preview")
+    before = (site.by_hand(JOBS), second_site.by_hand(JOBS))
+    base = fleet.commit()
+
+    fleet.pulumi("prod", "config", "set", "--path", "bubble-sync:processor.maxItems", "30")
+    fleet.commit()
+    said = fleet.run("ci/preview.sh", BASE=base, REPORT="report.md", GITHUB_STEP_SUMMARY=str(fleet.project / "summary"))
+    report = (fleet.project / "report.md").read_text("utf-8")
+    assert report in said
+    assert report == (fleet.project / "summary").read_text("utf-8")
+    assert [line for line in report.splitlines() if line.startswith("## ")] == ["## Stack `prod`"]
+    assert "max_items constant integer := 30;" in report
+    assert "    ~ 1 to update" in report
+
+    fleet.replace(FUNCTION, COMMENT, "Nothing to do")
+    fleet.commit()
+    gone = "postgresql://postgres:p@127.0.0.1:1/x"
+    both = fleet.run("ci/preview.sh", BASE=base, BUBBLE_SYNC_PROD_DATABASE_URL=gone, expect=3)
+    assert [line for line in both.splitlines() if line.startswith("## ")] == ["## Stack `prod`", "## Stack `staging`"]
+    assert "bubble-sync diff failed, exit 3" in both
+    assert "Nothing to do" in both, "one unreachable stack hides no other"
+
+    assert "no stack is touched" in fleet.run("ci/preview.sh", BASE="HEAD")
+    assert [each for each in secrets_of(site) + secrets_of(second_site) if each in said + both] == []
+    assert (site.by_hand(JOBS), second_site.by_hand(JOBS)) == before
+
+
+@needs_drift
+def test_drift_of_one_stack_opens_an_issue_and_a_deploy_closes_it(
+    fleet: Fleet, site: Site, second_site: Site, github: GitHubStandIn
+):
+    told = {
+        "REPORT": "report.md", "GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": "shop/sync", "GITHUB_TOKEN": TOKEN,
+        "NO_PROXY": "*",
+    }  # fmt: skip
+    for stack in ("staging", "prod"):
+        fleet.pulumi(stack, "up", "--yes", "--skip-preview")
+    fleet.run("ci/drift.sh", REPORT="report.md")
+    fleet.run("ci/drift-issue.sh", **told)
+    assert github.issues == []
+
+    second_site.by_hand(BY_HAND)
+    said = fleet.run("ci/drift.sh", REPORT="report.md", expect=1)
+    assert "prod" in said
+    assert "schedule" in said
+    fleet.run("ci/drift-issue.sh", **told)
+    (issue,) = github.open_issues()
+    assert "schedule" in issue["body"]
+
+    fleet.run("ci/deploy.sh", "prod")
+    fleet.run("ci/drift.sh", REPORT="report.md")
+    fleet.run("ci/drift-issue.sh", **told)
+    assert github.open_issues() == []
+
+    site.by_hand(BY_HAND)
+    gone = "postgresql://postgres:p@127.0.0.1:1/x"
+    unread = fleet.run("ci/drift.sh", REPORT="report.md", BUBBLE_SYNC_PROD_DATABASE_URL=gone, expect=3)
+    assert "schedule" in unread, "one unreachable stack hides no other"
+    assert [each for each in secrets_of(site) + secrets_of(second_site) if each in said + unread] == []
+
+
+@needs_diff
+def test_a_forks_change_is_rehearsed_without_any_secret(empty_fleet: Fleet, scratch: Path):
+    secret = {"secure": "v1:of:the-real-project"}
+    settings = {"projectRef": "stagingstagingstagin", "databaseUrlEnv": "BUBBLE_SYNC_STAGING_DATABASE_URL"}
+    numbers = {"processor": {"maxItems": 20}, "serviceRoleKey": secret, "databaseCa": "supabase-ca.crt"}
+    config = {f"bubble-sync:{key}": value for key, value in {**settings, **numbers}.items()}
+    file = empty_fleet.project / "Pulumi.staging.yaml"
+    file.write_text(yaml.safe_dump({"encryptionsalt": "v1:of:the-real-stack", "config": config}))
+    base = empty_fleet.commit()
+    file.write_text(file.read_text("utf-8").replace("maxItems: 20", "maxItems: 30"))
+    empty_fleet.commit()
+    stranger = Fleet(
+        empty_fleet.project,
+        {
+            name: value
+            for name, value in empty_fleet.environment.items()
+            if name not in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE")
+        },
+    )
+
+    stranger.run("ci/preview-fork.sh", BASE=base, REPORT="report.md")
+
+    report = (stranger.project / "report.md").read_text("utf-8")
+    assert [line for line in report.splitlines() if line.startswith("## ")] == ["## Stack `staging`, rehearsed"]
+    assert "-     max_items constant integer := 20;" in report
+    assert "+     max_items constant integer := 30;" in report
+    assert "    ~ 1 to update" in report
+    assert stranger.run("git", "worktree", "list").count("\n") == 1
+    assert stranger.run("git", "status", "--porcelain") == ""
+    assert list(scratch.glob("bubble-sync-*")) == [], "the platform is gone"
