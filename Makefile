@@ -7,7 +7,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 # tools/setup has just brought the environment in line with the lock.
 RUN := uv run --no-sync
 
-.PHONY: help setup fmt lint test test-modes rotations contract canaries demo bench clean
+.PHONY: help setup fmt lint test test-modes rotations drift-matrix contract canaries demo bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,10 @@ test-modes: ## Run the database tests as a superuser, and through pgbouncer in s
 rotations: ## Change the key fifty times a kind through the command line, under constant dispatch, and print the table
 	@tools/setup tests
 	$(RUN) pytest tests/stack/test_rotations.py --rotations 50 -q
+
+drift-matrix: ## Change every field by hand, and count what preview and drift find, and what they find for nothing
+	@tools/setup tests
+	$(RUN) pytest tests/stack/test_drift_matrix.py --drift-matrix -q
 
 # Out of the command line: an address may hold a password.
 contract: export CONTRACT_DSN = $(value DSN)

@@ -75,6 +75,8 @@ class ExtensionSpec(RecordedSpec):
     adoptable: ClassVar[bool] = False
 
     name: str
+    moved: str = ""
+    """Where it was and where it is, when that is another schema than the ledger remembers."""
 
 
 class VaultSecretSpec(RecordedSpec):

@@ -72,9 +72,7 @@ class Stack:
 
 def open_stack(name: str | None, config_file: Path | None, start: Path, environment: Mapping[str, str]) -> Stack:
     """Find the stack `name`, or the selected one, of the project that `start` is in; raise ConfigurationError."""
-    folder = next((each for each in (start, *start.parents) if (each / "Pulumi.yaml").is_file()), None)
-    if folder is None:
-        raise ConfigurationError(f"there is no Pulumi.yaml in {start} or above: go to the project's folder")
+    folder = _project_folder(start)
     name = name or _selected(folder, environment)
     short = name.rsplit("/", 1)[-1]
     options: tuple[str, ...] = ("--stack", name)
@@ -83,6 +81,25 @@ def open_stack(name: str | None, config_file: Path | None, start: Path, environm
             raise ConfigurationError(f"there is no configuration file {config_file}: correct --config-file")
         options += ("--config-file", str(config_file.resolve()))
     return Stack(short, folder, (config_file or folder / f"Pulumi.{short}.yaml").resolve(), environment, options)
+
+
+def all_stacks(start: Path, environment: Mapping[str, str], but: str) -> list[Stack]:
+    """Find every stack that has a configuration file in the project's folder, except `but`; raise ConfigurationError.
+
+    None takes the settings that the environment gives: those are one stack's.
+    """
+    folder = _project_folder(start)
+    names = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in folder.glob("Pulumi.*.yaml"))
+    if not (found := [name for name in names if name != but]):
+        raise ConfigurationError(f"there is no Pulumi.<stack>.yaml in {folder} but {but}'s: nothing to look at")
+    return [open_stack(name, None, folder, environment).without_given_config() for name in found]
+
+
+def _project_folder(start: Path) -> Path:
+    folder = next((each for each in (start, *start.parents) if (each / "Pulumi.yaml").is_file()), None)
+    if folder is None:
+        raise ConfigurationError(f"there is no Pulumi.yaml in {start} or above: go to the project's folder")
+    return folder
 
 
 def parse_config(text: str) -> dict[str, ConfigValue]:

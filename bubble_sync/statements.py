@@ -114,10 +114,19 @@ def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> F
 
 def constants_of(file: str) -> dict[str, int | str]:
     """Read the declared constants of a function file with the values that stand there."""
+    return constants_in(_function_source(file)["body"])
+
+
+def constants_in(body: str) -> dict[str, int | str]:
+    """Read the declared constants of a body; a number that is not written as one stays text."""
     return {
-        match["name"]: int(match["value"]) if match["type"] == "integer" else match["value"].strip("'")
-        for match in _CONSTANT.finditer(_function_source(file)["body"])
+        match["name"]: int(match["value"]) if _is_number(match) else match["value"].strip("'")
+        for match in _CONSTANT.finditer(body)
     }
+
+
+def _is_number(match: re.Match[str]) -> bool:
+    return match["type"] == "integer" and match["value"].isdecimal()
 
 
 def with_constants(body: str, constants: Mapping[str, int | str]) -> str:

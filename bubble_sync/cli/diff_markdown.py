@@ -12,13 +12,13 @@ from bubble_sync.questions.diff import Comparison, Item, State
 
 def markdown(comparison: Comparison) -> Iterator[str]:
     """Yield the lines: the summary first, a folded block for each object that is not as wanted."""
-    yield f"**bubble-sync diff**, {_plain(summary(comparison))}"
+    yield f"**bubble-sync diff**, {plain(summary(comparison))}"
     for item in comparison.items:
         if item.state is not State.EQUAL:
-            yield from _folded(_title(item), _content(item), "diff")
+            yield from folded(_title(item), _content(item), "diff")
     if comparison.beside:
         told = (line for one in comparison.beside for line in lines_beside(one))
-        yield from _folded(f"beside it: {len(comparison.beside)}", told, "text")
+        yield from folded(f"beside it: {len(comparison.beside)}", told, "text")
     yield ""
     # By which a later run finds this comment, and replaces it.
     yield f"<!-- bubble-sync diff {re.sub('[^A-Za-z0-9._-]', '', comparison.stack)} -->"
@@ -34,11 +34,12 @@ def _content(item: Item) -> Iterator[str]:
     yield from details(item)
 
 
-def _folded(title: str, content: Iterable[str], language: str) -> Iterator[str]:
+def folded(title: str, content: Iterable[str], language: str) -> Iterator[str]:
+    """Yield a block that opens on its title; without content the title alone, as an item of a list."""
     lines = list(content)
     yield ""
     if not lines:
-        yield f"- {_plain(title)}"
+        yield f"- {plain(title)}"
         return
     # A fence ends at a line with as many backticks as it began with: no text holds one more than its longest run.
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
@@ -53,7 +54,7 @@ def _folded(title: str, content: Iterable[str], language: str) -> Iterator[str]:
     yield "</details>"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return a text that markdown and HTML take as it stands; a name may hold anything printable."""
     return re.sub(r"([\\`*_\[\]@#~|!])", r"\\\1", _html(text))
 

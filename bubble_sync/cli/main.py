@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bubble_sync.cli import diff, key, local
+from bubble_sync.cli import diff, drift, key, local
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 
 REFUSED, MISUSED, UNREACHABLE, OUR_BUG = 1, 2, 3, 4
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(diff.diff)
+app.command()(drift.drift)
 app.add_typer(key.app, name="key")
 app.add_typer(local.app, name="local")
 

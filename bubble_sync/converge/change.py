@@ -92,7 +92,9 @@ def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True) ->
     settled = _settle(conn, kind, spec, kind.observed(spec, found))
     if isinstance(spec, RecordedSpec):
         row = ledger.rows(found).get(spec.object_name)
-        wanted = ledger.LedgerRow(spec.stack, spec.project_ref, made=before is None or (row is not None and row.made))
+        made = before is None or (row is not None and row.made)
+        place = settled.facts.get("schema", "")
+        wanted = ledger.LedgerRow(spec.stack, spec.project_ref, made, place)
         if row != wanted:
             ledger.record(conn, spec.object_name, wanted)
     return settled

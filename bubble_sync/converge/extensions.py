@@ -9,6 +9,7 @@ from psycopg import sql
 
 from bubble_sync.converge.reading import Found
 from bubble_sync.database import Connection
+from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import ExtensionSpec, Observation
 
 # Where hosted projects have them; supabase_vault's control file chooses for itself.
@@ -23,11 +24,25 @@ def observed(spec: ExtensionSpec, found: Found) -> Observation[ExtensionSpec] | 
     row = next((row for row in found.rows("extensions") if row["name"] == spec.name), None)
     if row is None:
         return None
-    return Observation(spec, {"version": row["version"], "schema": row["schema"]})
+    before = _remembered(spec, found)
+    moved = f"from {before} to {row['schema']}" if before and before != row["schema"] else ""
+    actual = spec.model_copy(update={"moved": moved})
+    return Observation(actual, {"version": row["version"], "schema": row["schema"]})
 
 
 def refuse(spec: ExtensionSpec, found: Found) -> None:
-    """Raise nothing: an extension is taken as it is found."""
+    """Raise ForeignObject when it has moved since it was made or adopted; where it was found then is as good as any."""
+    there = observed(spec, found)
+    if there is None or not there.actual.moved:
+        return
+    before = sql.Identifier(_remembered(spec, found))
+    back = sql.SQL("drop extension {name}; create extension {name} schema {before};")
+    accept = sql.SQL("update bubble_sync.ledger set place = {now} where object = {object};")
+    raise ForeignObject(
+        f"{spec.object_name} has moved {there.actual.moved}: nothing was changed. To bring it back, and lose what it "
+        f"holds: {back.format(name=sql.Identifier(spec.name), before=before).as_string()} To leave it there: "
+        + accept.format(now=sql.Literal(there.facts["schema"]), object=sql.Literal(spec.object_name)).as_string()
+    )
 
 
 def apply(conn: Connection, spec: ExtensionSpec, observed: Observation[ExtensionSpec] | None) -> None:
@@ -54,3 +69,8 @@ def kept(conn: Connection, spec: ExtensionSpec) -> str | None:
 
 def remove(conn: Connection, spec: ExtensionSpec, observed: Observation[ExtensionSpec]) -> None:
     """Remove nothing."""
+
+
+def _remembered(spec: ExtensionSpec, found: Found) -> str:
+    known = (row.get("place", "") for row in found.rows("recorded") if row["object"] == spec.object_name)
+    return next((place for place in known if place), "")

@@ -23,6 +23,8 @@ class LedgerRow(NamedTuple):
     stack: str
     project_ref: str
     made: bool
+    place: str = ""
+    """Of an extension the schema in which it was made or found; empty where nobody knows it."""
 
 
 PARTS = ("ledger", "recorded")
@@ -31,7 +33,7 @@ PARTS = ("ledger", "recorded")
 def rows(found: Found) -> dict[str, LedgerRow]:
     """Return every row by its object's name; none when there is no ledger."""
     return {
-        row["object"]: LedgerRow(row["stack"], row["project_ref"], row["origin"] == "made")
+        row["object"]: LedgerRow(row["stack"], row["project_ref"], row["origin"] == "made", row.get("place", ""))
         for row in found.rows("recorded")
     }
 
@@ -64,6 +66,9 @@ def record(conn: Connection, object_name: str, row: LedgerRow) -> None:
     """Remember that a stack made or adopted an object."""
     values = {"object": object_name, "stack": row.stack, "project_ref": row.project_ref}
     conn.execute(query("ledger", "record"), {**values, "origin": "made" if row.made else "adopted"})
+    if row.place:
+        place = sql.SQL(query("ledger", "record_place"))
+        conn.execute(place.format(place=sql.Literal(row.place), object=sql.Literal(object_name)))
 
 
 def forget(conn: Connection, spec: Spec) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import Resource
+from pulumi.dynamic import CreateResult, Resource
 
-from bubble_sync.providers.converging import ConvergingProvider
+from bubble_sync.providers.converging import ConvergingProvider, Props
 from bubble_sync.specs import Keeper, LedgerSpec
 
 
@@ -24,6 +25,14 @@ class LedgerProvider(ConvergingProvider):
         from bubble_sync.converge import ledger
 
         return ledger
+
+    def create(self, props: Props) -> CreateResult:
+        """Make the ledger, the first of all objects, and say what Pulumi's "+ create" means for the others."""
+        made = super().create(props)
+        # The engine shows a dynamic provider's standard output to the user.
+        sys.stdout.write("+ create adopts what exists; see `bubble-sync diff`\n")
+        sys.stdout.flush()
+        return made
 
 
 class Ledger(Resource, module="bubble_sync", name="Ledger"):

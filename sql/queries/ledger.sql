@@ -7,7 +7,8 @@ create table if not exists bubble_sync.ledger (
     stack text not null,
     project_ref text,
     origin text not null check (origin in ('made', 'adopted')),
-    recorded_at timestamptz not null default now()
+    recorded_at timestamptz not null default now(),
+    place text
 );
 comment on schema bubble_sync is 'bubble-sync: private objects of the sync';
 comment on table bubble_sync.ledger is 'bubble-sync: which objects each stack made or adopted';
@@ -34,7 +35,10 @@ select
     array(select grantee from privilege group by grantee having pg_catalog.bool_and(harmless) order by grantee) as users;
 
 -- name: rows
-select object, stack, coalesce(project_ref, '') as project_ref, origin from bubble_sync.ledger;
+-- A ledger that 0.1.0 made has no `place`: through JSON it is null there, and no error.
+select object, stack, coalesce(project_ref, '') as project_ref, origin, recorded_at,
+    coalesce(pg_catalog.to_jsonb(row)->>'place', '') as place
+from bubble_sync.ledger as row;
 
 -- name: record
 insert into bubble_sync.ledger as row (object, stack, project_ref, origin)
@@ -42,6 +46,11 @@ values (%(object)s, %(stack)s, nullif(%(project_ref)s, ''), %(origin)s)
 on conflict (object) do update
 set stack = excluded.stack, project_ref = coalesce(excluded.project_ref, row.project_ref), origin = excluded.origin,
     recorded_at = pg_catalog.now();
+
+-- name: record_place
+-- Of an extension, the schema in which it was made or found.
+alter table bubble_sync.ledger add column if not exists place text;
+update bubble_sync.ledger set place = {place} where object = {object};
 
 -- name: move
 update bubble_sync.ledger set stack = %(stack)s, project_ref = nullif(%(project_ref)s, '') where object = %(object)s;

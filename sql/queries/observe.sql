@@ -37,6 +37,8 @@ begin
     -- part: reaching = reaching functions
     -- part: reaching_jobs = reaching jobs
     -- part: definitions = undo functions
+    -- part: runs = signs runs
+    -- part: responses = signs responses
     -- answer
 end
 

@@ -30,7 +30,13 @@ with wanted_extension (name, sign) as (
     where s.name = 'cron.database_name' and s.setting <> current_database()
     union all
     select 'a writable server (this one is read-only)'
-    where pg_catalog.pg_is_in_recovery() or pg_catalog.current_setting('default_transaction_read_only')::boolean
+    where pg_catalog.pg_is_in_recovery() or exists (
+        -- Through bubble_sync.observe, what the reader's own role is set to says nothing about the owner.
+        select from pg_catalog.pg_settings as s
+        where s.name = 'default_transaction_read_only' and s.setting = 'on' and (
+            session_user = current_user or s.source in ('default', 'configuration file', 'command line', 'database')
+        )
+    )
     union all
     select pg_catalog.format('privilege %s on schema %I for %I', p.privilege, n.nspname, current_user)
     from pg_catalog.pg_namespace as n

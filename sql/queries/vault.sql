@@ -2,7 +2,7 @@
 -- What begins with `given.` is declared by the block in observe.sql.
 
 -- name: observe
-select id::text as id, name, description from vault.secrets where name = any (given.secrets);
+select id::text as id, name, description, updated_at from vault.secrets where name = any (given.secrets);
 
 -- name: digest
 -- Raises 22000 when the value was encrypted under another root key.

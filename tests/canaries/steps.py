@@ -62,6 +62,9 @@ COMMANDS = {
     "local status --json": 0,
     "diff {stack}": 0,
     "diff {stack} --markdown": 0,
+    "drift {stack}": 0,
+    # The checkout's own stacks are not in this life's backend: their configuration cannot be read.
+    "drift --all-stacks": 2,
     "local sign-up ada@example.com": 0,
     "--debug local sign-up grace@example.com --json": 0,
     "local demo --keep": 0,
@@ -146,6 +149,8 @@ def _changed_by_hand(life: Life) -> None:
     drift(life, "--diff")
     for form in ("--json", "--sql", "--undo-sql"):
         life.command("diff {stack} " + form, expect=1)
+    for form in ("", "--json", "--markdown"):
+        life.command("drift {stack} " + form, expect=1)
     life.pulumi("refresh", "--yes", "--skip-preview", "--diff", *LOUD, place=places.VERBOSE)
 
 

@@ -102,9 +102,8 @@ class TestWhatIsObserved:
             "pg_cron": "pg_catalog", "pg_net": "extensions", "supabase_vault": "vault",
         }  # fmt: skip
         assert found["ledger"] == [{"present": True, "grantees": [MONITOR], "users": [MONITOR]}]
-        assert {"object": "job bubble-sync-processor", "stack": STACK, "project_ref": "", "origin": "made"} in found[
-            "recorded"
-        ]
+        (job,) = [row for row in found["recorded"] if row["object"] == "job bubble-sync-processor"]
+        assert (job["stack"], job["project_ref"], job["origin"]) == (STACK, "", "made")
         assert (found["queue"][0]["missing"], found["server"][0]["missing"]) == ([], [])
         assert found["reader"] == [{"role": "postgres", "keeper": "postgres", "own_alone": False}]
 
@@ -143,7 +142,7 @@ class TestWhatIsObserved:
 
     @pytest.mark.parametrize(
         ("extension", "parts"),
-        [("pg_cron", {"jobs", "reader", "using_jobs", "reaching_jobs"}), ("supabase_vault", {"secrets"})],
+        [("pg_cron", {"jobs", "reader", "runs", "using_jobs", "reaching_jobs"}), ("supabase_vault", {"secrets"})],
     )
     def test_what_an_extension_took_along_is_missing_and_not_empty(
         self, monitor: Site, extension: str, parts: set[str]
@@ -162,10 +161,20 @@ class TestWhatIsObserved:
         with pytest.raises(PrivilegeMissing, match="permission denied for schema cron"):
             ask(monitor)
 
-    def test_on_a_server_that_only_reads(self, monitor: Site):
+    def test_as_a_role_that_only_reads_which_says_nothing_of_the_owner(self, monitor: Site):
         monitor.by_hand(f"alter role {MONITOR} set default_transaction_read_only = on")
 
-        assert ask(monitor)["server"][0]["missing"] == ["a writable server (this one is read-only)"]
+        assert ask(monitor)["server"][0]["missing"] == []
+
+    def test_on_a_server_that_only_reads(self, monitor: Site):
+        monitor.by_hand("alter database postgres set default_transaction_read_only = on")
+        try:
+            assert ask(monitor)["server"][0]["missing"] == ["a writable server (this one is read-only)"]
+        finally:
+            monitor.by_hand(
+                "set default_transaction_read_only = off",
+                "alter database postgres reset default_transaction_read_only",
+            )
 
     @pytest.mark.parametrize("salt", [None, "", "too short"])
     def test_a_salt_that_salts_nothing_is_refused(self, monitor: Site, salt: str | None):

@@ -1,0 +1,92 @@
+"""`bubble-sync drift`: what was changed in a converged stack since, or in all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, the_stack
+from bubble_sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from bubble_sync.questions.drift import Report
+
+_COLOURS = {"~": "yellow", "!": "red"}
+_NOT_LOOKED_AT = "local"
+
+
+def drift(
+    context: typer.Context,
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    all_stacks: Annotated[bool, typer.Option("--all-stacks", help="Every Pulumi.<stack>.yaml but local's.")] = False,
+    as_json: Json = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a text for an issue.")] = False,
+) -> None:
+    """Say what was changed by hand, since when, how to repair or to accept it. Changes nothing.
+
+    Exit 0 clean, 1 drift, 2 a configuration cannot be used, 3 a stack cannot be read.
+    """
+    if as_json and as_markdown:
+        raise ConfigurationError("--json and --markdown are two ways to print it: choose one")
+    source = context.get_parameter_source("stack")
+    # A variable that names a stack is no contradiction: a shell has it for other commands.
+    named = source is not None and source.name == "COMMANDLINE"
+    if all_stacks and (named or config_file is not None):
+        raise ConfigurationError("--all-stacks looks at every stack: leave out --stack and --config-file")
+    reports = _reports(stack, config_file, all_stacks=all_stacks)
+    if as_json:
+        from bubble_sync.cli.drift_json import document, documents
+
+        shown = documents(reports) if all_stacks else document(reports[0])
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    elif as_markdown:
+        from bubble_sync.cli.drift_markdown import markdown
+
+        typer.echo("\n".join(markdown(reports)))
+    else:
+        _show_text(reports, table=all_stacks)
+    raise typer.Exit(exit_code(reports))
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """Return the code for the worst of them: what could not be read first."""
+    from bubble_sync.questions.drift import Standing
+
+    standings = {report.standing for report in reports}
+    if Standing.UNREACHABLE in standings:
+        return 3
+    if Standing.CONFIGURATION in standings:
+        return 2
+    return 0 if standings == {Standing.CLEAN} else 1
+
+
+def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -> list[Report]:
+    # Imported here, so that no other command waits for a database driver.
+    from bubble_sync import stacks
+    from bubble_sync.questions.fleet import ask, ask_all
+
+    if all_stacks:
+        return ask_all(stacks.all_stacks(Path.cwd(), os.environ, _NOT_LOOKED_AT))
+    return [ask(the_stack(stack, config_file))]
+
+
+def _show_text(reports: Sequence[Report], *, table: bool) -> None:
+    from bubble_sync.cli.drift_text import line, text
+    from bubble_sync.questions.drift import Standing
+
+    if table:
+        width = max(len(report.stack) for report in reports)
+        for report in reports:
+            typer.echo(f"{report.stack:<{width}}  {line(report)}")
+    for report in reports:
+        if report.cause and not table:
+            typer.echo(f"error: {report.cause}", err=True)
+        elif not table or report.standing is not Standing.CLEAN:
+            for one in text(report):
+                typer.secho(one, fg=_COLOURS.get(one[:1]))

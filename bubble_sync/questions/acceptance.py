@@ -1,0 +1,90 @@
+"""How to accept what was changed by hand: the setting that makes the program want it, where the field has one."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from bubble_sync.database_url import NAMESPACE
+from bubble_sync.questions.diff import Change
+from bubble_sync.settings import ProcessorSettings, RetrySettings
+from bubble_sync.specs import CronJobSpec, FunctionSpec, Spec, VaultSecretSpec
+from bubble_sync.statements import constants_in, with_constants
+
+_GROUPS: Mapping[str, tuple[str, type[RetrySettings]]] = {
+    "bubble-sync-processor": ("processor", ProcessorSettings),
+    "bubble-sync-retry": ("retry", RetrySettings),
+    "public.invoke_bubble_sync_processor": ("processor", ProcessorSettings),
+    "public.invoke_bubble_sync_retry": ("retry", RetrySettings),
+}
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What makes the program want what is there, or why nothing can."""
+
+    commands: tuple[str, ...] = ()
+    impossible: str = ""
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return " && ".join(self.commands) or f"cannot be accepted: {self.impossible}"
+
+
+def acceptance(spec: Spec, change: Change, arguments: str, secret_keys: Mapping[str, str]) -> Acceptance:
+    """Return how to accept a change; `arguments` make a Pulumi command mean the stack.
+
+    `secret_keys` gives the configuration key of each secret.
+    """
+    if isinstance(spec, CronJobSpec) and change.field in ("schedule", "active") and change.actual is not None:
+        return _settings(spec.name, {change.field: change.actual}, arguments)
+    if isinstance(spec, FunctionSpec) and change.field == "body":
+        return _constants(spec, str(change.actual), arguments)
+    if isinstance(spec, VaultSecretSpec) and change.secret == "differs":  # noqa: S105 - a word, and no secret
+        key = secret_keys[spec.name]
+        secret = "" if key == "supabaseUrl" else "--secret "
+        return Acceptance((f"pulumi config set {secret}{NAMESPACE}:{key} {arguments}",))
+    return Acceptance(impossible=_why_not(change))
+
+
+def _constants(spec: FunctionSpec, actual: str, arguments: str) -> Acceptance:
+    """Accept a body that differs in nothing but numbers which are settings."""
+    there, wanted = constants_in(actual), constants_in(spec.body)
+    changed = {name: value for name, value in there.items() if wanted.get(name) != value}
+    numbers = {name: value for name, value in changed.items() if isinstance(value, int) and _is_number(wanted, name)}
+    if spec.name in _GROUPS and changed and numbers == changed and with_constants(spec.body, numbers) == actual:
+        return _settings(spec.name, numbers, arguments)
+    return Acceptance(impossible="the body is the program's; change sql/functions there")
+
+
+def _is_number(constants: Mapping[str, int | str], name: str) -> bool:
+    return isinstance(constants.get(name), int)
+
+
+def _settings(name: str, values: Mapping[str, object], arguments: str) -> Acceptance:
+    group, model = _GROUPS[name]
+    try:
+        model.model_validate(values)
+    except ValidationError:
+        return Acceptance(impossible=f"the configuration does not take {', '.join(map(str, values.values()))}")
+    return Acceptance(tuple(_commands(group, model, values, arguments)))
+
+
+def _commands(group: str, model: type[RetrySettings], values: Mapping[str, object], arguments: str) -> Iterator[str]:
+    for name, value in values.items():
+        key = f"{NAMESPACE}:{group}.{model.model_fields[name].alias}"
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        quoted = text if re.fullmatch(r"\w+", text) else f"'{text}'"
+        yield f"pulumi config set --path {shlex.quote(key)} {quoted} {arguments}"
+
+
+def _why_not(change: Change) -> str:
+    if change.secret:
+        return "it cannot be decrypted here"
+    if change.field == "moved":
+        return "not by a setting; the SQL of the refusal leaves it there"
+    return "no setting wants it" if change.field else "the program wants it there"

@@ -1,0 +1,52 @@
+"""One stack asked for drift, or all of a project at once; what is wrong with one is that one's answer."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from bubble_sync.database import Database
+from bubble_sync.desired import desired
+from bubble_sync.errors import ConfigurationError, SyncError
+from bubble_sync.questions.drift import Report, Standing, drift, parts_for
+from bubble_sync.questions.watching import watch
+from bubble_sync.specs import Keeper
+from bubble_sync.stacks import Stack
+
+AT_ONCE = 8
+
+
+def ask(stack: Stack) -> Report:
+    """Compare one converged stack with its database; raises nothing that an operator can mend."""
+    try:
+        return _ask(stack)
+    except ConfigurationError as problem:
+        return Report(stack.name, Standing.CONFIGURATION, cause=str(problem))
+    except SyncError as problem:
+        return Report(stack.name, Standing.UNREACHABLE, cause=str(problem))
+
+
+def ask_all(stacks: Sequence[Stack]) -> list[Report]:
+    """Ask every stack, side by side; in the order given."""
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return list(threads.map(ask, stacks))
+
+
+def _ask(stack: Stack) -> Report:
+    settings = stack.settings()
+    specs = desired(settings, Keeper(stack.name, settings.project(stack.environment) or ""))
+    url_key = "supabaseUrl" if settings.supabase_url else "projectRef"
+    database = Database(settings.address(stack.environment))
+    try:
+        found = watch(database, parts_for(specs), specs)
+    finally:
+        database.close()
+    return drift(
+        stack.name,
+        specs,
+        found,
+        arguments=shlex.join(stack.options),
+        secret_keys={settings.supabase_url_name: url_key, settings.service_role_key_name: "serviceRoleKey"},
+        adopt=settings.adopt != "never",
+    )

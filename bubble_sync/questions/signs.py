@@ -1,0 +1,96 @@
+"""Whether the sync works right now, as far as the database shows it.
+
+A green run of pg_cron means that its SQL ran: what became of the request is in pg_net's table, which names no request's
+sender. So there are signs, and no proof; what is not known is said to be unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from cronsim import CronSim, CronSimError
+
+from bubble_sync.converge import cron
+from bubble_sync.converge.reading import Found, Row
+from bubble_sync.specs import CronJobSpec
+
+PARTS = ("runs", "responses")
+
+
+class Verdict(StrEnum):
+    """What the signs say."""
+
+    SEEMS_SO = "it seems so"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Signs:
+    """The verdict and what it rests on."""
+
+    verdict: Verdict
+    text: str
+
+    def __str__(self) -> str:
+        """Say both."""
+        return f"{self.verdict}: {self.text}"
+
+
+def signs_of(spec: CronJobSpec, found: Found) -> Signs:
+    """Judge by the job, its newest run, and the newest response to anybody's request."""
+    job = cron.observed(spec, found)
+    if job is None:
+        return Signs(Verdict.NO, f"{spec.object_name} is not there")
+    if not job.actual.active:
+        return Signs(Verdict.NO, f"{spec.object_name} is not active")
+    run = next((row for row in found.rows("runs") if row["name"] == spec.name), None)
+    if run is None:
+        return Signs(Verdict.UNKNOWN, f"no run of {spec.object_name} is known")
+    if run["status"] != "succeeded":
+        where = f"see cron.job_run_details, runid {run['runid']}"
+        return Signs(Verdict.NO, f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}: {where}")
+    ran = f"the last run of {spec.object_name} succeeded, {_at(run, 'start_time')}"
+    due = _missed(job.actual.schedule, run)
+    if due is not None:
+        return Signs(Verdict.UNKNOWN, f"{ran}; it was due again at {moment(due)}, and no run since is on record")
+    response = next(iter(found.rows("responses")), None)
+    if response is None:
+        return Signs(Verdict.UNKNOWN, f"{ran}, which says that its SQL ran; no response is known")
+    told = (
+        f"the last response that pg_net has, to whatever request, is {_outcome(response)}, {_at(response, 'created')}"
+    )
+    changed = max((row["updated_at"] for row in found.rows("secrets") if row.get("updated_at")), default="")
+    if changed and datetime.fromisoformat(changed) > datetime.fromisoformat(response["created"]):
+        return Signs(Verdict.UNKNOWN, f"{ran}; {told}, before a secret was changed")
+    good = response["status_code"] is not None and 200 <= response["status_code"] < 300
+    return Signs(Verdict.SEEMS_SO if good else Verdict.UNKNOWN, f"{ran}; {told}")
+
+
+def _outcome(response: Row) -> str:
+    if response["status_code"] is not None:
+        return f"HTTP {response['status_code']}"
+    return "a timeout" if response["timed_out"] else "an error"
+
+
+def moment(when: datetime) -> str:
+    """Write a moment as people read it."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _at(row: Row, column: str) -> str:
+    return f"at {moment(datetime.fromisoformat(row[column]))}"
+
+
+def _missed(schedule: str, run: Row) -> datetime | None:
+    """Return when the job was last due but one, if its newest run is older than that."""
+    started = datetime.fromisoformat(run["start_time"]).astimezone(UTC)
+    try:
+        due = CronSim(schedule, started + timedelta(seconds=run["seconds_ago"]), reverse=True)
+        next(due)
+        before = next(due)
+    except (CronSimError, StopIteration):
+        return None  # pg_cron also knows seconds
+    return before if started < before else None

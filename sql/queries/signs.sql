@@ -1,0 +1,38 @@
+-- Signs of whether the sync works. What the reader may not see is missing from the answer: unknown, and no reason to stop.
+-- What begins with `given.` is declared by the block in observe.sql.
+
+-- name: runs
+-- The newest finished run of each of our jobs, and whether pg_cron has one at all. The table may be long and is indexed
+-- by runid alone: the newest rows are read, and never a span of time. Its messages stay: they have been seen to hold keys.
+begin
+    answer := answer || pg_catalog.jsonb_build_object('runs', (
+        select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(run)), '[]') from (
+            select distinct on (job.jobid) job.jobname::text as name, newest.runid, newest.status, newest.start_time,
+                extract(epoch from pg_catalog.now() - newest.start_time)::bigint as seconds_ago
+            from (
+                select runid, jobid, status, start_time from cron.job_run_details order by runid desc limit 1000
+            ) as newest
+            join cron.job on job.jobid = newest.jobid
+            where job.jobname = any (given.jobs) and job.username = current_user
+                and newest.status in ('succeeded', 'failed')
+            order by job.jobid, newest.runid desc
+        ) as run
+    ));
+exception when undefined_table or invalid_schema_name or insufficient_privilege then
+    null;
+end;
+
+-- name: responses
+-- The newest response to anybody's request: pg_net does not say whose it was, and forgets after some hours.
+begin
+    answer := answer || pg_catalog.jsonb_build_object('responses', (
+        select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(response)), '[]') from (
+            select status_code, coalesce(timed_out, false) as timed_out, error_msg is not null as failed, created
+            from net._http_response
+            order by created desc
+            limit 1
+        ) as response
+    ));
+exception when undefined_table or invalid_schema_name or insufficient_privilege then
+    null;
+end;
