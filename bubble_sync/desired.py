@@ -12,6 +12,7 @@ from psycopg import sql
 from bubble_sync.converge.reading import filled, names_of
 from bubble_sync.converge.users import pattern_of
 from bubble_sync.functions import function_specs
+from bubble_sync.keys import KEY_IN_TEXT
 from bubble_sync.settings import ProcessorSettings, RetrySettings, StackSettings
 from bubble_sync.specs import (
     CronJobSpec,
@@ -31,6 +32,8 @@ URL_DESCRIPTION = "Supabase project URL for pg_net calls"
 KEY_DESCRIPTION = "Service role key for Edge Function authentication"
 # In a function, an option stands before everything else: the file has it there.
 _OPTION = "#variable_conflict use_column\n"
+# People write keys into jobs and descriptions, which row security and Vault would not show a monitor.
+_MASKED = f"return pg_catalog.regexp_replace(answer::text, '{KEY_IN_TEXT}', '[secret]', 'g')::jsonb"
 _PLACE = "-- include: observe block\n"
 
 
@@ -76,7 +79,7 @@ def observe_spec(monitor_role: str, url_name: str, key_name: str, keeper: Keeper
         "pattern": sql.Literal(pattern_of(key_name)),
         "itself": sql.Literal(""),
     }
-    block = filled(reading_block(every_part(), "return answer"), values).as_string().replace(_OPTION, "", 1)
+    block = filled(reading_block(every_part(), _MASKED), values).as_string().replace(_OPTION, "", 1)
     return spec.model_copy(update={"body": spec.body.replace(_PLACE, f"{block};\n"), "executors": (monitor_role,)})
 
 

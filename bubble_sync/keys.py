@@ -16,7 +16,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 KeyKind = Literal["legacy JWT", "secret key", "publishable key", "opaque"]
-_KEY_IN_TEXT = re.compile(r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]*|sb_secret_[\w-]+|(?<=Bearer )[\w.~+/-]{16,}=*")
+KEY_IN_TEXT = r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]*|sb_secret_[\w-]+|(?<=Bearer )[\w.~+/-]{16,}=*"
+"""What looks like a key in somebody's text: an expression that Python and PostgreSQL read alike."""
 
 LEGACY_KEYS_END = date(2026, 12, 31)
 """Supabase deprecates the JWT keys "by the end of 2026": page "Migrating to publishable and secret API keys"."""
@@ -74,7 +75,7 @@ def masked(text: str, *values: str) -> str:
     """Return a text without `values`, and without what has the shape of a key: people write keys into functions."""
     for value in values:
         text = text.replace(value, "[secret]") if value else text
-    return _KEY_IN_TEXT.sub("[secret]", text)
+    return re.sub(KEY_IN_TEXT, "[secret]", text)
 
 
 def _claims(key: str) -> dict[str, Any] | None:

@@ -90,7 +90,7 @@ def all_stacks(start: Path, environment: Mapping[str, str], but: str) -> list[St
     """
     folder = _project_folder(start)
     names = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in folder.glob("Pulumi.*.yaml"))
-    if not (found := [name for name in names if name != but]):
+    if not (found := [name for name in names if name not in ("", but)]):
         raise ConfigurationError(f"there is no Pulumi.<stack>.yaml in {folder} but {but}'s: nothing to look at")
     return [open_stack(name, None, folder, environment).without_given_config() for name in found]
 

@@ -24,7 +24,7 @@ _FUNCTION = re.compile(
     r"language (?P<language>\w+)\n"
     r"(?P<volatility>volatile|stable|immutable)\n"
     r"security (?P<security>invoker|definer)\n"
-    r"set search_path = ''\n"
+    r"set search_path = (?P<search_path>''|pg_catalog, pg_temp)\n"
     r"as \$function\$(?P<body>.*?)\$function\$;\n\n"
     r"comment on function [\w.]+\([^)]*\) is '(?P<comment>[^']*)';$",
     re.MULTILINE | re.DOTALL,
@@ -107,6 +107,7 @@ def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> F
         security=source["security"],
         volatility=source["volatility"],
         comment=source["comment"],
+        config=("search_path=" + source["search_path"].replace("''", '""'),),
         stack=keeper.stack,
         project_ref=keeper.project_ref,
     )
@@ -126,7 +127,8 @@ def constants_in(body: str) -> dict[str, int | str]:
 
 
 def _is_number(match: re.Match[str]) -> bool:
-    return match["type"] == "integer" and match["value"].isdecimal()
+    # Longer than any number of PostgreSQL's is no number.
+    return match["type"] == "integer" and match["value"].isdecimal() and len(match["value"]) < 20
 
 
 def with_constants(body: str, constants: Mapping[str, int | str]) -> str:

@@ -25,7 +25,7 @@ class BaseUnknown(Exception):
 def fleet(project: Path) -> list[str]:
     """List the stacks that have a file, the platform's own left out."""
     names = (file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in project.glob("Pulumi.*.yaml"))
-    return sorted(name for name in names if name != LOCAL)
+    return sorted(name for name in names if name not in ("", LOCAL))
 
 
 def touched(changed: Iterable[str], stacks: Iterable[str]) -> list[str]:

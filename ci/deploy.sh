@@ -14,8 +14,11 @@ export PATH="$PATH:$PWD/.venv/bin"
 
 usage() { sed -n '2,/^set /{/^#/p;}' "$0" >&2; exit 2; }
 
+# Jobs and descriptions that people have written keys into are shown as they are by Pulumi.
+masked() { .venv/bin/python -m ci.masked; }
+
 plan() {
-    pulumi preview --diff --save-plan "$file" "${options[@]}"
+    pulumi preview --diff --save-plan "$file" "${options[@]}" 2>&1 | masked
 }
 
 # `up` goes through the plan twice, first as a preview: a stack that had drifted before is refused with nothing changed.
@@ -31,7 +34,7 @@ apply() {
     trap "rm -f '$said'" EXIT
     pulumi up --yes --plan "$file" "${options[@]}" >"$said" 2>&1 || code=$?
     if ! grep -qi 'violates plan' "$said"; then
-        cat "$said"
+        masked <"$said"
         return "$code"
     fi
     {

@@ -12,7 +12,7 @@ export PATH="$PATH:$PWD/.venv/bin"
 # Indented, it is a block of code whatever is in it: a fence could be closed by what a function's body holds.
 folded() {
     printf '\n<details>\n<summary>%s</summary>\n\n' "$1"
-    sed 's/^/    /'
+    .venv/bin/python -m ci.masked | sed 's/^/    /'
     printf '\n</details>\n'
 }
 

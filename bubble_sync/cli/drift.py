@@ -61,9 +61,10 @@ def exit_code(reports: Sequence[Report]) -> int:
     standings = {report.standing for report in reports}
     if Standing.UNREACHABLE in standings:
         return 3
-    if Standing.CONFIGURATION in standings:
-        return 2
-    return 0 if standings == {Standing.CLEAN} else 1
+    # Drift is said although another stack cannot be configured: a stray file must not hide it.
+    if standings <= {Standing.CLEAN, Standing.CONFIGURATION}:
+        return 2 if Standing.CONFIGURATION in standings else 0
+    return 1
 
 
 def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -> list[Report]:

@@ -18,7 +18,7 @@ returns {returns}
 language {language}
 {volatility}
 security {security}
-set search_path = ''
+set {config}
 as {body};
 comment on function {name}({arguments}) is {comment};
 """
@@ -81,6 +81,7 @@ def apply(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSp
 def statement(spec: FunctionSpec) -> sql.Composed:
     """Compose what makes the function, and takes EXECUTE from every role not wanted."""
     schema, name = spec.name.split(".")
+    setting, _, value = spec.config[0].partition("=")
     create = sql.SQL(_CREATE).format(
         name=sql.Identifier(schema, name),
         arguments=sql.SQL(spec.arguments),  # type names from our own file
@@ -88,6 +89,7 @@ def statement(spec: FunctionSpec) -> sql.Composed:
         language=sql.SQL(spec.language),
         volatility=sql.SQL(spec.volatility),
         security=sql.SQL(spec.security),
+        config=sql.SQL("{} = {}").format(sql.SQL(setting), sql.SQL(value.replace('""', "''"))),  # from our own file
         body=_quoted(spec.body),
         comment=sql.Literal(spec.comment),
     )

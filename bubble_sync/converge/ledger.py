@@ -65,7 +65,7 @@ def require_ours(found: Found, stack: str, project_ref: str) -> None:
 def record(conn: Connection, object_name: str, row: LedgerRow) -> None:
     """Remember that a stack made or adopted an object."""
     values = {"object": object_name, "stack": row.stack, "project_ref": row.project_ref}
-    conn.execute(query("ledger", "record"), {**values, "origin": "made" if row.made else "adopted"})
+    conn.execute(query("ledger", "record"), {**values, "origin": "made" if row.made else "adopted", "there": True})
     if row.place:
         place = sql.SQL(query("ledger", "record_place"))
         conn.execute(place.format(place=sql.Literal(row.place), object=sql.Literal(object_name)))

@@ -14,7 +14,7 @@ from bubble_sync.converge import extensions, functions, ledger
 from bubble_sync.converge.cron import changes
 from bubble_sync.converge.reading import filled
 from bubble_sync.questions.diff import Comparison, Item, State
-from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, LedgerSpec, RecordedSpec, VaultSecretSpec
+from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, LedgerSpec, RecordedSpec, Spec, VaultSecretSpec
 from bubble_sync.statements import query
 
 _SECTIONS = {
@@ -156,7 +156,24 @@ def _record(item: Item) -> str:
     if isinstance(spec, RecordedSpec):
         values |= {"stack": spec.stack, "project_ref": spec.project_ref}
     name = "move" if item.state is State.UPDATE else "record"
-    return _text(filled(query("ledger", name), {key: sql.Literal(value) for key, value in values.items()}))
+    literals: dict[str, sql.Composable] = {key: sql.Literal(value) for key, value in values.items()}
+    written = filled(query("ledger", name), {**literals, "there": _there(item)})
+    return _text(written + _placed(spec))
+
+
+def _there(item: Item) -> sql.Composable:
+    """Say when an object is to be remembered: a secret whose placeholder was left in has not been made."""
+    if not isinstance(item.spec, VaultSecretSpec) or item.actual is not None:
+        return sql.SQL("true")
+    return sql.SQL("exists (select from vault.secrets where name = {})").format(sql.Literal(item.spec.name))
+
+
+def _placed(spec: Spec) -> sql.Composable:
+    if not isinstance(spec, ExtensionSpec):
+        return sql.SQL("")
+    schema = sql.SQL("(select extnamespace::regnamespace::text from pg_catalog.pg_extension where extname = {})")
+    place = {"place": schema.format(sql.Literal(spec.name)), "object": sql.Literal(spec.object_name)}
+    return sql.SQL("\n") + sql.SQL(query("ledger", "record_place")).format(**place)
 
 
 def _text(composed: sql.Composable) -> str:

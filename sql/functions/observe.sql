@@ -1,12 +1,13 @@
 -- Everything that a comparison is made of, for a role that may do nothing else: what `diff` and `drift` read as the owner,
--- part by part, and secrets as digests over the caller's salt; never a value. Declared stable, so that the server refuses
--- it every change. The block of sql/queries/observe.sql, with which commands read, takes the place of the `include`.
+-- part by part, and secrets as digests over the caller's salt; never a value, and nothing in a text that looks like a key.
+-- pg_temp stands last in its search_path: left out it would stand first, and the caller's own types would run as the owner.
+-- The block of sql/queries/observe.sql, with which commands read, takes the place of the `include`.
 create or replace function bubble_sync.observe(salt text)
 returns jsonb
 language plpgsql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 declare

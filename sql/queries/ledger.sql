@@ -42,7 +42,8 @@ from bubble_sync.ledger as row;
 
 -- name: record
 insert into bubble_sync.ledger as row (object, stack, project_ref, origin)
-values (%(object)s, %(stack)s, nullif(%(project_ref)s, ''), %(origin)s)
+select %(object)s::text, %(stack)s::text, nullif(%(project_ref)s, '')::text, %(origin)s::text
+where %(there)s
 on conflict (object) do update
 set stack = excluded.stack, project_ref = coalesce(excluded.project_ref, row.project_ref), origin = excluded.origin,
     recorded_at = pg_catalog.now();

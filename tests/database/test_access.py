@@ -210,6 +210,52 @@ class TestTheRole:
         with pytest.raises(PrivilegeMissing), monitor.db.transaction("trying") as conn:
             conn.execute(statement)
 
+    @pytest.mark.parametrize("type_", ["jsonb", "text", "record", "boolean", "regclass", "oid"])
+    def test_its_own_types_do_not_run_as_the_owner(self, monitor: Site, type_: str):
+        """A temporary domain shadows a type that a definer function names without a schema, and its CHECK runs."""
+        with monitor.db.transaction("trying") as conn:
+            conn.execute("create temporary table loot (who text)")
+            conn.execute(
+                "create function pg_temp.evil() returns boolean language plpgsql as "
+                "$$ begin insert into pg_temp.loot values (current_user); return true; end $$"
+            )
+            conn.execute("grant insert on pg_temp.loot to public; grant execute on function pg_temp.evil() to public")
+            conn.execute(f"create domain pg_temp.{type_} as pg_catalog.text check (pg_temp.evil())")
+            try:
+                with conn.transaction():
+                    conn.execute(CALL, (SALT,))
+            finally:
+                # As the owner of our function; what the vault stand-in's own functions do is the platform's matter.
+                assert conn.execute("select who from pg_temp.loot where who = 'postgres'").fetchall() == []
+
+    def test_what_looks_like_a_key_is_masked(self, monitor: Site):
+        leak = "sb_secret_LEAKME_0123456789"
+        monitor.by_hand(
+            f"update cron.job set command = 'select 1 -- Bearer {leak}'",
+            f"update vault.secrets set description = '{leak}' where name = 'supabase_url'",
+        )
+
+        found = ask(monitor)
+
+        assert "LEAKME" not in repr(found)
+        assert by_name(found["secrets"])["supabase_url"]["description"] == "[secret]"
+
+    def test_a_constraint_of_somebody_elses_table_does_not_run_as_the_owner(self, monitor: Site):
+        monitor.by_hand(
+            "create role lowly",
+            "create table public.loot (who text)",
+            "grant insert on public.loot to public",
+            "create function public.evil(text) returns boolean language plpgsql as "
+            "$$ begin insert into public.loot values (current_user); return true; end $$",
+            "alter table public.sync_queue add constraint evil check (public.evil(status)) not valid",
+            "alter table public.sync_queue owner to lowly",
+            "grant select on public.sync_queue to postgres",
+        )
+
+        ask(monitor)
+
+        assert monitor.by_hand("select who from public.loot") == []
+
     def test_it_logs_in_by_a_verifier_that_we_made(self, converged: Site, server_log: ServerLog):
         made = verifier(PASSWORD, salt_of("https://a.supabase.co", MONITOR))
         converged.by_hand(f"create role {MONITOR} login password '{made}'", MAY_USE, MAY_CALL)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bubble_sync.errors import ConfigurationError, PlatformError
-from bubble_sync.stacks import CONFIG_VARIABLE, Stack, open_stack, parse_config
+from bubble_sync.stacks import CONFIG_VARIABLE, Stack, all_stacks, open_stack, parse_config
 from tests.fixtures.specs import REF, config
 
 
@@ -91,3 +91,10 @@ def test_what_pulumi_complains_of_is_said_in_one_line(project: Path):
 
     with pytest.raises(ConfigurationError, match="configuration of stack 'staging': no stack named 'staging' found"):
         stack(project, PATH=str(project)).settings()
+
+
+def test_a_file_that_names_no_stack_is_none(project: Path):
+    for name in ("Pulumi..yaml", "Pulumi.local.yaml", "Pulumi.staging.yaml"):
+        (project / name).write_text("config: {}\n")
+
+    assert [one.name for one in all_stacks(project, {}, "local")] == ["staging"]

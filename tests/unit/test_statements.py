@@ -11,7 +11,15 @@ from bubble_sync.functions import function_specs
 from bubble_sync.questions.diff import parts_about
 from bubble_sync.settings import ProcessorSettings, RetrySettings, read_settings
 from bubble_sync.specs import Keeper
-from bubble_sync.statements import SQL_DIRECTORY, constants_of, every_part, query, reading_block, with_constants
+from bubble_sync.statements import (
+    SQL_DIRECTORY,
+    constants_in,
+    constants_of,
+    every_part,
+    query,
+    reading_block,
+    with_constants,
+)
 from tests.fixtures.specs import config
 
 BODY = "declare\n    max_items constant integer := 10;\n    name constant text := 'a';\nbegin\nend\n"
@@ -68,7 +76,9 @@ def test_any_printable_name_stays_inside_its_literal(name):
 def test_observe_holds_the_block_that_commands_read_with_whole_and_nothing_is_left_to_fill():
     spec = observe_spec("m", "u", "k", Keeper("test"))
 
-    assert reading_block(every_part(), "return answer").split("refused boolean;")[1] in spec.body
+    block, _ = reading_block(every_part(), "THE ANSWER").split("refused boolean;")[1].split("THE ANSWER")
+    assert block in spec.body
+    assert "return pg_catalog.regexp_replace(answer::text, " in spec.body
     assert spec.body.startswith("\n#variable_conflict use_column\n")
     assert spec.body.count("#variable_conflict") == 1
     assert "include:" not in spec.body
@@ -87,3 +97,7 @@ def test_every_query_of_every_file_can_be_loaded():
     for file in (SQL_DIRECTORY / "queries").glob("*.sql"):
         for name in re.findall(r"^-- name: (\w+)$", file.read_text(), re.MULTILINE):
             assert query(file.stem, name)
+
+
+def test_a_number_longer_than_any_stays_text():
+    assert constants_in(f"    max_items constant integer := {'9' * 5000};") == {"max_items": "9" * 5000}

@@ -1,0 +1,18 @@
+"""Passes text on without what looks like a key: people write keys into jobs, and Pulumi shows those."""
+
+from __future__ import annotations
+
+import sys
+
+from bubble_sync.keys import masked
+
+
+def main() -> None:
+    """Copy standard input to standard output, line by line."""
+    for line in sys.stdin:
+        # A bare carriage return ends a line of Markdown too.
+        sys.stdout.write(masked(line.rstrip("\n").replace("\r", "\n")) + "\n")
+
+
+if __name__ == "__main__":
+    main()
