@@ -129,7 +129,7 @@ def test_every_stack_but_local_is_asked_and_a_bad_one_hides_nothing(
     assert "schedule: " in comment
 
     (folder / "Pulumi.two.yaml").unlink()
-    assert run().returncode == 2
+    assert run().returncode == 1, "drift, although two others cannot be configured"
     for name in ("three", "unknown"):
         (folder / f"Pulumi.{name}.yaml").unlink()
     assert run().returncode == 1
