@@ -125,7 +125,7 @@ def test_the_sanitised_copy_keeps_numbers_and_names_and_nothing_that_leads_to_a_
     assert made == {
         "encryptionsalt": "v1:platform",
         "config": {
-            **PLATFORM["config"],  # type: ignore[dict-item]
+            **PLATFORM["config"],
             "bubble-sync:supabaseUrlName": "project_url",
             "bubble-sync:processor": {"maxItems": 20, "schedule": "*/2 * * * *"},
         },
