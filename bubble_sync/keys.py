@@ -11,6 +11,8 @@ import base64
 import binascii
 import json
 import re
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
@@ -88,6 +90,13 @@ def _claims(key: str) -> dict[str, Any] | None:
     except (binascii.Error, ValueError, RecursionError):
         return None
     return claims if isinstance(claims, dict) else None
+
+
+def unissued_jwt(claims: Mapping[str, object]) -> str:
+    """Make a legacy key with these claims that nobody has signed: its signature is random."""
+    parts = (json.dumps({"alg": "HS256", "typ": "JWT"}), json.dumps(claims))
+    encoded = (base64.urlsafe_b64encode(part) for part in (*(part.encode() for part in parts), secrets.token_bytes(32)))
+    return ".".join(part.rstrip(b"=").decode() for part in encoded)
 
 
 def _in_days(days: int) -> str:

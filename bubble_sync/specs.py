@@ -122,6 +122,11 @@ class FunctionSpec(RecordedSpec):
         """Name the function by schema and name: we never hold two of one name."""
         return f"{self.kind} {self.name}"
 
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Give the parameters' types without their names: with the name they say which function it is."""
+        return tuple(one.split(" ", 1)[1] for one in self.arguments.split(", ") if one)
+
 
 class CronJobSpec(RecordedSpec):
     """A pg_cron job of the connecting role."""

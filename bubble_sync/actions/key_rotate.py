@@ -12,7 +12,7 @@ from bubble_sync.database import Database
 from bubble_sync.errors import ConfigurationError, ForeignObject, NotProven, PrerequisiteMissing, ServerRefused
 from bubble_sync.keys import read_key
 from bubble_sync.questions.key_probe import Probe, probe
-from bubble_sync.questions.key_status import OWN_NAME, key_in_database, stored_url
+from bubble_sync.questions.key_status import OWN_NAME, KeyInDatabase, key_in_database, stored_url
 from bubble_sync.settings import StackSettings
 from bubble_sync.stacks import Stack
 from bubble_sync.values import check_key, check_secret_name
@@ -58,8 +58,9 @@ def rotate(stack: Stack, wanted: Wanted, say: Say) -> Rotation:
             )
         commit = commit_line(stack.config_file, f"chore: another key for stack {stack.name}")
         with closing(Database(new.address(stack.environment))) as database:
-            _require_converged(database, old)
-            _refuse_to_break_others(database, old, new)
+            found = key_in_database(database, old)
+            _require_converged(found, stored_url(database, old), old)
+            _refuse_to_break_others(database, found.others, old, new)
             probed = _prove(database, new, wanted, say)
             said = deploy(stack, _changes(old, new), _targets(old, new), say)
             _require_rotated(database, new)
@@ -82,9 +83,8 @@ def with_key(settings: StackSettings, key: str, name: str | None) -> StackSettin
     return settings.model_copy(update=changed)
 
 
-def _require_converged(database: Database, old: StackSettings) -> None:
+def _require_converged(found: KeyInDatabase, url: str, old: StackSettings) -> None:
     """Refuse where the ticks do not go the way that would be tried: another URL, another secret, another key."""
-    found, url = key_in_database(database, old), stored_url(database, old)
     for part, is_so in (
         (f"secret {old.supabase_url_name}", url == "equal"),
         (f"secret {old.service_role_key_name}", found.stored == "equal"),
@@ -97,7 +97,9 @@ def _require_converged(database: Database, old: StackSettings) -> None:
             )
 
 
-def _refuse_to_break_others(database: Database, old: StackSettings, new: StackSettings) -> None:
+def _refuse_to_break_others(
+    database: Database, others: tuple[str, ...], old: StackSettings, new: StackSettings
+) -> None:
     """Refuse what would break whoever else reads the secret, and a name that another secret has."""
     name = new.service_role_key_name
     if name != old.service_role_key_name:
@@ -107,7 +109,6 @@ def _refuse_to_break_others(database: Database, old: StackSettings, new: StackSe
                 "delete it where nothing needs it."
             )
         return
-    others = key_in_database(database, old).others
     if others and read_key(new.service_role_key).header != read_key(old.service_role_key).header:
         raise ForeignObject(
             f"secret {name} is also named by {', '.join(others)}, which would send the new key as it sends the old "

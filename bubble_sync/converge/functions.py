@@ -47,7 +47,7 @@ def refuse(spec: FunctionSpec, found: Found) -> None:
     """Raise ForeignObject for what `create or replace` cannot replace, and for what is not ours to replace."""
     rows = _same_name(spec, found)
     called = f"{spec.name}({spec.arguments})"
-    row = next((row for row in rows if row["types"] == _types(spec.arguments)), None)
+    row = next((row for row in rows if row["types"] == ", ".join(spec.types)), None)
     if row is not None and not row["mine"]:
         raise ForeignObject(
             f"{spec.object_name} is owned by {row['owner']}: nothing was changed. As that role: "
@@ -125,11 +125,6 @@ def _same_name(spec: FunctionSpec, found: Found) -> list[Row]:
 def _overloads(spec: FunctionSpec, rows: list[Row]) -> list[Row]:
     bare = [row for row in rows if row["identity_arguments"] != spec.arguments and row["callable_bare"]]
     return [] if spec.arguments else bare
-
-
-def _types(arguments: str) -> str:
-    """Take the names out of our own parameters: types alone say which function it is."""
-    return ", ".join(one.split(" ", 1)[1] for one in arguments.split(", ")) if arguments else ""
 
 
 def _quoted(text: str) -> sql.SQL:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import secrets
 import time
@@ -13,6 +11,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bubble_sync.errors import PlatformError
+from bubble_sync.keys import unissued_jwt
 from bubble_sync.local.cluster import LOOPBACK, SUPERUSER, free_port
 
 FILE = "addresses.json"
@@ -28,14 +27,9 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _legacy_key() -> str:
-    def part(content: bytes) -> str:
-        return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
     now = int(time.time())
-    claims = {"iss": "supabase-demo", "role": "service_role", "iat": now, "exp": now + TEN_YEARS}
-    head = {"alg": "HS256", "typ": "JWT"}
     # Nothing verifies the signature: the Edge Function stand-in compares the whole key.
-    return ".".join([part(json.dumps(head).encode()), part(json.dumps(claims).encode()), part(secrets.token_bytes(32))])
+    return unissued_jwt({"iss": "supabase-demo", "role": "service_role", "iat": now, "exp": now + TEN_YEARS})
 
 
 class Addresses(BaseModel):

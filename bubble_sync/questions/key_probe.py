@@ -5,8 +5,6 @@ Vault is not touched: the key goes through COPY into a table that the same trans
 
 from __future__ import annotations
 
-import base64
-import json
 import secrets
 import threading
 import time
@@ -16,7 +14,7 @@ from psycopg import errors
 
 from bubble_sync.database import Connection, Database, fetch
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
-from bubble_sync.keys import HARMLESS_ACTION, read_key
+from bubble_sync.keys import HARMLESS_ACTION, read_key, unissued_jwt
 from bubble_sync.questions.key_verdicts import Answer, Verdict, judge
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
@@ -83,13 +81,8 @@ def wrong_key(key: str) -> str:
         return f"sb_secret_{secrets.token_urlsafe(24)}"
     if shape.kind == "legacy JWT":
         claims = {"iss": "supabase", "role": "service_role", "ref": shape.project_ref, "exp": int(time.time()) + 3600}
-        parts = ({"alg": "HS256", "typ": "JWT"}, claims)
-        return ".".join([*(_encoded(json.dumps(part).encode()) for part in parts), _encoded(secrets.token_bytes(32))])
+        return unissued_jwt(claims)
     return secrets.token_urlsafe(32)
-
-
-def _encoded(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def _require_worker(conn: Connection) -> None:

@@ -90,7 +90,4 @@ def _our_functions(settings: StackSettings) -> set[str]:
     """Name the stack's functions as regprocedure prints them: types without names."""
     names = (settings.supabase_url_name, settings.service_role_key_name)
     specs = function_specs(settings.processor, settings.retry, *names, Keeper(""))
-    return {
-        f"function {spec.name}({','.join(one.split(' ', 1)[1] for one in spec.arguments.split(', ') if one)})"
-        for spec in specs
-    }
+    return {f"function {spec.name}({','.join(spec.types)})" for spec in specs}
