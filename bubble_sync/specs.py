@@ -48,15 +48,17 @@ class PrerequisitesSpec(Spec):
 
 
 class LedgerSpec(Spec):
-    """The private schema and the table that remembers what we made or adopted."""
+    """The private schema, the table that remembers what we made or adopted, and the tables beside it."""
 
     kind: ClassVar[str] = "ledger"
     identity: ClassVar[tuple[str, ...]] = ()
 
     stack: str
     project_ref: str = ""
+    tables: tuple[str, ...] = ()
+    """Tables beside the ledger: `dispatches`, where requests are recorded. One that is not wanted stays as it is."""
     grantees: tuple[str, ...] = ()
-    """Roles other than the owner that hold a privilege on the schema or the table. A wanted one may use the schema and
+    """Roles other than the owner that hold a privilege on the schema or a table. A wanted one may use the schema and
     no more; that it can is for whoever grants it, so that an observation has each of them."""
 
 

@@ -43,7 +43,7 @@ class Kind(Protocol[S]):
 
 def parts_of(kind: Kind[S], spec: S) -> tuple[str, ...]:
     """Return what must be read to converge an object."""
-    return (*kind.PARTS, *ledger.PARTS) if isinstance(spec, RecordedSpec) else kind.PARTS
+    return (*kind.PARTS, *ledger.ROWS) if isinstance(spec, RecordedSpec) else kind.PARTS
 
 
 def observe(conn: Connection, kind: Kind[S], spec: S) -> Observation[S] | None:

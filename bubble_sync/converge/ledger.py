@@ -6,10 +6,11 @@ and a clone of another project is recognised.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 from psycopg import sql
 
+from bubble_sync.converge import dispatches
 from bubble_sync.converge.reading import Found
 from bubble_sync.database import Connection, fetch
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing, WrongEnvironment
@@ -27,7 +28,8 @@ class LedgerRow(NamedTuple):
     """Of an extension the schema in which it was made or found; empty where nobody knows it."""
 
 
-PARTS = ("ledger", "recorded")
+ROWS = ("ledger", "recorded")
+PARTS = (*ROWS, *dispatches.PARTS)
 
 
 def rows(found: Found) -> dict[str, LedgerRow]:
@@ -88,6 +90,7 @@ def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
         update={
             "stack": next((row.stack for row in known if row.stack != spec.stack), spec.stack),
             "project_ref": next(iter(others), spec.project_ref) if spec.project_ref else "",
+            "tables": tuple(table for table in [dispatches.state(found)] if table) if spec.tables else (),
             "grantees": tuple(sorted({*spec.grantees, *foreign})),
         }
     )
@@ -95,15 +98,23 @@ def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
 
 
 def refuse(spec: LedgerSpec, found: Found) -> None:
-    """Raise WrongEnvironment or ForeignObject when it is another project's or another stack's."""
+    """Raise WrongEnvironment or ForeignObject when it, or a table of that name, is another's."""
     require_ours(found, spec.stack, spec.project_ref)
+    if spec.tables:
+        dispatches.refuse(found)
 
 
 def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] | None) -> None:
-    """Create schema and table where they are not, and take back every privilege on them that is not wanted."""
-    if observed is None:
-        conn.execute(query("ledger", "create"))
+    """Create schema and tables where they are not, and take back every privilege on them that is not wanted."""
+    for statement in creations(spec, observed is None):
+        conn.execute(statement)
     conn.execute(revoke(spec))
+
+
+def creations(spec: LedgerSpec, absent: bool) -> list[LiteralString]:
+    """Return what makes schema and tables, and leaves alone what is there."""
+    tables = [query("dispatches", "create")] if spec.tables else []
+    return [query("ledger", "create"), *tables] if absent else tables
 
 
 def revoke(spec: LedgerSpec) -> sql.Composed:

@@ -43,9 +43,10 @@ class Ledger(Resource, module="bubble_sync", name="Ledger"):
         resource_name: str,
         *,
         keeper: Keeper,
+        tables: Sequence[str] = (),
         grantees: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the ledger of one stack, and the roles that may use its schema."""
-        props: dict[str, Any] = {**asdict(keeper), "grantees": list(grantees)}
+        """Declare the ledger of one stack, the tables beside it, and the roles that may use its schema."""
+        props: dict[str, Any] = {**asdict(keeper), "tables": list(tables), "grantees": list(grantees)}
         super().__init__(LedgerProvider(), resource_name, props, opts)

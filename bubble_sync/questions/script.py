@@ -81,8 +81,7 @@ def _argument(name: str, value: object) -> sql.Composable:
 def _statements(item: Item) -> Iterator[str]:
     spec = item.spec
     if isinstance(spec, LedgerSpec):
-        if item.state is State.CREATE:
-            yield query("ledger", "create")
+        yield from ledger.creations(spec, item.state is State.CREATE)
         yield _text(ledger.revoke(spec))
     elif isinstance(spec, ExtensionSpec) and item.state is State.CREATE:
         yield f"{_text(extensions.statement(spec))};"

@@ -110,11 +110,14 @@ def _value(spec: VaultSecretSpec) -> Iterator[str]:
 
 def _ledger(item: Item) -> Iterator[str]:
     if item.actual is None:
+        yield "drop table if exists bubble_sync.dispatches;"
         yield "drop table if exists bubble_sync.ledger;"
         yield "drop schema if exists bubble_sync;"
     for change in item.changes:
         if change.field == "grantees":
             yield "-- Privileges that other roles hold on it are not brought back."
+        elif change.field == "tables" and not change.actual:
+            yield "drop table if exists bubble_sync.dispatches;"
 
 
 def _text(composed: sql.Composable) -> str:

@@ -14,7 +14,7 @@ comment on schema bubble_sync is 'bubble-sync: private objects of the sync';
 comment on table bubble_sync.ledger is 'bubble-sync: which objects each stack made or adopted';
 
 -- name: state
--- `grantees` are the roles, other than the owner, that hold any privilege on schema or table; 0 is PUBLIC. `users` are
+-- `grantees` are the roles, other than the owner, that hold any privilege on schema or tables; 0 is PUBLIC. `users` are
 -- those of them that may look up names in the schema, and no more.
 with privilege as (
     select coalesce(pg_catalog.pg_get_userbyid(nullif(g.grantee, 0)), 'public') as grantee, g.harmless
@@ -24,8 +24,10 @@ with privilege as (
         where n.nspname = 'bubble_sync'
         union all
         select c.relowner, x.grantee, false
-        from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as x
-        where c.oid = pg_catalog.to_regclass('bubble_sync.ledger')
+        from pg_catalog.pg_class as c
+        join pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq']) as o (name)
+            on c.oid = pg_catalog.to_regclass('bubble_sync.' || o.name),
+            pg_catalog.aclexplode(c.relacl) as x
     ) as g
     where g.grantee <> g.owner
 )

@@ -1,9 +1,15 @@
--- Who may use the private schema and its ledger: nobody but the owner, and USAGE for the monitor role where there is one.
+-- Who may use the private schema and its tables: nobody but the owner, and USAGE for the monitor role where there is one.
 
 -- name: revoke
 -- From every role but the owner, whatever default privileges have given. A wanted role gets USAGE back, if it had more.
 do $revoke$
 declare
+    relations constant regclass[] := array(
+        select pg_catalog.to_regclass('bubble_sync.' || o.name)
+        from pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq']) as o (name)
+        where pg_catalog.to_regclass('bubble_sync.' || o.name) is not null
+    );
+    relation regclass;
     held record;
 begin
     for held in
@@ -16,7 +22,7 @@ begin
             union all
             select c.relowner, x.grantee, false
             from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as x
-            where c.oid = pg_catalog.to_regclass('bubble_sync.ledger')
+            where c.oid = any (relations)
         ) as g
         left join pg_catalog.unnest({grantees}::text[]) as w (name) on w.name = pg_catalog.pg_get_userbyid(g.grantee)
         where g.grantee <> g.owner
@@ -24,7 +30,9 @@ begin
         having w.name is null or not pg_catalog.bool_and(g.harmless)
     loop
         execute pg_catalog.format('revoke all on schema bubble_sync from %s cascade', held.grantee);
-        execute pg_catalog.format('revoke all on table bubble_sync.ledger from %s cascade', held.grantee);
+        foreach relation in array relations loop
+            execute pg_catalog.format('revoke all on table %s from %s cascade', relation, held.grantee);
+        end loop;
         execute held.back;
     end loop;
 end;

@@ -64,7 +64,7 @@ ADOPTED = {
         {PROCESSOR: ["body", "security", "config", "comment", "executors"]},
     ),
     "undecryptable": Start(("as_executed", "undecryptable"), GUIDE, {"secret supabase_url": ["value"]}),
-    "half_made": Start(("half_made",), NOTHING | {"ledger": "equal", "extension pg_cron": "equal"}),
+    "half_made": Start(("half_made",), NOTHING | {"ledger": "update", "extension pg_cron": "equal"}),
     "net_in_public": Start(("net_in_public",), NOTHING | {"extension pg_net": "adopt"}),
     "old_extension": Start(("old_extension",), NOTHING | {"extension pg_cron": "adopt"}),
     "generations": Start(("as_executed", "generations"), GUIDE),

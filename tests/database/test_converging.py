@@ -40,7 +40,10 @@ CASES = {
     "ledger": Case(
         ledger,
         ledger_spec(),
-        {"grantees": "grant usage on schema bubble_sync to anon"},
+        {
+            "grantees": "grant usage on schema bubble_sync to anon",
+            "tables": "drop table bubble_sync.dispatches",
+        },
         stays=True,
         grants=(),
     ),

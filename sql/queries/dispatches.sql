@@ -1,0 +1,43 @@
+-- The dispatch log: one row for each request that a function of ours made, and what became of it.
+
+-- name: create
+-- Column by column, so that one that was dropped comes back. No name of a secret, no header and no body is ever in it.
+create table if not exists bubble_sync.dispatches ();
+alter table bubble_sync.dispatches
+    add column if not exists dispatch_id bigint generated always as identity primary key,
+    add column if not exists function text not null default '',
+    add column if not exists runid bigint,
+    add column if not exists waiting integer not null default 0,
+    add column if not exists request_id bigint not null default 0,
+    add column if not exists sent_at timestamptz not null default clock_timestamp(),
+    add column if not exists skipped integer not null default 0,
+    add column if not exists settled_at timestamptz,
+    add column if not exists status_code integer,
+    add column if not exists duration_ms integer,
+    add column if not exists error text,
+    add column if not exists processed integer,
+    add column if not exists failed integer,
+    add column if not exists verdict text
+        check (verdict in ('ok', 'partial', 'rejected', 'timed out', 'lost'));
+create index if not exists dispatches_outstanding on bubble_sync.dispatches (dispatch_id) where settled_at is null;
+comment on table bubble_sync.dispatches is 'bubble-sync: what was sent to the Edge Function, and what became of it';
+
+-- name: state
+-- No row where there is no such relation. `parts` are columns as they are declared, and valid indexes by name.
+select
+    c.relkind::text as kind,
+    pg_catalog.pg_get_userbyid(c.relowner) as owner,
+    c.relowner = (select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user) as mine,
+    array(
+        select pg_catalog.concat_ws(' ', 'column', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),
+            case when a.attnotnull then 'not null' end, case when a.attidentity <> '' then 'identity' end)
+        from pg_catalog.pg_attribute as a
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        union all
+        select 'index ' || x.relname
+        from pg_catalog.pg_index as i
+        join pg_catalog.pg_class as x on x.oid = i.indexrelid
+        where i.indrelid = c.oid and i.indisvalid
+    ) as parts
+from pg_catalog.pg_class as c
+where c.oid = pg_catalog.to_regclass('bubble_sync.dispatches');
