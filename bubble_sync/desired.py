@@ -59,6 +59,11 @@ def job_specs(processor: ProcessorSettings, retry: RetrySettings, keeper: Keeper
     )
 
 
+def tables_of(dispatch_log: bool, *jobs: RetrySettings) -> tuple[str, ...]:
+    """Return the tables beside the ledger: the log of requests, which the overlap guard looks into too."""
+    return ("dispatches",) if dispatch_log or any(job.overlap_guard for job in jobs) else ()
+
+
 def observe_spec(monitor_role: str, url_name: str, key_name: str, keeper: Keeper) -> FunctionSpec:
     """Return `observe`, which the monitor role may execute: the one function of ours with its owner's rights.
 
@@ -88,16 +93,17 @@ def desired(settings: StackSettings, keeper: Keeper) -> Sequence[Spec]:
     stack, ref = keeper.stack, keeper.project_ref
     names = settings.supabase_url_name, settings.service_role_key_name
     monitors = [settings.access.monitor_role] if settings.access.monitor_role else []
+    tables = tables_of(settings.dispatch_log, settings.processor, settings.retry)
     values = zip(names, (settings.url, settings.service_role_key), (URL_DESCRIPTION, KEY_DESCRIPTION), strict=True)
     return (
         PrerequisitesSpec(),
-        LedgerSpec(stack=stack, project_ref=ref, grantees=tuple(monitors)),
+        LedgerSpec(stack=stack, project_ref=ref, tables=tables, grantees=tuple(monitors)),
         *(ExtensionSpec(name=name, stack=stack, project_ref=ref) for name in EXTENSIONS),
         *(
             VaultSecretSpec(name=name, value=value, description=description, stack=stack, project_ref=ref)
             for name, value, description in values
         ),
-        *function_specs(settings.processor, settings.retry, *names, keeper),
+        *function_specs(settings.processor, settings.retry, *names, keeper, dispatch_log=settings.dispatch_log),
         *job_specs(settings.processor, settings.retry, keeper),
         *(observe_spec(role, *names, keeper) for role in monitors),
     )

@@ -6,15 +6,33 @@ from bubble_sync.settings import ProcessorSettings, RetrySettings
 from bubble_sync.specs import FunctionSpec, Keeper
 from bubble_sync.statements import function
 
+PRIVATE = ("send", "settle", "unanswered", "record")
+"""What the public functions call, in the schema `bubble_sync`."""
 
-def function_specs(
-    processor: ProcessorSettings, retry: RetrySettings, url_name: str, key_name: str, keeper: Keeper
-) -> tuple[FunctionSpec, FunctionSpec, FunctionSpec]:
-    """Return `send`, the processor and the retry, in the order in which they must be made."""
+
+def function_specs(  # one argument for each declared constant's source
+    processor: ProcessorSettings,
+    retry: RetrySettings,
+    url_name: str,
+    key_name: str,
+    keeper: Keeper,
+    *,
+    dispatch_log: bool = True,
+) -> tuple[FunctionSpec, ...]:
+    """Return the private functions, the processor and the retry, in the order in which they must be made."""
     names: dict[str, int | str] = {"url_secret": url_name, "key_secret": key_name}
     sizes = {"max_items": processor.max_items, "batch_size": processor.batch_size}
     return (
-        function("send", {}, keeper),
-        function("invoke_bubble_sync_processor", {**names, **sizes, "timeout_ms": processor.timeout_ms}, keeper),
-        function("invoke_bubble_sync_retry", {**names, "timeout_ms": retry.timeout_ms}, keeper),
+        *(function(name, {}, keeper) for name in PRIVATE),
+        function("invoke_bubble_sync_processor", {**names, **sizes, **_run(processor, dispatch_log)}, keeper),
+        function("invoke_bubble_sync_retry", {**names, **_run(retry, dispatch_log)}, keeper),
     )
+
+
+def _run(job: RetrySettings, dispatch_log: bool) -> dict[str, int | str]:
+    """Give what both functions declare. The guard looks into the log: it keeps one of its own function at least."""
+    return {
+        "timeout_ms": job.timeout_ms,
+        "dispatch_log": dispatch_log or job.overlap_guard,
+        "overlap_guard": job.overlap_guard,
+    }

@@ -50,6 +50,7 @@ class RetrySettings(_Settings):
     timeout_ms: int = Field(
         30000, ge=1, le=120_000, description="How long pg_net waits for the Edge Function, 1..120000"
     )
+    overlap_guard: bool = Field(False, description="`true` makes no request while the last one is unanswered")
 
     _schedule = field_validator("schedule")(values.check_schedule)
 
@@ -86,6 +87,7 @@ class StackSettings(_Settings):
     service_role_key_name: str = Field("service_role_key", description="Name of the key's secret in Vault")
     processor: ProcessorSettings = ProcessorSettings()
     retry: RetrySettings = RetrySettings()
+    dispatch_log: bool = Field(True, description="`false` keeps no record of requests and their answers")
     access: AccessSettings = AccessSettings()
     monitor_password: str | None = Field(None, repr=False, description="Password of `access.monitorRole`, encrypted")
 

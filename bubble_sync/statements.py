@@ -25,12 +25,13 @@ _FUNCTION = re.compile(
     r"(?P<volatility>volatile|stable|immutable)\n"
     r"security (?P<security>invoker|definer)\n"
     r"set search_path = (?P<search_path>''|pg_catalog, pg_temp)\n"
+    r"(?:set lock_timeout = '(?P<lock_timeout>\w+)'\n)?"
     r"as \$function\$(?P<body>.*?)\$function\$;\n\n"
     r"comment on function [\w.]+\([^)]*\) is '(?P<comment>[^']*)';$",
     re.MULTILINE | re.DOTALL,
 )
 _CONSTANT = re.compile(
-    r"^(?P<head> *(?P<name>\w+) constant (?P<type>integer|text) := )(?P<value>[^;\n]*);$", re.MULTILINE
+    r"^(?P<head> *(?P<name>\w+) constant (?P<type>integer|text|boolean) := )(?P<value>[^;\n]*);$", re.MULTILINE
 )
 
 
@@ -95,6 +96,12 @@ def _function_source(file: str) -> re.Match[str]:
     return matches[0]
 
 
+def _settings(source: re.Match[str]) -> tuple[str, ...]:
+    """Give what the function sets for itself as the server keeps it."""
+    search_path = "search_path=" + source["search_path"].replace("''", '""')
+    return (search_path, f"lock_timeout={source['lock_timeout']}") if source["lock_timeout"] else (search_path,)
+
+
 def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> FunctionSpec:
     """Return the function of `sql/functions/<file>.sql` with the values of `constants` in its declarations."""
     source = _function_source(file)
@@ -106,8 +113,8 @@ def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> F
         language=source["language"],
         security=source["security"],
         volatility=source["volatility"],
+        config=_settings(source),
         comment=source["comment"],
-        config=("search_path=" + source["search_path"].replace("''", '""'),),
         stack=keeper.stack,
         project_ref=keeper.project_ref,
     )
@@ -119,16 +126,17 @@ def constants_of(file: str) -> dict[str, int | str]:
 
 
 def constants_in(body: str) -> dict[str, int | str]:
-    """Read the declared constants of a body; a number that is not written as one stays text."""
-    return {
-        match["name"]: int(match["value"]) if _is_number(match) else match["value"].strip("'")
-        for match in _CONSTANT.finditer(body)
-    }
+    """Read the declared constants of a body; a number or boolean that is not written as one stays text."""
+    return {match["name"]: _value(match["type"], match["value"]) for match in _CONSTANT.finditer(body)}
 
 
-def _is_number(match: re.Match[str]) -> bool:
+def _value(kind: str, text: str) -> int | str:
     # Longer than any number of PostgreSQL's is no number.
-    return match["type"] == "integer" and match["value"].isdecimal() and len(match["value"]) < 20
+    if kind == "integer" and text.isdecimal() and len(text) < 20:
+        return int(text)
+    if kind == "boolean" and text in ("true", "false"):
+        return text == "true"
+    return text.strip("'")
 
 
 def with_constants(body: str, constants: Mapping[str, int | str]) -> str:
@@ -145,6 +153,8 @@ def with_constants(body: str, constants: Mapping[str, int | str]) -> str:
 def _literal(kind: str, name: str, value: int | str) -> str:
     if kind == "integer" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if kind == "boolean" and isinstance(value, bool):
+        return str(value).lower()
     if kind == "text" and isinstance(value, str) and value.isprintable():
         quoted = value.replace("'", "''")
         return f"'{quoted}'"

@@ -1,36 +1,33 @@
-"""The functions that the jobs run, and the private one that both use."""
+"""The functions that the jobs run, and the private ones that both use."""
 
 from __future__ import annotations
 
-import pulumi
+from collections.abc import Sequence
 
-from bubble_sync.functions import function_specs
+import pulumi
+from pulumi.dynamic import Resource
+
 from bubble_sync.providers.function import Function
-from bubble_sync.settings import ProcessorSettings, RetrySettings
-from bubble_sync.specs import Keeper
+from bubble_sync.specs import FunctionSpec
 
 
 class SyncFunctions(pulumi.ComponentResource):
-    """The two public functions over `bubble_sync.send`, with this stack's numbers."""
+    """The two public functions over the private ones, with this stack's numbers."""
 
     names: list[pulumi.Output[str]]
 
-    def __init__(  # one argument for each declared constant's source
-        self,
-        name: str,
-        *,
-        processor: ProcessorSettings,
-        retry: RetrySettings,
-        supabase_url_name: str,
-        service_role_key_name: str,
-        keeper: Keeper,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        """Declare `send` first: the public functions call it."""
+    def __init__(self, name: str, *, specs: Sequence[FunctionSpec], opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the private ones first: the public functions call them."""
         super().__init__("bubble-sync:index:SyncFunctions", name, {}, opts)
-        send, *public = function_specs(processor, retry, supabase_url_name, service_role_key_name, keeper)
-        shared = Function(f"{name}-send", spec=send, opts=pulumi.ResourceOptions(parent=self))
-        after = pulumi.ResourceOptions(parent=self, depends_on=[shared])
-        functions = [Function(f"{name}-{spec.name.removeprefix('public.')}", spec=spec, opts=after) for spec in public]
-        self.names = [function.name for function in functions]
+        private: list[Resource] = []
+        self.names = []
+        for spec in specs:
+            schema, bare = spec.name.split(".")
+            after = private if schema == "public" else []
+            opts = pulumi.ResourceOptions(parent=self, depends_on=after)
+            function = Function(f"{name}-{bare}", spec=spec, opts=opts)
+            if schema == "public":
+                self.names.append(function.name)
+            else:
+                private.append(function)
         self.register_outputs({"names": self.names})

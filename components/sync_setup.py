@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from bubble_sync.desired import observe_spec
+from bubble_sync.desired import observe_spec, tables_of
+from bubble_sync.functions import function_specs
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
 from bubble_sync.session_address import SessionAddress, session_address
@@ -46,6 +47,7 @@ class SyncSetupArgs:
     """Empty when nothing names a project: a custom domain, a local address."""
     processor: ProcessorSettings = field(default_factory=ProcessorSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
+    dispatch_log: bool = True
     access: AccessArgs | None = None
 
     @classmethod
@@ -62,6 +64,7 @@ class SyncSetupArgs:
             project_ref=project_ref or "",
             processor=settings.processor,
             retry=settings.retry,
+            dispatch_log=settings.dispatch_log,
             access=AccessArgs.of(settings),
         )
 
@@ -80,18 +83,14 @@ class SyncSetup(pulumi.ComponentResource):
 
         prerequisites = Prerequisites(f"{name}-prerequisites", opts=self._after())
         monitors = [args.access.monitor_role] if args.access else []
-        ledger = Ledger(f"{name}-ledger", keeper=keeper, grantees=monitors, opts=self._after(prerequisites))
+        tables = tables_of(args.dispatch_log, args.processor, args.retry)
+        after = self._after(prerequisites)
+        ledger = Ledger(f"{name}-ledger", keeper=keeper, tables=tables, grantees=monitors, opts=after)
         extensions = Extensions(f"{name}-extensions", keeper=keeper, opts=self._after(ledger))
         secrets = VaultSecrets(f"{name}-secrets", args.secrets, keeper=keeper, opts=self._after(extensions))
-        functions = SyncFunctions(
-            f"{name}-functions",
-            processor=args.processor,
-            retry=args.retry,
-            supabase_url_name=args.secrets.supabase_url_name,
-            service_role_key_name=args.secrets.service_role_key_name,
-            keeper=keeper,
-            opts=self._after(secrets),
-        )
+        names = args.secrets.supabase_url_name, args.secrets.service_role_key_name
+        specs = function_specs(args.processor, args.retry, *names, keeper, dispatch_log=args.dispatch_log)
+        functions = SyncFunctions(f"{name}-functions", specs=specs, opts=self._after(secrets))
         jobs = CronJobs(
             f"{name}-jobs", processor=args.processor, retry=args.retry, keeper=keeper, opts=self._after(functions)
         )

@@ -18,7 +18,7 @@ returns {returns}
 language {language}
 {volatility}
 security {security}
-set {config}
+{settings}
 as {body};
 comment on function {name}({arguments}) is {comment};
 """
@@ -81,7 +81,6 @@ def apply(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSp
 def statement(spec: FunctionSpec) -> sql.Composed:
     """Compose what makes the function, and takes EXECUTE from every role not wanted."""
     schema, name = spec.name.split(".")
-    setting, _, value = spec.config[0].partition("=")
     create = sql.SQL(_CREATE).format(
         name=sql.Identifier(schema, name),
         arguments=sql.SQL(spec.arguments),  # type names from our own file
@@ -89,7 +88,7 @@ def statement(spec: FunctionSpec) -> sql.Composed:
         language=sql.SQL(spec.language),
         volatility=sql.SQL(spec.volatility),
         security=sql.SQL(spec.security),
-        config=sql.SQL("{} = {}").format(sql.SQL(setting), sql.SQL(value.replace('""', "''"))),  # from our own file
+        settings=sql.SQL("\n").join(_setting(one) for one in spec.config),
         body=_quoted(spec.body),
         comment=sql.Literal(spec.comment),
     )
@@ -116,6 +115,13 @@ def drop(spec: FunctionSpec) -> sql.Composed:
     """Compose what drops the function."""
     statement = sql.SQL("drop function {name}({arguments})")
     return statement.format(name=sql.Identifier(*spec.name.split(".")), arguments=sql.SQL(spec.arguments))
+
+
+def _setting(text: str) -> sql.Composed:
+    name, value = text.split("=", 1)
+    # A path is a list of names, and the server keeps the empty one as two double quotes.
+    written = sql.SQL(value.replace('""', "''")) if name == "search_path" else sql.Literal(value)
+    return sql.SQL("set {} = {}").format(sql.SQL(name), written)
 
 
 def _same_name(spec: FunctionSpec, found: Found) -> list[Row]:

@@ -111,6 +111,7 @@ class TestPlpgsqlCheck:
     @pytest.mark.parametrize("signature", [
         "public.invoke_bubble_sync_processor()", "public.invoke_bubble_sync_retry()",
         "bubble_sync.send(text, text, jsonb, integer, text, text)",
+        "bubble_sync.settle()", "bubble_sync.unanswered(text, integer)", "bubble_sync.record(text, bigint, bigint)",
     ])  # fmt: skip
     def test_it_finds_nothing(self, checked: Site, signature: str):
         assert self.findings(checked, signature) == []

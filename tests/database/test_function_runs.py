@@ -31,11 +31,17 @@ from tests.fixtures.specs import jwt, secret_spec
 
 PROCESSOR = "SELECT invoke_bubble_sync_processor()"
 RETRY = "SELECT invoke_bubble_sync_retry()"
+SETTLE = "SELECT bubble_sync.settle()"
+UNANSWERED = "SELECT bubble_sync.unanswered('s', 1)"
+RECORD = "SELECT bubble_sync.record('s', 1, 1)"
 SEND = "SELECT bubble_sync.send('s', 'a', '{}', 1, 'supabase_url', 'service_role_key')"
 CALLS = {
     "public.invoke_bubble_sync_processor()": PROCESSOR,
     "public.invoke_bubble_sync_retry()": RETRY,
     "bubble_sync.send(text, text, jsonb, integer, text, text)": SEND,
+    "bubble_sync.settle()": SETTLE,
+    "bubble_sync.unanswered(text, integer)": UNANSWERED,
+    "bubble_sync.record(text, bigint, bigint)": RECORD,
 }
 TAGS = {PROCESSOR: "[bubble_sync_processor]", RETRY: "[bubble_sync_retry]"}
 FOUND = {
@@ -369,7 +375,7 @@ class TestTheRequest:
     def test_a_stacks_own_numbers_wait_in_the_queue(
         self, synced: Site, max_items: int, batch_size: int, timeout_ms: int
     ):
-        _, processor, retry = stack_functions()
+        *_, processor, retry = stack_functions()
         sizes = {"max_items": max_items, "batch_size": batch_size, "timeout_ms": timeout_ms}
         install(synced, with_numbers(processor, **sizes), with_numbers(retry, timeout_ms=timeout_ms))
         add_due(synced)
@@ -392,7 +398,7 @@ class TestTheRequest:
         assert queued["timeout_milliseconds"] == 60000
 
     def test_secrets_of_other_names_are_read(self, synced: Site):
-        _, processor, _ = stack_functions()
+        *_, processor, _ = stack_functions()
         names = {"url_secret": "it's a url", "key_secret": "my key"}
         install(synced, processor.model_copy(update={"body": with_constants(processor.body, names)}))
         synced.converge(vault, secret_spec(name="it's a url", value="https://other.example.com"))
@@ -461,18 +467,18 @@ class TestAbsurdConstants:
 
     @pytest.mark.parametrize(("constant", "text"), PROCESSOR_ABSURD)
     def test_in_the_processor(self, synced: Site, constant: str, text: str):
-        spec = with_text(stack_functions()[1], constant, text)
+        spec = with_text(stack_functions()[-2], constant, text)
 
         assert self.refused(synced, spec, PROCESSOR).error == "[bubble_sync_processor] secret or number is malformed"
 
     @pytest.mark.parametrize(("constant", "text"), RETRY_ABSURD)
     def test_in_the_retry(self, synced: Site, constant: str, text: str):
-        spec = with_text(stack_functions()[2], constant, text)
+        spec = with_text(stack_functions()[-1], constant, text)
 
         assert self.refused(synced, spec, RETRY).error == "[bubble_sync_retry] secret or number is malformed"
 
     def test_one_that_is_no_integer_at_all_is_refused_by_the_server(self, synced: Site):
-        install(synced, with_text(stack_functions()[1], "max_items", "99999999999"))
+        install(synced, with_text(stack_functions()[-2], "max_items", "99999999999"))
         add_due(synced)
 
         ran = run(synced, PROCESSOR)
@@ -761,7 +767,7 @@ class TestWhoMayCall:
         assert held == []
 
     def test_not_even_between_making_and_dropping_it(self, prepared: Site):
-        _, processor, _ = stack_functions()
+        *_, processor, _ = stack_functions()
 
         with anon_calling(prepared) as caller:
             for _ in range(200):

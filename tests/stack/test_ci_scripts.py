@@ -36,7 +36,7 @@ def secrets_of(site: Site) -> list[str]:
 
 def test_two_stacks_are_deployed_from_plans_each_with_its_own_settings(fleet: Fleet, site: Site, second_site: Site):
     for stack in ("staging", "prod"):
-        assert "+ 18 to create" in fleet.run("ci/deploy.sh", stack, "plan")
+        assert "+ 21 to create" in fleet.run("ci/deploy.sh", stack, "plan")
         assert "+ 18 created" in fleet.run("ci/deploy.sh", stack, "apply")
         fleet.pulumi(stack, "preview", "--expect-no-changes")
 

@@ -45,11 +45,11 @@ def test_diff_says_what_up_does_and_then_that_nothing_is_left(stack: Stack, site
     sql = run(stack, "--sql", expect=1, **given)
 
     assert by_pulumi == by_variable
-    assert told["counts"] == {"equal": 1, "create": 2, "adopt": 4, "adopt and change": 5}
-    assert comment.startswith("**bubble-sync diff**, stack local: 1 equal, 2 create, 4 adopt, 5 adopt and change\n")
+    assert told["counts"] == {"equal": 1, "create": 5, "adopt": 4, "adopt and change": 5}
+    assert comment.startswith("**bubble-sync diff**, stack local: 1 equal, 5 create, 4 adopt, 5 adopt and change\n")
     assert not any(key in text for text in (by_variable, json.dumps(told), comment, undo, sql))
     stack.up()
-    assert run(stack, expect=0, **given).splitlines()[-1] == "stack local: 12 equal; nothing to do"
+    assert run(stack, expect=0, **given).splitlines()[-1] == "stack local: 15 equal; nothing to do"
     site.by_hand("update cron.job set active = false where jobname = 'bubble-sync-retry'")
     changed = [one for one in json.loads(run(stack, "--json", expect=1, **given))["objects"] if one["changes"]]
     assert [(one["object"], one["state"], one["changes"]) for one in changed] == [

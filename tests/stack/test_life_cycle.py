@@ -29,7 +29,7 @@ def connections(platform: Platform) -> int:
 
 
 def test_a_stack_is_made_is_quiet_finds_drift_and_repairs_it(stack: Stack, site: Site):
-    assert "+ 18 to create" in stack.run("preview")
+    assert "+ 21 to create" in stack.run("preview")
     assert site.by_hand("select extname from pg_extension where extname = 'pg_cron'") == [], "a preview changes nothing"
 
     stack.up()

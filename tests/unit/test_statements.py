@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bubble_sync.desired import desired, observe_spec
 from bubble_sync.functions import function_specs
 from bubble_sync.questions.diff import parts_about
-from bubble_sync.settings import ProcessorSettings, RetrySettings, read_settings
+from bubble_sync.settings import ProcessorSettings, RetrySettings, StackSettings, read_settings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import (
     SQL_DIRECTORY,
@@ -31,15 +31,20 @@ def test_a_constant_is_rewritten_and_nothing_else():
 
 def test_the_defaults_of_settings_are_the_values_in_the_files():
     processor, retry = ProcessorSettings(), RetrySettings()
+    switches = {
+        "dispatch_log": StackSettings.model_fields["dispatch_log"].default,
+        "overlap_guard": processor.overlap_guard,
+    }
     secrets = {"url_secret": "supabase_url", "key_secret": "service_role_key"}
 
     assert constants_of("invoke_bubble_sync_processor") == {
         "max_items": processor.max_items,
         "batch_size": processor.batch_size,
         "timeout_ms": processor.timeout_ms,
+        **switches,
         **secrets,
     }
-    assert constants_of("invoke_bubble_sync_retry") == {"timeout_ms": retry.timeout_ms, **secrets}
+    assert constants_of("invoke_bubble_sync_retry") == {"timeout_ms": retry.timeout_ms, **switches, **secrets}
     for spec in function_specs(processor, retry, *secrets.values(), Keeper("test")):
         file = SQL_DIRECTORY / "functions" / f"{spec.name.split('.')[1]}.sql"
         assert spec.body in file.read_text()
@@ -48,7 +53,8 @@ def test_the_defaults_of_settings_are_the_values_in_the_files():
 def test_every_declared_constant_is_one_that_settings_give():
     for spec in function_specs(ProcessorSettings(), RetrySettings(), "u", "k", Keeper("test")):
         declared = set(constants_of(spec.name.split(".")[1]))
-        assert declared <= {"max_items", "batch_size", "timeout_ms", "url_secret", "key_secret"}
+        secrets, switches = {"url_secret", "key_secret"}, {"dispatch_log", "overlap_guard"}
+        assert declared <= {"max_items", "batch_size", "timeout_ms"} | secrets | switches
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+-- Writes down a request that was just handed to pg_net, with the pg_cron run that made it; null when called by hand. Old
+-- rows go at the same time, a bounded number of them, so that an idle tick writes nothing.
+-- Whoever calls it catches what it raises. Waits a second for a lock and no longer.
+create or replace function bubble_sync.record(source text, waiting_count bigint, request bigint)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '1s'
+as $function$
+declare
+    kept_for constant interval := interval '30 days';
+    own_runid bigint;
+begin
+    -- pg_cron writes the pid before it sends the command. Only among the newest runs: pids recur, and have no index.
+    begin
+        select newest.runid into own_runid
+        from (
+            select run.runid, run.job_pid, run.status from cron.job_run_details as run order by run.runid desc limit 100
+        ) as newest
+        where newest.job_pid = pg_catalog.pg_backend_pid() and newest.status in ('sending', 'running')
+        order by newest.runid desc
+        limit 1;
+    exception
+        when undefined_table or invalid_schema_name then
+            null;
+        when others then
+            raise warning '[%] dispatch log: its run is not known (SQLSTATE %)', source, sqlstate;
+    end;
+
+    insert into bubble_sync.dispatches (function, runid, waiting, request_id)
+    values (source, own_runid, least(waiting_count, 2147483647), request);
+
+    delete from bubble_sync.dispatches as dispatch
+    where dispatch.sent_at < pg_catalog.now() - kept_for
+        and dispatch.dispatch_id in (
+            select oldest.dispatch_id from bubble_sync.dispatches as oldest
+            order by oldest.dispatch_id
+            limit 100
+            for update skip locked
+        );
+end;
+$function$;
+
+comment on function bubble_sync.record(text, bigint, bigint) is 'bubble-sync: writes down one request to the Edge Function';

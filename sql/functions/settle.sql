@@ -1,0 +1,80 @@
+-- Writes down what became of the requests: for each dispatch without a verdict the answer that pg_net keeps, or that there
+-- will be none. Called at every tick; writes nothing while no answer is outstanding. Whoever calls it catches what it raises.
+create or replace function bubble_sync.settle()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '1s'
+as $function$
+declare
+    answer record;
+    reply jsonb;
+    processed_count integer;
+    failed_count integer;
+    took_ms integer;
+begin
+    if not exists (select from bubble_sync.dispatches as dispatch where dispatch.settled_at is null) then
+        return;
+    end if;
+
+    -- The responses are indexed by `created` alone: when pg_net began the batch, which may be a moment before the request
+    -- was written. No answer will come to a request that is neither answered nor queued: a crash has emptied both tables,
+    -- or the answer was forgotten. Up to pg_net 0.17 one on its way is not in the queue; none is for five minutes.
+    for answer in
+        select dispatch.dispatch_id, dispatch.sent_at, response.id is not null as answered, response.status_code,
+            response.content, response.headers, response.error_msg, response.timed_out
+        from bubble_sync.dispatches as dispatch
+        left join net._http_response as response
+            on response.id = dispatch.request_id and response.created >= dispatch.sent_at - interval '1 minute'
+        where dispatch.settled_at is null
+            and (response.id is not null or (
+                dispatch.sent_at < pg_catalog.clock_timestamp() - interval '5 minutes'
+                and not exists (select from net.http_request_queue as waiting where waiting.id = dispatch.request_id)
+            ))
+        order by dispatch.dispatch_id
+        limit 100
+        for update of dispatch skip locked
+    loop
+        processed_count := null;
+        failed_count := null;
+        -- Any text may stand there: counts are read where they are whole numbers, at the top or under `data`.
+        begin
+            reply := answer.content::jsonb;
+            reply := case pg_catalog.jsonb_typeof(reply->'data') when 'object' then reply->'data' else reply end;
+            processed_count := case when reply->>'processed' ~ '^[0-9]{1,9}$' then (reply->>'processed')::integer end;
+            failed_count := case when reply->>'failed' ~ '^[0-9]{1,9}$' then (reply->>'failed')::integer end;
+        exception when others then
+            null;
+        end;
+
+        -- `created` is when the batch began. The endpoint's own clock tells when it answered, to the second.
+        begin
+            took_ms := coalesce(
+                pg_catalog.substring(answer.error_msg, 'Total time: ([0-9]+)')::numeric,
+                1000 * extract(epoch from
+                    coalesce(answer.headers->>'date', answer.headers->>'Date')::timestamptz - answer.sent_at)
+            )::integer;
+        exception when others then
+            took_ms := null;
+        end;
+
+        -- Before pg_net 0.19.6, timed_out is null for every failure.
+        update bubble_sync.dispatches as dispatch
+        set settled_at = pg_catalog.clock_timestamp(), status_code = answer.status_code,
+            duration_ms = case when took_ms > -1000 then greatest(0, took_ms) end,
+            error = pg_catalog.left(answer.error_msg, 500), processed = processed_count, failed = failed_count,
+            verdict = case
+                when not answer.answered then 'lost'
+                when answer.timed_out or (answer.status_code is null and answer.error_msg ~* '^timeout') then 'timed out'
+                when answer.status_code between 200 and 299 and failed_count > 0 then 'partial'
+                when answer.status_code between 200 and 299 then 'ok'
+                else 'rejected'
+            end
+        where dispatch.dispatch_id = answer.dispatch_id;
+    end loop;
+end;
+$function$;
+
+comment on function bubble_sync.settle() is 'bubble-sync: writes down the answers to what was sent';
