@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from types import TracebackType
@@ -9,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bubble_sync.cli import diff, drift, key, local
+from bubble_sync.cli import diff, drift, failures, key, local, runs, status, trace
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 
 REFUSED, MISUSED, UNREACHABLE, OUR_BUG = 1, 2, 3, 4
@@ -17,10 +18,14 @@ REFUSED, MISUSED, UNREACHABLE, OUR_BUG = 1, 2, 3, 4
 app = typer.Typer(
     name="bubble-sync",
     help="The Supabase sign-up sync, and a platform to run it on this machine.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(status.status)
+app.command()(trace.trace)
+app.command()(runs.runs)
+app.command()(failures.failures)
 app.command()(diff.diff)
 app.command()(drift.drift)
 app.add_typer(key.app, name="key")
@@ -76,8 +81,10 @@ def options(
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Take what every command understands."""
+    """Take what every command understands; without one, say the selected stack's status in one line."""
     context.obj.debug = debug
+    if context.invoked_subcommand is None:
+        status.in_one_line(os.environ.get("PULUMI_STACK"))
 
 
 def run() -> None:

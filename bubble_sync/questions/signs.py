@@ -87,8 +87,13 @@ def _at(row: Row, column: str) -> str:
 def _missed(schedule: str, run: Row) -> datetime | None:
     """Return when the job was last due but one, if its newest run is older than that."""
     started = datetime.fromisoformat(run["start_time"]).astimezone(UTC)
+    return missed(schedule, started, started + timedelta(seconds=run["seconds_ago"]))
+
+
+def missed(schedule: str, started: datetime, now: datetime) -> datetime | None:
+    """Return when a job was last due but one, if its newest run began before that."""
     try:
-        due = CronSim(schedule, started + timedelta(seconds=run["seconds_ago"]), reverse=True)
+        due = CronSim(schedule, now.astimezone(UTC), reverse=True)
         next(due)
         before = next(due)
     except (CronSimError, StopIteration):

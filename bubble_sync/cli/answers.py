@@ -1,0 +1,96 @@
+"""How the reading commands answer: a stack's database for them, tables for a terminal or a pipe, and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from bubble_sync.cli.arguments import the_stack
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from rich.console import Console
+    from rich.table import Table
+
+    from bubble_sync.database import Database
+
+_PIPED_WIDTH = 400
+"""Nobody folds lines for a program that reads them."""
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One stack, opened for reading."""
+
+    name: str
+    project_ref: str | None
+    database: Database
+
+
+@contextmanager
+def asking(stack: str | None, config_file: Path | None) -> Iterator[Asked]:
+    """Open a stack's database for one question."""
+    # Imported here, so that no other command waits for a database driver.
+    from bubble_sync.database import Database
+
+    opened = the_stack(stack, config_file)
+    settings = opened.settings()
+    with closing(Database(settings.address(os.environ))) as database:
+        yield Asked(opened.name, settings.project(os.environ), database)
+
+
+def screen() -> Console:
+    """Return where an answer is drawn: as wide as the terminal, without colour and folding in a pipe."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH)
+
+
+def table(*columns: str) -> Table:
+    """Return a table without lines, whose cells are folded where they do not fit; numbers stand right."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        made.add_column(
+            column.removeprefix(">"), overflow="fold", justify="right" if column.startswith(">") else "left"
+        )
+    return made
+
+
+def print_json(answer: DataclassInstance, **more: object) -> None:
+    """Print a dataclass, with what it does not hold as a field, as JSON; moments in ISO form, durations in seconds."""
+    document: Mapping[str, object] = {**asdict(answer), **more}
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> str:
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
+
+
+def clock(at: datetime | None) -> str:
+    """Write a moment, in UTC as everything here."""
+    return f"{at.astimezone(UTC):%m-%d %H:%M:%S}" if at else ""
+
+
+def ago(seconds: float) -> str:
+    """Write a duration in its largest unit."""
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def fine(seconds: float | None) -> str:
+    """Write a short duration."""
+    return "" if seconds is None else f"{seconds:.3f} s" if seconds < 10 else ago(seconds)

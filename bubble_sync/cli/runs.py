@@ -1,0 +1,59 @@
+"""`bubble-sync runs`: what the jobs ran, and what came of the requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bubble_sync.cli.answers import asking, clock, fine, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bubble_sync.questions.runs import Runs
+
+_DEFAULT = 10
+
+
+def runs(
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    as_json: Json = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many of the newest runs.")] = _DEFAULT,
+) -> None:
+    """Show a day's runs of each job, and the newest with their requests; exit 0 when all are known to be good."""
+    from bubble_sync.questions import runs as question
+
+    with asking(stack, config_file) as asked:
+        found = question.runs(asked.database, asked.name, limit)
+    if as_json:
+        print_json(found, clean=found.clean)
+    else:
+        _show(found, screen())
+    raise typer.Exit(0 if found.clean else 1)
+
+
+def _show(found: Runs, out: Console) -> None:
+    day = table("job, last 24 h", ">runs", ">mean", ">p95", ">failed", "since (UTC)")
+    for one in found.performance:
+        times = fine(one.avg_duration_seconds), fine(one.p95_duration_seconds)
+        style = "red" if one.failures else None
+        day.add_row(one.jobname, str(one.executions), *times, str(one.failures), clock(one.since), style=style)
+    latest = table(">runid", "job", "start (UTC)", ">took", "status", "what came of it")
+    for run in found.runs:
+        said = str(run.request) if run.request else run.message if run.status == "failed" else ""
+        style = "red" if run.status == "failed" else None
+        started = clock(run.start_time)
+        latest.add_row(str(run.runid), run.jobname, started, fine(run.duration_seconds), run.status, said, style=style)
+    if "runs" not in found.unknown:
+        out.print(day if found.performance else "no run in the last 24 h", "", sep="\n")
+        out.print(latest if found.runs else "no run is on record")
+    lines = {f"unknown: {what}: {why}" for what, why in found.unknown.items()}
+    lines |= {f"unknown: job {job.name}: {job.unknown}" for job in found.jobs if job.unknown}
+    for line in sorted(lines):
+        out.print(line, style="yellow")
+    for job in found.jobs:
+        if job.problem:
+            out.print(f"! job {job.name} {job.problem}", style="red")

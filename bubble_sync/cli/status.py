@@ -1,0 +1,122 @@
+"""`bubble-sync status`: whether the sync keeps up; and the one line that bare `bubble-sync` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from bubble_sync.cli.answers import ago, asking, clock, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bubble_sync.questions.jobs import Job
+    from bubble_sync.questions.status import Figures, Status
+
+
+def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
+    """Count the items, with rates, jobs and answers; exit 0 when nothing is wrong or unknown, 1 otherwise."""
+    from bubble_sync.questions import status as question
+
+    with asking(stack, config_file) as asked:
+        found = question.status(asked.database, asked.name)
+    if as_json:
+        figures = found.figures
+        derived = {
+            "waited_seconds": figures.waited_seconds if figures else None,
+            "seconds_to_empty": figures.seconds_to_empty if figures else None,
+        }
+        print_json(found, **derived, problems=found.problems, not_known=found.not_known)
+    else:
+        _show(found, screen())
+    raise typer.Exit(_exit_code(found))
+
+
+def in_one_line(stack: str | None) -> None:
+    """Print the status in one line."""
+    from bubble_sync.questions import status as question
+
+    with asking(stack, None) as asked:
+        found = question.status(asked.database, asked.name)
+    typer.echo(f"{found.stack}: {_verdict(found)}; {_queue(found.figures) if found.figures else 'items: unknown'}")
+    raise typer.Exit(_exit_code(found))
+
+
+def _exit_code(found: Status) -> int:
+    return 1 if found.problems or found.not_known else 0
+
+
+def _verdict(found: Status) -> str:
+    if found.problems:
+        more = f", and {len(found.problems) - 1} more" if len(found.problems) > 1 else ""
+        return found.problems[0] + more
+    if found.not_known:
+        return f"unknown: {found.not_known[0]}"
+    return f"nothing wrong is seen{' (requests: unknown)' if 'requests' in found.unknown else ''}"
+
+
+def _queue(figures: Figures) -> str:
+    oldest = f" (oldest {ago(figures.waited_seconds)})" if figures.waiting else ""
+    return (
+        f"{figures.waiting} waiting{oldest}, {figures.in_flight} in flight, {figures.stalled} stalled, "
+        f"{figures.retrying} to be retried, {figures.dead} dead"
+    )
+
+
+def _show(found: Status, out: Console) -> None:
+    out.print(f"stack {found.stack}, {clock(found.asked_at)} UTC", style="bold")
+    if found.figures is not None:
+        _show_items(found, found.figures, out)
+    jobs = table("job", "schedule", "last finished run", "")
+    for job in found.jobs:
+        jobs.add_row(job.name, job.schedule or "", _run(job, found), job.problem, style="red" if job.problem else None)
+    out.print("", jobs, sep="\n")
+    out.print()
+    _show_answers(found, out)
+    optional = [f"{what}: {why}" for what, why in found.unknown.items() if what != "items"]
+    for line in (*found.not_known, *optional):
+        out.print(f"unknown: {line}", style="yellow")
+    for problem in found.problems:
+        out.print(f"! {problem}", style="red")
+    if not found.problems and not found.not_known:
+        out.print(_verdict(found), style="green")
+
+
+def _show_items(found: Status, figures: Figures, out: Console) -> None:
+    items = table("status", "operation", ">items", "oldest (UTC)")
+    for row in found.items:
+        items.add_row(row["status"], row["operation"], str(row["count"]), clock(row["oldest_item"]))
+    day = table("last 24 h", ">items", "oldest (UTC)", "newest (UTC)")
+    for row in found.summary:
+        day.add_row(row["status"], str(row["count"]), clock(row["oldest"]), clock(row["newest"]))
+    out.print(items if found.items else "the queue holds no item", "", _queue(figures), sep="\n")
+    out.print(f"last hour: {figures.came} came, {figures.went} went; {_to_empty(figures)}")
+    out.print("", day if found.summary else "no item in the last 24 h", sep="\n")
+
+
+def _to_empty(figures: Figures) -> str:
+    if not figures.waiting:
+        return "nothing waits"
+    seconds = figures.seconds_to_empty
+    return "at these rates the queue does not empty" if seconds is None else f"empty in about {ago(seconds)}"
+
+
+def _run(job: Job, found: Status) -> str:
+    if job.run is None or job.run_at is None:
+        return ""
+    return f"{job.run}, {ago((found.asked_at - job.run_at).total_seconds())} ago"
+
+
+def _show_answers(found: Status, out: Console) -> None:
+    for request in found.requests:
+        out.print(f"last request of {request.function}, {clock(request.sent_at)}: {request}")
+    if found.response is not None:
+        from bubble_sync.questions.status import outcome_of
+
+        out.print(
+            f"last response to whatever request, {clock(found.response['created'])}: {outcome_of(found.response)}"
+        )
+    elif not found.requests and "requests" not in found.unknown:
+        out.print("no request is on record")

@@ -1,0 +1,72 @@
+"""`bubble-sync trace`: one item's way, step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bubble_sync.cli.answers import ago, asking, clock, fine, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName
+from bubble_sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bubble_sync.questions.trace import Trace
+
+
+def trace(
+    wanted: Annotated[
+        str | None, typer.Argument(metavar="EMAIL|ID", help="A person's email, an item's id or a record's.")
+    ] = None,
+    latest: Annotated[bool, typer.Option("--latest", help="The newest sign-up.")] = False,
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Follow one item through the sync; exit 0 when it is completed with its bubble_ids, 1 otherwise."""
+    from bubble_sync.questions import trace as question
+
+    if latest == bool(wanted):
+        raise ConfigurationError("name one thing to follow: an email, an id, or --latest")
+    with asking(stack, config_file) as asked:
+        found = question.trace(asked.database, asked.name, asked.project_ref, wanted)
+    if found is None:
+        typer.echo(f"not found: no {'sign-up is in the queue' if latest else f'item of {wanted}'}", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        print_json(found, late=found.late, synced=found.synced)
+    else:
+        _show(found, screen())
+    raise typer.Exit(0 if found.synced else 1)
+
+
+def _show(found: Trace, out: Console) -> None:
+    out.print(f"{found.operation} of record {found.record_id}", style="bold")
+    steps = table("step", "at (UTC)", ">after", "")
+    for step in found.steps:
+        steps.add_row(step.what, clock(step.at), "" if step.seconds is None else f"T+{step.seconds:.1f} s", step.said)
+    for name, value in (found.bubble_ids or {}).items():
+        steps.add_row(name.removesuffix("_bubble_id"), "", "", f"bubble_id {value}" if value else "bubble_id is empty")
+    out.print(steps)
+    if found.error:
+        out.print(f"error: {found.error}", style="red")
+    for what, why in found.unknown.items():
+        out.print(f"unknown: {what}: {why}", style="yellow")
+    out.print(_verdict(found), style="green" if found.synced and not found.late else "red")
+    if not found.synced and found.function_log:
+        out.print(f"the function's log: {found.function_log}")
+
+
+def _verdict(found: Trace) -> str:
+    late = "late" if found.late else "on time"
+    promised = "promised are 1-2 minutes"
+    if found.took_seconds is None and found.status == "completed":
+        return "completed, and nothing says when"
+    if found.took_seconds is None:
+        still = "overdue" if found.late else "still in time"
+        return f"not synced: {found.status} after {ago(found.age_seconds)}, {still}; {promised}"
+    took = f"completed after {fine(found.took_seconds)}, {late}; {promised}"
+    empty = ", ".join(name for name, value in (found.bubble_ids or {}).items() if not value)
+    return f"{took}; but empty: {empty}" if empty else took

@@ -1,0 +1,72 @@
+"""Our two jobs as pg_cron has them, each with its newest finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from bubble_sync.database import Connection, Row
+from bubble_sync.desired import job_specs
+from bubble_sync.questions.sight import HISTORY, JOBS, Sight
+from bubble_sync.questions.signs import missed, moment
+from bubble_sync.settings import ProcessorSettings, RetrySettings
+from bubble_sync.specs import Keeper
+from bubble_sync.statements import query
+
+NAMES = tuple(spec.name for spec in job_specs(ProcessorSettings(), RetrySettings(), Keeper("")))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job; what is not known of it is None, and `problem` or `unknown` says why."""
+
+    name: str
+    jobid: int | None = None
+    schedule: str | None = None
+    active: bool | None = None
+    run: str | None = None
+    """How its newest finished run ended."""
+    run_at: datetime | None = None
+    problem: str = ""
+    unknown: str = ""
+
+
+def jobs_in(conn: Connection, sight: Sight, now: datetime) -> tuple[Job, ...]:
+    """Read the jobs by name, ours first; one that is not found is in the answer too."""
+    if why := sight.why_not(JOBS):
+        return tuple(Job(name, unknown=why) for name in NAMES)
+    rows = conn.execute(query("runs", "jobs")).fetchall()
+    hidden = sight.why_not(HISTORY)
+    runs = {} if hidden else {row["jobname"]: row for row in conn.execute(query("runs", "newest")).fetchall()}
+    return tuple(_jobs(rows, runs, sight.why_no_job(), hidden, now))
+
+
+def _jobs(rows: list[Row], runs: dict[str, Row], unseen: str, hidden: str, now: datetime) -> Iterator[Job]:
+    for name in dict.fromkeys((*NAMES, *(row["jobname"] for row in rows))):
+        found = [row for row in rows if row["jobname"] == name]
+        if not found:
+            yield Job(name, unknown=unseen) if unseen else Job(name, problem="is not there")
+        for row in found:
+            run = runs.get(name)
+            yield Job(
+                name=name,
+                jobid=row["jobid"],
+                schedule=row["schedule"],
+                active=row["active"],
+                run=run["status"] if run else None,
+                run_at=run["start_time"] if run else None,
+                problem=_problem(row, run, now),
+                unknown=hidden or ("" if run else "no finished run of it is on record"),
+            )
+
+
+def _problem(job: Row, run: Row | None, now: datetime) -> str:
+    if not job["active"]:
+        return "is not active"
+    if run is None:
+        return ""
+    if run["status"] == "failed":
+        return f"failed in its last run (runid {run['runid']})"
+    due = missed(job["schedule"], run["start_time"], now)
+    return f"was due at {moment(due)}, and no run since is on record" if due else ""

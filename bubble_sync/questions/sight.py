@@ -1,0 +1,61 @@
+"""What the connecting role can see: a question is answered from what it can, and says `unknown` of the rest.
+
+No row is an answer only where every row would be shown: row security hides rows without an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bubble_sync.database import Connection, Row
+from bubble_sync.statements import query
+
+QUEUE = "public.sync_queue"
+USER = "public.user"
+PEOPLE = (USER, "public.account_host", "public.account_guest")
+JOBS = "cron.job"
+HISTORY = "cron.job_run_details"
+RESPONSES = "net._http_response"
+DISPATCHES = "bubble_sync.dispatches"
+
+_NO_LOG = "so that no request is tied to a run (config dispatchLog)"
+_OWN_ROWS = (JOBS, HISTORY)
+"""pg_cron's tables show everyone their own rows: whoever finds a job there sees it whole."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The tables that questions read, as the connecting role finds them."""
+
+    tables: Mapping[str, Row]
+    asked_at: datetime
+
+    def why_not(self, *names: str) -> str:
+        """Say why these tables cannot be read whole; nothing when they can."""
+        return next((why for name in names if (why := self._why_not(name))), "")
+
+    def why_no_job(self) -> str:
+        """Say why a job that was not found may be there all the same; nothing when it is not there."""
+        return self.why_not(JOBS) or self._hidden(JOBS)
+
+    def _why_not(self, name: str) -> str:
+        table = self.tables[name]
+        if not table["present"]:
+            return f"there is no table {name}{', ' + _NO_LOG if name == DISPATCHES else ''}"
+        if not table["readable"]:
+            return f"{table['role']} may not read {name}"
+        if table["lacking"]:
+            return f"{name} has no column {', '.join(table['lacking'])}"
+        return "" if name in _OWN_ROWS else self._hidden(name)
+
+    def _hidden(self, name: str) -> str:
+        table = self.tables[name]
+        return f"row security hides rows of {name} from {table['role']}" if table["filtered"] else ""
+
+
+def look(conn: Connection) -> Sight:
+    """Ask the catalog."""
+    rows = conn.execute(query("sight", "tables")).fetchall()
+    return Sight({row["name"]: row for row in rows}, rows[0]["asked_at"])

@@ -1,0 +1,147 @@
+"""Does the sync keep up, and what lies in the queue?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bubble_sync.database import Connection, Database, Row
+from bubble_sync.questions import sight
+from bubble_sync.questions.jobs import Job, jobs_in
+from bubble_sync.questions.requests import GOOD, Request, requests_in
+from bubble_sync.questions.sight import Sight
+from bubble_sync.statements import query
+
+PROMISED_SECONDS = 120
+"""The guide has an item completed within one or two minutes."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The queue in numbers; `came` and `went` are those of the last hour."""
+
+    waiting: int
+    waiting_since: datetime | None
+    undrained: int
+    in_flight: int
+    stalled: int
+    retrying: int
+    dead: int
+    came: int
+    went: int
+    asked_at: datetime
+
+    @property
+    def waited_seconds(self) -> float:
+        """Say how long the oldest waiting item has waited."""
+        return (self.asked_at - self.waiting_since).total_seconds() if self.waiting_since else 0.0
+
+    @property
+    def seconds_to_empty(self) -> float | None:
+        """Say in how many seconds nothing waits, at the last hour's rates; None when never."""
+        if not self.waiting:
+            return 0.0
+        shrinks = self.went - self.came
+        return self.waiting * 3600 / shrinks if shrinks > 0 else None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The whole answer; what could not be read is under `unknown` with the reason, and empty here."""
+
+    stack: str
+    asked_at: datetime
+    items: tuple[Row, ...]
+    figures: Figures | None
+    summary: tuple[Row, ...]
+    jobs: tuple[Job, ...]
+    requests: tuple[Request, ...]
+    response: Row | None
+    """The newest response that pg_net has, to whatever request: asked for only where we have no log of our own."""
+    unknown: Mapping[str, str]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Say what keeps the answer from being good."""
+        return tuple(self._problems())
+
+    def _problems(self) -> Iterator[str]:
+        if self.figures is not None:
+            yield from _of_figures(self.figures)
+        for job in self.jobs:
+            if job.problem:
+                yield f"job {job.name} {job.problem}"
+        for request in self.requests:
+            if request.verdict not in GOOD:
+                yield f"the last request of {request.function} was {request}"
+
+    @property
+    def not_known(self) -> tuple[str, ...]:
+        """Say what is unknown and matters: without it nobody can say that the sync works."""
+        return tuple(self._not_known())
+
+    def _not_known(self) -> Iterator[str]:
+        if "items" in self.unknown:
+            yield f"items: {self.unknown['items']}"
+        yield from (f"job {job.name}: {job.unknown}" for job in self.jobs if job.unknown)
+        # Without a log nobody knows whose response it is: a bad one is no proof, and a reason to look.
+        if self.response is not None and not 200 <= (self.response["status_code"] or 0) < 300:
+            yield f"whether a request of ours was refused: {outcome_of(self.response)} is the last response"
+
+
+def outcome_of(response: Row) -> str:
+    """Say what a row of pg_net's answers is."""
+    if response["status_code"]:
+        return f"HTTP {response['status_code']}"
+    return "a timeout" if response["timed_out"] else "an error"
+
+
+def status(database: Database, stack: str) -> Status:
+    """Read the queue, the jobs and the requests in one transaction."""
+    return database.read("reading the status", lambda conn: _status(conn, stack))
+
+
+def _status(conn: Connection, stack: str) -> Status:
+    seen = sight.look(conn)
+    unknown: dict[str, str] = {}
+    items, summary, figures = [], [], None
+    if why := seen.why_not(sight.QUEUE):
+        unknown["items"] = why
+    else:
+        items = conn.execute(query("items", "by_status")).fetchall()
+        summary = conn.execute(query("items", "summary")).fetchall()
+        figures = Figures(**conn.execute(query("items", "figures")).fetchall()[0])
+    requests, response = _answers(conn, seen, unknown)
+    return Status(
+        stack=stack,
+        asked_at=seen.asked_at,
+        items=tuple(items),
+        figures=figures,
+        summary=tuple(summary),
+        jobs=jobs_in(conn, seen, seen.asked_at),
+        requests=requests,
+        response=response,
+        unknown=unknown,
+    )
+
+
+def _answers(conn: Connection, seen: Sight, unknown: dict[str, str]) -> tuple[tuple[Request, ...], Row | None]:
+    if not (why := seen.why_not(sight.DISPATCHES)):
+        return requests_in(conn.execute(query("requests", "newest")).fetchall()), None
+    unknown["requests"] = why
+    if why := seen.why_not(sight.RESPONSES):
+        unknown["response"] = why
+        return (), None
+    return (), next(iter(conn.execute(query("requests", "response")).fetchall()), None)
+
+
+def _of_figures(figures: Figures) -> Iterator[str]:
+    if figures.waited_seconds > PROMISED_SECONDS:
+        yield f"an item has waited for more than {PROMISED_SECONDS} s"
+    if figures.stalled:
+        yield f"{figures.stalled} stalled in processing"
+    if figures.dead:
+        yield f"{figures.dead} dead: failed, with no attempt left"
+    if figures.undrained:
+        yield f"{figures.undrained} pending with an operation that no job counts"

@@ -1,0 +1,181 @@
+"""Did this item sync, and if not, where did it stop?
+
+The queue says when an item was inserted and completed; nothing says which request took it. So the requests shown are
+the first one after it came, which was the first that could take it, and the last one before it was completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bubble_sync.database import Connection, Database, Row
+from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.questions import sight
+from bubble_sync.questions.messages import function_log, readable
+from bubble_sync.questions.requests import Request, requests_in
+from bubble_sync.questions.sight import Sight
+from bubble_sync.questions.status import PROMISED_SECONDS
+from bubble_sync.statements import query
+
+IDS = ("user_bubble_id", "host_bubble_id", "guest_bubble_id")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the way; `seconds` count from the insertion, and both are None for what has no moment."""
+
+    what: str
+    said: str
+    at: datetime | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One item's way; `bubble_ids` is None when they cannot be read, or no record is the item's."""
+
+    stack: str
+    id: str
+    record_id: str
+    operation: str
+    status: str
+    error: str
+    retry_count: int
+    max_retries: int
+    steps: tuple[Step, ...]
+    took_seconds: float | None
+    """From insertion to completion; None while it is not completed."""
+    age_seconds: float
+    bubble_ids: Mapping[str, str | None] | None
+    function_log: str
+    unknown: Mapping[str, str]
+
+    @property
+    def late(self) -> bool:
+        """Say whether it took, or has been taking, longer than promised."""
+        return (self.age_seconds if self.took_seconds is None else self.took_seconds) > PROMISED_SECONDS
+
+    @property
+    def synced(self) -> bool:
+        """Say whether it is completed, and no bubble_id of a sign-up is known to be empty."""
+        return self.status == "completed" and all((self.bubble_ids or {}).values())
+
+
+def trace(database: Database, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
+    """Follow the item of an email, an item's or a record's id, or (None) the newest sign-up; None when not found."""
+    return database.read("reading an item", lambda conn: _trace(conn, stack, project_ref, wanted))
+
+
+def _trace(conn: Connection, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
+    seen = sight.look(conn)
+    _require(seen, sight.QUEUE)
+    item = _item(conn, seen, wanted)
+    if item is None:
+        return None
+    unknown: dict[str, str] = {}
+    done = item["processed_at"] if item["status"] == "completed" else None
+    return Trace(
+        stack=stack,
+        id=item["id"],
+        record_id=item["record_id"],
+        operation=item["operation"],
+        status=item["status"],
+        error=readable(item["error_message"]),
+        retry_count=item["retry_count"],
+        max_retries=item["max_retries"],
+        steps=tuple(_steps(conn, seen, item, unknown)),
+        took_seconds=(done - item["created_at"]).total_seconds() if done else None,
+        age_seconds=(item["asked_at"] - item["created_at"]).total_seconds(),
+        bubble_ids=_bubble_ids(conn, seen, item, unknown),
+        function_log=function_log(project_ref),
+        unknown=unknown,
+    )
+
+
+def _require(seen: Sight, *names: str) -> None:
+    if why := seen.why_not(*names):
+        absent = any(not seen.tables[name]["present"] for name in names)
+        raise (PrerequisiteMissing if absent else PrivilegeMissing)(f"unknown: {why}")
+
+
+def _item(conn: Connection, seen: Sight, wanted: str | None) -> Row | None:
+    if wanted is None:
+        return next(iter(conn.execute(query("items", "latest_sign_up")).fetchall()), None)
+    if "@" in wanted:
+        _require(seen, sight.USER)
+        found = conn.execute(query("items", "person"), {"email": wanted}).fetchall()
+        if not found:
+            return None
+        wanted = found[0]["_id"]
+    return next(iter(conn.execute(query("items", "of"), {"wanted": wanted}).fetchall()), None)
+
+
+def _bubble_ids(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str]) -> Mapping[str, str | None] | None:
+    if item["operation"] != "SIGNUP_ATOMIC":
+        return None
+    if why := seen.why_not(*sight.PEOPLE):
+        unknown["bubble_ids"] = why
+        return None
+    rows = conn.execute(query("items", "bubble_ids"), {"email": None, **item}).fetchall()
+    if not rows:
+        unknown["bubble_ids"] = f"public.user has no row with _id {item['record_id']}"
+        return None
+    return {name: rows[0][name] for name in IDS}
+
+
+def _steps(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str]) -> Iterator[Step]:
+    """Yield the way from the insertion on; what is not known is left out, and said under `unknown`."""
+    completed = item["status"] == "completed"
+    until = item["processed_at"] if completed and item["processed_at"] else item["asked_at"]
+    passed = [("inserted", f"item {item['id']}", item["created_at"])]
+    if why := seen.why_not(sight.JOBS, sight.HISTORY):
+        unknown["runs"] = why
+    else:
+        passed += _first_run(conn, item["created_at"], until)
+    if why := seen.why_not(sight.DISPATCHES):
+        unknown["requests"] = why
+    else:
+        passed += _requests(conn, seen, item["created_at"], until)
+    if completed and item["processed_at"]:
+        passed.append(("completed", "status completed", item["processed_at"]))
+    for what, said, at in sorted(passed, key=lambda step: step[2]):
+        yield Step(what, said, at, (at - item["created_at"]).total_seconds())
+    if not completed:
+        yield Step("now", _standing(item), item["asked_at"], (item["asked_at"] - item["created_at"]).total_seconds())
+
+
+def _first_run(conn: Connection, since: datetime, until: datetime) -> Iterator[tuple[str, str, datetime]]:
+    for run in conn.execute(query("runs", "around"), {"since": since}).fetchall():
+        if run["start_time"] <= until:
+            yield "first run", f"processor's runid {run['runid']}, {run['status']}", run["start_time"]
+
+
+def _requests(conn: Connection, seen: Sight, since: datetime, until: datetime) -> Iterator[tuple[str, str, datetime]]:
+    found = requests_in(conn.execute(query("requests", "around"), {"since": since, "until": until}).fetchall())
+    answered = _answered(conn, seen, found)
+    for request in dict.fromkeys(found):
+        yield "request", f"{request.request_id} of {request.function}, {request.waiting} waiting", request.sent_at
+        if at := answered.get(request.request_id, request.settled_at):
+            noted = "" if request.request_id in answered else " (when it was noted)"
+            yield "response", f"{request}{noted}", at
+
+
+def _answered(conn: Connection, seen: Sight, found: tuple[Request, ...]) -> Mapping[int, datetime]:
+    """Return when pg_net got each answer, as long as it remembers."""
+    if not found or seen.why_not(sight.RESPONSES):
+        return {}
+    asked = {"ids": [one.request_id for one in found], "since": found[0].sent_at - timedelta(seconds=1)}
+    return {row["request_id"]: row["created"] for row in conn.execute(query("requests", "answers"), asked).fetchall()}
+
+
+def _standing(item: Row) -> str:
+    if item["status"] != "failed":
+        return f"status {item['status']}"
+    attempts = f"attempt {item['retry_count']} of {item['max_retries']}"
+    if item["retry_count"] >= item["max_retries"]:
+        return f"status failed, {attempts}: no attempt left"
+    due = item["next_retry_at"]
+    when = f"due at {due:%H:%M:%S} UTC" if due and due > item["asked_at"] else "due at the retry's next run"
+    return f"status failed, {attempts}, {when}"

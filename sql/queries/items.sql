@@ -1,0 +1,77 @@
+-- Items of the queue, read. The columns that people know from the guide come first, in its order; ours follow.
+
+-- name: by_status
+-- Guide, step 7; the first three columns are the record's, step 11.
+select status::text as status, operation::text as operation, count(*) as count, min(created_at) as oldest_item
+from public.sync_queue
+group by status, operation
+order by status, operation;
+
+-- name: summary
+-- Guide, daily queue summary.
+select status::text as status, count(*) as count, min(created_at) as oldest, max(created_at) as newest
+from public.sync_queue
+where created_at > pg_catalog.now() - interval '24 hours'
+group by status
+order by status;
+
+-- name: failures
+-- Guide, recent sync failures: the newest `most`.
+select id::text as id, operation::text as operation, record_id::text as record_id, error_message, retry_count,
+    created_at, max_retries, next_retry_at
+from public.sync_queue
+where status = 'failed'
+order by created_at desc
+limit %(most)s;
+
+-- name: latest_sign_up
+-- Guide, step 8.
+select id::text as id, record_id::text as record_id, operation::text as operation, status::text as status, created_at,
+    processed_at, error_message, retry_count, max_retries, next_retry_at, pg_catalog.now() as asked_at
+from public.sync_queue
+where operation = 'SIGNUP_ATOMIC'
+order by created_at desc
+limit 1;
+
+-- name: of
+-- The item of this id; else of this record, its newest sign-up, else its newest item. As text: an id may have any type.
+select id::text as id, record_id::text as record_id, operation::text as operation, status::text as status, created_at,
+    processed_at, error_message, retry_count, max_retries, next_retry_at, pg_catalog.now() as asked_at
+from public.sync_queue
+where id::text = %(wanted)s or record_id::text = %(wanted)s
+order by id::text = %(wanted)s desc, operation = 'SIGNUP_ATOMIC' desc, created_at desc
+limit 1;
+
+-- name: figures
+-- What waits, what is worked on, what is given up; what came and went in the last hour. The queue has no column that says
+-- when an item was taken: one in `processing` that was queued ten minutes ago counts as stalled.
+select
+    count(*) filter (where status = 'pending' and drained) as waiting,
+    min(created_at) filter (where status = 'pending' and drained) as waiting_since,
+    count(*) filter (where status = 'pending' and not drained) as undrained,
+    count(*) filter (where status = 'processing' and created_at > n.at - interval '10 minutes') as in_flight,
+    count(*) filter (where status = 'processing' and created_at <= n.at - interval '10 minutes') as stalled,
+    count(*) filter (where status = 'failed' and retry_count < max_retries) as retrying,
+    count(*) filter (where status = 'failed' and retry_count >= max_retries) as dead,
+    count(*) filter (where drained and created_at > n.at - interval '1 hour') as came,
+    count(*) filter (where drained and status = 'completed' and processed_at > n.at - interval '1 hour') as went,
+    n.at as asked_at
+from (select pg_catalog.now() as at) as n
+left join (
+    select status::text as status, operation in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE') as drained, created_at,
+        processed_at, retry_count, max_retries
+    from public.sync_queue
+) as item on true
+group by n.at;
+
+-- name: bubble_ids
+-- Guide, step 8: what became of one person's records, by email or by the record that an item names.
+select u._id::text as _id, u.email, u.bubble_id as user_bubble_id, h.bubble_id as host_bubble_id,
+    g.bubble_id as guest_bubble_id
+from public."user" as u
+left join public.account_host as h on h._id = u."Account - Host / Landlord"
+left join public.account_guest as g on g._id = u."Account - Guest"
+where u.email = %(email)s or u._id::text = %(record_id)s;
+
+-- name: person
+select _id::text as _id from public."user" where email = %(email)s;

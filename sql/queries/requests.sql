@@ -1,0 +1,44 @@
+-- Requests that our functions sent, and what became of them, from our own log; and what pg_net still knows of answers.
+
+-- name: newest
+-- The newest of each function.
+select distinct on (function) function, runid, waiting, request_id, sent_at, settled_at, status_code, error, processed,
+    failed, verdict
+from (select * from bubble_sync.dispatches order by dispatch_id desc limit 1000) as newest
+order by function, dispatch_id desc;
+
+-- name: of_runs
+select runid, waiting, request_id, sent_at, settled_at, status_code, error, processed, failed, verdict
+from (select * from bubble_sync.dispatches order by dispatch_id desc limit 10000) as newest
+where runid = any (%(runids)s::bigint[]);
+
+-- name: around
+-- The first request after a moment, and the last one before another: when there is one alone, it is both.
+(
+    select 'first' as which, function, runid, waiting, request_id, sent_at, settled_at, status_code, error, processed,
+        failed, verdict
+    from bubble_sync.dispatches
+    where sent_at >= %(since)s and sent_at <= %(until)s
+    order by dispatch_id
+    limit 1
+) union all (
+    select 'last', function, runid, waiting, request_id, sent_at, settled_at, status_code, error, processed,
+        failed, verdict
+    from bubble_sync.dispatches
+    where sent_at >= %(since)s and sent_at <= %(until)s
+    order by dispatch_id desc
+    limit 1
+);
+
+-- name: response
+-- The newest response to anybody's request: pg_net does not say whose it was, and forgets after some hours.
+select id as request_id, status_code, coalesce(timed_out, false) as timed_out, error_msg is not null as failed, created
+from net._http_response
+order by created desc
+limit 1;
+
+-- name: answers
+-- When each answer came. Narrowed by time: the table has no index on id.
+select id as request_id, created
+from net._http_response
+where id = any (%(ids)s::bigint[]) and created >= %(since)s;

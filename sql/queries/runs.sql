@@ -1,0 +1,58 @@
+-- What pg_cron ran. Its table may be long and is indexed by runid alone: the newest rows are read, never a span of time.
+-- It has no job's name: that is joined by jobid. cron.job has row security: most roles see their own jobs alone.
+
+-- name: jobs
+-- Guide, step 5, and the record's step 8.
+select jobid, jobname::text as jobname, schedule, active, database, username
+from cron.job
+where pg_catalog.starts_with(jobname, 'bubble-sync')
+order by jobname, jobid;
+
+-- name: latest
+-- Guide, jobs not executing; then the rest of what the record's next steps read. A message has been seen to hold a key.
+select j.jobname::text as jobname, r.status, r.return_message, r.start_time, r.end_time, r.jobid, r.runid, r.job_pid,
+    r.database, r.username, r.command
+from (select * from cron.job_run_details order by runid desc limit 10000) as r
+join cron.job as j on j.jobid = r.jobid
+where pg_catalog.starts_with(j.jobname, 'bubble-sync')
+order by r.runid desc
+limit %(most)s;
+
+-- name: performance
+-- Guide, cron job performance: a day, as far as the newest runs of all jobs reach; `since` is the first one counted.
+select
+    j.jobname::text as jobname,
+    count(*) as executions,
+    avg(extract(epoch from r.end_time - r.start_time))::float8 as avg_duration_seconds,
+    count(*) filter (where r.status = 'failed') as failures,
+    percentile_cont(0.95) within group (order by extract(epoch from r.end_time - r.start_time)::float8)
+        as p95_duration_seconds,
+    min(r.start_time) as since
+from (
+    select jobid, status, start_time, end_time from cron.job_run_details order by runid desc limit 10000
+) as r
+join cron.job as j on j.jobid = r.jobid
+where pg_catalog.starts_with(j.jobname, 'bubble-sync') and r.start_time > pg_catalog.now() - interval '24 hours'
+group by j.jobname
+order by j.jobname;
+
+-- name: newest
+-- The newest finished run of each job.
+select distinct on (j.jobname) j.jobname::text as jobname, r.runid, r.status, r.start_time, r.end_time
+from (
+    select jobid, runid, status, start_time, end_time from cron.job_run_details order by runid desc limit 1000
+) as r
+join cron.job as j on j.jobid = r.jobid
+where pg_catalog.starts_with(j.jobname, 'bubble-sync') and r.status in ('succeeded', 'failed')
+order by j.jobname, r.runid desc;
+
+-- name: around
+-- The processor's first run that began after a moment.
+select r.runid, r.status, r.start_time, r.end_time
+from (
+    select jobid, runid, status, start_time, end_time from cron.job_run_details order by runid desc limit 10000
+) as r
+join cron.job as j on j.jobid = r.jobid
+where j.jobname = 'bubble-sync-processor' and r.start_time >= %(since)s
+order by r.runid
+limit 1;

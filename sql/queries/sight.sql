@@ -1,0 +1,39 @@
+-- What the connecting role can see of the tables that a question reads. From the catalog alone: nothing of it raises.
+
+-- name: tables
+-- `filtered` is row security: no row, or some, may then mean that the role is not shown them.
+select
+    w.name,
+    c.oid is not null as present,
+    coalesce(
+        pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT'), false
+    ) as readable,
+    coalesce(pg_catalog.row_security_active(c.oid), false) as filtered,
+    array(
+        select wanted.name
+        from pg_catalog.unnest(w.columns) as wanted (name)
+        where not exists (
+            select from pg_catalog.pg_attribute as a
+            where a.attrelid = c.oid and a.attname = wanted.name and not a.attisdropped
+        )
+    ) as lacking,
+    current_user::text as role,
+    pg_catalog.now() as asked_at
+from (
+    values
+        ('public.sync_queue', array[
+            'id', 'record_id', 'operation', 'status', 'created_at', 'processed_at', 'error_message', 'retry_count',
+            'max_retries', 'next_retry_at'
+        ]),
+        ('public.user', array['_id', 'email', 'bubble_id', 'Account - Host / Landlord', 'Account - Guest']),
+        ('public.account_host', array['_id', 'bubble_id']),
+        ('public.account_guest', array['_id', 'bubble_id']),
+        ('cron.job', array['jobid']),
+        ('cron.job_run_details', array['runid']),
+        ('net._http_response', array['id']),
+        ('bubble_sync.dispatches', array['dispatch_id'])
+) as w (name, columns)
+left join pg_catalog.pg_namespace as n on n.nspname = pg_catalog.split_part(w.name, '.', 1)
+left join pg_catalog.pg_class as c
+    on c.relnamespace = n.oid and c.relname = pg_catalog.split_part(w.name, '.', 2)
+    and c.relkind in ('r', 'p', 'v', 'm', 'f');
