@@ -133,7 +133,7 @@ def _steps(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str]) ->
     if why := seen.why_not(sight.JOBS, sight.HISTORY):
         unknown["runs"] = why
     else:
-        passed += _first_run(conn, item["created_at"], until)
+        passed += _first_run(conn, item["created_at"], until, unknown)
     if why := seen.why_not(sight.DISPATCHES):
         unknown["requests"] = why
     else:
@@ -146,9 +146,13 @@ def _steps(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str]) ->
         yield Step("now", _standing(item), item["asked_at"], (item["asked_at"] - item["created_at"]).total_seconds())
 
 
-def _first_run(conn: Connection, since: datetime, until: datetime) -> Iterator[tuple[str, str, datetime]]:
+def _first_run(
+    conn: Connection, since: datetime, until: datetime, unknown: dict[str, str]
+) -> Iterator[tuple[str, str, datetime]]:
     for run in conn.execute(query("runs", "around"), {"since": since}).fetchall():
-        if run["start_time"] <= until:
+        if not run["reached"]:
+            unknown["runs"] = "the item is older than the newest 10,000 runs of all jobs, and no others are read"
+        elif run["start_time"] <= until:
             yield "first run", f"processor's runid {run['runid']}, {run['status']}", run["start_time"]
 
 

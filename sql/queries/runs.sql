@@ -47,11 +47,13 @@ where pg_catalog.starts_with(j.jobname, 'bubble-sync') and r.status in ('succeed
 order by j.jobname, r.runid desc;
 
 -- name: around
--- The processor's first run that began after a moment.
-select r.runid, r.status, r.start_time, r.end_time
-from (
-    select jobid, runid, status, start_time, end_time from cron.job_run_details order by runid desc limit 10000
-) as r
+-- The processor's first run that began after a moment, and whether the newest runs reach back to that moment.
+with newest as materialized (
+    select jobid, runid, status, start_time from cron.job_run_details order by runid desc limit 10000
+)
+select r.runid, r.status, r.start_time,
+    (select count(*) < 10000 or min(start_time) < %(since)s from newest) as reached
+from newest as r
 join cron.job as j on j.jobid = r.jobid
 where j.jobname = 'bubble-sync-processor' and r.start_time >= %(since)s
 order by r.runid

@@ -1,0 +1,38 @@
+"""What others wrote is shown without keys, emails and rows; what is alike is grouped."""
+
+from __future__ import annotations
+
+import pytest
+
+from bubble_sync.questions.messages import function_log, kind_of, readable
+from tests.fixtures.specs import REF, jwt
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (None, ""),
+        ("  \n", ""),
+        ("ERROR:  no\nDETAIL:  Failing row contains (1, ada@example.com)", "ERROR:  no"),
+        ("duplicate user ada.l+x@mail.example.com!", "duplicate user [email]!"),
+        (f"refused Bearer {jwt()}", "refused Bearer [secret]"),
+        ("x" * 400, "x" * 300),
+    ],
+)
+def test_a_message_is_one_short_line_without_keys_and_emails(message: str | None, shown: str):
+    assert readable(message) == shown
+
+
+def test_messages_about_different_items_are_of_one_kind():
+    ids = ("27dbb748-b3df-4f14-96e6-3e82c98819a9", "7091ED7D-5d47-4678-80f7-a9d3d0655bf5")
+
+    assert {kind_of(f"sign-up {one}: bubble 1795319280110x367830040694797451") for one in ids} == {
+        "sign-up [id]: bubble [number]"
+    }
+    assert kind_of("HTTP 500") != kind_of("HTTP 503")
+    assert kind_of(None) == "no error message"
+
+
+def test_the_functions_log_is_a_page_of_the_project():
+    assert function_log(REF) == f"https://supabase.com/dashboard/project/{REF}/functions/bubble_sync/logs"
+    assert function_log(None) == ""
