@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 _PIPED_WIDTH = 400
 """Nobody folds lines for a program that reads them."""
+_PADDING = re.compile(" +$", re.MULTILINE)
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -34,6 +38,14 @@ class Asked:
     name: str
     project_ref: str | None
     database: Database
+
+
+class _Trimmed(io.StringIO):
+    """Standard output without the spaces that fill a table's last column."""
+
+    def write(self, text: str) -> int:
+        """Pass a text on."""
+        return sys.stdout.write(_PADDING.sub("", text))
 
 
 @contextmanager
@@ -53,7 +65,9 @@ def screen() -> Console:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH)
+    if console.is_terminal:
+        return console
+    return Console(file=_Trimmed(), highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH)
 
 
 def table(*columns: str) -> Table:

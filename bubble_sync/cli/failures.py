@@ -41,11 +41,11 @@ def _show(found: Failures, out: Console) -> None:
     if not found.groups and not found.unknown:
         out.print("no item stands at failed", style="green")
     for group in found.groups:
-        out.print(f"{len(group.items)} x {group.error}", style="red")
-        items = table("  item", "operation", "created (UTC)", ">attempts", "next")
+        out.print(f"{len(group.items)} x {group.operation}: {group.error}", style="red")
+        items = table("item", "created (UTC)", ">attempts", "next try (UTC)")
         for item in group.items:
             attempts = f"{item.retry_count}/{item.max_retries}"
-            items.add_row(f"  {item.id}", item.operation, clock(item.created_at), attempts, _next(item))
+            items.add_row(item.id, clock(item.created_at), attempts, _next(item))
         out.print(items, "", sep="\n")
     if found.items == found.most:
         out.print(f"the newest {found.most}; more with --limit")
@@ -55,5 +55,5 @@ def _show(found: Failures, out: Console) -> None:
 
 def _next(item: Failure) -> str:
     if item.dead:
-        return "dead: no attempt left"
-    return f"retry from {clock(item.next_retry_at)}" if item.next_retry_at else "retry's next run"
+        return "none: dead"
+    return clock(item.next_retry_at) or "retry's next"

@@ -46,7 +46,8 @@ def _show(found: Runs, out: Console) -> None:
         said = str(run.request) if run.request else run.message if run.status == "failed" else ""
         style = "red" if run.status == "failed" else None
         started = clock(run.start_time)
-        latest.add_row(str(run.runid), run.jobname, started, fine(run.duration_seconds), run.status, said, style=style)
+        name = run.jobname.removeprefix("bubble-sync-")
+        latest.add_row(str(run.runid), name, started, fine(run.duration_seconds), run.status, said, style=style)
     if "runs" not in found.unknown:
         out.print(day if found.performance else "no run in the last 24 h", "", sep="\n")
         out.print(latest if found.runs else "no run is on record")

@@ -18,7 +18,6 @@ class Failure:
     """One item."""
 
     id: str
-    operation: str
     record_id: str
     error: str
     retry_count: int
@@ -34,8 +33,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class Group:
-    """Items whose messages are alike, newest first."""
+    """Items of one operation whose messages are alike, newest first."""
 
+    operation: str
     error: str
     items: tuple[Failure, ...]
 
@@ -69,16 +69,16 @@ def _failures(conn: Connection, stack: str, project_ref: str | None, most: int) 
 
 
 def grouped(rows: Sequence[Row]) -> tuple[Group, ...]:
-    """Group items by what their messages have in common, the largest group first."""
+    """Group items by operation and what their messages have in common, the largest group first."""
     alike = groupby(sorted(rows, key=_kind), _kind)
-    groups = [Group(error, tuple(_failure(row) for row in of_it)) for error, of_it in alike]
+    groups = [Group(*kind, tuple(_failure(row) for row in of_it)) for kind, of_it in alike]
     return tuple(sorted(groups, key=lambda group: -len(group.items)))
 
 
-def _kind(row: Row) -> str:
-    return kind_of(row["error_message"])
+def _kind(row: Row) -> tuple[str, str]:
+    return row["operation"], kind_of(row["error_message"])
 
 
 def _failure(row: Row) -> Failure:
-    kept = ("id", "operation", "record_id", "retry_count", "max_retries", "next_retry_at", "created_at")
+    kept = ("id", "record_id", "retry_count", "max_retries", "next_retry_at", "created_at")
     return Failure(error=readable(row["error_message"]), **{name: row[name] for name in kept})

@@ -20,7 +20,6 @@ HISTORY = "cron.job_run_details"
 RESPONSES = "net._http_response"
 DISPATCHES = "bubble_sync.dispatches"
 
-_NO_LOG = "so that no request is tied to a run (config dispatchLog)"
 _OWN_ROWS = (JOBS, HISTORY)
 """pg_cron's tables show everyone their own rows: whoever finds a job there sees it whole."""
 
@@ -43,7 +42,7 @@ class Sight:
     def _why_not(self, name: str) -> str:
         table = self.tables[name]
         if not table["present"]:
-            return f"there is no table {name}{', ' + _NO_LOG if name == DISPATCHES else ''}"
+            return f"there is no table {name}{' (config dispatchLog)' if name == DISPATCHES else ''}"
         if not table["readable"]:
             return f"{table['role']} may not read {name}"
         if table["lacking"]:

@@ -46,6 +46,8 @@ UNPRIVILEGED = (
     "revoke execute on function vault.update_secret from postgres",
     "grant execute on function vault.update_secret to postgres with grant option",
 )
+EITHER = None
+"""0 or 1: it depends on what pg_cron has run by then."""
 #: What a person types -> its exit code; `{stack}` says which stack, and the last one ends the platform.
 COMMANDS = {
     "key status {stack}": 0,
@@ -68,6 +70,14 @@ COMMANDS = {
     "local sign-up ada@example.com": 0,
     "--debug local sign-up grace@example.com --json": 0,
     "local demo --keep": 0,
+    "status {stack}": EITHER,
+    "status {stack} --json": EITHER,
+    "trace --latest {stack}": EITHER,
+    "trace ada@example.com {stack} --json": EITHER,
+    "runs {stack}": EITHER,
+    "runs {stack} --json": EITHER,
+    "failures {stack}": EITHER,
+    "failures {stack} --json": EITHER,
     "local down": 0,
 }
 

@@ -16,7 +16,7 @@ from tests.fixtures.history import DISPATCHES, PROCESSOR, RETRY, dispatch, item,
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, jwt
 
-NO_LOG = "there is no table bubble_sync.dispatches, so that no request is tied to a run (config dispatchLog)"
+NO_LOG = "there is no table bubble_sync.dispatches (config dispatchLog)"
 BLIND = "watcher may not read"
 
 
