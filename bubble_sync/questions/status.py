@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -102,6 +102,31 @@ def status(database: Database, stack: str) -> Status:
     return database.read("reading the status", lambda conn: _status(conn, stack))
 
 
+def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
+    """Add up what `items.by_status` counts; what came and went is of the operations that the processor counts."""
+
+    def total(column: str, status: str = "", *, drained: bool | None = None) -> int:
+        return sum(
+            row[column]
+            for row in groups
+            if status in ("", row["status"]) and (drained is None or row["drained"] == drained)
+        )
+
+    waiting = [row["oldest_item"] for row in groups if row["status"] == "pending" and row["drained"]]
+    return Figures(
+        waiting=total("count", "pending", drained=True),
+        waiting_since=min(waiting, default=None),
+        undrained=total("count", "pending", drained=False),
+        in_flight=total("count", "processing") - total("stalled"),
+        stalled=total("stalled"),
+        retrying=total("count", "failed") - total("dead"),
+        dead=total("dead"),
+        came=total("came", drained=True),
+        went=total("went", drained=True),
+        asked_at=asked_at,
+    )
+
+
 def _status(conn: Connection, stack: str) -> Status:
     seen = sight.look(conn)
     unknown: dict[str, str] = {}
@@ -109,9 +134,10 @@ def _status(conn: Connection, stack: str) -> Status:
     if why := seen.why_not(sight.QUEUE):
         unknown["items"] = why
     else:
-        items = conn.execute(query("items", "by_status")).fetchall()
+        groups = conn.execute(query("items", "by_status")).fetchall()
+        items = [{name: row[name] for name in ("status", "operation", "count", "oldest_item")} for row in groups]
+        figures = figures_of(groups, seen.asked_at)
         summary = conn.execute(query("items", "summary")).fetchall()
-        figures = Figures(**conn.execute(query("items", "figures")).fetchall()[0])
     requests, response = _answers(conn, seen, unknown)
     return Status(
         stack=stack,

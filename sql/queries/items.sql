@@ -1,8 +1,16 @@
 -- Items of the queue, read. The columns that people know from the guide come first, in its order; ours follow.
 
 -- name: by_status
--- Guide, step 7; the first three columns are the record's, step 11.
-select status::text as status, operation::text as operation, count(*) as count, min(created_at) as oldest_item
+-- Guide, step 7; the first three columns are the record's, step 11. What came and went is of the last hour. The queue has
+-- no column that says when an item was taken: one in `processing` that was queued ten minutes ago counts as stalled.
+select status::text as status, operation::text as operation, count(*) as count, min(created_at) as oldest_item,
+    operation::text in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE') as drained,
+    count(*) filter (
+        where status = 'processing' and created_at <= pg_catalog.now() - interval '10 minutes'
+    ) as stalled,
+    count(*) filter (where status = 'failed' and retry_count >= max_retries) as dead,
+    count(*) filter (where created_at > pg_catalog.now() - interval '1 hour') as came,
+    count(*) filter (where status = 'completed' and processed_at > pg_catalog.now() - interval '1 hour') as went
 from public.sync_queue
 group by status, operation
 order by status, operation;
@@ -41,28 +49,6 @@ from public.sync_queue
 where id::text = %(wanted)s or record_id::text = %(wanted)s
 order by id::text = %(wanted)s desc, operation = 'SIGNUP_ATOMIC' desc, created_at desc
 limit 1;
-
--- name: figures
--- What waits, what is worked on, what is given up; what came and went in the last hour. The queue has no column that says
--- when an item was taken: one in `processing` that was queued ten minutes ago counts as stalled.
-select
-    count(*) filter (where status = 'pending' and drained) as waiting,
-    min(created_at) filter (where status = 'pending' and drained) as waiting_since,
-    count(*) filter (where status = 'pending' and not drained) as undrained,
-    count(*) filter (where status = 'processing' and created_at > n.at - interval '10 minutes') as in_flight,
-    count(*) filter (where status = 'processing' and created_at <= n.at - interval '10 minutes') as stalled,
-    count(*) filter (where status = 'failed' and retry_count < max_retries) as retrying,
-    count(*) filter (where status = 'failed' and retry_count >= max_retries) as dead,
-    count(*) filter (where drained and created_at > n.at - interval '1 hour') as came,
-    count(*) filter (where drained and status = 'completed' and processed_at > n.at - interval '1 hour') as went,
-    n.at as asked_at
-from (select pg_catalog.now() as at) as n
-left join (
-    select status::text as status, operation in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE') as drained, created_at,
-        processed_at, retry_count, max_retries
-    from public.sync_queue
-) as item on true
-group by n.at;
 
 -- name: bubble_ids
 -- Guide, step 8: what became of one person's records, by email or by the record that an item names.
