@@ -31,7 +31,10 @@ from (
         ('cron.job', array['jobid']),
         ('cron.job_run_details', array['runid']),
         ('net._http_response', array['id']),
-        ('bubble_sync.dispatches', array['dispatch_id'])
+        ('bubble_sync.dispatches', array[
+            'dispatch_id', 'function', 'runid', 'waiting', 'request_id', 'sent_at', 'settled_at', 'status_code', 'error',
+            'processed', 'failed', 'verdict'
+        ])
 ) as w (name, columns)
 left join pg_catalog.pg_namespace as n on n.nspname = pg_catalog.split_part(w.name, '.', 1)
 left join pg_catalog.pg_class as c
