@@ -116,17 +116,23 @@ class Database:
 def fetch(conn: Connection, text: LiteralString, parameters: Mapping[str, object] | None = None) -> list[Row]:
     """Return all rows, none when a table or schema is not there; after an error the transaction goes on."""
     try:
+        return attempt(conn, text, parameters)
+    except (errors.UndefinedTable, errors.InvalidSchemaName):
+        return []
+
+
+def attempt(conn: Connection, text: LiteralString, parameters: Mapping[str, object] | None = None) -> list[Row]:
+    """Return all rows; after an error, which is raised, the transaction goes on."""
+    try:
         # In one round trip: a savepoint is wanted for every query, and rolled back to for few.
         with conn.pipeline():
             conn.execute("savepoint fetching")
             cursor = conn.execute(text, parameters)
             conn.execute("release savepoint fetching")
         return cursor.fetchall()
-    except psycopg.DatabaseError as error:
+    except psycopg.DatabaseError:
         if conn.info.transaction_status == TransactionStatus.INERROR:
             conn.execute("rollback to savepoint fetching")
-        if isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName):
-            return []
         raise
 
 

@@ -35,6 +35,24 @@ _CONSTANT = re.compile(
 )
 
 
+_HEADER = re.compile(r"^-- (title|needs|follows): (.+)$", re.MULTILINE)
+_MEANING = re.compile(r"^-- ?(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule of the doctor: a file of `sql/checks/`, named by its id."""
+
+    id: str
+    title: str
+    meaning: str
+    needs: tuple[str, ...]
+    """Tables without which it cannot be answered."""
+    follows: tuple[str, ...]
+    """Checks whose findings explain this one's."""
+    text: LiteralString
+
+
 @dataclass(frozen=True)
 class _Query:
     text: LiteralString
@@ -53,6 +71,26 @@ def _queries(subject: str) -> Mapping[str, _Query]:
 def query(subject: str, name: str) -> LiteralString:
     """Return the query `name` of `sql/queries/<subject>.sql`."""
     return _queries(subject)[name].text
+
+
+@cache
+def checks() -> tuple[Check, ...]:
+    """Return every check, by id."""
+    return tuple(_check(file) for file in sorted((SQL_DIRECTORY / "checks").glob("*.sql")))
+
+
+def _check(file: Path) -> Check:
+    comment, _, select = file.read_text(encoding="utf-8").partition("\nselect")
+    comment, _, common = comment.partition("\nwith ")
+    header = dict(_HEADER.findall(comment))
+    return Check(
+        id=file.stem,
+        title=header["title"],
+        meaning=" ".join(_MEANING.findall(_HEADER.sub("", comment))).strip(),
+        needs=tuple(header.get("needs", "").split()),
+        follows=tuple(header.get("follows", "").split()),
+        text=(f"with {common}\n" if common else "") + f"select{select}".strip(),
+    )
 
 
 def every_part() -> tuple[str, ...]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bubble_sync.database import Database
+    from bubble_sync.settings import StackSettings
 
 _PIPED_WIDTH = 400
 """Nobody folds lines for a program that reads them."""
@@ -37,6 +38,7 @@ class Asked:
 
     name: str
     project_ref: str | None
+    settings: StackSettings
     database: Database
 
 
@@ -57,7 +59,7 @@ def asking(stack: str | None, config_file: Path | None) -> Iterator[Asked]:
     opened = the_stack(stack, config_file)
     settings = opened.settings()
     with closing(Database(settings.address(os.environ))) as database:
-        yield Asked(opened.name, settings.project(os.environ), database)
+        yield Asked(opened.name, settings.project(os.environ), settings, database)
 
 
 def screen() -> Console:

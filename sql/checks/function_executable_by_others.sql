@@ -1,13 +1,13 @@
+-- title: Function that another role may execute
 -- Whoever may execute our functions can make the project's key travel. Asked of the server, role by role: what counts is
 -- what a role can do, through PUBLIC and memberships too. Roles that could become the owner anyway are left out, and the
 -- monitor role where it is `bubble_sync.observe`, which declares that role's name.
 select
-    'function_executable_by_others' as name,
-    'Function that another role may execute' as title,
     'error' as level,
-    pg_catalog.format('role %I may execute %s%s', r.rolname, f.oid::regprocedure,
-        case when f.prosecdef then ', which runs with its owner''s rights' else '' end) as detail,
-    'Run pulumi up: it revokes EXECUTE from every role but the owner.' as remediation
+    'function ' || f.oid::regprocedure::text as object,
+    pg_catalog.format('role %%I may execute %%s%%s', r.rolname, f.oid::regprocedure,
+        case when f.prosecdef then ', which runs with its owner''s rights' else '' end) as evidence,
+    'Run pulumi up: it revokes EXECUTE from every role but the owner.' as remedy
 from pg_catalog.pg_proc as f
 join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
 cross join pg_catalog.pg_roles as r
@@ -18,5 +18,5 @@ where (n.nspname = 'bubble_sync' or (n.nspname, f.proname) in (
     and pg_catalog.has_function_privilege(r.oid, f.oid, 'EXECUTE')
     and not (
         n.nspname = 'bubble_sync' and f.proname = 'observe'
-        and pg_catalog.strpos(f.prosrc, pg_catalog.format('monitor_role constant text := %L;', r.rolname)) > 0
+        and pg_catalog.strpos(f.prosrc, pg_catalog.format('monitor_role constant text := %%L;', r.rolname)) > 0
     );

@@ -1,14 +1,14 @@
+-- title: Function with a mutable search_path
 -- A function that leaves search_path to its caller can be made to run the caller's objects (splinter 0011).
 select
-    'function_search_path_mutable' as name,
-    'Function with a mutable search_path' as title,
-    'warn' as level,
-    pg_catalog.format('function %s has no search_path of its own', f.oid::regprocedure) as detail,
-    'Run pulumi up.' as remediation
+    'warning' as level,
+    'function ' || f.oid::regprocedure::text as object,
+    pg_catalog.format('function %%s has no search_path of its own', f.oid::regprocedure) as evidence,
+    'Run pulumi up.' as remedy
 from pg_catalog.pg_proc as f
 join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
 where (n.nspname = 'bubble_sync' or (n.nspname, f.proname) in (
         ('public', 'invoke_bubble_sync_processor'), ('public', 'invoke_bubble_sync_retry')))
     and not exists (
-        select from pg_catalog.unnest(f.proconfig) as setting where setting like 'search_path=%'
+        select from pg_catalog.unnest(f.proconfig) as setting where setting like 'search_path=%%'
     );

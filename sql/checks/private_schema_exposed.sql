@@ -1,11 +1,11 @@
+-- title: Private schema that others can use
 -- The private schema must not be served by the project's API, and nobody needs to look into it but its owner, and the
 -- monitor role, whose name `bubble_sync.observe` declares.
 select
-    'private_schema_exposed' as name,
-    'Private schema that others can use' as title,
     'error' as level,
-    pg_catalog.format('role %I may use the schema bubble_sync', r.rolname) as detail,
-    'Run pulumi up: it revokes every privilege on the schema.' as remediation
+    'schema bubble_sync' as object,
+    pg_catalog.format('role %%I may use the schema bubble_sync', r.rolname) as evidence,
+    'Run pulumi up: it revokes every privilege on the schema.' as remedy
 from pg_catalog.pg_namespace as n
 cross join pg_catalog.pg_roles as r
 where n.nspname = 'bubble_sync'
@@ -16,16 +16,15 @@ where n.nspname = 'bubble_sync'
     and not exists (
         select from pg_catalog.pg_proc as f
         where f.pronamespace = n.oid and f.proname = 'observe'
-            and pg_catalog.strpos(f.prosrc, pg_catalog.format('monitor_role constant text := %L;', r.rolname)) > 0
+            and pg_catalog.strpos(f.prosrc, pg_catalog.format('monitor_role constant text := %%L;', r.rolname)) > 0
     )
 union all
 select
-    'private_schema_exposed',
-    'Private schema that others can use',
     'error',
+    'schema bubble_sync',
     'the API serves the schema bubble_sync',
     'Take bubble_sync out of the exposed schemas in the API settings.'
 from pg_catalog.pg_db_role_setting as s
 cross join pg_catalog.unnest(s.setconfig) as setting
-where setting like 'pgrst.db_schemas=%' and setting ~ '\mbubble_sync\M'
+where setting like 'pgrst.db_schemas=%%' and setting ~ '\mbubble_sync\M'
 group by 1;

@@ -70,6 +70,8 @@ COMMANDS = {
     "local sign-up ada@example.com": 0,
     "--debug local sign-up grace@example.com --json": 0,
     "local demo --keep": 0,
+    "doctor {stack}": EITHER,
+    "doctor {stack} --json": EITHER,
     "status {stack}": EITHER,
     "status {stack} --json": EITHER,
     "trace --latest {stack}": EITHER,

@@ -17,6 +17,7 @@ from bubble_sync.errors import ConfigurationError
 from bubble_sync.projects import is_project_ref
 from bubble_sync.settings import SECRET_KEYS, StackSettings, read_settings
 from tests.fixtures.specs import config
+from tools.checks_page import page
 from tools.config_table import BEGIN, END, config_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,3 +138,7 @@ def test_a_decision_has_the_parts_of_the_template_on_one_screen(record: Path):
 
     assert len(lines) <= 25
     assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Consequences"]
+
+
+def test_the_page_of_checks_is_as_the_files_say():
+    assert (ROOT / "docs" / "checks.md").read_text() == page()

@@ -1,0 +1,149 @@
+"""What is wrong with the sync, and what puts it right: every file of `sql/checks/`, asked as the connecting role.
+
+A check that cannot be asked is unknown, with the reason; a finding that another one explains says which.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Literal
+
+from psycopg import errors
+
+from bubble_sync.database import Connection, Database, attempt
+from bubble_sync.desired import EXTENSIONS, desired
+from bubble_sync.keys import masked, read_key
+from bubble_sync.projects import ref_of_url
+from bubble_sync.questions import sight
+from bubble_sync.questions.sight import Sight
+from bubble_sync.settings import StackSettings
+from bubble_sync.specs import CronJobSpec, FunctionSpec, Keeper
+from bubble_sync.statements import Check, checks
+
+Level = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: at which object, how we know, and what to do."""
+
+    id: str
+    title: str
+    level: Level
+    object: str
+    evidence: str
+    remedy: str
+    follows: tuple[str, ...] = ()
+    """Checks that fired too and explain this one."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The whole answer; a check that could not be asked is under `unknown` with the reason."""
+
+    stack: str
+    asked_at: datetime
+    findings: tuple[Finding, ...]
+    unknown: Mapping[str, str]
+    checked: int
+
+    @property
+    def causes(self) -> tuple[Finding, ...]:
+        """Give the findings that no other one explains."""
+        return tuple(finding for finding in self.findings if not finding.follows)
+
+    @property
+    def clean(self) -> bool:
+        """Say whether everything was seen, and nothing to be mended was found."""
+        return not self.unknown and all(finding.level == "info" for finding in self.findings)
+
+
+def doctor(database: Database, settings: StackSettings, stack: str) -> Diagnosis:
+    """Ask every check in one read-only transaction."""
+    return database.read("examining the sync", partial(examine, settings=settings, stack=stack))
+
+
+def examine(conn: Connection, settings: StackSettings, stack: str) -> Diagnosis:
+    """Ask every check of a connection that reads."""
+    seen = sight.look(conn)
+    given = parameters(settings, stack)
+    findings: list[Finding] = []
+    unknown: dict[str, str] = {}
+    for check in checks():
+        answer = ask(conn, check, seen, given)
+        if isinstance(answer, str):
+            unknown[check.id] = answer
+        else:
+            findings += answer
+    return Diagnosis(stack, seen.asked_at, explained(findings), unknown, len(checks()))
+
+
+def ask(conn: Connection, check: Check, seen: Sight, given: Mapping[str, object]) -> str | list[Finding]:
+    """Give what a check finds, or why it cannot be asked."""
+    if why := seen.why_not(*check.needs):
+        return why
+    try:
+        rows = attempt(conn, check.text, given)
+    except errors.InsufficientPrivilege:
+        return "the connecting role may not read what it is about"
+    except (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction, errors.InvalidSchemaName):
+        return "what it is about is not there"
+    except (errors.DataError, errors.QueryCanceled) as error:
+        return f"the server gave up on it with SQLSTATE {error.sqlstate}"
+    return [
+        Finding(check.id, check.title, row["level"], row["object"], masked(row["evidence"]), row["remedy"])
+        for row in rows
+    ]
+
+
+def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Mark what follows from something else that was found; causes come first, errors before the rest."""
+    fired = {finding.id for finding in findings}
+    causes = {check.id: tuple(one for one in check.follows if one in fired) for check in checks()}
+    marked = [replace(finding, follows=causes[finding.id]) for finding in findings]
+    order = ("error", "warning", "info")
+    return tuple(sorted(marked, key=lambda finding: (bool(finding.follows), order.index(finding.level), finding.id)))
+
+
+def parameters(settings: StackSettings, stack: str) -> Mapping[str, object]:
+    """Give what checks are told of the configuration: names, numbers and digests, never a secret."""
+    specs = desired(settings, Keeper(stack))
+    key = read_key(settings.service_role_key)
+    return {
+        "stack": stack,
+        "project_ref": settings.project_ref or ref_of_url(settings.url) or key.project_ref or "",
+        "url": settings.url,
+        "url_secret": settings.supabase_url_name,
+        "key_secret": settings.service_role_key_name,
+        "legacy_key": key.kind == "legacy JWT",
+        "timeout_ms": settings.processor.timeout_ms,
+        "max_items": settings.processor.max_items,
+        "batch_size": settings.processor.batch_size,
+        "dispatch_log": settings.dispatch_log,
+        "extensions": list(EXTENSIONS),
+        "jobs": json.dumps(
+            [
+                {"name": spec.name, "schedule": spec.schedule, "command": spec.command, "active": spec.active}
+                for spec in specs
+                if isinstance(spec, CronJobSpec)
+            ]
+        ),
+        "functions": json.dumps(
+            [
+                {
+                    "name": spec.name,
+                    "types": list(spec.types),
+                    "body": hashlib.md5(spec.body.encode(), usedforsecurity=False).hexdigest(),
+                    "security": spec.security,
+                    "config": list(spec.config),
+                }
+                for spec in specs
+                if isinstance(spec, FunctionSpec)
+            ]
+        ),
+    }

@@ -1,0 +1,12 @@
+-- title: Job that is switched off
+-- needs: cron.job
+-- A job that is not active keeps its schedule and never runs. Somebody has switched it off by hand, where the stack's
+-- configuration wants it to run; a pause that the configuration knows is not reported here.
+select
+    'error' as level,
+    'job ' || j.jobname as object,
+    pg_catalog.format('it is not active (jobid %%s)', j.jobid) as evidence,
+    'Run pulumi up: it switches the job on again.' as remedy
+from cron.job as j
+join pg_catalog.jsonb_to_recordset(%(jobs)s::jsonb) as wanted (name text, active boolean) on wanted.name = j.jobname
+where not j.active and wanted.active and j.username = current_user;
