@@ -61,7 +61,7 @@ def test_the_role_is_made_observes_and_is_removed_with_everything_that_it_was_gi
     stack: Stack, site: Site, platform: Platform
 ):
     log = ServerLog(next(part.log for part in platform.status().parts if part.name == "postgres"))
-    assert "+ 24 to create" in stack.run("preview")
+    assert "+ 27 to create" in stack.run("preview")
 
     stack.up()
     stack.expect_no_changes()
