@@ -75,8 +75,25 @@ class Database:
     @contextmanager
     def transaction(self, doing: str) -> Iterator[Connection]:
         """Run a block as one change: our lock, local timeouts, all or nothing."""
-        with self._changing, translated(doing):
-            conn = self._begin("begin")
+        with self._changing, self._committed(doing, "begin") as conn:
+            yield conn
+
+    @contextmanager
+    def operation(self, doing: str) -> Iterator[Connection]:
+        """Run a block that changes no object of a stack, as pg_cron or the application would: without our lock."""
+        with self._committed(doing, "begin_operation") as conn:
+            yield conn
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        conn: Connection | None = getattr(self._local, "connection", None)
+        if conn is not None:
+            conn.close()
+
+    @contextmanager
+    def _committed(self, doing: str, how: Literal["begin", "begin_operation"]) -> Iterator[Connection]:
+        with translated(doing):
+            conn = self._begin(how)
             try:
                 yield conn
             except BaseException:
@@ -85,13 +102,7 @@ class Database:
                 raise
             conn.commit()
 
-    def close(self) -> None:
-        """Close this thread's connection."""
-        conn: Connection | None = getattr(self._local, "connection", None)
-        if conn is not None:
-            conn.close()
-
-    def _begin(self, how: Literal["begin", "begin_reading"]) -> Connection:
+    def _begin(self, how: Literal["begin", "begin_reading", "begin_operation"]) -> Connection:
         conn, reused = self._connection()
         try:
             conn.execute(query("transaction", how))

@@ -496,6 +496,21 @@ class TestConnections:
         with pytest.raises(PrerequisiteMissing, match="the server is read-only"):
             site.db.read("reading", lambda conn: conn.execute("create table public.made ()"))
 
+    def test_an_operation_has_limits_the_roles_own_search_path_and_no_lock(self, site: Site):
+        with site.db.operation("putting back") as conn:
+            inside = session_state(conn)
+
+        assert (inside["search_path"], inside["lock_timeout"], inside["statement_timeout"]) == (
+            '"$user", public, extensions', "5s", "30s",
+        )  # fmt: skip
+        assert inside["locks"] == 0
+
+    def test_an_operation_is_all_or_nothing(self, site: Site):
+        with pytest.raises(ServerRefused), site.db.operation("putting back") as conn:
+            conn.execute("create table public.half (); select 1 / 0")
+
+        assert site.by_hand("select to_regclass('public.half') as it") == [{"it": None}]
+
     def test_a_reading_leaves_no_transaction_open(self, site: Site):
         pid = site.db.read("reading", pid_of)
 
