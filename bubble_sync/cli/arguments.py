@@ -19,6 +19,7 @@ StackName = Annotated[
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config-file", help="Its configuration file, as for pulumi.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 KeyFd = Annotated[
     int | None, typer.Option("--key-fd", help="File descriptor to read the key from, as in --key-fd 3 3<file.")
 ]
@@ -60,3 +61,14 @@ def ask_for_key() -> str:
         raise ConfigurationError("no key was given: add --key-fd 3 3<file, or type it at a terminal")
     key: str = typer.prompt("the new key", hide_input=True, err=True)
     return key
+
+
+def consent(question: str, *, yes: bool, as_json: bool) -> bool:
+    """Ask the person, unless yes was said before; raise ConfigurationError when nobody can be asked."""
+    if yes:
+        return True
+    if as_json or not sys.stdin.isatty():
+        raise ConfigurationError("nothing was done: there is nobody to ask, so add --yes when it shall be done")
+    # typer's own question would write a space to standard output.
+    typer.echo(f"{question} [y/N]: ", nl=False, err=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

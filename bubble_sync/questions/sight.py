@@ -18,6 +18,7 @@ PEOPLE = (USER, "public.account_host", "public.account_guest")
 JOBS = "cron.job"
 HISTORY = "cron.job_run_details"
 RESPONSES = "net._http_response"
+QUEUED = "net.http_request_queue"
 DISPATCHES = "bubble_sync.dispatches"
 
 _OWN_ROWS = (JOBS, HISTORY)

@@ -42,3 +42,14 @@ limit 1;
 select id as request_id, created
 from net._http_response
 where id = any (%(ids)s::bigint[]) and created >= %(since)s;
+
+-- name: answer
+-- The answer to one request. Narrowed by time: ids begin anew after a crash, and the table has no index on them.
+select status_code, coalesce(timed_out, false) as timed_out, error_msg, content, pg_catalog.clock_timestamp() as read_at
+from net._http_response
+where id = %(id)s and created >= %(sent_at)s - interval '1 minute'
+order by created desc
+limit 1;
+
+-- name: queued
+select id as request_id from net.http_request_queue where id = %(id)s;

@@ -31,6 +31,7 @@ from (
         ('cron.job', array['jobid']),
         ('cron.job_run_details', array['runid']),
         ('net._http_response', array['id']),
+        ('net.http_request_queue', array['id']),
         ('bubble_sync.dispatches', array[
             'dispatch_id', 'function', 'runid', 'waiting', 'request_id', 'sent_at', 'settled_at', 'status_code', 'error',
             'processed', 'failed', 'verdict'

@@ -80,6 +80,11 @@ COMMANDS = {
     "runs {stack} --json": EITHER,
     "failures {stack}": EITHER,
     "failures {stack} --json": EITHER,
+    "run-now {stack} --wait": EITHER,
+    "run-now {stack} --yes --json": EITHER,
+    "retry --dead --yes {stack}": EITHER,
+    "retry --dead --yes --json {stack}": EITHER,
+    "release-stalled --yes {stack}": EITHER,
     "local down": 0,
 }
 

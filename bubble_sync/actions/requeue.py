@@ -1,0 +1,138 @@
+"""Puts items back: failed ones to be tried again, and those that a worker took and never finished.
+
+A plan is read and shown first; what it names is then changed where it is still as it was. Items are the application's:
+nothing of the set-up changes, and nothing is locked but their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, timedelta
+
+from psycopg import errors
+
+from bubble_sync.actions.requeue_plan import RELEASE, RETRY, RETRY_BY_RETRY, Done, Item, Move, Passed, Plan, Way
+from bubble_sync.database import Connection, Database, Row, fetch
+from bubble_sync.errors import Busy, PrerequisiteMissing
+from bubble_sync.questions import sight
+from bubble_sync.questions.messages import readable
+from bubble_sync.questions.sight import Sight
+from bubble_sync.statements import query
+
+MOST = 10_000
+"""So many items a plan has at most: the oldest."""
+_BATCH = 500
+"""So many items a transaction changes at most."""
+
+
+def retry_plan(database: Database, ids: Sequence[str] | None) -> Plan:
+    """Find the items of these ids, or without ids the oldest that have no attempt left."""
+    return database.read("reading failed items", lambda conn: _retry_plan(conn, ids))
+
+
+def release_plan(database: Database, older_than: timedelta | None) -> Plan:
+    """Find the items that stand at processing for too long; raise Busy while a request may work on them."""
+    return database.read("reading items in processing", lambda conn: _release_plan(conn, older_than))
+
+
+def carry_out(database: Database, plan: Plan) -> Done:
+    """Do what was planned to the items that are still as they were, a batch in a transaction."""
+    changed: list[str] = []
+    passed: list[Passed] = []
+    for move in plan.moves:
+        for start in range(0, len(move.items), _BATCH):
+            ids = [item.id for item in move.items[start : start + _BATCH]]
+            with database.operation("putting items back") as conn:
+                if move.way is RELEASE:
+                    _require_none_under_way(conn, sight.look(conn))
+                done, conflicts = _put_back(conn, move.way, ids)
+                left = [one for one in ids if one not in {*done, *conflicts}]
+                passed += [Passed(one, _conflict(index)) for one, index in conflicts.items()]
+                passed += _passed(conn, move.way, left)
+            changed += done
+    return Done(tuple(changed), tuple(passed))
+
+
+def _retry_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
+    _require_queue(sight.look(conn))
+    wanted = None if ids is None else list(dict.fromkeys(ids))
+    rows = conn.execute(query("requeue", "failed"), {"ids": wanted, "most": MOST}).fetchall()
+    moves = [
+        Move(way, tuple(_item(row) for row in rows if row["status"] == way.stands_at and row["drained"] == drained))
+        for way, drained in ((RETRY, True), (RETRY_BY_RETRY, False))
+    ]
+    standing = {row["id"]: row["status"] for row in rows}
+    passed = [
+        Passed(one, _why(RETRY, standing.get(one))) for one in wanted or () if standing.get(one) != RETRY.stands_at
+    ]
+    return Plan(tuple(move for move in moves if move.items), tuple(passed), {})
+
+
+def _release_plan(conn: Connection, older_than: timedelta | None) -> Plan:
+    seen = sight.look(conn)
+    _require_queue(seen)
+    rows = conn.execute(query("requeue", "stalled"), {"older_than": older_than, "most": MOST}).fetchall()
+    unknown = _require_none_under_way(conn, seen) if rows else {}
+    return Plan((Move(RELEASE, tuple(map(_item, rows))),) if rows else (), (), unknown)
+
+
+def _item(row: Row) -> Item:
+    kept = ("id", "operation", "record_id", "retry_count", "max_retries", "created_at")
+    return Item(error=readable(row["error_message"]), **{name: row[name] for name in kept})
+
+
+def _require_queue(seen: Sight) -> None:
+    if why := seen.why_not(sight.QUEUE):
+        raise PrerequisiteMissing(f"{why}: nothing was changed. Connect as a role that sees every item.")
+
+
+def _require_none_under_way(conn: Connection, seen: Sight) -> Mapping[str, str]:
+    """Raise Busy while a request may be working on items; return what could not be looked at."""
+    unknown: dict[str, str] = {}
+    if why := seen.why_not(sight.DISPATCHES, sight.RESPONSES):
+        unknown["requests"] = why
+    elif row := conn.execute(query("requeue", "logged")).fetchone():
+        raise Busy(
+            f"request {row['request_id']} has no answer yet, and may be working on these items: nothing was changed. "
+            f"Run again after {row['until'].astimezone(UTC):%H:%M:%S} UTC, or when it is answered."
+        )
+    if why := seen.why_not(sight.QUEUED):
+        unknown["queued requests"] = why
+    elif row := conn.execute(query("requeue", "queued")).fetchone():
+        raise Busy(
+            f"request {row['request_id']} is with pg_net, and may be working on these items: nothing was changed. "
+            "Run again when it is answered."
+        )
+    return unknown
+
+
+def _put_back(conn: Connection, way: Way, ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Change the items that still stand there; return them, and those in conflict with the index's name.
+
+    A conflict undoes a whole statement, so that each half is then tried by itself: the oldest of two comes first.
+    """
+    try:
+        return [row["id"] for row in fetch(conn, query("requeue", way.name), {"ids": list(ids)})], {}
+    except errors.UniqueViolation as problem:
+        if len(ids) == 1:
+            return [], {ids[0]: problem.diag.constraint_name or ""}
+    half = len(ids) // 2
+    (first, some), (second, others) = (_put_back(conn, way, part) for part in (ids[:half], ids[half:]))
+    return first + second, some | others
+
+
+def _passed(conn: Connection, way: Way, ids: Sequence[str]) -> Iterator[Passed]:
+    rows = conn.execute(query("requeue", "standing"), {"ids": list(ids)}).fetchall() if ids else []
+    standing = {row["id"]: row["status"] for row in rows}
+    for one in ids:
+        yield Passed(one, _why(way, standing.get(one)))
+
+
+def _why(way: Way, status: str | None) -> str:
+    if status is None:
+        return "there is no such item"
+    return "another session holds it" if status == way.stands_at else f"it is {status}"
+
+
+def _conflict(index: str) -> str:
+    return f"conflict: {index} allows no second such item; retry it when the other one is done"

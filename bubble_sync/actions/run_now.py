@@ -1,0 +1,174 @@
+"""Runs the processor now, as its job does: the job's own command, as the role that connects.
+
+Nothing but that command decides what happens: a job that was changed by hand does by hand what it does each minute.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from psycopg import errors
+
+from bubble_sync.database import Connection, Database, Row
+from bubble_sync.desired import job_specs
+from bubble_sync.errors import PrerequisiteMissing, ServerRefused
+from bubble_sync.questions import sight
+from bubble_sync.questions.following import Sent
+from bubble_sync.questions.messages import readable
+from bubble_sync.questions.sight import Sight
+from bubble_sync.questions.status import figures_of
+from bubble_sync.settings import ProcessorSettings, RetrySettings
+from bubble_sync.specs import Keeper
+from bubble_sync.statements import query
+
+_JOB = job_specs(ProcessorSettings(), RetrySettings(), Keeper(""))[0]
+_FUNCTION = "bubble_sync_processor"
+_REQUEST = re.compile(r"request ID: (\d+)")
+SENT, NOTHING, SKIPPED, NOT_SENT, UNKNOWN = "sent", "nothing to do", "skipped", "not sent", "unknown"
+
+
+@dataclass(frozen=True)
+class Items:
+    """The queue before or after a run."""
+
+    by_status: Mapping[str, int]
+    waiting: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What will be run, and what is to be said of it first."""
+
+    command: str
+    jobid: int | None
+    notes: tuple[str, ...]
+    items: Items | None
+    unknown: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A message that the command raised, fit to be shown."""
+
+    severity: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What the command did, as it told; the request is known when it was sent."""
+
+    outcome: str
+    told: tuple[Told, ...]
+    request: Sent | None
+
+
+def prepare(database: Database, stack: str) -> Prepared:
+    """Find the command, and count what waits; raise PrerequisiteMissing when there is nothing to run."""
+    return database.read("looking for the processor's job", lambda conn: _prepare(conn, stack))
+
+
+def count(database: Database) -> Items | None:
+    """Count the items by status; None where they cannot be seen whole."""
+    return database.read("counting the items", lambda conn: _items(conn, sight.look(conn)))
+
+
+def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told], None]) -> Ran:
+    """Run the command in one transaction, passing on what it tells as it comes; pg_net sends after the commit."""
+    told: list[Told] = []
+
+    def listen(notice: errors.Diagnostic) -> None:
+        told.append(Told(notice.severity_nonlocalized or "", readable(notice.message_primary)))
+        tell(told[-1])
+
+    with database.operation("running the processor's command") as conn, _refusals(stack):
+        conn.add_notice_handler(listen)
+        try:
+            # As bytes, since it is nobody's literal; the job's own text in any case.
+            conn.execute(prepared.command.encode())
+        finally:
+            conn.remove_notice_handler(listen)
+        row = conn.execute(query("run_now", "now")).fetchone()
+    outcome, request_id = outcome_of(told)
+    if request_id is None or row is None:
+        return Ran(outcome, tuple(told), None)
+    waiting = prepared.items.waiting if prepared.items else 0
+    return Ran(outcome, tuple(told), Sent(_FUNCTION, request_id, waiting, row["now"]))
+
+
+def outcome_of(told: list[Told]) -> tuple[str, int | None]:
+    """Say what the messages of our function, or of the guide's, mean; and the request's id."""
+    for one in told:
+        if request := _REQUEST.search(one.text):
+            return SENT, int(request[1])
+        if "No pending items" in one.text:
+            return NOTHING, None
+        if one.text.endswith("is unanswered: skipped"):
+            return SKIPPED, None
+    return (NOT_SENT if any(one.severity == "WARNING" for one in told) else UNKNOWN), None
+
+
+def _prepare(conn: Connection, stack: str) -> Prepared:
+    seen = sight.look(conn)
+    why_items = seen.why_not(sight.QUEUE)
+    known = _items(conn, seen), {"items": why_items} if why_items else {}
+    why = seen.why_not(sight.JOBS)
+    rows = [] if why else conn.execute(query("run_now", "jobs")).fetchall()
+    notes = [_left_alone(row) for row in rows if not _ours(row)]
+    for row in filter(_ours, rows):
+        if not row["active"]:
+            notes.append(f"job {_JOB.name} is not active: pg_cron does not run it")
+        if row["command"] != _JOB.command:
+            notes.append(f"job {_JOB.name} has another command than `pulumi up` gives it")
+        return Prepared(row["command"], row["jobid"], tuple(notes), *known)
+    why = why or seen.why_no_job() or f"the connecting role has no job {_JOB.name} here"
+    there = conn.execute(query("run_now", "function")).fetchone()
+    if there is None or not there["there"]:
+        raise _nothing_to_run(f"{why}, and there is no function public.invoke_bubble_sync_processor()", stack)
+    notes.append(f"{why}: calling the function")
+    return Prepared(query("run_now", "call").removesuffix(";"), None, tuple(notes), *known)
+
+
+def _ours(job: Row) -> bool:
+    return bool(job["mine"] and job["here"])
+
+
+def _left_alone(job: Row) -> str:
+    # Run by us, another role's text would have our rights.
+    whose = f"runs in the database {job['database']}" if job["mine"] else f"is the role {job['username']}'s"
+    return f"job {_JOB.name} (jobid {job['jobid']}) {whose}: its command is not run"
+
+
+def _items(conn: Connection, seen: Sight) -> Items | None:
+    if seen.why_not(sight.QUEUE):
+        return None
+    groups = conn.execute(query("items", "by_status")).fetchall()
+    by_status: Counter[str] = Counter()
+    for group in groups:
+        by_status[group["status"]] += group["count"]
+    return Items(dict(by_status), figures_of(groups, seen.asked_at).waiting)
+
+
+def _nothing_to_run(what: str, stack: str) -> PrerequisiteMissing:
+    return PrerequisiteMissing(
+        f"{what}: nothing was run. `pulumi up` makes what is missing; `bubble-sync diff --sql --stack {stack}` prints "
+        "the SQL for it."
+    )
+
+
+@contextmanager
+def _refusals(stack: str) -> Iterator[None]:
+    """Say what the command raised, where its words are known to hold no value."""
+    try:
+        yield
+    except errors.UndefinedFunction:
+        raise _nothing_to_run("the command calls a function that is not there", stack) from None
+    except errors.RaiseException as problem:
+        said = problem.diag.message_primary or ""
+        if not said.startswith(f"[{_FUNCTION}] "):
+            raise
+        raise ServerRefused(f"the run failed, and nothing was sent: {readable(said)}") from None

@@ -1,0 +1,149 @@
+"""`bubble-sync retry` and `bubble-sync release-stalled`: items are put back, shown and asked first."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bubble_sync.cli.answers import Asked, asking, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, Yes, consent
+from bubble_sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bubble_sync.actions.requeue_plan import Done, Item, Move, Passed, Plan
+
+_SHOWN = 20
+"""So many items of a kind are shown; `--json` has all."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LEAST = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All that is known when a command ends."""
+
+    stack: str
+    plan: Plan
+    changed: tuple[str, ...]
+    passed: tuple[Passed, ...]
+
+
+def retry(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Items' ids.")] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Every item that failed and has no attempt left.")] = False,
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Have failed items tried again; asks first. Exit 0 when each one was put back, 1 otherwise."""
+    from bubble_sync.actions.requeue import retry_plan
+
+    if dead == bool(ids):
+        raise ConfigurationError("say which items: their ids, or --dead")
+    with asking(stack, config_file) as asked:
+        plan = retry_plan(asked.database, None if dead else ids)
+        _go_on(asked, plan, "no item is dead", yes=yes, as_json=as_json)
+
+
+def release_stalled(
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="10m", help="How long ago they were queued, as in 90s, 2h.")
+    ] = None,
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Put items back that nobody finished; asks first, and never while a request may be working on them.
+
+    Exit 0 when each one was put back, 1 otherwise.
+    """
+    from bubble_sync.actions.requeue import release_plan
+
+    age = None if older_than is None else _age(older_than)
+    with asking(stack, config_file) as asked:
+        plan = release_plan(asked.database, age)
+        _go_on(asked, plan, "no item is stalled", yes=yes, as_json=as_json)
+
+
+def _age(text: str) -> timedelta:
+    given = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    age = timedelta(seconds=int(given[1]) * _UNITS[given[2]]) if given else timedelta()
+    if age < _LEAST:
+        raise ConfigurationError(f"--older-than {text}: give one minute or more, as in 10m, 2h")
+    return age
+
+
+def _go_on(asked: Asked, plan: Plan, nothing: str, *, yes: bool, as_json: bool) -> None:
+    from bubble_sync.actions.requeue import carry_out
+
+    out = screen()
+    if not as_json:
+        _show_plan(plan, out)
+    if plan.items and not consent(f"put {_count(plan.items)} back?", yes=yes, as_json=as_json):
+        typer.echo("nothing was changed", err=True)
+        raise typer.Exit(1)
+    done = carry_out(asked.database, plan)
+    if as_json:
+        print_json(Answer(asked.name, plan, done.changed, (*plan.passed, *done.passed)))
+    elif plan.items:
+        _show_done(done, out)
+    elif not plan.passed:
+        out.print(nothing, style="green")
+    raise typer.Exit(1 if plan.passed or done.passed else 0)
+
+
+def _show_plan(plan: Plan, out: Console) -> None:
+    from bubble_sync.actions.requeue import MOST
+
+    for move in plan.moves:
+        _show_move(move, out)
+    if plan.items == MOST:
+        out.print(f"the oldest {MOST}: run again for the others")
+    _show_passed(plan.passed, out)
+    for what, why in plan.unknown.items():
+        out.print(f"unknown: {what}: {why}", style="yellow")
+
+
+def _show_move(move: Move, out: Console) -> None:
+    for (operation, error), alike in groupby(sorted(move.items[:_SHOWN], key=_kind), _kind):
+        out.print(f"{operation}: {error}", style="bold")
+        items = table("item", "record", ">try")
+        for item in alike:
+            items.add_row(item.id, item.record_id, f"{item.retry_count}/{item.max_retries}")
+        out.print(items)
+    if len(move.items) > _SHOWN:
+        out.print(f"... and {len(move.items) - _SHOWN} more")
+    out.print("what is changed:")
+    effects = table("", "")
+    effects.show_header = False
+    for column, text in move.way.becomes.items():
+        effects.add_row(f"  {column}", text)
+    out.print(effects)
+    out.print(f"then: {move.way.then}", "", sep="\n")
+
+
+def _kind(item: Item) -> tuple[str, str]:
+    return item.operation, item.error or "no error message"
+
+
+def _show_done(done: Done, out: Console) -> None:
+    out.print(f"{_count(len(done.changed))} put back", style="green" if done.changed else "red")
+    _show_passed(done.passed, out)
+
+
+def _show_passed(passed: tuple[Passed, ...], out: Console) -> None:
+    for one in passed:
+        out.print(f"left alone: {one.id}: {one.why}", style="yellow")
+
+
+def _count(number: int) -> str:
+    return "1 item" if number == 1 else f"{number} items"

@@ -1,0 +1,164 @@
+"""`bubble-sync run-now`: the processor at once, and what comes of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bubble_sync.cli.answers import Asked, asking, fine, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, Yes, consent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from bubble_sync.actions.run_now import Prepared, Ran, Told
+    from bubble_sync.questions.following import Sent
+    from bubble_sync.questions.requests import Request
+
+_PRODUCTION = ("prod", "production")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All that is known when the command ends."""
+
+    stack: str
+    command: str
+    jobid: int | None
+    notes: tuple[str, ...]
+    told: tuple[Told, ...]
+    outcome: str
+    request_id: int | None
+    waited: bool
+    request: Request | None
+    before: Mapping[str, int] | None
+    after: Mapping[str, int] | None
+    unknown: Mapping[str, str]
+
+    @property
+    def good(self) -> bool:
+        """Say whether a request was sent, and answered well where that was waited for; or nothing waits."""
+        if self.outcome == "sent" and self.waited:
+            return self.request is not None and self.request.verdict == "ok"
+        return self.outcome in ("sent", "nothing to do")
+
+
+def run_now(
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the request to its answer and the items.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Run the processor job's own command now: it takes real items. Asks first, but on this machine's own stack.
+
+    Exit 0 when a request was sent or nothing waits, with --wait when it was answered well; 1 otherwise.
+    """
+    from bubble_sync.actions import run_now as action
+
+    with asking(stack, config_file) as asked:
+        prepared = action.prepare(asked.database, asked.name)
+        if not as_json:
+            _show_prepared(prepared, asked.name)
+        if asks(asked) and not consent("run it now?", yes=yes, as_json=as_json):
+            typer.echo("nothing was run", err=True)
+            raise typer.Exit(1)
+        ran = action.run(asked.database, prepared, asked.name, _silent if as_json else _show_told)
+        answer = _answer(asked, prepared, ran, wait=wait)
+    if as_json:
+        print_json(answer, good=answer.good)
+    else:
+        _show(answer, screen())
+    raise typer.Exit(0 if answer.good else 1)
+
+
+def asks(asked: Asked) -> bool:
+    """Say whether to ask: everywhere but on this machine's own stack, however the database of another is reached."""
+    here = asked.settings.address(os.environ).loopback and asked.project_ref is None
+    return not here or asked.name in _PRODUCTION
+
+
+def _answer(asked: Asked, prepared: Prepared, ran: Ran, *, wait: bool) -> Answer:
+    from bubble_sync.actions.run_now import count
+    from bubble_sync.questions.messages import readable
+
+    unknown = dict(prepared.unknown)
+    request = _followed(asked, ran.request, unknown) if wait and ran.request else None
+    after = count(asked.database) if request and prepared.items else None
+    return Answer(
+        stack=asked.name,
+        command=readable(prepared.command),
+        jobid=prepared.jobid,
+        notes=prepared.notes,
+        told=ran.told,
+        outcome=ran.outcome,
+        request_id=ran.request.request_id if ran.request else None,
+        waited=wait,
+        request=request,
+        before=prepared.items.by_status if prepared.items else None,
+        after=after.by_status if after else None,
+        unknown=unknown,
+    )
+
+
+def _followed(asked: Asked, sent: Sent, unknown: dict[str, str]) -> Request | None:
+    from bubble_sync.questions import following
+
+    if why := following.why_not(asked.database):
+        unknown["answer"] = why
+        return None
+    seconds = asked.settings.processor.timeout_ms / 1000 + following.WAIT_BEYOND_TIMEOUT_SECONDS
+    try:
+        typer.echo(f"waiting for the answer, {seconds:.0f} s at most ...", err=True)
+        return following.follow(asked.database, sent, seconds)
+    except KeyboardInterrupt:
+        typer.echo(f"not waited for: request {sent.request_id} goes on by itself", err=True)
+        raise typer.Exit(1) from None
+
+
+def _show_prepared(prepared: Prepared, stack: str) -> None:
+    from bubble_sync.questions.messages import readable
+
+    out = screen()
+    waiting = "how many items wait is not known" if prepared.items is None else f"{prepared.items.waiting} waiting"
+    out.print(f"stack {stack}: {waiting}; the Edge Function takes real items", style="bold")
+    for note in prepared.notes:
+        out.print(f"! {note}", style="yellow")
+    of = f"  (job bubble-sync-processor, jobid {prepared.jobid})" if prepared.jobid else ""
+    out.print(f"run: {readable(prepared.command)}{of}")
+
+
+def _show_told(told: Told) -> None:
+    typer.echo(f"{told.severity}: {told.text}")
+
+
+def _silent(_: Told) -> None:
+    """Leave standard output to the JSON."""
+
+
+def _show(answer: Answer, out: Console) -> None:
+    out.print(_verdict(answer), style="green" if answer.good else "red")
+    if answer.before is not None and answer.after is not None:
+        items = table("status", ">before", ">after")
+        for status in sorted({*answer.before, *answer.after}):
+            items.add_row(status, str(answer.before.get(status, 0)), str(answer.after.get(status, 0)))
+        out.print(items)
+    for what, why in answer.unknown.items():
+        out.print(f"unknown: {what}: {why}", style="yellow")
+
+
+def _verdict(answer: Answer) -> str:
+    if (request := answer.request) is not None:
+        after = f", after {fine((request.settled_at - request.sent_at).total_seconds())}" if request.settled_at else ""
+        return f"request {request.request_id}: {request}{after}"
+    return {
+        "sent": f"sent: request {answer.request_id}",
+        "skipped": "skipped: the last request is not answered yet",
+        "not sent": "not sent: the warning says why",
+        "unknown": "it ran, and told of no request",
+    }.get(answer.outcome, answer.outcome)

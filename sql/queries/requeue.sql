@@ -1,0 +1,74 @@
+-- Items put back: failed ones to be tried again, and those that a worker took and never finished. What changes a row locks
+-- it first and passes over one that somebody holds, or that stands at another status by then.
+
+-- name: failed
+-- The items of these ids, whatever they stand at; without ids those that failed and have no attempt left.
+select id::text as id, operation::text as operation, record_id::text as record_id, status::text as status, error_message,
+    retry_count, max_retries, created_at, operation::text in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE') as drained
+from public.sync_queue
+where case
+    when %(ids)s::text[] is null then status = 'failed' and retry_count >= max_retries
+    else id::text = any (%(ids)s::text[])
+end
+order by created_at, id
+limit %(most)s;
+
+-- name: stalled
+-- As items.by_status counts them, unless it is said how old they must be: the queue does not say when one was taken.
+select id::text as id, operation::text as operation, record_id::text as record_id, status::text as status, error_message,
+    retry_count, max_retries, created_at
+from public.sync_queue
+where status = 'processing'
+    and created_at <= pg_catalog.now() - coalesce(%(older_than)s::interval, interval '10 minutes')
+order by created_at, id
+limit %(most)s;
+
+-- name: retry
+with taken as materialized (
+    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status = 'failed' for update skip locked
+)
+update public.sync_queue as item
+set status = 'pending', retry_count = 0, next_retry_at = null, error_message = null
+from taken
+where item.id = taken.id
+returning item.id::text as id;
+
+-- name: retry_by_retry
+with taken as materialized (
+    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status = 'failed' for update skip locked
+)
+update public.sync_queue as item
+set retry_count = 0, next_retry_at = pg_catalog.now(), error_message = null
+from taken
+where item.id = taken.id
+returning item.id::text as id;
+
+-- name: release
+with taken as materialized (
+    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status = 'processing' for update skip locked
+)
+update public.sync_queue as item
+set status = 'failed', retry_count = coalesce(item.retry_count, 0) + 1, next_retry_at = pg_catalog.now(),
+    error_message = 'bubble-sync: released, since it stood at processing and no request was under way'
+from taken
+where item.id = taken.id
+returning item.id::text as id;
+
+-- name: standing
+select id::text as id, status::text as status from public.sync_queue where id::text = any (%(ids)s::text[]);
+
+-- name: logged
+-- Requests that may still be worked on. Supabase ends an Edge Function after 400 s at most, and pg_net's timeout does not
+-- end it: done is what was answered with a status, and what never reached it.
+select d.request_id, d.sent_at, d.sent_at + interval '400 seconds' as until
+from (select * from bubble_sync.dispatches order by dispatch_id desc limit 1000) as d
+where d.sent_at > pg_catalog.clock_timestamp() - interval '400 seconds'
+    and d.status_code is null and d.verdict is distinct from 'rejected'
+    and not exists (
+        select from net._http_response as r
+        where r.id = d.request_id and r.created >= d.sent_at - interval '1 minute' and r.status_code is not null
+    )
+order by d.sent_at desc;
+
+-- name: queued
+select id as request_id from net.http_request_queue where url like '%/functions/v1/bubble\_sync' order by id desc;

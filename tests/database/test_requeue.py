@@ -1,0 +1,386 @@
+"""`retry` and `release-stalled`: what is put back, in which way, and what is left as it is and why."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from bubble_sync.actions import requeue
+from bubble_sync.actions.requeue import carry_out, release_plan, retry_plan
+from bubble_sync.actions.requeue_plan import Done, Passed, Plan
+from bubble_sync.database import Database, Row
+from bubble_sync.database_url import read_database_url
+from bubble_sync.errors import Busy, PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.local.behaviour import Behaviour
+from bubble_sync.local.edge_queue import Call, drain
+from bubble_sync.questions.status import status
+from tests.fixtures.history import DISPATCHES, dispatch, item
+from tests.fixtures.site import Site
+
+STATE = "select status, retry_count, next_retry_at, error_message from public.sync_queue where id = '{}'"
+INDEX = "sync_queue_one_pending"
+
+
+def failed(site: Site, record: object = "r1", retry_count: int = 3, **columns: object) -> str:
+    given = {"operation": "INSERT", "status": "failed", "error_message": "no", **columns}
+    return item(site, "1 hour", record_id=record, retry_count=retry_count, **given)
+
+
+def processing(site: Site, ago: str = "1 hour", record: object = "r1", **columns: object) -> str:
+    return item(site, ago, record_id=record, status="processing", **{"operation": "INSERT", **columns})
+
+
+def state(site: Site, one: str) -> Row:
+    (row,) = site.by_hand(STATE.format(one))
+    return row
+
+
+def planned(plan: Plan) -> list[str]:
+    return [one.id for move in plan.moves for one in move.items]
+
+
+def retry(site: Site, ids: Sequence[str] | None = None) -> Done:
+    return carry_out(site.db, retry_plan(site.db, ids))
+
+
+@contextmanager
+def locked(site: Site, one: str) -> Iterator[None]:
+    """Hold an item's row, as a worker or a hand does."""
+    with psycopg.connect(site.addresses.admin_url) as other:
+        other.execute(f"select from public.sync_queue where id = '{one}' for update")
+        yield
+
+
+class TestRetry:
+    """Failed items, their attempts used up or not."""
+
+    def test_an_item_is_pending_with_all_of_its_attempts(self, site: Site):
+        one = failed(site, due="1 day")
+
+        assert retry(site, [one]) == Done((one,), ())
+        assert state(site, one) == {
+            "status": "pending", "retry_count": 0, "next_retry_at": None, "error_message": None,
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("operation", "job", "action"),
+        [("INSERT", "processor", "process_queue_data_api"), ("DELETE", "retry", "retry_failed")],
+    )
+    def test_the_next_run_takes_it(self, site: Site, operation: str, job: str, action: str):
+        one = failed(site, operation=operation)
+        plan = retry_plan(site.db, [one])
+        carry_out(site.db, plan)
+
+        # As the two jobs count, and as their calls of the Edge Function claim.
+        assert plan.moves[0].way.then == f"the next run of bubble-sync-{job}"
+        assert drain(site.addresses.socket_url("authenticator"), Call(action=action), Behaviour()) == {one: "completed"}
+
+    def test_one_of_an_operation_that_no_run_looks_for_is_due_for_the_retry(self, site: Site):
+        one = failed(site, operation="DELETE", due="1 day")
+
+        assert retry(site, [one]).changed == (one,)
+        found = state(site, one)
+        assert (found["status"], found["retry_count"], found["error_message"]) == ("failed", 0, None)
+        assert found["next_retry_at"] is not None
+        assert status(site.db, "test").figures.undrained == 0
+
+    def test_the_dead_are_those_without_an_attempt_left_oldest_first(self, site: Site):
+        newer, alive = failed(site, "a"), failed(site, "b", retry_count=2)
+        older = failed(site, "c", retry_count=4, error_message="ada@example.com is taken")
+        site.by_hand(f"update public.sync_queue set created_at = now() - interval '1 day' where id = '{older}'")
+        for number, other in enumerate(("pending", "completed", "skipped", "processing")):
+            failed(site, number, status=other)
+
+        plan = retry_plan(site.db, None)
+
+        assert planned(plan) == [older, newer]
+        assert plan.moves[0].items[0].error == "[email] is taken"
+        assert carry_out(site.db, plan).changed == (older, newer)
+        assert state(site, alive)["status"] == "failed"
+        assert planned(retry_plan(site.db, None)) == []
+
+    def test_a_plan_changes_nothing(self, site: Site):
+        one = failed(site)
+        before = state(site, one)
+
+        retry_plan(site.db, [one])
+
+        assert state(site, one) == before
+
+    @pytest.mark.parametrize("other", ["pending", "processing", "completed", "skipped"])
+    def test_an_item_at_another_status_is_left_alone(self, site: Site, other: str):
+        one = failed(site, status=other)
+        before = state(site, one)
+
+        plan = retry_plan(site.db, [one])
+
+        assert (plan.moves, plan.passed) == ((), (Passed(one, f"it is {other}"),))
+        assert carry_out(site.db, plan) == Done((), ())
+        assert state(site, one) == before
+
+    def test_an_id_that_is_not_there_is_said(self, site: Site):
+        absent = str(uuid.uuid4())
+
+        plan = retry_plan(site.db, [absent, "x'; drop table public.sync_queue", absent])
+
+        assert [one.why for one in plan.passed] == ["there is no such item"] * 2
+
+    def test_items_are_changed_in_batches(self, site: Site, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(requeue, "_BATCH", 3)
+        ids = [failed(site, number) for number in range(7)]
+
+        assert set(retry(site).changed) == set(ids)
+
+
+class TestMeanwhile:
+    """What somebody else did between the plan and the change, or does at the same time."""
+
+    @pytest.mark.parametrize("other", ["completed", "processing", "pending"])
+    def test_an_item_that_moved_on_is_left_alone(self, site: Site, other: str):
+        one, two = failed(site, "a"), failed(site, "b")
+        plan = retry_plan(site.db, None)
+        site.by_hand(f"update public.sync_queue set status = '{other}' where id = '{one}'")
+
+        assert carry_out(site.db, plan) == Done((two,), (Passed(one, f"it is {other}"),))
+        assert state(site, one)["retry_count"] == 3
+
+    def test_one_that_is_gone_is_said(self, site: Site):
+        one = failed(site)
+        plan = retry_plan(site.db, None)
+        site.by_hand("delete from public.sync_queue")
+
+        assert carry_out(site.db, plan) == Done((), (Passed(one, "there is no such item"),))
+
+    def test_one_that_another_session_holds_is_not_waited_for(self, site: Site):
+        one, two = failed(site, "a"), failed(site, "b")
+        with locked(site, one):
+            done = retry(site)
+
+        assert done == Done((two,), (Passed(one, "another session holds it"),))
+        assert state(site, one)["status"] == "failed"
+
+    def test_of_two_at_once_each_item_is_put_back_by_one(self, site: Site):
+        ids = [failed(site, number) for number in range(4)]
+        other = Database(read_database_url(site.addresses.database_url))
+        mine, theirs = retry_plan(site.db, None), retry_plan(other, None)
+        with closing(other), site.db.operation("putting items back") as conn:
+            # The first one's transaction is not over when the second comes.
+            first = conn.execute("update public.sync_queue set status = 'pending' where record_id in ('0', '1')")
+            done = carry_out(other, theirs)
+            assert first.rowcount == 2
+
+        assert (done.changed, [one.why for one in done.passed]) == (tuple(ids[2:]), ["another session holds it"] * 2)
+        assert [one.why for one in carry_out(site.db, mine).passed] == ["it is pending"] * 4
+
+    def test_a_table_that_is_locked_is_not_waited_for_long(self, site: Site, monkeypatch: pytest.MonkeyPatch):
+        failed(site)
+        plan = retry_plan(site.db, None)
+        with psycopg.connect(site.addresses.admin_url) as other:
+            other.execute("lock table public.sync_queue")
+            with pytest.raises(Busy, match="another session holds what is needed"):
+                carry_out(site.db, plan)
+
+
+class TestConflicts:
+    """A unique index on pending items takes no second one of a record."""
+
+    def test_it_is_listed_and_the_others_are_put_back(self, site: Site):
+        ids = [failed(site, number) for number in range(5)]
+        item(site, "1 min", record_id=2, operation="INSERT")
+
+        done = retry(site)
+
+        assert done.changed == (*ids[:2], *ids[3:])
+        assert done.passed == (
+            Passed(ids[2], f"conflict: {INDEX} allows no second such item; retry it when the other one is done"),
+        )
+        assert state(site, ids[2])["retry_count"] == 3
+
+    def test_of_two_of_one_record_the_older_is_put_back(self, site: Site):
+        newer = failed(site)
+        older = failed(site)
+        site.by_hand(f"update public.sync_queue set created_at = now() - interval '1 day' where id = '{older}'")
+
+        done = retry(site)
+
+        assert (done.changed, [one.id for one in done.passed]) == ((older,), [newer])
+
+    def test_whatever_the_index_is_called_and_made_of(self, site: Site):
+        site.by_hand(
+            f"drop index public.{INDEX}",
+            "create unique index anything on public.sync_queue (operation) where status = 'pending'",
+        )
+        ids = [failed(site, number) for number in range(3)]
+
+        done = retry(site)
+
+        assert done.changed == (ids[0],)
+        assert {one.why.split(" allows")[0] for one in done.passed} == {"conflict: anything"}
+
+    def test_without_such_an_index_there_is_none(self, site: Site):
+        site.by_hand(f"drop index public.{INDEX}")
+        ids = [failed(site) for _ in range(3)]
+
+        assert set(retry(site).changed) == set(ids)
+
+
+#: A request, its answer by pg_net, and whether it may still be worked on.
+REQUESTS = {
+    "unanswered": ({"ago": "5 s", "verdict": None}, None, True),
+    "answered, and not settled yet": ({"ago": "5 s", "verdict": None}, "status_code) values (7, 200", False),
+    "timed out, and the function may go on": (
+        {"ago": "350 s", "verdict": None}, "timed_out, error_msg) values (7, true, 'Timeout'", True,
+    ),
+    "settled as timed out": ({"ago": "350 s", "verdict": "timed out"}, None, True),
+    "longer ago than any function runs": ({"ago": "401 s", "verdict": None}, None, False),
+    "settled": ({"ago": "5 s", "verdict": "ok", "status_code": 200}, None, False),
+    "answered with an error": ({"ago": "5 s", "verdict": "rejected", "status_code": 500}, None, False),
+    "never reached it": ({"ago": "5 s", "verdict": "rejected"}, None, False),
+}  # fmt: skip
+
+
+class TestRelease:
+    """Items in processing for too long, while nobody can be working on them."""
+
+    def test_it_is_failed_due_at_once_and_the_attempt_counts(self, site: Site):
+        one = processing(site, retry_count=1)
+
+        assert carry_out(site.db, release_plan(site.db, None)) == Done((one,), ())
+        found = state(site, one)
+        assert (found["status"], found["retry_count"]) == ("failed", 2)
+        assert found["error_message"].startswith("bubble-sync: released")
+        assert drain(site.addresses.socket_url("authenticator"), Call(action="retry_failed"), Behaviour()) == {
+            one: "completed"
+        }
+
+    def test_one_that_kills_its_worker_each_time_is_dead_in_the_end(self, site: Site):
+        one = processing(site, retry_count=2)
+        carry_out(site.db, release_plan(site.db, None))
+
+        assert planned(retry_plan(site.db, None)) == [one]
+
+    def test_stalled_is_what_status_counts_as_stalled(self, site: Site):
+        processing(site, "9 min 50 s", "a")
+        old = processing(site, "10 min 10 s", "b")
+
+        assert planned(release_plan(site.db, None)) == [old]
+        assert status(site.db, "test").figures.stalled == 1
+
+    @pytest.mark.parametrize(("age", "found"), [(timedelta(minutes=5), 2), (timedelta(hours=2), 0)])
+    def test_how_old_they_must_be_can_be_said(self, site: Site, age: timedelta, found: int):
+        processing(site, "6 min", "a")
+        processing(site, "1 hour", "b")
+
+        assert len(planned(release_plan(site.db, age))) == found
+
+    def test_one_that_is_done_meanwhile_or_held_is_left_alone(self, site: Site):
+        one, two = processing(site, record="a"), processing(site, record="b")
+        plan = release_plan(site.db, None)
+        site.by_hand(f"update public.sync_queue set status = 'completed' where id = '{one}'")
+        with locked(site, two):
+            done = carry_out(site.db, plan)
+
+        assert done == Done((), (Passed(one, "it is completed"), Passed(two, "another session holds it")))
+
+    @pytest.fixture
+    def logged(self, prepared: Site) -> Site:
+        prepared.by_hand("set role postgres", DISPATCHES)
+        processing(prepared)
+        return prepared
+
+    @pytest.mark.parametrize(("request_", "answer", "alive"), REQUESTS.values(), ids=list(REQUESTS))
+    def test_never_while_a_request_may_be_working_on_it(
+        self, logged: Site, request_: dict[str, str], answer: str | None, alive: bool
+    ):
+        plan = release_plan(logged.db, None)
+        dispatch(logged, 7, **request_)
+        if answer:
+            logged.by_hand(f"insert into net._http_response (id, {answer})")
+
+        with pytest.raises(Busy, match=r"request 7 .* nothing was changed") if alive else nullcontext():
+            assert len(planned(release_plan(logged.db, None))) == 1
+        with pytest.raises(Busy) if alive else nullcontext():
+            assert len(carry_out(logged.db, plan).changed) == 1
+
+    def test_nor_while_pg_net_has_one(self, prepared: Site):
+        processing(prepared)
+        # Written so, they wait for the next request that is sent: none is here.
+        insert = (
+            "insert into net.http_request_queue (id, method, url, headers, timeout_milliseconds) "
+            "values ({}, 'POST', 'http://127.0.0.1:9/functions/v1/{}', '{{}}', 1)"
+        )
+        prepared.by_hand(insert.format(800, "another"))
+        assert release_plan(prepared.db, None).items == 1
+        prepared.by_hand(insert.format(900, "bubble_sync"))
+
+        with pytest.raises(Busy, match="request 900 is with pg_net"):
+            release_plan(prepared.db, None)
+
+    def test_where_that_cannot_be_seen_it_is_unknown(self, site: Site):
+        processing(site)
+
+        assert release_plan(site.db, None).unknown == {
+            "requests": "there is no table bubble_sync.dispatches (config dispatchLog)",
+            "queued requests": "there is no table net.http_request_queue",
+        }
+
+
+class TestARoleThatMayNot:
+    """It is told why, and nothing is changed in part."""
+
+    @pytest.mark.parametrize(
+        ("grants", "why"),
+        [
+            ((), "watcher may not read public.sync_queue"),
+            (("grant select, update on public.sync_queue to watcher",), "row security hides rows of public.sync_queue"),
+        ],
+        ids=["may not read", "row security"],
+    )
+    def test_see_every_item(self, site: Site, grants: tuple[str, ...], why: str):
+        failed(site)
+        other = site.as_role("watcher", *grants)
+
+        with closing(other.db):
+            for plan in (lambda: retry_plan(other.db, None), lambda: release_plan(other.db, None)):
+                with pytest.raises(PrerequisiteMissing, match=f"{why}.*: nothing was changed"):
+                    plan()
+
+    def test_change_them(self, site: Site):
+        one = failed(site)
+        other = site.as_role("watcher", "alter role watcher bypassrls", "grant select on public.sync_queue to watcher")
+
+        with closing(other.db), pytest.raises(PrivilegeMissing, match="permission denied for table sync_queue"):
+            carry_out(other.db, retry_plan(other.db, [one]))
+
+
+def test_triggers_of_the_application_find_what_they_name(site: Site):
+    """They run with the search_path of the session, as they do when the application changes an item."""
+    site.by_hand(
+        "create table public.seen (id text)",
+        "create function public.note() returns trigger language plpgsql as "
+        "$$ begin insert into seen values (new.id::text); return new; end $$",
+        "create trigger note after update on public.sync_queue for each row execute function public.note()",
+    )
+    one = failed(site)
+
+    assert retry(site).changed == (one,)
+    assert site.by_hand("table public.seen") == [{"id": one}]
+
+
+def test_an_enum_and_another_type_of_id_are_taken(site: Site):
+    site.by_hand(
+        "drop index public.sync_queue_open, public.sync_queue_retry, public.sync_queue_one_pending",
+        "alter table public.sync_queue drop constraint sync_queue_status_check, alter column status drop default",
+        "create type public.item_status as enum ('pending', 'processing', 'completed', 'failed')",
+        "alter table public.sync_queue alter status type public.item_status using status::public.item_status",
+        "alter table public.sync_queue alter id drop default, alter id type text",
+    )
+    one, two = failed(site, id="A-1"), processing(site, id="B%2", record="b")
+
+    assert retry(site).changed == (one,)
+    assert carry_out(site.db, release_plan(site.db, None)).changed == (two,)

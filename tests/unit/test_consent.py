@@ -1,0 +1,50 @@
+"""Who is asked before real items are taken, and who cannot be."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from bubble_sync.cli import run_now
+from bubble_sync.cli.answers import Asked
+from bubble_sync.cli.arguments import consent
+from bubble_sync.database import Database
+from bubble_sync.errors import ConfigurationError
+from bubble_sync.settings import read_settings
+from tests.fixtures.specs import REF, config
+
+HERE, ELSEWHERE = "127.0.0.1:5432", "db.example.com:5432"
+
+
+def asked(name: str, host: str, project_ref: str | None) -> Asked:
+    """Have a stack of this name, whose database is reached there; no connection is made."""
+    url = f"postgresql://postgres:p@{host}/postgres"
+    settings = read_settings(config(databaseUrl=url, databaseUrlEnv=None))
+    return Asked(name, project_ref, settings, Database(settings.address({})))
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "project_ref", "asks"),
+    [
+        ("local", HERE, None, False),
+        ("staging", ELSEWHERE, REF, True),
+        ("self-hosted", ELSEWHERE, None, True),
+        # Through a tunnel, a hosted project's database is on this machine too.
+        ("live", HERE, REF, True),
+        ("prod", HERE, None, True),
+        ("production", HERE, None, True),
+    ],
+)
+def test_everybody_is_asked_but_on_this_machines_own_stack(name: str, host: str, project_ref: str | None, asks: bool):
+    assert run_now.asks(asked(name, host, project_ref)) is asks
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_without_a_terminal_nobody_is_asked_and_nothing_is_done(monkeypatch: pytest.MonkeyPatch, as_json: bool):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+
+    with pytest.raises(ConfigurationError, match="add --yes"):
+        consent("do it?", yes=False, as_json=as_json)
+    assert consent("do it?", yes=True, as_json=as_json)
