@@ -93,14 +93,14 @@ def _require_none_under_way(conn: Connection, seen: Sight) -> Mapping[str, str]:
         unknown["requests"] = why
     elif row := conn.execute(query("requeue", "logged")).fetchone():
         raise Busy(
-            f"request {row['request_id']} has no answer yet, and may be working on these items: nothing was changed. "
+            f"request {row['request_id']} has no answer yet, and may be working on these items: they stay as they are. "
             f"Run again after {row['until'].astimezone(UTC):%H:%M:%S} UTC, or when it is answered."
         )
     if why := seen.why_not(sight.QUEUED):
         unknown["queued requests"] = why
     elif row := conn.execute(query("requeue", "queued")).fetchone():
         raise Busy(
-            f"request {row['request_id']} is with pg_net, and may be working on these items: nothing was changed. "
+            f"request {row['request_id']} is with pg_net, and may be working on these items: they stay as they are. "
             "Run again when it is answered."
         )
     return unknown
