@@ -27,10 +27,11 @@ class Beside:
 
 def beside(specs: Sequence[Spec], found: Found) -> tuple[Beside, ...]:
     """List everything, other generations first."""
-    return (*_generations(found), *_users(specs, found), *_executors(specs, found))
+    return (*generations(found), *_users(specs, found), *_executors(specs, found))
 
 
-def _generations(found: Found) -> Iterator[Beside]:
+def generations(found: Found) -> Iterator[Beside]:
+    """List other generations of the sync: what else reaches the Edge Function."""
     for row in found.rows("reaching_jobs"):
         whose = "" if row["mine"] else f" of the role {row['username']}"
         asleep = "" if row["active"] else ", not active"

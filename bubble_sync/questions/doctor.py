@@ -5,8 +5,8 @@ A check that cannot be asked is unknown, with the reason; a finding that another
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,16 +16,18 @@ from typing import Literal
 from psycopg import errors
 
 from bubble_sync.database import Connection, Database, attempt
-from bubble_sync.desired import EXTENSIONS, desired
+from bubble_sync.desired import EXTENSIONS, desired, job_specs
 from bubble_sync.keys import masked, read_key
 from bubble_sync.projects import ref_of_url
 from bubble_sync.questions import sight
+from bubble_sync.questions.readings import READINGS
 from bubble_sync.questions.sight import Sight
 from bubble_sync.settings import StackSettings
-from bubble_sync.specs import CronJobSpec, FunctionSpec, Keeper
+from bubble_sync.specs import Keeper
 from bubble_sync.statements import Check, checks
 
 Level = Literal["error", "warning", "info"]
+_PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,11 @@ def doctor(database: Database, settings: StackSettings, stack: str) -> Diagnosis
 def examine(conn: Connection, settings: StackSettings, stack: str) -> Diagnosis:
     """Ask every check of a connection that reads."""
     seen = sight.look(conn)
-    given = parameters(settings, stack)
+    told = Told(conn, settings, stack)
     findings: list[Finding] = []
     unknown: dict[str, str] = {}
     for check in checks():
-        answer = ask(conn, check, seen, given)
+        answer = ask(conn, check, seen, told)
         if isinstance(answer, str):
             unknown[check.id] = answer
         else:
@@ -83,12 +85,14 @@ def examine(conn: Connection, settings: StackSettings, stack: str) -> Diagnosis:
     return Diagnosis(stack, seen.asked_at, explained(findings), unknown, len(checks()))
 
 
-def ask(conn: Connection, check: Check, seen: Sight, given: Mapping[str, object]) -> str | list[Finding]:
+def ask(conn: Connection, check: Check, seen: Sight, told: Told) -> str | list[Finding]:
     """Give what a check finds, or why it cannot be asked."""
+    if extension := seen.without(*check.needs):
+        return f"{extension} is not installed"
     if why := seen.why_not(*check.needs):
         return why
     try:
-        rows = attempt(conn, check.text, given)
+        rows = attempt(conn, check.text, told.of(check.text))
     except errors.InsufficientPrivilege:
         return "the connecting role may not read what it is about"
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction, errors.InvalidSchemaName):
@@ -103,17 +107,43 @@ def ask(conn: Connection, check: Check, seen: Sight, given: Mapping[str, object]
 
 def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Mark what follows from something else that was found; causes come first, errors before the rest."""
-    fired = {finding.id for finding in findings}
-    causes = {check.id: tuple(one for one in check.follows if one in fired) for check in checks()}
-    marked = [replace(finding, follows=causes[finding.id]) for finding in findings]
+    explaining = {check.id: check.follows for check in checks()}
+    marked = [
+        replace(finding, follows=tuple(id for id in explaining[finding.id] if _explains(id, finding, findings)))
+        for finding in findings
+    ]
     order = ("error", "warning", "info")
     return tuple(sorted(marked, key=lambda finding: (bool(finding.follows), order.index(finding.level), finding.id)))
 
 
+def _explains(cause: str, finding: Finding, findings: Sequence[Finding]) -> bool:
+    """Say whether a cause was found, and not about other objects of this one's kind alone."""
+    kind = finding.object.split()[0]
+    found = [one.object for one in findings if one.id == cause]
+    return any(one == finding.object or one.split()[0] != kind for one in found)
+
+
+class Told:
+    """What checks are told: of the configuration at once, and a reading when the first check asks for it."""
+
+    def __init__(self, conn: Connection, settings: StackSettings, stack: str) -> None:
+        """Remember whom to ask, and about what."""
+        self._conn = conn
+        self._known = dict(parameters(settings, stack))
+        self._specs = desired(settings, Keeper(stack, str(self._known["project_ref"])))
+
+    def of(self, text: str) -> Mapping[str, object]:
+        """Return what the parameters of a check's text stand for; raises psycopg's errors."""
+        for name in set(_PARAMETER.findall(text)).difference(self._known):
+            with self._conn.transaction():
+                self._known[name] = json.dumps(READINGS[name](self._conn, self._specs))
+        return self._known
+
+
 def parameters(settings: StackSettings, stack: str) -> Mapping[str, object]:
-    """Give what checks are told of the configuration: names, numbers and digests, never a secret."""
-    specs = desired(settings, Keeper(stack))
+    """Give what checks are told of the configuration: names and numbers, never a secret."""
     key = read_key(settings.service_role_key)
+    jobs = job_specs(settings.processor, settings.retry, Keeper(stack))
     return {
         "stack": stack,
         "project_ref": settings.project_ref or ref_of_url(settings.url) or key.project_ref or "",
@@ -127,23 +157,6 @@ def parameters(settings: StackSettings, stack: str) -> Mapping[str, object]:
         "dispatch_log": settings.dispatch_log,
         "extensions": list(EXTENSIONS),
         "jobs": json.dumps(
-            [
-                {"name": spec.name, "schedule": spec.schedule, "command": spec.command, "active": spec.active}
-                for spec in specs
-                if isinstance(spec, CronJobSpec)
-            ]
-        ),
-        "functions": json.dumps(
-            [
-                {
-                    "name": spec.name,
-                    "types": list(spec.types),
-                    "body": hashlib.md5(spec.body.encode(), usedforsecurity=False).hexdigest(),
-                    "security": spec.security,
-                    "config": list(spec.config),
-                }
-                for spec in specs
-                if isinstance(spec, FunctionSpec)
-            ]
+            [{"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active} for job in jobs]
         ),
     }

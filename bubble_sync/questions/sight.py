@@ -23,6 +23,9 @@ DISPATCHES = "bubble_sync.dispatches"
 
 _OWN_ROWS = (JOBS, HISTORY)
 """pg_cron's tables show everyone their own rows: whoever finds a job there sees it whole."""
+_OF_ALL_ROLES = ":all"
+"""Behind such a table's name: other roles' rows are asked for too."""
+_EXTENSIONS = {"cron": "pg_cron", "net": "pg_net", "vault": "supabase_vault"}
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,19 @@ class Sight:
         """Say why these tables cannot be read whole; nothing when they can."""
         return next((why for name in names if (why := self._why_not(name))), "")
 
+    def without(self, *names: str) -> str:
+        """Name the extension whose tables are not there; nothing when these tables are."""
+        gone = (name for name in names if not self.tables[name.removesuffix(_OF_ALL_ROLES)]["present"])
+        return next((_EXTENSIONS[name.split(".")[0]] for name in gone if name.split(".")[0] in _EXTENSIONS), "")
+
     def why_no_job(self) -> str:
         """Say why a job that was not found may be there all the same; nothing when it is not there."""
         return self.why_not(JOBS) or self._hidden(JOBS)
 
     def _why_not(self, name: str) -> str:
+        if name.endswith(_OF_ALL_ROLES):
+            bare = name.removesuffix(_OF_ALL_ROLES)
+            return self._why_not(bare) or self._hidden(bare)
         table = self.tables[name]
         if not table["present"]:
             return f"there is no table {name}{' (config dispatchLog)' if name == DISPATCHES else ''}"

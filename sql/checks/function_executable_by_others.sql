@@ -1,11 +1,13 @@
 -- title: Function that another role may execute
+-- follows: function_overloaded
 -- Whoever may execute our functions can make the project's key travel. Asked of the server, role by role: what counts is
 -- what a role can do, through PUBLIC and memberships too. Roles that could become the owner anyway are left out, and the
 -- monitor role where it is `bubble_sync.observe`, which declares that role's name.
 select
     'error' as level,
-    'function ' || f.oid::regprocedure::text as object,
-    pg_catalog.format('role %%I may execute %%s%%s', r.rolname, f.oid::regprocedure,
+    pg_catalog.format('function %%s.%%s', n.nspname, f.proname) as object,
+    pg_catalog.format('%%s %%s may execute %%s%%s', case count(*) when 1 then 'role' else 'roles' end,
+        pg_catalog.string_agg(pg_catalog.quote_ident(r.rolname), ', ' order by r.rolname), f.oid::regprocedure,
         case when f.prosecdef then ', which runs with its owner''s rights' else '' end) as evidence,
     'Run pulumi up: it revokes EXECUTE from every role but the owner.' as remedy
 from pg_catalog.pg_proc as f
@@ -13,10 +15,11 @@ join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
 cross join pg_catalog.pg_roles as r
 where (n.nspname = 'bubble_sync' or (n.nspname, f.proname) in (
         ('public', 'invoke_bubble_sync_processor'), ('public', 'invoke_bubble_sync_retry')))
-    and not r.rolsuper
+    and not r.rolsuper and r.rolname !~ '^pg_'
     and not pg_catalog.pg_has_role(r.oid, f.proowner, 'member')
     and pg_catalog.has_function_privilege(r.oid, f.oid, 'EXECUTE')
     and not (
         n.nspname = 'bubble_sync' and f.proname = 'observe'
         and pg_catalog.strpos(f.prosrc, pg_catalog.format('monitor_role constant text := %%L;', r.rolname)) > 0
-    );
+    )
+group by n.nspname, f.proname, f.oid, f.prosecdef;

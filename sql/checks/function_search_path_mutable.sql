@@ -1,8 +1,9 @@
 -- title: Function with a mutable search_path
+-- follows: function_overloaded
 -- A function that leaves search_path to its caller can be made to run the caller's objects (splinter 0011).
 select
     'warning' as level,
-    'function ' || f.oid::regprocedure::text as object,
+    pg_catalog.format('function %%s.%%s', n.nspname, f.proname) as object,
     pg_catalog.format('function %%s has no search_path of its own', f.oid::regprocedure) as evidence,
     'Run pulumi up.' as remedy
 from pg_catalog.pg_proc as f

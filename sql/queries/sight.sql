@@ -6,7 +6,13 @@ select
     w.name,
     c.oid is not null as present,
     coalesce(
-        pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT'), false
+        pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT')
+        -- The server's own views show everybody something, and some roles everything.
+        and case w.name
+            when 'pg_catalog.pg_settings' then pg_catalog.pg_has_role('pg_read_all_settings', 'usage')
+            when 'pg_catalog.pg_stat_activity' then pg_catalog.pg_has_role('pg_read_all_stats', 'usage')
+            else true
+        end, false
     ) as readable,
     coalesce(pg_catalog.row_security_active(c.oid), false) as filtered,
     array(
@@ -32,6 +38,9 @@ from (
         ('cron.job_run_details', array['runid']),
         ('net._http_response', array['id']),
         ('net.http_request_queue', array['id']),
+        ('vault.decrypted_secrets', array['name']),
+        ('pg_catalog.pg_settings', array['name']),
+        ('pg_catalog.pg_stat_activity', array['pid']),
         ('bubble_sync.dispatches', array[
             'dispatch_id', 'function', 'runid', 'waiting', 'request_id', 'sent_at', 'settled_at', 'status_code', 'error',
             'processed', 'failed', 'verdict'

@@ -1,0 +1,130 @@
+"""What checks are told that no single select can find out: the same observing and comparing as `up` itself.
+
+No reading holds a value of a secret, only words about it. Each raises psycopg's errors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from psycopg import errors
+
+from bubble_sync.converge import prerequisites, vault
+from bubble_sync.converge.change import parts_of
+from bubble_sync.converge.kinds import kind_of
+from bubble_sync.converge.reading import read
+from bubble_sync.database import Connection, attempt
+from bubble_sync.questions.beside import PARTS as BESIDE
+from bubble_sync.questions.beside import generations
+from bubble_sync.questions.diff import Item, judge
+from bubble_sync.specs import (
+    CronJobSpec,
+    ExtensionSpec,
+    FunctionSpec,
+    LedgerSpec,
+    PrerequisitesSpec,
+    Spec,
+    VaultSecretSpec,
+)
+from bubble_sync.statements import query
+
+S = TypeVar("S", bound=Spec)
+Reading = Callable[[Connection, Sequence[Spec]], object]
+
+
+def missing(conn: Connection, specs: Sequence[Spec]) -> object:
+    """List what `up` would refuse for, in its words."""
+    return prerequisites.observed(PrerequisitesSpec(), read(conn, prerequisites.PARTS)).actual.missing
+
+
+def changes(kind: type[S]) -> Reading:
+    """Return the reading of what differs of one kind's objects, field by field."""
+
+    def differing(conn: Connection, specs: Sequence[Spec]) -> object:
+        wanted = _of(kind, specs)
+        found = read(conn, tuple(sorted({part for spec in wanted for part in parts_of(kind_of(spec), spec)})), wanted)
+        keys = [spec.value for spec in _of(VaultSecretSpec, specs)]
+        return [row for spec in wanted for row in _differences(judge(spec, found, hide=keys))]
+
+    return differing
+
+
+def stored(conn: Connection, specs: Sequence[Spec]) -> object:
+    """Say of each secret how it stands to the wanted one, and what its value looks like."""
+    wanted = _of(VaultSecretSpec, specs)
+    found = read(conn, vault.PARTS, wanted)
+    rows = []
+    for spec in wanted:
+        state = vault.state_of_value(spec, found) if vault.observed(spec, found) else "absent"
+        told: list[dict[str, object]] = [{}]
+        if state in ("equal", "differs"):
+            told = attempt(conn, query("stored", "looks"), {"name": spec.name})
+        rows += [{"name": spec.name, "state": state, **looks} for looks in told]
+    return rows
+
+
+def reaching(conn: Connection, specs: Sequence[Spec]) -> object:
+    """List what else reaches the Edge Function."""
+    found = read(conn, BESIDE, specs)
+    return [{"object": one.what, "evidence": one.text, "remedy": one.sql} for one in generations(found)]
+
+
+def worker_down(conn: Connection, specs: Sequence[Spec]) -> object:
+    """Say whether pg_net's worker is known not to be there."""
+    try:
+        attempt(conn, query("probe", "worker"))
+    except errors.RaiseException:
+        return True
+    return False
+
+
+def unindexed(conn: Connection, specs: Sequence[Spec]) -> object:
+    """Name what would read the whole queue even if that cost the most: nobody knows better than the planner."""
+    with conn.transaction(force_rollback=True):
+        conn.execute(query("plans", "rather_any_index"))
+        plans = {name: conn.execute(query("plans", name)).fetchall() for name in ("processor", "retry")}
+    return [name for name, plan in plans.items() if "Seq Scan" in json.dumps(plan)]
+
+
+READINGS: Mapping[str, Reading] = {
+    "missing": missing,
+    "ledger_changes": changes(LedgerSpec),
+    "extension_changes": changes(ExtensionSpec),
+    "function_changes": changes(FunctionSpec),
+    "job_changes": changes(CronJobSpec),
+    "stored": stored,
+    "reaching": reaching,
+    "worker_down": worker_down,
+    "unindexed": unindexed,
+}
+"""By the name of the parameter that a check is given."""
+
+
+def _of(kind: type[S], specs: Sequence[Spec]) -> list[S]:
+    return [spec for spec in specs if isinstance(spec, kind)]
+
+
+def _differences(item: Item) -> Iterator[Mapping[str, object]]:
+    """Give each field that differs; an object that is not there differs in its presence, and nothing else."""
+    spec = item.spec
+    about = {"object": spec.object_name, "arguments": getattr(spec, "arguments", "")}
+    if item.actual is None:
+        yield {**about, "field": "presence"}
+        return
+    for change in item.changes:
+        # Whose an object is stands in the ledger, which is compared by itself.
+        if change.field in ("stack", "project_ref") and not isinstance(spec, LedgerSpec):
+            continue
+        whole = change.field != "body"
+        yield {
+            **about,
+            "field": change.field,
+            "actual": _said(change.actual) if whole else None,
+            "wanted": _said(change.wanted) if whole else None,
+        }
+
+
+def _said(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

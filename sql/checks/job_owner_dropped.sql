@@ -1,0 +1,14 @@
+-- title: Job of a role that is gone
+-- needs: cron.job:all
+-- When pg_cron starts, it looks up the role of every job, active or not, and stops at one that is not there: after the next
+-- restart no job of the database runs (citusdata/pg_cron#399).
+select
+    'error' as level,
+    'job ' || coalesce(j.jobname::text, j.jobid::text) as object,
+    pg_catalog.format('jobid %%s belongs to the role %%I, which is not there', j.jobid, j.username) as evidence,
+    pg_catalog.format(
+        'create role %%I; grant %%I to current_user; set role %%I; select cron.unschedule(%%s); reset role;',
+        j.username, j.username, j.username, j.jobid
+    ) as remedy
+from cron.job as j
+where not exists (select from pg_catalog.pg_roles as r where r.rolname = j.username);

@@ -1,0 +1,14 @@
+-- title: Secret that is not the configured one
+-- needs: vault.decrypted_secrets
+-- follows: secret_empty secret_malformed secret_wrong_project
+-- Vault has another value than the stack's configuration. Somebody has changed it by hand, and the configuration does not
+-- know; or the configuration was changed and `pulumi up` has not run since. Compared by salted digest.
+select
+    'warning' as level,
+    'secret ' || secret.name as object,
+    'its value in Vault is not the configured one' as evidence,
+    'Where the configured one is right, run pulumi up. Where Vault''s is: pulumi config set '
+    || case secret.name when %(key_secret)s::text then '--secret bubble-sync:serviceRoleKey' else 'bubble-sync:supabaseUrl' end
+    as remedy
+from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as secret (name text, state text)
+where secret.state = 'differs';

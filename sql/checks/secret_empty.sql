@@ -1,0 +1,10 @@
+-- title: Secret that is empty
+-- needs: vault.decrypted_secrets
+-- To the functions an empty secret is one that is not there: they warn and send nothing.
+select
+    'error' as level,
+    'secret ' || secret.name as object,
+    'it is there, and its value is empty' as evidence,
+    'Run pulumi up.' as remedy
+from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as secret (name text, empty boolean)
+where secret.empty;
