@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -33,33 +33,38 @@ def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
 
 def _show(found: Diagnosis, out: Console) -> None:
     out.print(f"stack {found.stack}, {clock(found.asked_at)} UTC", style="bold")
+    for finding in found.causes:
+        out.print(f"\n{finding.level}: {finding.title} [{finding.id}]", style=_STYLE[finding.level])
+        _indented(f"{finding.object}: {finding.evidence}", out)
+        _indented(f"do: {finding.remedy}", out)
+    following: dict[str, list[Finding]] = defaultdict(list)
     for finding in found.findings:
-        _show_finding(finding, out)
+        if finding.follows:
+            following[", ".join(finding.follows)].append(finding)
+    for causes, findings in following.items():
+        out.print(f"\nfollows from {causes}", style="dim")
+        for finding in findings:
+            _indented(f"{finding.id}: {finding.object}: {finding.evidence}", out)
     reasons: dict[str, list[str]] = defaultdict(list)
     for check, why in found.unknown.items():
         reasons[why].append(check)
     for why, asked in reasons.items():
         out.print(f"\nunknown: {why}", style="yellow")
-        out.print(f"  not answered: {', '.join(asked)}")
+        _indented(f"not answered: {', '.join(asked)}", out)
     out.print(f"\n{_summary(found)}", style="green" if found.clean else None)
 
 
-def _show_finding(finding: Finding, out: Console) -> None:
-    out.print(f"\n{finding.level}: {finding.title} [{finding.id}]", style=_STYLE[finding.level])
-    out.print(f"  {finding.object}: {finding.evidence}")
-    if finding.follows:
-        out.print(f"  follows from: {', '.join(finding.follows)}")
-    else:
-        out.print(f"  do: {finding.remedy}")
+def _indented(text: str, out: Console) -> None:
+    from rich.padding import Padding
+
+    out.print(Padding(text, (0, 0, 0, 2), expand=False))
 
 
 def _summary(found: Diagnosis) -> str:
-    counts = [
-        f"{number} {word}"
-        for number, word in (
-            *((sum(one.level == level for one in found.findings), level) for level in _STYLE),
-            (len(found.unknown), "unknown"),
-        )
-        if number
-    ]
+    levels = Counter(finding.level for finding in found.causes)
+    counts = [f"{levels[level]} {level}" for level in ("error", "warning", "info") if levels[level]]
+    if following := len(found.findings) - len(found.causes):
+        counts.append(f"{following} that follow")
+    if found.unknown:
+        counts.append(f"{len(found.unknown)} unknown")
     return f"{found.checked} checks: {', '.join(counts) or 'nothing wrong is seen'}"

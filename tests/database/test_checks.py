@@ -6,42 +6,19 @@ from contextlib import closing
 
 import pytest
 
-from bubble_sync.converge.kinds import kind_of
-from bubble_sync.desired import desired
 from bubble_sync.questions.doctor import Finding, explained
-from bubble_sync.settings import StackSettings
-from bubble_sync.specs import Keeper, PrerequisitesSpec
 from bubble_sync.statements import checks
-from tests.fixtures.breaking import Breakage, diagnose, exposure, installed, running, working
+from tests.fixtures.breaking import Breakage, diagnose, exposure, installed, running, set_up, working
 from tests.fixtures.site import Site
-from tests.fixtures.specs import STACK
 
 PARTS = (exposure.BREAKAGES, installed.BREAKAGES, running.BREAKAGES)
 BREAKAGES = {check: breakage for part in PARTS for check, breakage in part.items()}
 
 
-#: What a reset drops may end pg_cron's launcher, which the server starts again after a second.
-UNTIL_THE_LAUNCHER_IS_BACK = """
-    do $$ begin
-        for attempt in 1 .. 200 loop
-            exit when exists (select from pg_stat_activity where backend_type = 'pg_cron launcher');
-            perform pg_sleep(0.05), pg_stat_clear_snapshot();
-        end loop;
-    end $$
-"""
-
-
-def converge(site: Site, settings: StackSettings) -> None:
-    for spec in desired(settings, Keeper(STACK)):
-        if not isinstance(spec, PrerequisitesSpec):
-            site.converge(kind_of(spec), spec)
-    site.by_hand(UNTIL_THE_LAUNCHER_IS_BACK)
-
-
 @pytest.fixture
 def converged(site: Site) -> Site:
     """A project as `up` leaves it."""
-    converge(site, working())
+    set_up(site, working())
     return site
 
 
@@ -69,7 +46,7 @@ def test_a_set_up_that_works_has_no_finding(converged: Site):
 @pytest.mark.parametrize("check", BREAKAGES)
 def test_a_check_is_quiet_until_something_is_broken(site: Site, check: str):
     breakage: Breakage = BREAKAGES[check]
-    converge(site, breakage.settings)
+    set_up(site, breakage.settings)
     assert not any(finding.id == check for finding in diagnose(site, breakage.settings).findings)
 
     try:

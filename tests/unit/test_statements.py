@@ -16,6 +16,7 @@ from bubble_sync.statements import (
     constants_in,
     constants_of,
     every_part,
+    function,
     query,
     reading_block,
     with_constants,
@@ -107,3 +108,10 @@ def test_every_query_of_every_file_can_be_loaded():
 
 def test_a_number_longer_than_any_stays_text():
     assert constants_in(f"    max_items constant integer := {'9' * 5000};") == {"max_items": "9" * 5000}
+
+
+@pytest.mark.parametrize("job", ["processor", "retry"])
+def test_the_planner_is_asked_about_what_the_functions_count(job: str):
+    condition = query("plans", job).split("from ", 1)[1].removesuffix(";")
+
+    assert " ".join(condition.split()) in " ".join(function(f"invoke_bubble_sync_{job}", {}, Keeper("")).body.split())

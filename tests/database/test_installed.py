@@ -1,0 +1,159 @@
+"""The doctor on what is installed, beyond one breakage a check: shapes of secrets, other roles, and what is no harm."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bubble_sync.database import attempt
+from bubble_sync.questions.doctor import Diagnosis, Finding, explained
+from bubble_sync.statements import checks
+from tests.fixtures.adoption import play
+from tests.fixtures.breaking import diagnose, set_up, working
+from tests.fixtures.breaking.installed import stored
+from tests.fixtures.site import Site
+from tests.fixtures.specs import OTHER_REF, REF, jwt
+
+KEY, URL = "service_role_key", "supabase_url"
+OTHER_VALUE = ("secret_differs", "its value in Vault is not the configured one")
+WHITE_SPACE = ("secret_malformed", "it holds white space, a line break or a character that none has")
+OTHER_PROJECT = ("secret_wrong_project", f"it is of the project {OTHER_REF}, and this stack's is {REF}")
+MONTHS_AGO = datetime.now(UTC) - timedelta(days=70)
+
+
+@pytest.fixture
+def converged(site: Site) -> Site:
+    """A project as `up` leaves it."""
+    set_up(site, working())
+    return site
+
+
+def causes(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    return [(finding.id, finding.evidence) for finding in diagnosis.causes]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cause"),
+    [
+        (URL, f" https://{REF}.supabase.co", WHITE_SPACE),
+        (URL, f'"https://{REF}.supabase.co"', ("secret_malformed", "it is stored with the quotes around it")),
+        (URL, "https://YOUR-PROJECT-REF.supabase.co", ("secret_malformed", "it is the placeholder of an instruction")),
+        (URL, f"http://{REF}.supabase.co", ("secret_malformed", "it is no URL like https://<project ref>.supabase.co")),
+        (URL, f"https://{REF}.supabase.co/", OTHER_VALUE),
+        (KEY, "YOUR-SERVICE-ROLE-KEY", ("secret_malformed", "it is the placeholder of an instruction")),
+        (KEY, f"Bearer {jwt()}", WHITE_SPACE),
+        (KEY, "sb_publishable_of_a_project", ("secret_malformed", "it is a publishable key")),
+        (KEY, jwt(role="anon"), ("secret_malformed", "it is a key of the role anon")),
+        (KEY, jwt(ref=OTHER_REF), OTHER_PROJECT),
+        # No JWT, whatever they look like: not a claim of theirs is read, and nothing of them is in an error.
+        (KEY, "eyJh.bad!.sig", OTHER_VALUE),
+        (KEY, "eyJh.abcde.sig", OTHER_VALUE),
+        (KEY, "eyJh._____w.sig", OTHER_VALUE),
+    ],
+)  # fmt: skip
+def test_a_stored_value_is_told_for_what_it_looks_like(converged: Site, name: str, value: str, cause: tuple[str, str]):
+    converged.by_hand(*stored(name, value))
+
+    diagnosis = diagnose(converged)
+
+    assert causes(diagnosis) == [cause]
+    assert diagnosis.unknown == {}
+
+
+def test_a_key_that_is_configured_and_has_expired_is_no_difference(site: Site):
+    settings = working(
+        serviceRoleKey=jwt(exp=MONTHS_AGO.timestamp()), supabaseUrl="http://127.0.0.1:9", projectRef=None
+    )
+    set_up(site, settings)
+
+    (finding,) = diagnose(site, settings).findings
+
+    assert (finding.id, finding.level) == ("secret_expiring", "error")
+    assert finding.evidence == f"it expired on {MONTHS_AGO:%Y-%m-%d}"
+    assert finding.remedy == "bubble-sync key rotate"
+
+
+def test_an_extension_that_was_adopted_where_it_is_does_no_harm(site: Site):
+    play(site, "net_in_public")
+    set_up(site, working())
+
+    diagnosis = diagnose(site)
+
+    assert [(finding.id, finding.level) for finding in diagnosis.findings] == [("extension_elsewhere", "info")]
+    assert diagnosis.clean
+
+
+def test_earlier_generations_are_found_with_what_ends_each(converged: Site):
+    play(converged, "generations")
+
+    found = diagnose(converged).findings
+
+    assert {finding.id for finding in found} == {"job_shadowed"}
+    assert [finding.object for finding in found if finding.level == "warning"] == [
+        "job process-bubble-sync-queue (jobid 3)",
+        "job sync-by-settings (jobid 4)",
+        "trigger sync_at_once on public.sync_queue",
+    ]
+    assert found[0].remedy == "Where nothing needs it: select cron.unschedule(3);"
+
+
+def test_another_roles_job_of_our_name_explains_why_ours_is_not_there(converged: Site):
+    converged.by_hand(
+        "update cron.job set username = 'supabase_admin' where jobname = 'bubble-sync-retry'",
+    )
+
+    twice, missing = diagnose(converged).findings
+
+    assert (twice.id, twice.object) == ("job_duplicated", "job bubble-sync-retry")
+    assert (missing.id, missing.follows) == ("job_missing", ("job_duplicated",))
+
+
+def test_processes_and_settings_that_the_role_may_not_see_are_unknown_and_never_fine(converged: Site):
+    converged.by_hand("revoke pg_monitor from postgres")
+
+    diagnosis = diagnose(converged)
+
+    settings, processes = (f"postgres may not read pg_catalog.{view}" for view in ("pg_settings", "pg_stat_activity"))
+    assert dict(diagnosis.unknown) == {
+        **dict.fromkeys(("cron_scheduler_down", "net_worker_down"), processes),
+        **dict.fromkeys(("cron_database_other", "cron_timezone", "extension_unavailable"), settings),
+    }
+    assert not diagnosis.clean
+
+
+def test_whatever_up_would_refuse_for_is_one_checks_finding(converged: Site):
+    texts = [
+        "table public.sync_queue", "table public.sync_queue (it is a view)", "column public.sync_queue.status",
+        "column public.sync_queue.max_retries as smallint,integer,bigint (it is text)",
+        "operation 'INSERT' in the constraint few of public.sync_queue",
+        "status 'failed' in the enum of public.sync_queue.status", "extension pg_net, available on the server",
+        "extension pg_cron in shared_preload_libraries", "database a, where pg_cron runs its jobs (this is b)",
+        "a writable server (this one is read-only)", "privilege SELECT on public.sync_queue for postgres",
+        "privilege EXECUTE on cron.unschedule for postgres", "privilege CREATE on database postgres for postgres",
+        "row security of public.sync_queue that lets postgres see the items",
+    ]  # fmt: skip
+    asking = [check for check in checks() if "%(missing)s" in check.text]
+
+    rows = converged.db.read(
+        "asking",
+        lambda conn: [row for one in asking for row in attempt(conn, one.text, {"missing": json.dumps(texts)})],
+    )
+
+    assert sorted(row["evidence"] for row in rows) == sorted(f"missing: {text}" for text in texts)
+    assert {row["remedy"].split(" Where a hosted")[0] for row in rows if row["object"] == "role postgres"} == {
+        "As the owner: grant SELECT on public.sync_queue to postgres;",
+        "As the owner: grant EXECUTE on all functions in schema cron to postgres;",
+        "As the owner: grant CREATE on database postgres to postgres;",
+    }
+
+
+def test_what_was_found_about_another_object_of_the_kind_explains_nothing():
+    def finding(check: str, name: str) -> Finding:
+        return Finding(check, "title", "error", name, "evidence", "remedy")
+
+    found = explained([finding("secret_differs", "secret a"), finding("secret_empty", "secret b"),
+                       finding("function_missing", "function f"), finding("ledger_missing", "ledger")])  # fmt: skip
+
+    assert {one.id: one.follows for one in found if one.follows} == {"function_missing": ("ledger_missing",)}
