@@ -11,8 +11,9 @@ HEAD = """\
 # Checks
 
 What `bubble-sync doctor` looks for. Each check is a query in `sql/checks/`, named by its id; it reads, and changes
-nothing. A check whose tables the connecting role may not read is *unknown*, never fine. A finding that follows from
-another one is shown after it, without a remedy of its own: mend the cause first.
+nothing. A check whose tables the connecting role may not read is *unknown*, never fine; `:all` behind a table means
+that other roles' rows are looked at too, `:own` that it must be asked as the role whose the table is. A finding that
+follows from another one is shown after it, without a remedy of its own: mend the cause first.
 
 This page is printed by `python -m tools.checks_page` from the comments of the files.
 """

@@ -62,9 +62,10 @@ def _indented(text: str, out: Console) -> None:
 
 def _summary(found: Diagnosis) -> str:
     levels = Counter(finding.level for finding in found.causes)
-    counts = [f"{levels[level]} {level}" for level in ("error", "warning", "info") if levels[level]]
+    words = ((levels["error"], "errors"), (levels["warning"], "warnings"), (levels["info"], "info"))
+    counts = [f"{number} {word.removesuffix('s') if number == 1 else word}" for number, word in words if number]
     if following := len(found.findings) - len(found.causes):
-        counts.append(f"{following} that follow")
+        counts.append(f"{following} following")
     if found.unknown:
         counts.append(f"{len(found.unknown)} unknown")
     return f"{found.checked} checks: {', '.join(counts) or 'nothing wrong is seen'}"

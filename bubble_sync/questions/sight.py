@@ -23,8 +23,8 @@ DISPATCHES = "bubble_sync.dispatches"
 
 _OWN_ROWS = (JOBS, HISTORY)
 """pg_cron's tables show everyone their own rows: whoever finds a job there sees it whole."""
-_OF_ALL_ROLES = ":all"
-"""Behind such a table's name: other roles' rows are asked for too."""
+_OF_ALL_ROLES, _OF_THE_ROLE = ":all", ":own"
+"""Behind a table's name: other roles' rows of it are asked for too; the role must be whose the table is."""
 _EXTENSIONS = {"cron": "pg_cron", "net": "pg_net", "vault": "supabase_vault"}
 
 
@@ -41,7 +41,7 @@ class Sight:
 
     def without(self, *names: str) -> str:
         """Name the extension whose tables are not there; nothing when these tables are."""
-        gone = (name for name in names if not self.tables[name.removesuffix(_OF_ALL_ROLES)]["present"])
+        gone = (name for name in names if not self.tables[name.split(":")[0]]["present"])
         return next((_EXTENSIONS[name.split(".")[0]] for name in gone if name.split(".")[0] in _EXTENSIONS), "")
 
     def why_no_job(self) -> str:
@@ -52,6 +52,10 @@ class Sight:
         if name.endswith(_OF_ALL_ROLES):
             bare = name.removesuffix(_OF_ALL_ROLES)
             return self._why_not(bare) or self._hidden(bare)
+        if name.endswith(_OF_THE_ROLE):
+            table = self.tables[name.removesuffix(_OF_THE_ROLE)]
+            foreign = table["present"] and table["owner"] != table["role"]
+            return f"this is {table['role']}, and the stack's objects are of {table['owner']}" if foreign else ""
         table = self.tables[name]
         if not table["present"]:
             return f"there is no table {name}{' (config dispatchLog)' if name == DISPATCHES else ''}"

@@ -1,4 +1,5 @@
 -- title: Function of another role
+-- needs: bubble_sync.ledger:own
 -- Only its owner can replace a function, and the functions may be executed by their owner alone: the job, which runs as the
 -- stack's role, fails with "permission denied", and `pulumi up` refuses.
 select

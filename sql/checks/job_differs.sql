@@ -1,5 +1,5 @@
 -- title: Job that is not as configured
--- needs: cron.job
+-- needs: cron.job bubble_sync.ledger:own
 -- Somebody has changed its schedule, its command or its database by hand. `bubble-sync drift` says since when, and how to
 -- make the configuration want what is there.
 select

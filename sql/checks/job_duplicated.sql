@@ -1,5 +1,5 @@
 -- title: Job that is there twice
--- needs: cron.job:all
+-- needs: cron.job:all bubble_sync.ledger:own
 -- A job belongs to its name and its role: another role's job of our name is a second job, and so is one of another name
 -- that calls our function. Both run, and items are sent twice.
 with ours as (

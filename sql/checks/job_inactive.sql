@@ -1,5 +1,5 @@
 -- title: Job that is switched off
--- needs: cron.job
+-- needs: cron.job bubble_sync.ledger:own
 -- A job that is not active keeps its schedule and never runs. Somebody has switched it off by hand, where the stack's
 -- configuration wants it to run; a pause that the configuration knows is not reported here.
 select

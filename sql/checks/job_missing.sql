@@ -1,5 +1,5 @@
 -- title: Job that is not there
--- needs: cron.job
+-- needs: cron.job bubble_sync.ledger:own
 -- follows: job_duplicated ledger_missing
 -- Without its job nothing calls the function: items wait for ever, or failed ones are never asked for again. `pulumi up`
 -- makes the job. Jobs belong to a role, and another role's job of the same name is no substitute.

@@ -1,4 +1,5 @@
 -- title: Ledger that is not there, or not whole
+-- needs: bubble_sync.ledger:own
 -- The private schema bubble_sync holds the ledger of what the stack made and adopted, the log of its requests, and functions
 -- of ours. Without it `pulumi up` has never run for this database, or somebody has dropped it.
 select

@@ -1,4 +1,5 @@
 -- title: Privilege that the stack's role lacks
+-- needs: bubble_sync.ledger:own
 -- The jobs run as the role that `pulumi up` connects as. What it may not do fails at each run, or cannot be set up.
 with lacking (text) as (
     select missing.text

@@ -1,4 +1,5 @@
 -- title: Queue whose items are hidden from the functions
+-- needs: bubble_sync.ledger:own
 -- Row security without a policy shows no row to a role that neither owns the table nor bypasses it. The functions then
 -- count no items and send nothing, and their runs stay green.
 select

@@ -24,6 +24,7 @@ select
         )
     ) as lacking,
     current_user::text as role,
+    pg_catalog.pg_get_userbyid(c.relowner)::text as owner,
     pg_catalog.now() as asked_at
 from (
     values
@@ -38,6 +39,7 @@ from (
         ('cron.job_run_details', array['runid']),
         ('net._http_response', array['id']),
         ('net.http_request_queue', array['id']),
+        ('bubble_sync.ledger', array['object']),
         ('vault.decrypted_secrets', array['name']),
         ('pg_catalog.pg_settings', array['name']),
         ('pg_catalog.pg_stat_activity', array['pid']),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -121,6 +122,20 @@ def test_processes_and_settings_that_the_role_may_not_see_are_unknown_and_never_
         **dict.fromkeys(("cron_database_other", "cron_timezone", "extension_unavailable"), settings),
     }
     assert not diagnosis.clean
+
+
+def test_what_is_said_of_the_stacks_role_is_asked_as_that_role_alone(converged: Site):
+    other = converged.as_role("reader", "grant pg_read_all_data, pg_monitor to reader", "alter role reader bypassrls")
+
+    with closing(other.db):
+        diagnosis = diagnose(other)
+
+    assert diagnosis.findings == ()
+    why = "this is reader, and the stack's objects are of postgres"
+    assert sorted(check for check, reason in diagnosis.unknown.items() if reason == why) == [
+        "function_other_owner", "job_differs", "job_duplicated", "job_inactive", "job_missing", "ledger_missing",
+        "privilege_missing", "queue_hidden",
+    ]  # fmt: skip
 
 
 def test_whatever_up_would_refuse_for_is_one_checks_finding(converged: Site):
