@@ -14,6 +14,7 @@ from bubble_sync.statements import checks
 from tests.fixtures.adoption import play
 from tests.fixtures.breaking import diagnose, set_up, working
 from tests.fixtures.breaking.installed import stored
+from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
 from tests.fixtures.specs import OTHER_REF, REF, jwt
 
@@ -61,6 +62,19 @@ def test_a_stored_value_is_told_for_what_it_looks_like(converged: Site, name: st
 
     assert causes(diagnosis) == [cause]
     assert diagnosis.unknown == {}
+
+
+@pytest.mark.parametrize("part", ["Q2FuYXJ5SW5BS2V5", "not-base64!", "Canary____w"])
+def test_nothing_of_a_stored_key_is_in_the_answer_or_the_servers_log(converged: Site, server_log: ServerLog, part: str):
+    converged.by_hand(*stored(KEY, f"eyJhbGciOiJIUzI1NiJ9.{part}.signature-of-it"))
+    before = len(server_log.appended)
+
+    diagnosis = diagnose(converged)
+
+    told = repr(diagnosis) + server_log.appended[before:]
+    assert "secret_differs" in told
+    assert "decrypted_secret" in told
+    assert [one for one in (part, "CanaryInAKey", "signature-of-it") if one in told] == []
 
 
 def test_a_key_that_is_configured_and_has_expired_is_no_difference(site: Site):
