@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bubble_sync.local.platform import Platform
-from tests.fixtures.stack import CHECKOUT
+from tests.fixtures.stack import CHECKOUT, Stack, git
 
 
 def git_status() -> str:
@@ -29,3 +29,33 @@ def own_platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
         platform = Platform.for_checkout(CHECKOUT)
         yield platform
         platform.remove()
+
+
+@pytest.fixture
+def converged(stack: Stack) -> Stack:
+    """A stack that is up, with the platform's legacy key."""
+    stack.up()
+    return stack
+
+
+@pytest.fixture
+def repository(converged: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the configuration file as a git checkout with an upstream."""
+    (tmp_path / "gitconfig").write_text(
+        "[user]\nname = a\nemail = a@b\n[safe]\ndirectory = *\n[init]\ndefaultBranch = main\n"
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    folder, upstream = converged.local.config_file.parent, tmp_path / "upstream.git"
+    git(tmp_path, "init", "-q", "--bare", str(upstream))
+    git(folder, "init", "-q")
+    git(folder, "add", "Pulumi.local.yaml")
+    git(folder, "commit", "-qm", "a stack")
+    git(folder, "remote", "add", "origin", str(upstream))
+    git(folder, "push", "-qu", "origin", "main")
+    # What the commands of the stack get was fixed before.
+    object.__setattr__(
+        converged.local,
+        "environment",
+        {**converged.local.environment, "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig")},
+    )
+    return folder

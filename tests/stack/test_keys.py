@@ -15,47 +15,12 @@ from bubble_sync.local.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
 from tests.fixtures.site import Site
 from tests.fixtures.specs import jwt
-from tests.fixtures.stack import Stack
+from tests.fixtures.stack import Stack, git
 
 SECRETS = "select name, id::text, decrypted_secret as value from vault.decrypted_secrets order by name"
 KEY = "select id::text, decrypted_secret as value from vault.decrypted_secrets where name = 'service_role_key'"
 BODIES = "select string_agg(prosrc, '' order by oid) as bodies from pg_proc where proname like 'invoke%'"
 NEW_NAME = "bubble_sync_key"
-
-
-@pytest.fixture
-def converged(stack: Stack) -> Stack:
-    """A stack that is up, with the platform's legacy key."""
-    stack.up()
-    return stack
-
-
-@pytest.fixture
-def repository(converged: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the configuration file as a git checkout with an upstream."""
-    (tmp_path / "gitconfig").write_text(
-        "[user]\nname = a\nemail = a@b\n[safe]\ndirectory = *\n[init]\ndefaultBranch = main\n"
-    )
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    folder, upstream = converged.local.config_file.parent, tmp_path / "upstream.git"
-    git(tmp_path, "init", "-q", "--bare", str(upstream))
-    git(folder, "init", "-q")
-    git(folder, "add", "Pulumi.local.yaml")
-    git(folder, "commit", "-qm", "a stack")
-    git(folder, "remote", "add", "origin", str(upstream))
-    git(folder, "push", "-qu", "origin", "main")
-    # What the commands of the stack get was fixed before.
-    object.__setattr__(
-        converged.local,
-        "environment",
-        {**converged.local.environment, "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig")},
-    )
-    return folder
-
-
-def git(folder: Path, *command: str) -> str:
-    done = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout
 
 
 def commit_elsewhere(repository: Path, tmp_path: Path) -> None:
