@@ -9,8 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
 from bubble_sync import values
@@ -23,6 +22,7 @@ from bubble_sync.database_url import (
     read_database_url,
 )
 from bubble_sync.errors import ConfigurationError
+from bubble_sync.job_settings import ProcessorSettings, RetrySettings, SettingsModel
 from bubble_sync.keys import read_key
 from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
 
@@ -36,34 +36,7 @@ class ConfigValue(NamedTuple):
     secret: bool = False
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
-    )
-
-
-class RetrySettings(_Settings):
-    """The job that asks for failed items again."""
-
-    schedule: str = Field("*/5 * * * *", description="When it runs: five cron fields, in UTC")
-    active: bool = Field(True, description="`false` keeps the job and stops its runs")
-    timeout_ms: int = Field(
-        30000, ge=1, le=120_000, description="How long pg_net waits for the Edge Function, 1..120000"
-    )
-    overlap_guard: bool = Field(False, description="`true` makes no request while the last one is unanswered")
-
-    _schedule = field_validator("schedule")(values.check_schedule)
-
-
-class ProcessorSettings(RetrySettings):
-    """The job that drains pending items."""
-
-    schedule: str = Field("* * * * *", description="When it runs: five cron fields, in UTC")
-    max_items: int = Field(10, ge=1, le=10_000, description="`limit` in the request: items a run may take")
-    batch_size: int = Field(5, ge=1, le=10_000, description="`batch_size` in the request: items worked on at a time")
-
-
-class AccessSettings(_Settings):
+class AccessSettings(SettingsModel):
     """The role that may observe and nothing else; none without a name."""
 
     monitor_role: str = Field("", description="Name of a role to make, which may find drift and nothing else")
@@ -71,7 +44,7 @@ class AccessSettings(_Settings):
     _role = field_validator("monitor_role")(values.check_role_name)
 
 
-class StackSettings(_Settings):
+class StackSettings(SettingsModel):
     """Everything that one stack's configuration says."""
 
     project_ref: str | None = Field(None, description="Project ref; gives the URL `https://<ref>.supabase.co`")

@@ -47,12 +47,16 @@ class Stack:
 
     def settings(self) -> StackSettings:
         """Read and validate the stack's configuration; raise ConfigurationError with every problem."""
-        given = self.environment.get(CONFIG_VARIABLE)
-        settings = read_settings(parse_config(self._shown() if given is None else given))
+        settings = read_settings(self.config())
         if settings.database_ca is None:
             return settings
         # A relative path counts from the project's folder, wherever the command is typed.
         return settings.model_copy(update={"database_ca": str(self.folder / settings.database_ca)})
+
+    def config(self) -> dict[str, ConfigValue]:
+        """Return the stack's own values as they are written, decrypted; raise ConfigurationError."""
+        given = self.environment.get(CONFIG_VARIABLE)
+        return parse_config(self._shown() if given is None else given)
 
     def without_given_config(self) -> Stack:
         """Return the same stack, whose settings are Pulumi's own: for a command that changes them."""

@@ -25,6 +25,8 @@ _SENDABLE_URL = re.compile(
     r"https://([A-Za-z0-9.-]+|\[::1\])(:[0-9]{1,5})?/?"
     r"|http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])(:[0-9]{1,5})?/?"
 )
+_MOMENT_OF_PULUMI = re.compile(r" ([+-]\d{4}) \S+$")
+_LONGEST_REASON = 200
 
 
 def check_project_ref(value: str | None) -> str | None:
@@ -103,3 +105,22 @@ def check_schedule(value: str) -> str:
     except CronSimError as error:
         raise ValueError(f"{value!r} is not a schedule: {str(error).lower()}") from None
     return value
+
+
+def check_reason(value: str) -> str:
+    """Accept a reason that fits in a line; white space around it is left out."""
+    value = value.strip()
+    if len(value) > _LONGEST_REASON or not value.isprintable():
+        raise ValueError(f"is not one line of at most {_LONGEST_REASON} printable characters")
+    return value
+
+
+def read_moment(value: str) -> datetime:
+    """Read a moment in ISO 8601 with its zone, or as Pulumi hands over one that YAML took for a moment."""
+    try:
+        moment = datetime.fromisoformat(_MOMENT_OF_PULUMI.sub(r"\1", value.strip()))
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{value!r} is not a moment with a zone, as in 2027-01-31T18:00:00Z")

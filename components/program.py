@@ -12,6 +12,7 @@ from pulumi.runtime import config as runtime_config
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.keys import read_key, warnings_about
+from bubble_sync.questions import pauses
 from bubble_sync.session_address import session_address
 from bubble_sync.settings import ConfigValue, StackSettings, read_settings
 
@@ -34,7 +35,8 @@ def read_stack() -> tuple[StackSettings, str | None]:
     except ConfigurationError as error:
         raise pulumi.RunError(str(error)) from None
     _warn_of_unverified_server(settings)
-    for warning in warnings_about(read_key(settings.service_role_key), datetime.now(UTC)):
+    now = datetime.now(UTC)
+    for warning in (*warnings_about(read_key(settings.service_role_key), now), *pauses.warnings_about(settings, now)):
         pulumi.warn(warning)
     return settings, project
 

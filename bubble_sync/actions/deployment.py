@@ -23,10 +23,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Setting(NamedTuple):
-    """One configuration value to be set; it goes to Pulumi by standard input."""
+    """One configuration value to be set, or without a value to be removed; a key inside an object has a dot.
+
+    The value goes to Pulumi by standard input.
+    """
 
     key: str
-    value: str
+    value: str | None
     secret: bool = False
 
 
@@ -76,11 +79,14 @@ def deploy(stack: Stack, settings: Sequence[Setting], targets: Sequence[str], sa
 
 
 def _set(stack: Stack, setting: Setting, say: Say) -> None:
-    kind = "--secret" if setting.secret else "--plaintext"
-    say(f"pulumi config set {kind} {NAMESPACE}:{setting.key} ...")
-    done = stack.pulumi("config", "set", kind, f"{NAMESPACE}:{setting.key}", given=setting.value)
+    kind = ("--secret" if setting.secret else "--plaintext",)
+    action, options = ("rm", ()) if setting.value is None else ("set", kind)
+    path = ("--path",) if "." in setting.key else ()
+    command = ("config", action, *path, *options, f"{NAMESPACE}:{setting.key}")
+    say(f"pulumi {' '.join(command)} ...")
+    done = stack.pulumi(*command, given=setting.value)
     if done.returncode != 0:
-        raise PulumiRefused(f"`pulumi config set` failed, and everything is as it was: {complaint(done)}")
+        raise PulumiRefused(f"`pulumi config {action}` failed, and everything is as it was: {complaint(done)}")
 
 
 def _content(stack: Stack) -> bytes:

@@ -27,7 +27,7 @@ def runs(
     from bubble_sync.questions import runs as question
 
     with asking(stack, config_file) as asked:
-        found = question.runs(asked.database, asked.name, limit)
+        found = question.runs(asked.database, asked.settings, asked.name, limit)
     if as_json:
         print_json(found, clean=found.clean)
     else:
@@ -58,3 +58,5 @@ def _show(found: Runs, out: Console) -> None:
     for job in found.jobs:
         if job.problem:
             out.print(f"! job {job.name} {job.problem}", style="red")
+        elif job.asleep:
+            out.print(f"job {job.name} is {job.pause}", style="yellow")

@@ -21,14 +21,14 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     from bubble_sync.questions import status as question
 
     with asking(stack, config_file) as asked:
-        found = question.status(asked.database, asked.name)
+        found = question.status(asked.database, asked.settings, asked.name)
     if as_json:
         figures = found.figures
         derived = {
             "waited_seconds": figures.waited_seconds if figures else None,
             "seconds_to_empty": figures.seconds_to_empty if figures else None,
         }
-        print_json(found, **derived, problems=found.problems, not_known=found.not_known)
+        print_json(found, **derived, problems=found.problems, not_known=found.not_known, pauses=found.pauses)
     else:
         _show(found, screen())
     raise typer.Exit(_exit_code(found))
@@ -39,7 +39,7 @@ def in_one_line(stack: str | None) -> None:
     from bubble_sync.questions import status as question
 
     with asking(stack, None) as asked:
-        found = question.status(asked.database, asked.name)
+        found = question.status(asked.database, asked.settings, asked.name)
     typer.echo(f"{found.stack}: {_verdict(found)}; {_queue(found.figures) if found.figures else 'items: unknown'}")
     raise typer.Exit(_exit_code(found))
 
@@ -54,6 +54,8 @@ def _verdict(found: Status) -> str:
         return found.problems[0] + more
     if found.not_known:
         return f"unknown: {found.not_known[0]}"
+    if found.pauses:
+        return "; ".join(found.pauses)
     return f"nothing wrong is seen{' (requests: unknown)' if 'requests' in found.unknown else ''}"
 
 
@@ -71,16 +73,19 @@ def _show(found: Status, out: Console) -> None:
         _show_items(found, found.figures, out)
     jobs = table("job", "schedule", "last finished run", "")
     for job in found.jobs:
-        jobs.add_row(job.name, job.schedule or "", _run(job, found), job.problem, style="red" if job.problem else None)
+        style = "red" if job.problem else "yellow" if job.asleep else None
+        jobs.add_row(job.name, job.schedule or "", _run(job, found), _state(job), style=style)
     out.print("", jobs, sep="\n")
     out.print()
     _show_answers(found, out)
     optional = [f"{what}: {why}" for what, why in found.unknown.items() if what != "items"]
     for line in (*found.not_known, *optional):
         out.print(f"unknown: {line}", style="yellow")
+    for pause in found.pauses:
+        out.print(pause, style="yellow")
     for problem in found.problems:
         out.print(f"! {problem}", style="red")
-    if not found.problems and not found.not_known:
+    if not found.problems and not found.not_known and not found.pauses:
         out.print(_verdict(found), style="green")
 
 
@@ -101,6 +106,12 @@ def _to_empty(figures: Figures) -> str:
         return "nothing waits"
     seconds = figures.seconds_to_empty
     return "at these rates the queue does not empty" if seconds is None else f"empty in about {ago(seconds)}"
+
+
+def _state(job: Job) -> str:
+    if job.pause and not job.active:
+        return "paused" if job.asleep else "paused, overdue" if job.problem else ""
+    return job.problem
 
 
 def _run(job: Job, found: Status) -> str:

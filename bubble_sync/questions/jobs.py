@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bubble_sync.database import Connection, Row
-from bubble_sync.desired import job_specs
+from bubble_sync.questions.pauses import JOBS as JOB_NAMES
+from bubble_sync.questions.pauses import Pause
 from bubble_sync.questions.sight import HISTORY, JOBS, Sight
 from bubble_sync.questions.signs import missed, moment
-from bubble_sync.settings import ProcessorSettings, RetrySettings
-from bubble_sync.specs import Keeper
 from bubble_sync.statements import query
 
-NAMES = tuple(spec.name for spec in job_specs(ProcessorSettings(), RetrySettings(), Keeper("")))
+NAMES = tuple(JOB_NAMES.values())
 
 
 @dataclass(frozen=True)
@@ -30,16 +29,24 @@ class Job:
     run_at: datetime | None = None
     problem: str = ""
     unknown: str = ""
+    pause: Pause | None = None
+    """What the configuration says, where it puts the job to sleep."""
+
+    @property
+    def asleep(self) -> bool:
+        """Say whether it sleeps as the configuration wants it, and for no longer."""
+        return self.active is False and self.pause is not None and not self.pause.overdue
 
 
-def jobs_in(conn: Connection, sight: Sight, now: datetime) -> tuple[Job, ...]:
+def jobs_in(conn: Connection, sight: Sight, now: datetime, pauses: Mapping[str, Pause]) -> tuple[Job, ...]:
     """Read the jobs by name, ours first; one that is not found is in the answer too."""
     if why := sight.why_not(JOBS):
-        return tuple(Job(name, unknown=why) for name in NAMES)
+        return tuple(Job(name, unknown=why, pause=pauses.get(name)) for name in NAMES)
     rows = conn.execute(query("runs", "jobs")).fetchall()
     hidden = sight.why_not(HISTORY)
     runs = {} if hidden else {row["jobname"]: row for row in conn.execute(query("runs", "newest")).fetchall()}
-    return tuple(_jobs(rows, runs, sight.why_no_job(), hidden, now))
+    found = _jobs(rows, runs, sight.why_no_job(), hidden, now)
+    return tuple(_with_pause(job, pauses.get(job.name)) for job in found)
 
 
 def _jobs(rows: list[Row], runs: dict[str, Row], unseen: str, hidden: str, now: datetime) -> Iterator[Job]:
@@ -59,6 +66,15 @@ def _jobs(rows: list[Row], runs: dict[str, Row], unseen: str, hidden: str, now: 
                 problem=_problem(row, run, now),
                 unknown=hidden or ("" if run else "no finished run of it is on record"),
             )
+
+
+def _with_pause(job: Job, pause: Pause | None) -> Job:
+    """Judge a job by what the configuration wants: one that sleeps on purpose owes nobody a run."""
+    if pause is None or job.active is None:
+        return replace(job, pause=pause)
+    if job.active:
+        return replace(job, pause=pause, problem=f"runs, and the configuration has it {pause}: `pulumi up`")
+    return replace(job, pause=pause, problem=f"is {pause}" if pause.overdue else "", unknown="")
 
 
 def _problem(job: Row, run: Row | None, now: datetime) -> str:

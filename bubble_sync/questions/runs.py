@@ -10,7 +10,9 @@ from bubble_sync.database import Connection, Database
 from bubble_sync.questions import sight
 from bubble_sync.questions.jobs import Job, jobs_in
 from bubble_sync.questions.messages import readable
+from bubble_sync.questions.pauses import paused
 from bubble_sync.questions.requests import GOOD, Request, requests_in
+from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
 
 
@@ -58,15 +60,15 @@ class Runs:
         return known and not failures and all(request.verdict in GOOD for request in requests)
 
 
-def runs(database: Database, stack: str, most: int) -> Runs:
+def runs(database: Database, settings: StackSettings, stack: str, most: int) -> Runs:
     """Read a day's figures and the newest `most` runs."""
-    return database.read("reading the runs", lambda conn: _runs(conn, stack, most))
+    return database.read("reading the runs", lambda conn: _runs(conn, settings, stack, most))
 
 
-def _runs(conn: Connection, stack: str, most: int) -> Runs:
+def _runs(conn: Connection, settings: StackSettings, stack: str, most: int) -> Runs:
     seen = sight.look(conn)
     unknown: dict[str, str] = {}
-    jobs = jobs_in(conn, seen, seen.asked_at)
+    jobs = jobs_in(conn, seen, seen.asked_at, paused(settings, seen.asked_at))
     if why := seen.why_not(sight.JOBS, sight.HISTORY):
         return Runs(stack, jobs, (), (), {"runs": why})
     performance = conn.execute(query("runs", "performance")).fetchall()

@@ -45,7 +45,8 @@ def signs_of(spec: CronJobSpec, found: Found) -> Signs:
     if job is None:
         return Signs(Verdict.NO, f"{spec.object_name} is not there")
     if not job.actual.active:
-        return Signs(Verdict.NO, f"{spec.object_name} is not active")
+        wanted = "" if spec.active else ", as the configuration wants it"
+        return Signs(Verdict.NO, f"{spec.object_name} is not active{wanted}")
     run = next((row for row in found.rows("runs") if row["name"] == spec.name), None)
     if run is None:
         return Signs(Verdict.UNKNOWN, f"no run of {spec.object_name} is known")

@@ -9,8 +9,10 @@ from datetime import datetime
 from bubble_sync.database import Connection, Database, Row
 from bubble_sync.questions import sight
 from bubble_sync.questions.jobs import Job, jobs_in
+from bubble_sync.questions.pauses import JOBS, paused
 from bubble_sync.questions.requests import GOOD, Request, requests_in
 from bubble_sync.questions.sight import Sight
+from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
 
 PROMISED_SECONDS = 120
@@ -68,13 +70,20 @@ class Status:
 
     def _problems(self) -> Iterator[str]:
         if self.figures is not None:
-            yield from _of_figures(self.figures)
+            # Nobody drains the queue while the processor sleeps on purpose: that an item waits is no news.
+            drained = not any(job.asleep for job in self.jobs if job.name == JOBS["processor"])
+            yield from _of_figures(self.figures, drained=drained)
         for job in self.jobs:
             if job.problem:
                 yield f"job {job.name} {job.problem}"
         for request in self.requests:
             if request.verdict not in GOOD:
                 yield f"the last request of {request.function} was {request}"
+
+    @property
+    def pauses(self) -> tuple[str, ...]:
+        """Say which jobs sleep on purpose."""
+        return tuple(f"job {job.name} is {job.pause}" for job in self.jobs if job.asleep)
 
     @property
     def not_known(self) -> tuple[str, ...]:
@@ -97,9 +106,9 @@ def outcome_of(response: Row) -> str:
     return "a timeout" if response["timed_out"] else "an error"
 
 
-def status(database: Database, stack: str) -> Status:
-    """Read the queue, the jobs and the requests in one transaction."""
-    return database.read("reading the status", lambda conn: _status(conn, stack))
+def status(database: Database, settings: StackSettings, stack: str) -> Status:
+    """Read the queue, the jobs and the requests in one transaction; the settings say which job sleeps on purpose."""
+    return database.read("reading the status", lambda conn: _status(conn, settings, stack))
 
 
 def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
@@ -127,7 +136,7 @@ def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
     )
 
 
-def _status(conn: Connection, stack: str) -> Status:
+def _status(conn: Connection, settings: StackSettings, stack: str) -> Status:
     seen = sight.look(conn)
     unknown: dict[str, str] = {}
     items, summary, figures = [], [], None
@@ -145,7 +154,7 @@ def _status(conn: Connection, stack: str) -> Status:
         items=tuple(items),
         figures=figures,
         summary=tuple(summary),
-        jobs=jobs_in(conn, seen, seen.asked_at),
+        jobs=jobs_in(conn, seen, seen.asked_at, paused(settings, seen.asked_at)),
         requests=requests,
         response=response,
         unknown=unknown,
@@ -162,8 +171,8 @@ def _answers(conn: Connection, seen: Sight, unknown: dict[str, str]) -> tuple[tu
     return (), next(iter(conn.execute(query("requests", "response")).fetchall()), None)
 
 
-def _of_figures(figures: Figures) -> Iterator[str]:
-    if figures.waited_seconds > PROMISED_SECONDS:
+def _of_figures(figures: Figures, *, drained: bool) -> Iterator[str]:
+    if drained and figures.waited_seconds > PROMISED_SECONDS:
         yield f"an item has waited for more than {PROMISED_SECONDS} s"
     if figures.stalled:
         yield f"{figures.stalled} stalled in processing"

@@ -12,16 +12,19 @@ from bubble_sync.questions.failures import Failures, failures
 from bubble_sync.questions.runs import Runs, runs
 from bubble_sync.questions.status import Status, status
 from bubble_sync.questions.trace import Trace, trace
+from bubble_sync.settings import read_settings
 from tests.fixtures.history import DISPATCHES, PROCESSOR, RETRY, dispatch, item, person, run, schedule
 from tests.fixtures.site import Site
-from tests.fixtures.specs import REF, jwt
+from tests.fixtures.specs import REF, config, jwt
 
 NO_LOG = "there is no table bubble_sync.dispatches (config dispatchLog)"
 BLIND = "watcher may not read"
+ASLEEP = '{"active": false, "pauseReason": "the CRM moves"}'
+LATE = '{"active": false, "pauseReason": "the CRM moves", "pauseUntil": "2026-01-31T18:00:00Z"}'
 
 
-def ask(site: Site) -> Status:
-    return status(site.db, "test")
+def ask(site: Site, **changes: str) -> Status:
+    return status(site.db, read_settings(config(**changes)), "test")
 
 
 def follow(site: Site, wanted: str | None = None) -> Trace:
@@ -114,6 +117,46 @@ class TestStatus:
         working.by_hand("update cron.job set active = true", "delete from cron.job_run_details")
         run(working, 10, PROCESSOR, "10 min")
         assert f"job {PROCESSOR} was due at " in ask(working).problems[0]
+
+    def test_a_job_that_sleeps_on_purpose_is_no_problem_and_neither_is_what_waits_for_it(self, working: Site):
+        working.by_hand("update cron.job set active = false where jobid = 1", "delete from cron.job_run_details")
+        run(working, 1, RETRY, "40 s")
+        item(working, "1 hour")
+        found = ask(working, processor=ASLEEP)
+
+        assert (found.problems, found.not_known) == ((), ())
+        assert found.pauses == (f"job {PROCESSOR} is paused (the CRM moves)",)
+        assert ask(working).problems == (
+            "an item has waited for more than 120 s", f"job {PROCESSOR} is not active",
+        )  # fmt: skip
+
+    def test_a_sleeping_retry_excuses_no_item_that_waits(self, working: Site):
+        working.by_hand("update cron.job set active = false where jobid = 2")
+        item(working, "1 hour")
+
+        assert ask(working, retry=ASLEEP).problems == ("an item has waited for more than 120 s",)
+
+    def test_a_pause_that_should_be_over_is_a_problem_and_so_is_what_waits_for_it(self, working: Site):
+        working.by_hand("update cron.job set active = false where jobid = 1")
+        item(working, "1 hour")
+        found = ask(working, processor=LATE)
+
+        assert found.problems == (
+            "an item has waited for more than 120 s",
+            f"job {PROCESSOR} is paused until 2026-01-31 18:00:00 UTC (the CRM moves); that is past: "
+            "`bubble-sync resume --job processor`",
+        )
+        assert found.pauses == ()
+
+    def test_a_job_that_runs_although_it_should_sleep_is_a_problem(self, working: Site):
+        assert ask(working, retry=ASLEEP).problems == (
+            f"job {RETRY} runs, and the configuration has it paused (the CRM moves): `pulumi up`",
+        )
+
+    def test_a_sleeping_job_that_is_gone_or_not_shown_is_said(self, working: Site, watcher: Callable[..., Site]):
+        assert ask(watcher(), retry=ASLEEP).not_known[-1] == f"job {RETRY}: {BLIND} cron.job"
+        working.by_hand("set role postgres", f"select cron.unschedule('{RETRY}')")
+        assert ask(working, retry=ASLEEP).problems == (f"job {RETRY} is not there",)
 
     def test_a_job_that_never_ran_is_unknown(self, working: Site):
         working.by_hand("delete from cron.job_run_details where runid = 2")
@@ -277,8 +320,8 @@ class TestTrace:
 
 
 class TestRuns:
-    def ask(self, site: Site) -> Runs:
-        return runs(site.db, "test", 10)
+    def ask(self, site: Site, **changes: str) -> Runs:
+        return runs(site.db, read_settings(config(**changes)), "test", 10)
 
     def test_each_run_has_its_request(self, working: Site):
         dispatch(working, 7, "30 s", "ok", runid=2, status_code=200, processed=1, failed=0)
@@ -310,6 +353,12 @@ class TestRuns:
 
         assert found.unknown == {"requests": NO_LOG}
         assert len(found.runs) == 2
+
+    def test_a_job_that_sleeps_on_purpose_spoils_nothing(self, working: Site):
+        working.by_hand("update cron.job set active = false where jobid = 2")
+
+        assert not self.ask(working).clean
+        assert self.ask(working, retry=ASLEEP).clean
 
     def test_no_run_is_not_clean(self, prepared: Site):
         assert not self.ask(prepared).clean

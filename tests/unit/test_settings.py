@@ -1,6 +1,7 @@
 """Every rule of the configuration: what is taken, what is refused, and what the refusal says."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,40 @@ def test_jobs_are_set_as_objects_and_numbers_may_come_as_floats():
     assert settings.processor.max_items == 20
     assert not settings.processor.active
     assert settings.retry.schedule == "0 * * * *"
+
+
+@pytest.mark.parametrize(
+    ("reason", "until", "read"),
+    [
+        ('"the CRM moves"', '"2027-01-31T18:00:00Z"', "the CRM moves"),
+        # What Pulumi makes of `2026` after `config set --path`, and of a moment without quotes in the file.
+        ("2026", '"2027-01-31 20:00:00 +0200 CEST"', "2026"),
+        ("true", '"2027-01-31T18:00:00+00:00"', "true"),
+    ],
+)
+def test_a_pause_has_a_reason_and_an_end(reason: str, until: str, read: str):
+    paused = f'{{"active": false, "pauseReason": {reason}, "pauseUntil": {until}}}'
+    job = read_settings(config(processor=paused)).processor
+
+    assert (job.pause_reason, job.pause_until) == (read, datetime(2027, 1, 31, 18, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"pauseReason": "why"}, "processor.pauseReason: is set, and active is not false"),
+        ({"active": True, "pauseUntil": "2027-01-31T18:00:00Z"}, "processor.pauseUntil: is set, and active is not"),
+        ({"active": False, "pauseReason": "one\ntwo"}, "processor.pauseReason: is not one line"),
+        ({"active": False, "pauseReason": "w" * 201}, "processor.pauseReason: is not one line of at most 200"),
+        ({"active": False, "pauseUntil": "2027-01-31T18:00:00"}, "processor.pauseUntil: '2027-01-31T18:00:00' is not"),
+        ({"active": False, "pauseUntil": "tomorrow"}, "processor.pauseUntil: 'tomorrow' is not a moment with a zone"),
+        ({"active": False, "pauseUntil": "9999-12-31T23:59:59-10:00"}, "is not a moment with a zone"),
+        ({"active": False, "pauseUntil": 1_800_000_000}, "processor.pauseUntil: '1800000000' is not a moment"),
+        ({"active": False, "pauseUntil": None}, "processor.pauseUntil: 'null' is not a moment"),
+    ],
+)
+def test_a_pause_that_says_nothing_certain_is_refused(written: dict[str, object], said: str):
+    assert said in refusal(processor=json.dumps(written))
 
 
 def test_all_problems_are_reported_at_once():

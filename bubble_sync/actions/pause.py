@@ -1,0 +1,143 @@
+"""Puts jobs to sleep and wakes them: configuration, and one `up` of these jobs alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bubble_sync.actions.checkout import commit_line
+from bubble_sync.actions.deployment import Say, Setting, alone, deploy
+from bubble_sync.database import Database
+from bubble_sync.desired import job_specs
+from bubble_sync.errors import ConfigurationError, PrerequisiteMissing, ServerRefused
+from bubble_sync.job_settings import RetrySettings
+from bubble_sync.questions.diff import Item, State, find, judge
+from bubble_sync.questions.pauses import JOBS
+from bubble_sync.settings import StackSettings
+from bubble_sync.specs import CronJobSpec, Keeper
+from bubble_sync.stacks import Stack
+from bubble_sync.values import check_reason, read_moment
+
+_DURATION = re.compile(r"(?=\d)(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m(?:in)?)?")
+_WORDS = ("active", "pauseReason", "pauseUntil")
+
+
+@dataclass(frozen=True)
+class Slept:
+    """What became of the jobs."""
+
+    changed: bool
+    """Whether anything had to be done."""
+    settings: StackSettings
+    commit: str | None
+    """The line that commits the changed configuration; None where no git keeps it, or it has not changed."""
+
+
+def keys_of(job: str | None) -> tuple[str, ...]:
+    """Return the configuration's words for the jobs that are meant; raise ConfigurationError."""
+    found = tuple(key for key, name in JOBS.items() if job in (None, key, name))
+    if not found:
+        raise ConfigurationError(f"there is no job {job!r}: --job is one of {', '.join(JOBS)}, or left out for both")
+    return found
+
+
+def moment_of(text: str, now: datetime) -> datetime:
+    """Read a moment to come, or how far off it is; raise ConfigurationError."""
+    parts = _DURATION.fullmatch(text)
+    try:
+        if parts is None:
+            until = read_moment(text)
+        else:
+            days, hours, minutes = (int(part or 0) for part in parts.groups())
+            until = now.replace(microsecond=0) + timedelta(days=days, hours=hours, minutes=minutes)
+    except ValueError as error:
+        raise ConfigurationError(f"--until: {error}, nor a duration, as in 2h, 90m or 1d12h") from None
+    if until <= now:
+        raise ConfigurationError(f"--until {text} is past: nothing was changed")
+    return until
+
+
+def pause(stack: Stack, keys: Sequence[str], reason: str, until: datetime | None, say: Say) -> Slept:
+    """Let jobs sleep, for a reason, until somebody wakes them; `until` is when that should be."""
+    try:
+        reason = check_reason(reason)
+    except ValueError as error:
+        raise ConfigurationError(f"--reason {error}: nothing was changed") from None
+    if not reason:
+        raise ConfigurationError("--reason is empty: say why, for whoever finds the job asleep")
+    message = f"chore: pause {' and '.join(keys)} of stack {stack.name}: {reason}"
+    return _change(stack, keys, {"active": False, "pause_reason": reason, "pause_until": until}, message, say)
+
+
+def resume(stack: Stack, keys: Sequence[str], say: Say) -> Slept:
+    """Let jobs run again, and forget why they slept."""
+    message = f"chore: resume {' and '.join(keys)} of stack {stack.name}"
+    return _change(stack, keys, {"active": True, "pause_reason": "", "pause_until": None}, message, say)
+
+
+def _change(stack: Stack, keys: Sequence[str], wanted: dict[str, object], message: str, say: Say) -> Slept:
+    stack = stack.without_given_config()
+    with alone(stack):
+        old = stack.settings()
+        jobs: dict[str, RetrySettings] = {"processor": old.processor, "retry": old.retry}
+        new = old.model_copy(update={key: jobs[key].model_copy(update=wanted) for key in keys})
+        with closing(Database(old.address(stack.environment))) as database:
+            keeper = Keeper(stack.name, old.project(stack.environment) or "")
+            differing = _differing(database, old, keys, keeper)
+            _require_nothing_else(differing)
+            changes = [
+                change
+                for key, after in (("processor", new.processor), ("retry", new.retry))
+                if key in keys
+                for change in _changes(key, jobs[key], after)
+            ]
+            if not changes and not differing:
+                return Slept(False, new, None)
+            commit = commit_line(stack.config_file, message) if changes else None
+            deploy(stack, changes, [f"**-jobs-{JOBS[key]}" for key in keys], say)
+            if _differing(database, new, keys, keeper):
+                raise ServerRefused(
+                    "`pulumi up` succeeded, and a job is not as wanted: something else changes it. Look with "
+                    "`bubble-sync diff`."
+                )
+        return Slept(True, new, commit)
+
+
+def _differing(database: Database, settings: StackSettings, keys: Sequence[str], keeper: Keeper) -> list[Item]:
+    """Compare these jobs with the database."""
+    names = [JOBS[key] for key in keys]
+    specs: list[CronJobSpec] = [
+        spec for spec in job_specs(settings.processor, settings.retry, keeper) if spec.name in names
+    ]
+    found = find(database, specs)
+    return [item for spec in specs if (item := judge(spec, found)).state is not State.EQUAL]
+
+
+def _require_nothing_else(differing: Sequence[Item]) -> None:
+    """Refuse where `up` would do more than put these jobs to sleep or wake them."""
+    for item in differing:
+        fields = ", ".join(change.field for change in item.changes)
+        if item.state is not State.UPDATE or fields != "active":
+            raise PrerequisiteMissing(
+                f"{item.spec.object_name} in the database is not what the configuration says "
+                f"({item.reason or fields or item.state}), so that `up` would change more than its sleep: nothing was "
+                "changed. Run `pulumi up` first."
+            )
+
+
+def _changes(key: str, before: RetrySettings, after: RetrySettings) -> list[Setting]:
+    """Say what to write; an object of nothing but a pause goes as a whole, or Pulumi leaves it there empty."""
+    old, new = _written(before), _written(after)
+    if old and not new and before.model_fields_set <= {"active", "pause_reason", "pause_until"}:
+        return [Setting(key, None)]
+    return [Setting(f"{key}.{word}", new.get(word)) for word in _WORDS if old.get(word) != new.get(word)]
+
+
+def _written(job: RetrySettings) -> dict[str, str]:
+    """Return what of a pause stands in the configuration."""
+    until = f"{job.pause_until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if job.pause_until else ""
+    written = {"active": "" if job.active else "false", "pauseReason": job.pause_reason, "pauseUntil": until}
+    return {word: text for word, text in written.items() if text}

@@ -1,0 +1,61 @@
+"""`bubble-sync pause` and `bubble-sync resume`: let jobs sleep on purpose, and wake them."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bubble_sync.cli.arguments import ConfigFile, StackName, the_stack
+
+if TYPE_CHECKING:
+    from bubble_sync.actions.pause import Slept
+
+Job = Annotated[str | None, typer.Option("--job", "-j", help="processor or retry; both unless given.")]
+
+
+def pause(
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept in the configuration.")],
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    job: Job = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="When it should be over: 2h, 1d12h, or 2027-01-31T18:00:00Z.")
+    ] = None,
+) -> None:
+    """Let jobs sleep: write it into the configuration, and converge these jobs alone with `pulumi up`."""
+    from bubble_sync.actions import pause as action
+
+    chosen, keys = the_stack(stack, config_file), action.keys_of(job)
+    moment = None if until is None else action.moment_of(until, datetime.now(UTC))
+    done = action.pause(chosen, keys, reason, moment, _talk)
+    _tell(done, chosen.name, keys)
+    if done.changed:
+        options = (*(("--job", job) if job else ()), *chosen.options)
+        typer.echo(f"wake with:  bubble-sync resume {shlex.join(options)}")
+
+
+def resume(stack: StackName = None, config_file: ConfigFile = None, job: Job = None) -> None:
+    """Let jobs run again: take the pause out of the configuration, and converge these jobs alone with `pulumi up`."""
+    from bubble_sync.actions import pause as action
+
+    chosen, keys = the_stack(stack, config_file), action.keys_of(job)
+    _tell(action.resume(chosen, keys, _talk), chosen.name, keys)
+
+
+def _talk(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _tell(done: Slept, stack: str, keys: tuple[str, ...]) -> None:
+    from bubble_sync.questions.pauses import JOBS, paused
+
+    asleep = paused(done.settings, datetime.now(UTC))
+    already = "" if done.changed else " already: nothing was changed"
+    for key in keys:
+        state = asleep.get(JOBS[key], "active")
+        typer.echo(f"job {JOBS[key]} of stack {stack} is {state}{already}")
+    if done.commit is not None:
+        typer.echo(f"commit it:  {done.commit}")

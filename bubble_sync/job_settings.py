@@ -1,0 +1,51 @@
+"""What the configuration says of the two jobs: when they run, what they ask for, and whether somebody paused them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.alias_generators import to_camel
+
+from bubble_sync import values
+
+
+class SettingsModel(BaseModel):
+    """Settings as they are written: camel-case keys, and no others."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
+    )
+
+
+class RetrySettings(SettingsModel):
+    """The job that asks for failed items again."""
+
+    schedule: str = Field("*/5 * * * *", description="When it runs: five cron fields, in UTC")
+    active: bool = Field(True, description="`false` keeps the job and stops its runs")
+    pause_reason: str = Field("", description="Why it is not active; `bubble-sync pause` writes it")
+    pause_until: datetime | None = Field(None, description="When it should run again: ISO 8601 with a zone")
+    timeout_ms: int = Field(
+        30000, ge=1, le=120_000, description="How long pg_net waits for the Edge Function, 1..120000"
+    )
+    overlap_guard: bool = Field(False, description="`true` makes no request while the last one is unanswered")
+
+    _schedule = field_validator("schedule")(values.check_schedule)
+
+    @field_validator("pause_reason", "pause_until", mode="before")
+    @classmethod
+    def _of_a_pause(cls, value: object, info: ValidationInfo) -> object:
+        if info.data.get("active"):
+            raise ValueError("is set, and active is not false: run `bubble-sync resume`, or set active to false")
+        # Pulumi makes a number of `2026`, and a truth value of `true`: both are words here.
+        text = value if isinstance(value, str) else json.dumps(value)
+        return values.check_reason(text) if info.field_name == "pause_reason" else values.read_moment(text)
+
+
+class ProcessorSettings(RetrySettings):
+    """The job that drains pending items."""
+
+    schedule: str = Field("* * * * *", description="When it runs: five cron fields, in UTC")
+    max_items: int = Field(10, ge=1, le=10_000, description="`limit` in the request: items a run may take")
+    batch_size: int = Field(5, ge=1, le=10_000, description="`batch_size` in the request: items worked on at a time")
