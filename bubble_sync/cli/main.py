@@ -10,7 +10,21 @@ from typing import Annotated
 
 import typer
 
-from bubble_sync.cli import diff, doctor, drift, failures, key, local, pause, requeue, run_now, runs, status, trace
+from bubble_sync.cli import (
+    config,
+    diff,
+    doctor,
+    drift,
+    failures,
+    key,
+    local,
+    pause,
+    requeue,
+    run_now,
+    runs,
+    status,
+    trace,
+)
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 
 REFUSED, MISUSED, UNREACHABLE, OUR_BUG = 1, 2, 3, 4
@@ -30,6 +44,7 @@ app.command()(doctor.doctor)
 app.command("run-now")(run_now.run_now)
 app.command()(requeue.retry)
 app.command("release-stalled")(requeue.release_stalled)
+app.command()(config.config)
 app.command()(pause.pause)
 app.command()(pause.resume)
 app.command()(diff.diff)

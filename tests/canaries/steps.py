@@ -85,6 +85,8 @@ COMMANDS = {
     "retry --dead --yes {stack}": EITHER,
     "retry --dead --yes --json {stack}": EITHER,
     "release-stalled --yes {stack}": EITHER,
+    "config {stack}": 0,
+    "config {stack} --json": 0,
     "pause {stack} --reason maintenance --until 2h": 0,
     "resume {stack}": 0,
     "local down": 0,

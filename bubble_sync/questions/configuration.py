@@ -1,0 +1,84 @@
+"""What the configuration of a stack comes to: each setting with its source, and of a secret no more than its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+
+from bubble_sync.database_url import NAMESPACE, read_database_url
+from bubble_sync.job_settings import SettingsModel
+from bubble_sync.keys import read_key
+from bubble_sync.settings import SECRET_KEYS, StackSettings
+
+DEFAULT, UNSET, DERIVED = "default", "not set", "derived from projectRef"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting; a secret has no value here."""
+
+    key: str
+    value: object
+    source: str
+    secret: bool = False
+    note: str = ""
+    """What else is to be known: of a secret its kind, of a variable's name what the variable holds."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The whole answer."""
+
+    stack: str
+    settings: tuple[Setting, ...]
+
+
+def configuration(stack: str, settings: StackSettings, source: str, environment: Mapping[str, str]) -> Configuration:
+    """List every setting; `source` is where the values come from that are no defaults."""
+    return Configuration(stack, tuple(_listed(settings, settings, source, environment)))
+
+
+def _listed(
+    model: SettingsModel, settings: StackSettings, source: str, environment: Mapping[str, str], above: str = ""
+) -> Iterator[Setting]:
+    for name, field in type(model).model_fields.items():
+        value, key = getattr(model, name), f"{above}{field.alias or name}"
+        if isinstance(value, SettingsModel):
+            yield from _listed(value, settings, source, environment, f"{key}.")
+            continue
+        written = name in model.model_fields_set
+        origin = source if written else UNSET if value in (None, "") else DEFAULT
+        full = f"{NAMESPACE}:{key}"
+        if key in SECRET_KEYS:
+            yield Setting(full, None, origin, secret=True, note=_kind(key, value) if written else "")
+        elif key == "supabaseUrl" and not value:
+            yield Setting(full, settings.url, DERIVED)
+        elif key == "databaseUrlEnv" and value:
+            yield Setting(full, value, origin, note=_variable(environment.get(value)))
+        else:
+            yield Setting(full, value or None if isinstance(value, str) else value, origin)
+
+
+def _variable(held: str | None) -> str:
+    return f"which is set: {_place(held)}" if held else "which is not set"
+
+
+def _kind(key: str, value: str) -> str:
+    if key == "databaseUrl":
+        return _place(value)
+    if key != "serviceRoleKey":
+        return "set"
+    shape = read_key(value)
+    of = f" of project {shape.project_ref}" if shape.project_ref else ""
+    until = f", expires {shape.expires_at.astimezone(UTC):%Y-%m-%d}" if shape.expires_at else ""
+    return f"{shape.kind}{of}{until}"
+
+
+def _place(url: str) -> str:
+    """Say of a database URL who connects to where."""
+    try:
+        address = read_database_url(url)
+    except ValueError as error:
+        return f"it {error}"
+    return f"user {address.user} at {address.host}"
