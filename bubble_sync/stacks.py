@@ -17,6 +17,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.errors import ConfigurationError, PlatformError
+from bubble_sync.project_folder import project_folder, stack_names
 from bubble_sync.settings import ConfigValue, StackSettings, read_settings
 
 CONFIG_VARIABLE = "BUBBLE_SYNC_CONFIG"
@@ -76,7 +77,7 @@ class Stack:
 
 def open_stack(name: str | None, config_file: Path | None, start: Path, environment: Mapping[str, str]) -> Stack:
     """Find the stack `name`, or the selected one, of the project that `start` is in; raise ConfigurationError."""
-    folder = _project_folder(start)
+    folder = project_folder(start)
     name = name or _selected(folder, environment)
     short = name.rsplit("/", 1)[-1]
     options: tuple[str, ...] = ("--stack", name)
@@ -92,18 +93,10 @@ def all_stacks(start: Path, environment: Mapping[str, str], but: str) -> list[St
 
     None takes the settings that the environment gives: those are one stack's.
     """
-    folder = _project_folder(start)
-    names = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in folder.glob("Pulumi.*.yaml"))
-    if not (found := [name for name in names if name not in ("", but)]):
+    folder = project_folder(start)
+    if not (found := [name for name in stack_names(folder) if name != but]):
         raise ConfigurationError(f"there is no Pulumi.<stack>.yaml in {folder} but {but}'s: nothing to look at")
     return [open_stack(name, None, folder, environment).without_given_config() for name in found]
-
-
-def _project_folder(start: Path) -> Path:
-    folder = next((each for each in (start, *start.parents) if (each / "Pulumi.yaml").is_file()), None)
-    if folder is None:
-        raise ConfigurationError(f"there is no Pulumi.yaml in {start} or above: go to the project's folder")
-    return folder
 
 
 def parse_config(text: str) -> dict[str, ConfigValue]:

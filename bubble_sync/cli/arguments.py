@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bubble_sync.errors import ConfigurationError
+from bubble_sync.project_folder import project_folder, stack_names
 
 if TYPE_CHECKING:
     from bubble_sync.stacks import Stack
 
+
+def stacks_beginning_with(incomplete: str) -> list[str]:
+    """Name the stacks of the project here for the shell's completion; none where there is nothing to read."""
+    # An error would be printed into the line that somebody is typing.
+    with suppress(OSError, ConfigurationError):
+        return [name for name in stack_names(project_folder(Path.cwd())) if name.startswith(incomplete)]
+    return []
+
+
 StackName = Annotated[
-    str | None, typer.Option("--stack", "-s", help="The stack; the selected one unless given.", envvar="PULUMI_STACK")
+    str | None,
+    typer.Option(
+        "--stack",
+        "-s",
+        help="The stack; the selected one unless given.",
+        envvar="PULUMI_STACK",
+        autocompletion=stacks_beginning_with,
+    ),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config-file", help="Its configuration file, as for pulumi.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

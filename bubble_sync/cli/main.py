@@ -33,7 +33,6 @@ app = typer.Typer(
     name="bubble-sync",
     help="The Supabase sign-up sync, and a platform to run it on this machine.",
     invoke_without_command=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(status.status)

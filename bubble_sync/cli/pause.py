@@ -13,7 +13,15 @@ from bubble_sync.cli.arguments import ConfigFile, StackName, the_stack
 if TYPE_CHECKING:
     from bubble_sync.actions.pause import Slept
 
-Job = Annotated[str | None, typer.Option("--job", "-j", help="processor or retry; both unless given.")]
+
+def _jobs_beginning_with(incomplete: str) -> list[str]:
+    return [key for key in ("processor", "retry") if key.startswith(incomplete)]
+
+
+Job = Annotated[
+    str | None,
+    typer.Option("--job", "-j", help="processor or retry; both unless given.", autocompletion=_jobs_beginning_with),
+]
 
 
 def pause(

@@ -58,6 +58,7 @@ COMMANDS = {
     "--debug key rotate {stack} --action dance --key-fd 0": 0,
     "--help": 0,
     "--version": 0,
+    "--show-completion": EITHER,
     "local dance": 2,
     "local up": 0,
     "local status": 0,

@@ -34,7 +34,9 @@ def test_the_settings_of_a_stack_are_listed_with_their_sources_and_no_secret(sta
 
 def test_a_configuration_that_cannot_be_used_is_two_and_one_of_two_projects_is_listed_first(stack: Stack):
     stack.configure("projectRef", "prodprodprodprodprod")
-    elsewhere = {VARIABLE: "postgresql://postgres.stagingstagingstagin:p@aws-0-eu-west-1.pooler.supabase.com:5432/postgres"}
+    elsewhere = {
+        VARIABLE: "postgresql://postgres.stagingstagingstagin:p@aws-0-eu-west-1.pooler.supabase.com:5432/postgres"
+    }
 
     said = stack.ours("config", **elsewhere)
     assert said.returncode == 2
