@@ -18,6 +18,7 @@ from bubble_sync.cli import (
     failures,
     key,
     local,
+    metrics,
     pause,
     requeue,
     run_now,
@@ -43,6 +44,7 @@ app.command()(doctor.doctor)
 app.command("run-now")(run_now.run_now)
 app.command()(requeue.retry)
 app.command("release-stalled")(requeue.release_stalled)
+app.command()(metrics.metrics)
 app.command()(config.config)
 app.command()(pause.pause)
 app.command()(pause.resume)

@@ -7,6 +7,14 @@ select distinct on (function) function, runid, waiting, request_id, sent_at, set
 from (select * from bubble_sync.dispatches order by dispatch_id desc limit 1000) as newest
 order by function, dispatch_id desc;
 
+-- name: verdicts
+-- Of the last hour, as far as the newest requests reach.
+select function, coalesce(verdict, 'outstanding') as verdict, count(*) as count
+from (select function, verdict, sent_at from bubble_sync.dispatches order by dispatch_id desc limit 10000) as newest
+where sent_at > pg_catalog.now() - interval '1 hour'
+group by function, coalesce(verdict, 'outstanding')
+order by function, verdict;
+
 -- name: of_runs
 select runid, waiting, request_id, sent_at, settled_at, status_code, error, processed, failed, verdict
 from (select * from bubble_sync.dispatches order by dispatch_id desc limit 10000) as newest

@@ -86,6 +86,7 @@ COMMANDS = {
     "retry --dead --yes {stack}": EITHER,
     "retry --dead --yes --json {stack}": EITHER,
     "release-stalled --yes {stack}": EITHER,
+    "metrics {stack}": 0,
     "config {stack}": 0,
     "config {stack} --json": 0,
     "pause {stack} --reason maintenance --until 2h": 0,

@@ -1,0 +1,100 @@
+"""`bubble-sync metrics`: the status as OpenMetrics text, on standard output or in a collector's folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bubble_sync.cli.answers import asking
+from bubble_sync.cli.arguments import ConfigFile, StackName
+from bubble_sync.errors import ConfigurationError, Unreachable
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+    from bubble_sync.questions.metrics import Measured
+
+_READABLE = 0o644
+"""A collector is another user."""
+
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="File to write at once, as for a textfile collector.")
+]
+
+
+def metrics(stack: StackName = None, config_file: ConfigFile = None, output: Output = None) -> None:
+    """Print the status as OpenMetrics text; exit 0 when the database answered, whatever it said, 3 when it did not."""
+    from bubble_sync.questions.metrics import Measured, measure
+
+    made_by = version("bubble-sync")
+    with asking(stack, config_file) as asked:
+        try:
+            measured = measure(asked.database, asked.settings, asked.name, made_by)
+        except Unreachable:
+            # That too is something to collect.
+            give(text_of(Measured(asked.name, made_by, datetime.now(UTC))), output)
+            raise
+    give(text_of(measured), output)
+
+
+def text_of(measured: Measured) -> str:
+    """Write the numbers as OpenMetrics text."""
+    from prometheus_client.exposition import choose_encoder
+    from prometheus_client.registry import Collector
+
+    class Collected(Collector):
+        def collect(self) -> Iterator[Metric]:
+            return _families(measured)
+
+    encode, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
+    return encode(Collected()).decode()
+
+
+def _families(measured: Measured) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    from bubble_sync.questions.metrics import FAMILIES
+
+    for family in FAMILIES:
+        # Two roles may have a job of one name, and no series may come twice: ours are first.
+        samples = dict(reversed(list(family.samples(measured))))
+        if samples:
+            made = GaugeMetricFamily(family.name, family.meaning, labels=("stack", *family.labels), unit=family.unit)
+            for values, number in reversed(samples.items()):
+                made.add_metric((measured.stack, *values), float(number))
+            yield made
+
+
+def give(text: str, output: Path | None) -> None:
+    """Print a text, or write it to a file; raise ConfigurationError."""
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        _write_at_once(text, output)
+    except OSError as problem:
+        raise ConfigurationError(
+            f"--output {output} cannot be written ({problem.strerror}): choose another place"
+        ) from None
+
+
+def _write_at_once(text: str, output: Path) -> None:
+    """Put a whole file in place of the old one: a collector may read at any moment, names that end in .prom alone."""
+    descriptor, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), _READABLE)
+        Path(name).replace(output)
+    except OSError:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
