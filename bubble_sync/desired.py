@@ -12,8 +12,8 @@ from psycopg import sql
 from bubble_sync.converge.reading import filled, names_of
 from bubble_sync.converge.users import pattern_of
 from bubble_sync.functions import function_specs
-from bubble_sync.job_settings import ProcessorSettings, RetrySettings
 from bubble_sync.keys import KEY_IN_TEXT
+from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import (
     CronJobSpec,

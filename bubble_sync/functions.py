@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bubble_sync.job_settings import ProcessorSettings, RetrySettings
+from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
 from bubble_sync.specs import FunctionSpec, Keeper
 from bubble_sync.statements import function
 

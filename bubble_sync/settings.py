@@ -22,9 +22,9 @@ from bubble_sync.database_url import (
     read_database_url,
 )
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.job_settings import ProcessorSettings, RetrySettings, SettingsModel
 from bubble_sync.keys import read_key
 from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
+from bubble_sync.setting_groups import AccessSettings, ProcessorSettings, RetrySettings, Settings
 
 SECRET_KEYS = frozenset({"serviceRoleKey", "databaseUrl", "monitorPassword"})
 
@@ -36,15 +36,7 @@ class ConfigValue(NamedTuple):
     secret: bool = False
 
 
-class AccessSettings(SettingsModel):
-    """The role that may observe and nothing else; none without a name."""
-
-    monitor_role: str = Field("", description="Name of a role to make, which may find drift and nothing else")
-
-    _role = field_validator("monitor_role")(values.check_role_name)
-
-
-class StackSettings(SettingsModel):
+class StackSettings(Settings):
     """Everything that one stack's configuration says."""
 
     project_ref: str | None = Field(None, description="Project ref; gives the URL `https://<ref>.supabase.co`")

@@ -9,10 +9,10 @@ import pulumi
 
 from bubble_sync.desired import observe_spec, tables_of
 from bubble_sync.functions import function_specs
-from bubble_sync.job_settings import ProcessorSettings, RetrySettings
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
 from bubble_sync.session_address import SessionAddress, session_address
+from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 from components.cron_jobs import CronJobs

@@ -13,9 +13,9 @@ from bubble_sync.actions.deployment import Say, Setting, alone, deploy
 from bubble_sync.database import Database
 from bubble_sync.desired import job_specs
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing, ServerRefused
-from bubble_sync.job_settings import RetrySettings
 from bubble_sync.questions.diff import Item, State, find, judge
 from bubble_sync.questions.pauses import JOBS
+from bubble_sync.setting_groups import RetrySettings
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import CronJobSpec, Keeper
 from bubble_sync.stacks import Stack

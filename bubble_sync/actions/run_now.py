@@ -21,7 +21,7 @@ from bubble_sync.questions.following import Sent
 from bubble_sync.questions.messages import readable
 from bubble_sync.questions.sight import Sight
 from bubble_sync.questions.status import figures_of
-from bubble_sync.settings import ProcessorSettings, RetrySettings
+from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import query
 

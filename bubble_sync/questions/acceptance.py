@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from bubble_sync.database_url import NAMESPACE
-from bubble_sync.job_settings import ProcessorSettings, RetrySettings
 from bubble_sync.questions.diff import Change
+from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
 from bubble_sync.specs import CronJobSpec, FunctionSpec, Spec, VaultSecretSpec
 from bubble_sync.statements import constants_in, with_constants
 

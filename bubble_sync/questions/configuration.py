@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from bubble_sync.database_url import NAMESPACE, read_database_url
-from bubble_sync.job_settings import SettingsModel
 from bubble_sync.keys import read_key
+from bubble_sync.setting_groups import Settings
 from bubble_sync.settings import SECRET_KEYS, StackSettings
 
 DEFAULT, UNSET, DERIVED = "default", "not set", "derived from projectRef"
@@ -40,11 +40,11 @@ def configuration(stack: str, settings: StackSettings, source: str, environment:
 
 
 def _listed(
-    model: SettingsModel, settings: StackSettings, source: str, environment: Mapping[str, str], above: str = ""
+    model: Settings, settings: StackSettings, source: str, environment: Mapping[str, str], above: str = ""
 ) -> Iterator[Setting]:
     for name, field in type(model).model_fields.items():
         value, key = getattr(model, name), f"{above}{field.alias or name}"
-        if isinstance(value, SettingsModel):
+        if isinstance(value, Settings):
             yield from _listed(value, settings, source, environment, f"{key}.")
             continue
         written = name in model.model_fields_set

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.desired import job_specs
-from bubble_sync.job_settings import ProcessorSettings, RetrySettings
 from bubble_sync.questions.signs import moment
+from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 

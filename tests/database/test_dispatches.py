@@ -19,7 +19,7 @@ from bubble_sync.converge import functions, ledger, vault
 from bubble_sync.desired import tables_of
 from bubble_sync.errors import ForeignObject
 from bubble_sync.functions import function_specs
-from bubble_sync.job_settings import ProcessorSettings, RetrySettings
+from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
 from bubble_sync.specs import Keeper
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bubble_sync.desired import desired, observe_spec
 from bubble_sync.functions import function_specs
-from bubble_sync.job_settings import ProcessorSettings, RetrySettings
 from bubble_sync.questions.diff import parts_about
+from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
 from bubble_sync.settings import StackSettings, read_settings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import (

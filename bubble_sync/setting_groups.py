@@ -1,4 +1,4 @@
-"""What the configuration says of the two jobs: when they run, what they ask for, and whether somebody paused them."""
+"""The objects inside a stack's configuration: the two jobs, and who may observe."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pydantic.alias_generators import to_camel
 from bubble_sync import values
 
 
-class SettingsModel(BaseModel):
-    """Settings as they are written: camel-case keys, and no others."""
+class Settings(BaseModel):
+    """Settings under their names in the configuration: those of a stack, or an object of them."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
     )
 
 
-class RetrySettings(SettingsModel):
+class RetrySettings(Settings):
     """The job that asks for failed items again."""
 
     schedule: str = Field("*/5 * * * *", description="When it runs: five cron fields, in UTC")
@@ -49,3 +49,11 @@ class ProcessorSettings(RetrySettings):
     schedule: str = Field("* * * * *", description="When it runs: five cron fields, in UTC")
     max_items: int = Field(10, ge=1, le=10_000, description="`limit` in the request: items a run may take")
     batch_size: int = Field(5, ge=1, le=10_000, description="`batch_size` in the request: items worked on at a time")
+
+
+class AccessSettings(Settings):
+    """The role that may observe and nothing else; none without a name."""
+
+    monitor_role: str = Field("", description="Name of a role to make, which may find drift and nothing else")
+
+    _role = field_validator("monitor_role")(values.check_role_name)
