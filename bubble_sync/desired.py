@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from bubble_sync.converge.reading import filled, names_of
+from bubble_sync.converge.tables import ALERTS, DISPATCHES
 from bubble_sync.converge.users import pattern_of
-from bubble_sync.functions import function_specs
+from bubble_sync.functions import alert_functions, function_specs
 from bubble_sync.keys import KEY_IN_TEXT
-from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.setting_groups import AlertSettings, ProcessorSettings, RetrySettings
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import (
     CronJobSpec,
@@ -26,11 +27,13 @@ from bubble_sync.specs import (
     VaultSecretSpec,
 )
 from bubble_sync.statements import every_part, function, reading_block
+from bubble_sync.values import WEBHOOK_NAME
 
 EXTENSIONS = ("pg_cron", "pg_net", "supabase_vault")
 # The descriptions that people know from the guide.
 URL_DESCRIPTION = "Supabase project URL for pg_net calls"
 KEY_DESCRIPTION = "Service role key for Edge Function authentication"
+WEBHOOK_DESCRIPTION = "Webhook that bubble-sync posts alerts to"
 # In a function, an option stands before everything else: the file has it there.
 _OPTION = "#variable_conflict use_column\n"
 # People write keys into jobs and descriptions, which row security and Vault would not show a monitor.
@@ -60,15 +63,30 @@ def job_specs(processor: ProcessorSettings, retry: RetrySettings, keeper: Keeper
     )
 
 
-def tables_of(dispatch_log: bool, *jobs: RetrySettings) -> tuple[str, ...]:
-    """Return the tables beside the ledger: the log of requests, which the overlap guard looks into too."""
-    return ("dispatches",) if dispatch_log or any(job.overlap_guard for job in jobs) else ()
+def alert_job(keeper: Keeper) -> CronJobSpec:
+    """Return the job of the alerts."""
+    return CronJobSpec(
+        name="bubble-sync-alerts",
+        schedule="* * * * *",
+        command="SELECT bubble_sync.alert()",
+        stack=keeper.stack,
+        project_ref=keeper.project_ref,
+    )
 
 
-def observe_spec(monitor_role: str, url_name: str, key_name: str, keeper: Keeper) -> FunctionSpec:
+def tables_of(dispatch_log: bool, *jobs: RetrySettings, alerts: bool = False) -> tuple[str, ...]:
+    """Return the tables beside the ledger: the log, which the overlap guard looks into too, and the alerts'."""
+    log = (DISPATCHES,) if dispatch_log or any(job.overlap_guard for job in jobs) else ()
+    return (*log, ALERTS) if alerts else log
+
+
+def observe_spec(
+    monitor_role: str, url_name: str, key_name: str, keeper: Keeper, *, alerts: bool = False
+) -> FunctionSpec:
     """Return `observe`, which the monitor role may execute: the one function of ours with its owner's rights.
 
-    Its body is the block that commands read with as the owner, about the same objects.
+    Its body is the block that commands read with as the owner, about the same objects: of the alerts where there are
+    some, since what a function names is kept.
     """
     constants: dict[str, int | str] = {"monitor_role": monitor_role, "url_secret": url_name, "key_secret": key_name}
     spec = function("observe", constants, keeper)
@@ -77,10 +95,12 @@ def observe_spec(monitor_role: str, url_name: str, key_name: str, keeper: Keeper
         *(ExtensionSpec(name=name, stack=keeper.stack) for name in EXTENSIONS),
         *function_specs(*numbers, url_name, key_name, keeper),
         *job_specs(*numbers, keeper),
+        *((*alert_functions(AlertSettings(), keeper), alert_job(keeper)) if alerts else ()),
     )
+    secrets = [sql.SQL("url_secret"), sql.SQL("key_secret"), *([sql.Literal(WEBHOOK_NAME)] if alerts else [])]
     values: dict[str, sql.Composable] = {name: sql.Literal(names) for name, names in names_of((*others, spec)).items()}
     values |= {
-        "secrets": sql.SQL("array[url_secret, key_secret]"),
+        "secrets": sql.SQL("array[{}]").format(sql.SQL(", ").join(secrets)),
         "salt": sql.SQL("observe.salt"),
         "pattern": sql.Literal(pattern_of(key_name)),
         "itself": sql.Literal(""),
@@ -94,7 +114,9 @@ def desired(settings: StackSettings, keeper: Keeper) -> Sequence[Spec]:
     stack, ref = keeper.stack, keeper.project_ref
     names = settings.supabase_url_name, settings.service_role_key_name
     monitors = [settings.access.monitor_role] if settings.access.monitor_role else []
-    tables = tables_of(settings.dispatch_log, settings.processor, settings.retry)
+    webhook = settings.alert_webhook_url
+    jobs = settings.processor, settings.retry
+    tables = tables_of(settings.dispatch_log, *jobs, alerts=webhook is not None)
     values = zip(names, (settings.url, settings.service_role_key), (URL_DESCRIPTION, KEY_DESCRIPTION), strict=True)
     return (
         PrerequisitesSpec(),
@@ -104,7 +126,36 @@ def desired(settings: StackSettings, keeper: Keeper) -> Sequence[Spec]:
             VaultSecretSpec(name=name, value=value, description=description, stack=stack, project_ref=ref)
             for name, value, description in values
         ),
-        *function_specs(settings.processor, settings.retry, *names, keeper, dispatch_log=settings.dispatch_log),
-        *job_specs(settings.processor, settings.retry, keeper),
-        *(observe_spec(role, *names, keeper) for role in monitors),
+        *function_specs(*jobs, *names, keeper, dispatch_log=settings.dispatch_log),
+        *job_specs(*jobs, keeper),
+        *(_alerts(settings, webhook, keeper) if webhook is not None else ()),
+        *(observe_spec(role, *names, keeper, alerts=webhook is not None) for role in monitors),
     )
+
+
+def _alerts(settings: StackSettings, webhook: str, keeper: Keeper) -> tuple[Spec, ...]:
+    return (
+        VaultSecretSpec(
+            name=WEBHOOK_NAME,
+            value=webhook,
+            description=WEBHOOK_DESCRIPTION,
+            stack=keeper.stack,
+            project_ref=keeper.project_ref,
+        ),
+        *alert_functions(settings.alerts, keeper, dispatch_log=settings.dispatch_log),
+        alert_job(keeper),
+    )
+
+
+def key_of(specs: Sequence[Spec]) -> str:
+    """Return the name of the key's secret."""
+    return next((one.name for one in _secrets(specs) if one.description == KEY_DESCRIPTION), "")
+
+
+def hidden(specs: Sequence[Spec]) -> list[str]:
+    """Return the values that no text may show: every secret's but the project URL's."""
+    return [one.value for one in _secrets(specs) if one.description != URL_DESCRIPTION]
+
+
+def _secrets(specs: Sequence[Spec]) -> list[VaultSecretSpec]:
+    return [spec for spec in specs if isinstance(spec, VaultSecretSpec)]

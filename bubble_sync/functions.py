@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.setting_groups import AlertSettings, ProcessorSettings, RetrySettings
 from bubble_sync.specs import FunctionSpec, Keeper
 from bubble_sync.statements import function
+from bubble_sync.values import WEBHOOK_NAME
 
 PRIVATE = ("send", "settle", "unanswered", "record")
 """What the public functions call, in the schema `bubble_sync`."""
+ALERTS = ("alert_conditions", "alert_rejected", "alert_report", "post_alert")
+"""What the function of the alerts calls, there too."""
 
 
 def function_specs(  # one argument for each declared constant's source
@@ -27,6 +30,18 @@ def function_specs(  # one argument for each declared constant's source
         function("invoke_bubble_sync_processor", {**names, **sizes, **_run(processor, dispatch_log)}, keeper),
         function("invoke_bubble_sync_retry", {**names, **_run(retry, dispatch_log)}, keeper),
     )
+
+
+def alert_functions(alerts: AlertSettings, keeper: Keeper, *, dispatch_log: bool = True) -> tuple[FunctionSpec, ...]:
+    """Return the functions of the alerts: the one that their job runs comes last."""
+    constants: dict[str, int | str] = {
+        **alerts.model_dump(),
+        "stack_name": keeper.stack,
+        "project_ref": keeper.project_ref,
+        "dispatch_log": dispatch_log,
+        "webhook_secret": WEBHOOK_NAME,
+    }
+    return *(function(name, {}, keeper) for name in ALERTS), function("alert", constants, keeper)
 
 
 def _run(job: RetrySettings, dispatch_log: bool) -> dict[str, int | str]:

@@ -1,4 +1,4 @@
-"""The objects inside a stack's configuration: the two jobs, and who may observe."""
+"""The objects inside a stack's configuration: the two jobs, who may observe, and when to be told."""
 
 from __future__ import annotations
 
@@ -57,3 +57,22 @@ class AccessSettings(Settings):
     monitor_role: str = Field("", description="Name of a role to make, which may find drift and nothing else")
 
     _role = field_validator("monitor_role")(values.check_role_name)
+
+
+class AlertSettings(Settings):
+    """When to post to the webhook; it is the webhook's URL that makes a stack have alerts."""
+
+    daily_report_at: str = Field(
+        "07:00", description="When to post the daily report of failures, and on Mondays the weekly line: HH:MM in UTC"
+    )
+    new_failures: int = Field(1, ge=1, le=10_000, description="Alert when so many items have newly failed")
+    growing_ticks: int = Field(10, ge=2, le=1_000, description="Alert when the queue grew so often without falling")
+    oldest_minutes: int = Field(15, ge=1, le=10_080, description="Alert when an item has waited longer than this")
+    rejected_requests: int = Field(
+        3, ge=1, le=100, description="Alert when so many requests in a row were rejected; needs `dispatchLog`"
+    )
+    cooldown_minutes: int = Field(
+        60, ge=1, le=10_080, description="How long each of these alerts is quiet after it was posted"
+    )
+
+    _time = field_validator("daily_report_at")(values.check_time)

@@ -24,9 +24,9 @@ from bubble_sync.database_url import (
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.keys import read_key
 from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
-from bubble_sync.setting_groups import AccessSettings, ProcessorSettings, RetrySettings, Settings
+from bubble_sync.setting_groups import AccessSettings, AlertSettings, ProcessorSettings, RetrySettings, Settings
 
-SECRET_KEYS = frozenset({"serviceRoleKey", "databaseUrl", "monitorPassword"})
+SECRET_KEYS = frozenset({"serviceRoleKey", "databaseUrl", "monitorPassword", "alertWebhookUrl"})
 
 
 class ConfigValue(NamedTuple):
@@ -55,12 +55,17 @@ class StackSettings(Settings):
     dispatch_log: bool = Field(True, description="`false` keeps no record of requests and their answers")
     access: AccessSettings = AccessSettings()
     monitor_password: str | None = Field(None, repr=False, description="Password of `access.monitorRole`, encrypted")
+    alerts: AlertSettings = AlertSettings()
+    alert_webhook_url: str | None = Field(
+        None, repr=False, description="Slack-compatible webhook to post alerts to, encrypted; needs `alerts`"
+    )
 
     _ref = field_validator("project_ref")(values.check_project_ref)
     _url = field_validator("supabase_url")(values.check_url)
     _key = field_validator("service_role_key")(values.check_key)
     _variable = field_validator("database_url_env")(check_variable_name)
     _password = field_validator("monitor_password")(values.check_password)
+    _webhook = field_validator("alert_webhook_url")(values.check_webhook)
     _names = field_validator("supabase_url_name", "service_role_key_name")(values.check_secret_name)
 
     @field_validator("service_role_key_name")
@@ -145,6 +150,12 @@ def _missing_parts(config: Mapping[str, ConfigValue]) -> list[str]:
     if "access" in config and "monitorPassword" not in config:
         key = f"{NAMESPACE}:monitorPassword"
         problems.append(f"{key}: not set, and access.monitorRole needs one; pulumi config set --secret {key}")
+    if "alerts" in config and "alertWebhookUrl" not in config:
+        key = f"{NAMESPACE}:alertWebhookUrl"
+        problems.append(f"{key}: not set, and alerts need one; pulumi config set --secret {key}")
+    elif "alertWebhookUrl" in config and "alerts" not in config:
+        example = f"pulumi config set --path {NAMESPACE}:alerts.dailyReportAt 07:00"
+        problems.append(f"{NAMESPACE}:alerts: not set beside alertWebhookUrl; {example}")
     return problems
 
 

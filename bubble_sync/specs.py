@@ -56,7 +56,8 @@ class LedgerSpec(Spec):
     stack: str
     project_ref: str = ""
     tables: tuple[str, ...] = ()
-    """Tables beside the ledger: `dispatches`, where requests are recorded. One that is not wanted stays as it is."""
+    """Tables beside the ledger: `dispatches`, where requests are recorded; `alerts`, what the alerts have told. Where
+    they are not wanted, the first stays and the second goes."""
     grantees: tuple[str, ...] = ()
     """Roles other than the owner that hold a privilege on the schema or a table. A wanted one may use the schema and
     no more; that it can is for whoever grants it, so that an observation has each of them."""

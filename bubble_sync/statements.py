@@ -20,7 +20,7 @@ _PART = re.compile(r"^    -- part: (?P<part>\w+) = (?P<subject>\w+) (?P<name>\w+
 _INCLUDE = re.compile(r"-- include: (\w+) (\w+)$", re.MULTILINE)
 _FUNCTION = re.compile(
     r"^create or replace function (?P<name>[\w.]+)\((?P<arguments>[^)]*)\)\n"
-    r"returns (?P<returns>\w+)\n"
+    r"returns (?P<returns>\w+(?:\[\])?)\n"
     r"language (?P<language>\w+)\n"
     r"(?P<volatility>volatile|stable|immutable)\n"
     r"security (?P<security>invoker|definer)\n"

@@ -16,15 +16,18 @@ from bubble_sync.database_url import is_loopback
 from bubble_sync.keys import read_key
 from bubble_sync.projects import is_project_ref
 
+WEBHOOK_NAME = "bubble_sync_alert_webhook_url"
+"""Name of the alerts' secret in Vault."""
+
 # cronsim knows more than pg_cron (L, W, #); these are the characters that pg_cron's own parser reads.
 # A step stands after a star or a range alone.
 _CRON_PART = r"(\*(/\d+)?|\d+(-\d+(/\d+)?)?|[a-z]{3}(-[a-z]{3}(/\d+)?)?)"
 _CRON_FIELD = re.compile(rf"{_CRON_PART}(,{_CRON_PART})*", re.IGNORECASE)
 # What bubble_sync.send accepts: what passes here must not fail each minute in the database. A test holds them together.
-_SENDABLE_URL = re.compile(
-    r"https://([A-Za-z0-9.-]+|\[::1\])(:[0-9]{1,5})?/?"
-    r"|http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])(:[0-9]{1,5})?/?"
-)
+_HOST = r"(https://([A-Za-z0-9.-]+|\[::1\])|http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]))(:[0-9]{1,5})?"
+_SENDABLE_URL = re.compile(f"{_HOST}/?")
+# What bubble_sync.post_alert accepts, likewise.
+_WEBHOOK = re.compile(f"{_HOST}/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+")
 _MOMENT_OF_PULUMI = re.compile(r" ([+-]\d{4}) \S+$")
 _LONGEST_REASON = 200
 
@@ -58,6 +61,22 @@ def check_url(value: str) -> str:
     return value.removesuffix("/")
 
 
+def check_webhook(value: str | None) -> str | None:
+    """Accept the URL of a webhook (`http` on loopback alone); never show it: its path is the secret."""
+    if value is not None and not _WEBHOOK.fullmatch(value):
+        raise ValueError(
+            "is not the URL of a webhook; it must look like https://hooks.slack.com/services/..., without user or #"
+        )
+    return value
+
+
+def check_time(value: str) -> str:
+    """Accept a time of the day."""
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+        raise ValueError(f"{value!r} is not a time of the day; write it as HH:MM in UTC, as in 07:00")
+    return value
+
+
 def check_key(value: str) -> str:
     """Accept a key that may call the Edge Function; never show it."""
     if not value:
@@ -73,7 +92,9 @@ def check_key(value: str) -> str:
 
 
 def check_secret_name(value: str) -> str:
-    """Accept a name for a Vault secret: something printable."""
+    """Accept a name for a Vault secret: something printable, and not the name of our own."""
+    if value == WEBHOOK_NAME:
+        raise ValueError(f"{value!r} is the name of the alerts' webhook; use another one")
     if not value.strip() or not value.isprintable():
         raise ValueError(f"{value!r} cannot name a secret; use printable characters, as in supabase_url")
     return value

@@ -15,6 +15,7 @@ from bubble_sync.session_address import SessionAddress, session_address
 from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
+from components.alerts import Alerts, AlertsArgs
 from components.cron_jobs import CronJobs
 from components.extensions import Extensions
 from components.sync_functions import SyncFunctions
@@ -49,6 +50,7 @@ class SyncSetupArgs:
     processor: ProcessorSettings = field(default_factory=ProcessorSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     dispatch_log: bool = True
+    alerts: AlertsArgs | None = None
     access: AccessArgs | None = None
 
     @classmethod
@@ -66,12 +68,13 @@ class SyncSetupArgs:
             processor=settings.processor,
             retry=settings.retry,
             dispatch_log=settings.dispatch_log,
+            alerts=AlertsArgs.of(settings),
             access=AccessArgs.of(settings),
         )
 
 
 class SyncSetup(pulumi.ComponentResource):
-    """Prerequisites -> ledger -> extensions -> secrets -> functions -> jobs -> access; destroyed from the end."""
+    """Prerequisites, ledger, extensions, secrets, functions, jobs, alerts, access; destroyed from the end."""
 
     extension_versions: dict[str, pulumi.Output[str]]
     function_names: list[pulumi.Output[str]]
@@ -84,7 +87,7 @@ class SyncSetup(pulumi.ComponentResource):
 
         prerequisites = Prerequisites(f"{name}-prerequisites", opts=self._after())
         monitors = [args.access.monitor_role] if args.access else []
-        tables = tables_of(args.dispatch_log, args.processor, args.retry)
+        tables = tables_of(args.dispatch_log, args.processor, args.retry, alerts=args.alerts is not None)
         after = self._after(prerequisites)
         ledger = Ledger(f"{name}-ledger", keeper=keeper, tables=tables, grantees=monitors, opts=after)
         extensions = Extensions(f"{name}-extensions", keeper=keeper, opts=self._after(ledger))
@@ -95,12 +98,15 @@ class SyncSetup(pulumi.ComponentResource):
         jobs = CronJobs(
             f"{name}-jobs", processor=args.processor, retry=args.retry, keeper=keeper, opts=self._after(functions)
         )
+        self.jobids, last = jobs.jobids, self._after(jobs)
+        if args.alerts is not None:
+            alerts = Alerts(f"{name}-alerts", args.alerts, dispatch_log=args.dispatch_log, keeper=keeper, opts=last)
+            self.jobids, last = {**self.jobids, **alerts.jobids}, self._after(alerts)
         if args.access is not None:
-            self._give_access(f"{name}-access", args, args.access, keeper, self._after(jobs))
+            self._give_access(f"{name}-access", args, args.access, keeper, last)
 
         self.extension_versions = extensions.versions
         self.function_names = functions.names
-        self.jobids = jobs.jobids
         self.register_outputs({"jobids": self.jobids})
 
     def _give_access(
@@ -116,7 +122,13 @@ class SyncSetup(pulumi.ComponentResource):
             monitor_password=access.monitor_password,
             project_url=secrets.supabase_url,
             server=access.server,
-            observe=observe_spec(access.monitor_role, secrets.supabase_url_name, secrets.service_role_key_name, keeper),
+            observe=observe_spec(
+                access.monitor_role,
+                secrets.supabase_url_name,
+                secrets.service_role_key_name,
+                keeper,
+                alerts=args.alerts is not None,
+            ),
             opts=opts,
         )
 

@@ -10,7 +10,7 @@ from typing import LiteralString, NamedTuple
 
 from psycopg import sql
 
-from bubble_sync.converge import dispatches
+from bubble_sync.converge import tables
 from bubble_sync.converge.reading import Found
 from bubble_sync.database import Connection, fetch
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing, WrongEnvironment
@@ -29,7 +29,7 @@ class LedgerRow(NamedTuple):
 
 
 ROWS = ("ledger", "recorded")
-PARTS = (*ROWS, *dispatches.PARTS)
+PARTS = (*ROWS, *tables.PARTS)
 
 
 def rows(found: Found) -> dict[str, LedgerRow]:
@@ -90,7 +90,7 @@ def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
         update={
             "stack": next((row.stack for row in known if row.stack != spec.stack), spec.stack),
             "project_ref": next(iter(others), spec.project_ref) if spec.project_ref else "",
-            "tables": tuple(table for table in [dispatches.state(found)] if table) if spec.tables else (),
+            "tables": tables.state(spec.tables, found),
             "grantees": tuple(sorted({*spec.grantees, *foreign})),
         }
     )
@@ -100,21 +100,20 @@ def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
 def refuse(spec: LedgerSpec, found: Found) -> None:
     """Raise WrongEnvironment or ForeignObject when it, or a table of that name, is another's."""
     require_ours(found, spec.stack, spec.project_ref)
-    if spec.tables:
-        dispatches.refuse(found)
+    tables.refuse(spec.tables, found)
 
 
 def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] | None) -> None:
-    """Create schema and tables where they are not, and take back every privilege on them that is not wanted."""
-    for statement in creations(spec, observed is None):
+    """Make schema and tables as wanted, and take back every privilege on them that is not wanted."""
+    for statement in creations(spec, observed.actual if observed else None):
         conn.execute(statement)
     conn.execute(revoke(spec))
 
 
-def creations(spec: LedgerSpec, absent: bool) -> list[LiteralString]:
-    """Return what makes schema and tables, and leaves alone what is there."""
-    tables = [query("dispatches", "create")] if spec.tables else []
-    return [query("ledger", "create"), *tables] if absent else tables
+def creations(spec: LedgerSpec, there: LedgerSpec | None) -> list[LiteralString]:
+    """Return what makes schema and tables, leaves alone what is there, and drops a table that is wanted no more."""
+    statements = tables.statements(spec.tables, there.tables if there else ())
+    return statements if there else [query("ledger", "create"), *statements]
 
 
 def revoke(spec: LedgerSpec) -> sql.Composed:
@@ -123,7 +122,8 @@ def revoke(spec: LedgerSpec) -> sql.Composed:
 
 
 def kept(conn: Connection, spec: LedgerSpec) -> str | None:
-    """Say that the ledger always stays."""
+    """Say that the ledger always stays; what the alerts have told goes, unless their function is still there."""
+    conn.execute(query("tables", "forget_alerts"))
     return "it remembers what was made here and what was adopted"
 
 

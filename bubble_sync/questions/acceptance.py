@@ -11,15 +11,16 @@ from pydantic import ValidationError
 
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.questions.diff import Change
-from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.setting_groups import AlertSettings, ProcessorSettings, RetrySettings, Settings
 from bubble_sync.specs import CronJobSpec, FunctionSpec, Spec, VaultSecretSpec
 from bubble_sync.statements import constants_in, with_constants
 
-_GROUPS: Mapping[str, tuple[str, type[RetrySettings]]] = {
+_GROUPS: Mapping[str, tuple[str, type[Settings]]] = {
     "bubble-sync-processor": ("processor", ProcessorSettings),
     "bubble-sync-retry": ("retry", RetrySettings),
     "public.invoke_bubble_sync_processor": ("processor", ProcessorSettings),
     "public.invoke_bubble_sync_retry": ("retry", RetrySettings),
+    "bubble_sync.alert": ("alerts", AlertSettings),
 }
 
 
@@ -40,7 +41,8 @@ def acceptance(spec: Spec, change: Change, arguments: str, secret_keys: Mapping[
 
     `secret_keys` gives the configuration key of each secret.
     """
-    if isinstance(spec, CronJobSpec) and change.field in ("schedule", "active") and change.actual is not None:
+    settable = change.field in ("schedule", "active") and change.actual is not None
+    if isinstance(spec, CronJobSpec) and spec.name in _GROUPS and settable:
         return _settings(spec.name, {change.field: change.actual}, arguments)
     if isinstance(spec, FunctionSpec) and change.field == "body":
         return _constants(spec, str(change.actual), arguments)
@@ -74,7 +76,7 @@ def _settings(name: str, values: Mapping[str, object], arguments: str) -> Accept
     return Acceptance(tuple(_commands(group, model, values, arguments)))
 
 
-def _commands(group: str, model: type[RetrySettings], values: Mapping[str, object], arguments: str) -> Iterator[str]:
+def _commands(group: str, model: type[Settings], values: Mapping[str, object], arguments: str) -> Iterator[str]:
     for name, value in values.items():
         key = f"{NAMESPACE}:{group}.{model.model_fields[name].alias}"
         text = str(value).lower() if isinstance(value, bool) else str(value)

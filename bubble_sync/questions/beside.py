@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from bubble_sync.converge import functions
 from bubble_sync.converge.reading import Found
 from bubble_sync.converge.users import users_in
-from bubble_sync.specs import FunctionSpec, Spec, VaultSecretSpec
+from bubble_sync.desired import key_of
+from bubble_sync.specs import FunctionSpec, Spec
 
 PARTS = ("reaching", "reaching_jobs")
 
@@ -52,10 +53,10 @@ def generations(found: Found) -> Iterator[Beside]:
 
 def _users(specs: Sequence[Spec], found: Found) -> Iterator[Beside]:
     ours = {f"function {spec.name}" for spec in specs if isinstance(spec, FunctionSpec)}
-    keys = [spec for spec in specs if isinstance(spec, VaultSecretSpec)]
+    key = key_of(specs)
     for user in users_in(found):
-        if user.split("(")[0] not in ours and keys:
-            names = f"it names the secret {keys[-1].name}: what it reads there is this stack's value after `up`"
+        if user.split("(")[0] not in ours and key:
+            names = f"it names the secret {key}: what it reads there is this stack's value after `up`"
             yield Beside(user, names, "")
 
 

@@ -15,6 +15,7 @@ from bubble_sync.converge.reading import Found, read
 from bubble_sync.converge.users import PARTS as USERS
 from bubble_sync.converge.users import pattern_of
 from bubble_sync.database import Database
+from bubble_sync.desired import hidden, key_of
 from bubble_sync.errors import SyncError
 from bubble_sync.keys import masked
 from bubble_sync.questions.beside import PARTS as BESIDE
@@ -79,9 +80,8 @@ class Comparison:
 def find(database: Database, specs: Sequence[Spec]) -> Found:
     """Read everything that an answer is made of, and the way back, in one round trip."""
     parts = parts_about(specs)
-    key = next(reversed([spec.name for spec in specs if isinstance(spec, VaultSecretSpec)]), "")
     work = "comparing the stack with the database"
-    return database.read(work, lambda conn: read(conn, tuple(sorted(parts)), specs, pattern_of(key)))
+    return database.read(work, lambda conn: read(conn, tuple(sorted(parts)), specs, pattern_of(key_of(specs))))
 
 
 def parts_about(specs: Sequence[Spec]) -> set[str]:
@@ -91,8 +91,8 @@ def parts_about(specs: Sequence[Spec]) -> set[str]:
 
 def diff(stack: str, specs: Sequence[Spec], found: Found, *, adopt: bool = True) -> Comparison:
     """Compare every object; pure, so that whoever has read may ask."""
-    keys = [spec.value for spec in specs if isinstance(spec, VaultSecretSpec)][-1:]
-    items = [judge(spec, found, adopt=adopt, hide=keys) for spec in specs]
+    hide = hidden(specs)
+    items = [judge(spec, found, adopt=adopt, hide=hide) for spec in specs]
     return Comparison(stack, items, beside(specs, found))
 
 

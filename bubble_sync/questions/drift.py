@@ -11,6 +11,7 @@ from bubble_sync.converge import ledger
 from bubble_sync.converge.change import parts_of
 from bubble_sync.converge.kinds import kind_of
 from bubble_sync.converge.reading import Found
+from bubble_sync.desired import hidden
 from bubble_sync.questions.acceptance import Acceptance, acceptance
 from bubble_sync.questions.diff import Change, Item, State, judge
 from bubble_sync.questions.signs import PARTS as SIGNS
@@ -77,7 +78,7 @@ def drift(
     """Compare every object; pure. `arguments` make a Pulumi command mean the stack."""
     if not ledger.rows(found):
         return Report(stack, Standing.NEVER_UP)
-    hide = [spec.value for spec in specs if isinstance(spec, VaultSecretSpec)][-1:]
+    hide = hidden(specs)
     findings = [
         Finding(
             object_name=item.spec.object_name,

@@ -13,6 +13,7 @@ from bubble_sync.questions.drift import Report, Standing, drift, parts_for
 from bubble_sync.questions.watching import watch
 from bubble_sync.specs import Keeper
 from bubble_sync.stacks import Stack
+from bubble_sync.values import WEBHOOK_NAME
 
 AT_ONCE = 8
 
@@ -47,6 +48,10 @@ def _ask(stack: Stack) -> Report:
         specs,
         found,
         arguments=shlex.join(stack.options),
-        secret_keys={settings.supabase_url_name: url_key, settings.service_role_key_name: "serviceRoleKey"},
+        secret_keys={
+            settings.supabase_url_name: url_key,
+            settings.service_role_key_name: "serviceRoleKey",
+            WEBHOOK_NAME: "alertWebhookUrl",
+        },
         adopt=settings.adopt != "never",
     )

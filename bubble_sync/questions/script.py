@@ -81,7 +81,8 @@ def _argument(name: str, value: object) -> sql.Composable:
 def _statements(item: Item) -> Iterator[str]:
     spec = item.spec
     if isinstance(spec, LedgerSpec):
-        yield from ledger.creations(spec, item.state is State.CREATE)
+        there = item.actual.actual if item.actual else None
+        yield from ledger.creations(spec, there if isinstance(there, LedgerSpec) else None)
         yield _text(ledger.revoke(spec))
     elif isinstance(spec, ExtensionSpec) and item.state is State.CREATE:
         yield f"{_text(extensions.statement(spec))};"

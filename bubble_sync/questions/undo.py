@@ -10,13 +10,13 @@ from functools import partial
 
 from psycopg import sql
 
-from bubble_sync.converge import functions
+from bubble_sync.converge import functions, tables
 from bubble_sync.converge.cron import changes
 from bubble_sync.converge.reading import Found
 from bubble_sync.keys import masked
 from bubble_sync.questions.diff import Comparison, Item, State
 from bubble_sync.questions.script import alter, describe, my_job, section
-from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, LedgerSpec, RecordedSpec, VaultSecretSpec
+from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, LedgerSpec, RecordedSpec, Spec, VaultSecretSpec
 
 
 def back(comparison: Comparison, found: Found) -> str:
@@ -110,14 +110,20 @@ def _value(spec: VaultSecretSpec) -> Iterator[str]:
 
 def _ledger(item: Item) -> Iterator[str]:
     if item.actual is None:
-        yield "drop table if exists bubble_sync.dispatches;"
-        yield "drop table if exists bubble_sync.ledger;"
+        yield from (f"drop table if exists bubble_sync.{table};" for table in (*_tables(item.spec), "ledger"))
         yield "drop schema if exists bubble_sync;"
     for change in item.changes:
         if change.field == "grantees":
             yield "-- Privileges that other roles hold on it are not brought back."
-        elif change.field == "tables" and not change.actual:
-            yield "drop table if exists bubble_sync.dispatches;"
+        elif change.field == "tables":
+            wanted = _tables(item.spec)
+            there = [one.split(" ")[0] for one in _tables(item.actual.actual if item.actual else item.spec)]
+            yield from (f"drop table if exists bubble_sync.{table};" for table in wanted if table not in there)
+            yield from tables.statements([table for table in there if table not in wanted], there)
+
+
+def _tables(spec: Spec) -> tuple[str, ...]:
+    return spec.tables if isinstance(spec, LedgerSpec) else ()
 
 
 def _text(composed: sql.Composable) -> str:

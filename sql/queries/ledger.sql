@@ -25,7 +25,7 @@ with privilege as (
         union all
         select c.relowner, x.grantee, false
         from pg_catalog.pg_class as c
-        join pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq']) as o (name)
+        join pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts']) as o (name)
             on c.oid = pg_catalog.to_regclass('bubble_sync.' || o.name),
             pg_catalog.aclexplode(c.relacl) as x
     ) as g

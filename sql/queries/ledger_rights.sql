@@ -6,7 +6,7 @@ do $revoke$
 declare
     relations constant regclass[] := array(
         select pg_catalog.to_regclass('bubble_sync.' || o.name)
-        from pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq']) as o (name)
+        from pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts']) as o (name)
         where pg_catalog.to_regclass('bubble_sync.' || o.name) is not null
     );
     relation regclass;

@@ -29,7 +29,7 @@ begin
     -- part: digests = vault digests
     -- part: ledger = ledger state
     -- part: recorded = ledger rows
-    -- part: dispatches = dispatches state
+    -- part: tables = tables state
     -- part: queue = queue observe
     -- part: refused = observe refused
     -- part: server = server observe

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from bubble_sync.converge import functions
+from bubble_sync.converge import functions, ledger
 from bubble_sync.desired import observe_spec
+from bubble_sync.functions import alert_functions
 from bubble_sync.questions.doctor import Finding
+from bubble_sync.setting_groups import AlertSettings
 from bubble_sync.specs import Keeper
 from tests.fixtures.breaking import diagnose
 from tests.fixtures.site import Site, stack_functions
-from tests.fixtures.specs import STACK
+from tests.fixtures.specs import STACK, ledger_spec
 
 PROCESSOR = "function public.invoke_bubble_sync_processor()"
 
@@ -24,7 +26,8 @@ def findings(site: Site, check: str) -> list[Finding]:
 
 @pytest.fixture
 def converged(prepared: Site) -> Site:
-    for spec in stack_functions():
+    prepared.converge(ledger, ledger_spec(tables=["dispatches", "alerts"], project_ref=""))
+    for spec in (*stack_functions(), *alert_functions(AlertSettings(), Keeper(STACK))):
         prepared.converge(functions, spec)
     return prepared
 
@@ -81,6 +84,9 @@ class TestPlpgsqlCheck:
         "public.invoke_bubble_sync_processor()", "public.invoke_bubble_sync_retry()",
         "bubble_sync.send(text, text, jsonb, integer, text, text)",
         "bubble_sync.settle()", "bubble_sync.unanswered(text, integer)", "bubble_sync.record(text, bigint, bigint)",
+        "bubble_sync.alert()", "bubble_sync.alert_conditions(integer, integer, integer, integer)",
+        "bubble_sync.alert_rejected(integer, integer)", "bubble_sync.alert_report(integer, boolean, boolean)",
+        "bubble_sync.post_alert(text, text)",
     ])  # fmt: skip
     def test_it_finds_nothing(self, checked: Site, signature: str):
         assert self.findings(checked, signature) == []

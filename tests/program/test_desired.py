@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bubble_sync.desired import desired
 from bubble_sync.settings import read_settings
 from bubble_sync.specs import Keeper, Spec
-from tests.fixtures.program import MONITOR_PASSWORD, SECRET_SIGNATURE, Graph
+from tests.fixtures.program import MONITOR_PASSWORD, SECRET_SIGNATURE, WEBHOOK, Graph
 from tests.fixtures.specs import REF, config
 
 
@@ -52,6 +52,20 @@ def test_with_a_monitor_role_too_and_what_it_calls_comes_last(access_graph: Grap
 
     assert wanted[-1].object_name == "function bubble_sync.observe"
     _same(access_graph, wanted)
+
+
+def test_with_alerts_too_before_what_observes(alerts_graph: Graph, whole_graph: Graph):
+    told = {"alerts": "{}", "alertWebhookUrl": WEBHOOK}
+    access = {"access": '{"monitorRole": "bubble_monitor"}', "monitorPassword": MONITOR_PASSWORD}
+    alone, both = (
+        desired(read_settings(config(serviceRoleKey="hunter2", **told, **more)), Keeper("test", REF))
+        for more in ({}, access)
+    )
+
+    assert alone[-1].object_name == "job bubble-sync-alerts"
+    assert both[-2:][0].object_name == "job bubble-sync-alerts"
+    _same(alerts_graph, alone)
+    _same(whole_graph, both)
 
 
 def test_every_object_comes_after_those_before_it(graph: Graph):

@@ -279,7 +279,7 @@ def test_the_settings_print_no_secret():
 
 def test_every_key_says_what_it_is_for():
     assert all(
-        field.description or name in ("processor", "retry", "access")
+        field.description or name in ("processor", "retry", "access", "alerts")
         for name, field in StackSettings.model_fields.items()
     )
 
@@ -318,3 +318,71 @@ class TestAccess:
         said = refusal(access='{"monitorRole": "m", "password": "x"}', monitorPassword=self.PASSWORD)
 
         assert "access.password: there is no such key" in said
+
+
+class TestAlerts:
+    """Numbers in one object, and the webhook beside it."""
+
+    WEBHOOK = "https://hooks.slack.com/services/T000/B000/hunter2"
+
+    def test_alerts_are_there_with_a_webhook_and_have_numbers_of_their_own(self):
+        settings = read_settings(
+            config(alerts='{"dailyReportAt": "21:30", "cooldownMinutes": 5}', alertWebhookUrl=self.WEBHOOK)
+        )
+
+        assert settings.alert_webhook_url == self.WEBHOOK
+        assert (settings.alerts.daily_report_at, settings.alerts.cooldown_minutes) == ("21:30", 5)
+        assert settings.alerts.new_failures == 1
+
+    def test_without_them_there_is_no_webhook(self):
+        assert read_settings(config()).alert_webhook_url is None
+
+    def test_each_needs_the_other(self):
+        assert "pulumi config set --secret bubble-sync:alertWebhookUrl" in refusal(alerts="{}")
+        said = refusal(alertWebhookUrl=self.WEBHOOK)
+        assert "bubble-sync:alerts: not set beside alertWebhookUrl; pulumi config set --path" in said
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://hooks.slack.com/services/hunter2",
+            "https://hooks.slack.com",
+            "https://user:hunter2@hooks.slack.com/services/x",
+            "https://hooks.slack.com/services/hunter2\n",
+            "https://hooks.slack.com/services/hunter2 ",
+            "https://hooks.slack.com/services/hunter2#x",
+            "ftp://hooks.slack.com/services/hunter2",
+            "hunter2",
+            "",
+        ],
+    )
+    def test_a_webhook_that_is_none_is_refused_and_not_shown(self, url: str):
+        said = refusal(alerts="{}", alertWebhookUrl=url)
+
+        assert "bubble-sync:alertWebhookUrl: is not the URL of a webhook" in said
+        assert "hunter2" not in said
+
+    @pytest.mark.parametrize(
+        "url", ["http://127.0.0.1:8080/x", "https://discord.com/api/webhooks/1/a-b_c/slack?wait=true"]
+    )
+    def test_a_webhook_of_another_service_or_of_this_machine_is_taken(self, url: str):
+        assert read_settings(config(alerts="{}", alertWebhookUrl=url)).alert_webhook_url == url
+
+    @pytest.mark.parametrize("time", ["7:00", "24:00", "07:60", "07:00:00", "noon", "07:00Z"])
+    def test_a_time_that_is_none_is_refused(self, time: str):
+        said = refusal(alerts=json.dumps({"dailyReportAt": time}), alertWebhookUrl=self.WEBHOOK)
+
+        assert f"bubble-sync:alerts.dailyReportAt: {time!r} is not a time of the day" in said
+
+    def test_the_name_of_their_secret_is_taken(self):
+        said = refusal(serviceRoleKeyName="bubble_sync_alert_webhook_url")
+
+        assert (
+            "bubble-sync:serviceRoleKeyName: 'bubble_sync_alert_webhook_url' is the name of the alerts' webhook" in said
+        )
+
+    @pytest.mark.parametrize(("name", "value"), [("oldestMinutes", 0), ("growingTicks", 1), ("webhook", "x")])
+    def test_a_number_out_of_its_range_and_an_unknown_key_are_refused(self, name: str, value: object):
+        said = refusal(alerts=json.dumps({name: value}), alertWebhookUrl=self.WEBHOOK)
+
+        assert f"bubble-sync:alerts.{name}: " in said

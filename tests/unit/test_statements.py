@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bubble_sync.desired import desired, observe_spec
-from bubble_sync.functions import function_specs
+from bubble_sync.functions import alert_functions, function_specs
 from bubble_sync.questions.diff import parts_about
-from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.setting_groups import AlertSettings, ProcessorSettings, RetrySettings
 from bubble_sync.settings import StackSettings, read_settings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import (
@@ -22,6 +22,7 @@ from bubble_sync.statements import (
     reading_block,
     with_constants,
 )
+from bubble_sync.values import WEBHOOK_NAME
 from tests.fixtures.specs import config
 
 BODY = "declare\n    max_items constant integer := 10;\n    name constant text := 'a';\nbegin\nend\n"
@@ -47,7 +48,15 @@ def test_the_defaults_of_settings_are_the_values_in_the_files():
         **secrets,
     }
     assert constants_of("invoke_bubble_sync_retry") == {"timeout_ms": retry.timeout_ms, **switches, **secrets}
-    for spec in function_specs(processor, retry, *secrets.values(), Keeper("test")):
+    assert constants_of("alert") == {
+        **AlertSettings().model_dump(),
+        "stack_name": "local",
+        "project_ref": "",
+        "dispatch_log": switches["dispatch_log"],
+        "webhook_secret": WEBHOOK_NAME,
+    }
+    functions = function_specs(processor, retry, *secrets.values(), Keeper("test"))
+    for spec in (*functions, *alert_functions(AlertSettings(), Keeper("local"))):
         file = SQL_DIRECTORY / "functions" / f"{spec.name.split('.')[1]}.sql"
         assert spec.body in file.read_text()
 

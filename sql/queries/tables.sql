@@ -1,7 +1,9 @@
--- The dispatch log: one row for each request that a function of ours made, and what became of it.
+-- The tables beside the ledger: what each is made of, and how each is there. Column by column, so that one that was dropped
+-- comes back.
 
--- name: create
--- Column by column, so that one that was dropped comes back. No name of a secret, no header and no body is ever in it.
+-- name: dispatches
+-- The dispatch log: one row for each request that a function of ours made, and what became of it. No name of a secret, no
+-- header and no body is ever in it.
 create table if not exists bubble_sync.dispatches ();
 alter table bubble_sync.dispatches
     add column if not exists dispatch_id bigint generated always as identity primary key,
@@ -22,9 +24,40 @@ alter table bubble_sync.dispatches
 create index if not exists dispatches_outstanding on bubble_sync.dispatches (dispatch_id) where settled_at is null;
 comment on table bubble_sync.dispatches is 'bubble-sync: what was sent to the Edge Function, and what became of it';
 
+-- name: alerts
+-- One row: what the alerts have seen, and when each was last posted. No text of an item is in it.
+create table if not exists bubble_sync.alerts ();
+alter table bubble_sync.alerts
+    add column if not exists only_row boolean primary key default true check (only_row),
+    add column if not exists failed bigint,
+    add column if not exists failed_items bigint not null default 0,
+    add column if not exists newly_failed bigint not null default 0,
+    add column if not exists depths bigint[] not null default '{}',
+    add column if not exists last_rejected bigint not null default 0,
+    add column if not exists failures_told timestamptz not null default '-infinity',
+    add column if not exists growing_told timestamptz not null default '-infinity',
+    add column if not exists oldest_told timestamptz not null default '-infinity',
+    add column if not exists rejected_told timestamptz not null default '-infinity',
+    add column if not exists daily_told timestamptz not null default now(),
+    add column if not exists weekly_told timestamptz not null default now();
+comment on table bubble_sync.alerts is 'bubble-sync: what the alerts have seen, and when each was last posted';
+
+-- name: drop_alerts
+drop table if exists bubble_sync.alerts;
+
+-- name: forget_alerts
+do $forget$
+begin
+    if pg_catalog.to_regprocedure('bubble_sync.alert()') is null then
+        drop table if exists bubble_sync.alerts;
+    end if;
+end;
+$forget$;
+
 -- name: state
 -- No row where there is no such relation. `parts` are columns as they are declared, and valid indexes by name.
 select
+    c.relname::text as name,
     c.relkind::text as kind,
     pg_catalog.pg_get_userbyid(c.relowner) as owner,
     c.relowner = (select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user) as mine,
@@ -40,4 +73,5 @@ select
         where i.indrelid = c.oid and i.indisvalid
     ) as parts
 from pg_catalog.pg_class as c
-where c.oid = pg_catalog.to_regclass('bubble_sync.dispatches');
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = 'bubble_sync' and c.relname in ('dispatches', 'alerts');

@@ -1,0 +1,77 @@
+-- What the job bubble-sync-alerts runs: posts to the webhook what a person should know, all of it in one message, and keeps
+-- in bubble_sync.alerts what it has told. Where nothing has changed it writes nothing; of two calls at the same time one
+-- looks. What it raises is the job's own: the sync does not wait for it.
+create or replace function bubble_sync.alert()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+set lock_timeout = '1s'
+as $function$
+declare
+    stack_name constant text := 'local';
+    project_ref constant text := '';
+    daily_report_at constant text := '07:00';
+    new_failures constant integer := 1;
+    growing_ticks constant integer := 10;
+    oldest_minutes constant integer := 15;
+    rejected_requests constant integer := 3;
+    cooldown_minutes constant integer := 60;
+    dispatch_log constant boolean := true;
+    webhook_secret constant text := 'bubble_sync_alert_webhook_url';
+    today constant timestamp := pg_catalog.date_trunc('day', pg_catalog.now() at time zone 'UTC') + daily_report_at::time;
+    due timestamptz := today at time zone 'UTC';
+    monday timestamptz;
+    state bubble_sync.alerts%rowtype;
+    report text;
+    wrong boolean;
+    lines text[];
+    told text[];
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('bubble-sync alert', 0)) then
+        return;
+    end if;
+
+    select * into state from bubble_sync.alerts;
+    if not found then
+        -- The first message also shows that the webhook is the right one.
+        insert into bubble_sync.alerts default values returning * into state;
+        lines := array[pg_catalog.format('alerts are on; the next daily report is due at %s UTC', daily_report_at)];
+    end if;
+
+    told := bubble_sync.alert_conditions(new_failures, growing_ticks, oldest_minutes, cooldown_minutes)
+        || case when dispatch_log then bubble_sync.alert_rejected(rejected_requests, cooldown_minutes) end;
+    wrong := pg_catalog.cardinality(told) > 0;
+    lines := lines || told;
+
+    due := case when due > pg_catalog.now() then due - interval '1 day' else due end;
+    if state.daily_told < due then
+        report := bubble_sync.alert_report(1, false, dispatch_log);
+        if pg_catalog.starts_with(report, 'not') then
+            lines := lines || ('daily report, ' || report);
+            wrong := true;
+        end if;
+        update bubble_sync.alerts set daily_told = pg_catalog.now();
+    end if;
+
+    monday := due - (extract(isodow from due at time zone 'UTC') - 1) * interval '1 day';
+    if state.weekly_told < monday then
+        report := bubble_sync.alert_report(7, greatest(state.failures_told, state.growing_told, state.oldest_told,
+            state.rejected_told) >= pg_catalog.now() - interval '7 days', dispatch_log);
+        lines := lines || ('this week, ' || report);
+        update bubble_sync.alerts set weekly_told = pg_catalog.now();
+    end if;
+
+    if pg_catalog.cardinality(lines) > 0 then
+        perform bubble_sync.post_alert(
+            pg_catalog.format(E'bubble-sync, stack %s%s\n- %s%s', stack_name, ' (' || nullif(project_ref, '') || ')',
+                pg_catalog.array_to_string(lines, E'\n- '),
+                case when wrong then E'\nNext: bubble-sync doctor --stack ' || stack_name else '' end),
+            webhook_secret
+        );
+    end if;
+end;
+$function$;
+
+comment on function bubble_sync.alert() is 'bubble-sync: posts to the webhook what a person should know';

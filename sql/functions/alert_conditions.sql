@@ -1,0 +1,70 @@
+-- A line for each condition of the queue that holds and was not posted within the cooldown. Waiting are the items that the
+-- processor counts; one waits since it was made, last finished or was to be tried again. Only counts and words of ours are
+-- in a line: an item's error may hold anything.
+create or replace function bubble_sync.alert_conditions(new_failures integer, growing_ticks integer, oldest_minutes integer, cooldown_minutes integer)
+returns text[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $function$
+declare
+    ready constant timestamptz := pg_catalog.now() - cooldown_minutes * interval '1 minute';
+    known bubble_sync.alerts%rowtype;
+    state bubble_sync.alerts%rowtype;
+    depth bigint;
+    oldest timestamptz;
+    lines text[];
+begin
+    select * into known from bubble_sync.alerts;
+    state := known;
+
+    select pg_catalog.count(*), coalesce(pg_catalog.bit_xor(pg_catalog.hashtextextended(item.id::text, 0)), 0)
+    into state.failed, state.failed_items
+    from public.sync_queue as item
+    where item.status = 'failed';
+    -- As many as before may be others. Those that are not failed any more need no word.
+    state.newly_failed := least(state.failed, known.newly_failed + case
+        when state.failed > known.failed then state.failed - known.failed
+        when state.failed = known.failed and state.failed_items <> known.failed_items then 1
+        else 0 end);
+    if state.newly_failed >= new_failures and known.failures_told < ready then
+        lines := lines || pg_catalog.format('%s newly failed; %s failed in all', state.newly_failed, state.failed);
+        state.newly_failed := 0;
+        state.failures_told := pg_catalog.now();
+    end if;
+
+    select pg_catalog.count(*), pg_catalog.min(greatest(item.created_at, item.processed_at, item.next_retry_at))
+    into depth, oldest
+    from public.sync_queue as item
+    where item.status = 'pending' and item.operation in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE');
+    state.depths := case
+        when depth = known.depths[pg_catalog.cardinality(known.depths)] then known.depths
+        when depth > known.depths[pg_catalog.cardinality(known.depths)] then
+            (known.depths || depth)[greatest(1, pg_catalog.cardinality(known.depths) + 1 - growing_ticks):]
+        else array[depth] end;
+    if pg_catalog.cardinality(state.depths) > growing_ticks and known.growing_told < ready then
+        lines := lines || pg_catalog.format(
+            'the queue grew %s times without falling: from %s to %s waiting', growing_ticks, state.depths[1], depth);
+        state.depths := array[depth];
+        state.growing_told := pg_catalog.now();
+    end if;
+
+    if oldest < pg_catalog.now() - oldest_minutes * interval '1 minute' and known.oldest_told < ready then
+        lines := lines || pg_catalog.format('an item has waited for %s minutes, more than %s; %s waiting in all',
+            pg_catalog.floor(extract(epoch from pg_catalog.now() - oldest) / 60), oldest_minutes, depth);
+        state.oldest_told := pg_catalog.now();
+    end if;
+
+    if state is distinct from known then
+        update bubble_sync.alerts
+        set (failed, failed_items, newly_failed, depths, failures_told, growing_told, oldest_told) = (
+            state.failed, state.failed_items, state.newly_failed, state.depths, state.failures_told, state.growing_told,
+            state.oldest_told
+        );
+    end if;
+    return lines;
+end;
+$function$;
+
+comment on function bubble_sync.alert_conditions(integer, integer, integer, integer) is 'bubble-sync: what the queue gives to tell';

@@ -1,0 +1,42 @@
+-- A line when the newest answered requests were all rejected, one of them since the last such line, and that is longer ago
+-- than the cooldown. A log that is not there, or not as we make it, is for `drift` to tell.
+create or replace function bubble_sync.alert_rejected(requests integer, cooldown_minutes integer)
+returns text[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $function$
+declare
+    rejected bigint;
+    newest bigint;
+    answers text;
+    told boolean;
+begin
+    select pg_catalog.count(*), pg_catalog.max(last.dispatch_id),
+        pg_catalog.string_agg(distinct coalesce('HTTP ' || last.status_code, 'no answer'), ', ')
+    into rejected, newest, answers
+    from (
+        select * from bubble_sync.dispatches as dispatch
+        where dispatch.settled_at is not null
+        order by dispatch.dispatch_id desc
+        limit requests
+    ) as last
+    where last.verdict = 'rejected';
+
+    if rejected = requests then
+        update bubble_sync.alerts as state
+        set last_rejected = newest, rejected_told = pg_catalog.now()
+        where state.last_rejected < newest
+            and state.rejected_told < pg_catalog.now() - cooldown_minutes * interval '1 minute'
+        returning true into told;
+    end if;
+    return case when told then
+        array[pg_catalog.format('the last %s requests were rejected: %s', requests, answers)]
+    end;
+exception when undefined_table or undefined_column then
+    return null;
+end;
+$function$;
+
+comment on function bubble_sync.alert_rejected(integer, integer) is 'bubble-sync: whether requests are rejected in a row';

@@ -1,0 +1,62 @@
+"""What alerts add to the program: a secret, functions, a job, and a table beside the ledger."""
+
+from __future__ import annotations
+
+from tests.fixtures.program import SECRET_SIGNATURE, WEBHOOK, Graph
+from tests.program.test_graph import comes_after
+
+DYNAMIC = "pulumi-python:dynamic/bubble_sync:"
+FUNCTIONS = ("alert_conditions", "alert_rejected", "alert_report", "post_alert", "alert")
+SECRET = "sync-alerts-bubble_sync_alert_webhook_url"
+JOB = "sync-alerts-bubble-sync-alerts"
+ADDED = {
+    "sync-alerts": ("bubble-sync:index:Alerts", "sync"),
+    SECRET: (f"{DYNAMIC}VaultSecret", "sync-alerts"),
+    **{f"sync-alerts-{name}": (f"{DYNAMIC}Function", "sync-alerts") for name in FUNCTIONS},
+    JOB: (f"{DYNAMIC}CronJob", "sync-alerts"),
+}
+
+
+def test_a_stack_without_alerts_declares_nothing_of_them(graph: Graph):
+    assert not [name for name in graph.resources if "alert" in name]
+    assert graph.resources["sync-ledger"].inputs["tables"] == ["dispatches"]
+
+
+def test_alerts_add_these_resources_and_no_other(graph: Graph, alerts_graph: Graph):
+    added = set(alerts_graph.resources) - set(graph.resources)
+
+    assert {name: (alerts_graph.resources[name].type, alerts_graph.parents[name]) for name in added} == ADDED
+
+
+def test_everything_else_is_declared_as_without_them_but_the_tables(graph: Graph, alerts_graph: Graph):
+    changed = {name for name, one in graph.resources.items() if one.inputs != alerts_graph.resources[name].inputs}
+
+    assert changed == {"sync-ledger"}
+    assert alerts_graph.resources["sync-ledger"].inputs["tables"] == ["dispatches", "alerts"]
+
+
+def test_the_webhook_is_a_secret_and_in_no_other_input(alerts_graph: Graph):
+    value = alerts_graph.resources[SECRET].inputs["value"]
+
+    assert SECRET_SIGNATURE in value
+    assert value["value"] == WEBHOOK
+    assert not [name for name, one in alerts_graph.resources.items() if name != SECRET and WEBHOOK in repr(one.inputs)]
+
+
+def test_each_comes_after_what_it_names_and_all_after_the_sync(alerts_graph: Graph):
+    for earlier, later in (
+        ("sync-jobs-bubble-sync-retry", SECRET),
+        (SECRET, "sync-alerts-alert"),
+        ("sync-alerts-post_alert", "sync-alerts-alert"),
+        ("sync-alerts-alert", JOB),
+    ):
+        assert earlier in comes_after(alerts_graph, later)
+        assert later not in comes_after(alerts_graph, earlier)
+
+
+def test_the_function_of_the_monitor_role_knows_of_them_and_comes_last(access_graph: Graph, whole_graph: Graph):
+    body = whole_graph.resources["sync-access-observe"].inputs["body"]
+
+    assert all(name in body for name in ("bubble_sync.alert,", "bubble-sync-alerts", "bubble_sync_alert_webhook_url"))
+    assert "alert_" not in access_graph.resources["sync-access-observe"].inputs["body"]
+    assert JOB in comes_after(whole_graph, "sync-access-observe")
