@@ -53,6 +53,7 @@ class Secrets:
     monitor: Canary
     key_by_hand: Canary
     url_by_hand: Canary
+    webhook: Canary
     control: Canary
 
     @classmethod
@@ -66,13 +67,15 @@ class Secrets:
             monitor=canary(places.MONITOR),
             key_by_hand=canary(places.KEY_BY_HAND),
             url_by_hand=canary(places.URL_BY_HAND, "https://{mark}.supabase.co"),
+            webhook=canary(places.WEBHOOK, "http://127.0.0.1:1/services/{mark}"),
             control=canary(places.CONTROL),
         )
 
     @property
     def every(self) -> tuple[Canary, ...]:
         return (
-            self.key, self.rotated, self.password, self.monitor, self.key_by_hand, self.url_by_hand, self.control,
+            self.key, self.rotated, self.password, self.monitor, self.key_by_hand, self.url_by_hand, self.webhook,
+            self.control,
         )  # fmt: skip
 
 

@@ -46,8 +46,9 @@ PLACES = (
 )  # fmt: skip
 
 #: The canaries, by name. Those set by hand are never a value of the configuration.
-KEY, ROTATED, PASSWORD, MONITOR, KEY_BY_HAND, URL_BY_HAND = OURS = (
+KEY, ROTATED, PASSWORD, MONITOR, KEY_BY_HAND, URL_BY_HAND, WEBHOOK = OURS = (
     "key", "rotated key", "database password", "monitor role's password", "key set by hand", "URL set by hand",
+    "alerts' webhook",
 )  # fmt: skip
 CONTROL = "control"
 
@@ -64,10 +65,11 @@ _BEFORE_FORMATTING = "engine (CLI 3.250): its log is masked before the values ar
 #: The one list. A test fails where an entry is not needed any more.
 ALLOWED = {
     QUEUE: Allowance(
-        frozenset({KEY, ROTATED}), "pg_net's own table: headers hold the key until the worker takes the request"
+        frozenset({KEY, ROTATED, WEBHOOK}), "pg_net's own table: URL and headers until the worker takes the request"
     ),
     QUEUE_FILES: Allowance(
-        frozenset({KEY, ROTATED}), "dead rows of that table, until vacuum gives the page back; unlogged: never in WAL"
+        frozenset({KEY, ROTATED, WEBHOOK}),
+        "dead rows of that table, until vacuum; unlogged: never in WAL",
     ),
     VIOLATED: Allowance(
         frozenset({KEY, ROTATED}), "engine: prints the plan's secrets; masked are today's configuration values alone"

@@ -102,7 +102,7 @@ def sample(life: Life) -> None:
     _violated_plan(life)
     _changed_by_hand(life)
     life.up("--json")
-    _with_a_monitor_role(life)
+    _opted_in(life)
     _sent(life)
     life.command("key rotate {stack} --key-fd 0", given=life.secrets.key.value)
     _planted(life)
@@ -126,7 +126,7 @@ def everything(life: Life) -> None:
     _changed_by_hand(life)
     drift(life, "--json")
     life.up("--json", "-v", "9", "--logflow")
-    _with_a_monitor_role(life)
+    _opted_in(life)
     _every_other_command(life)
     _unreachable(life)
     _in_the_configuration(life)
@@ -177,6 +177,11 @@ def _changed_by_hand(life: Life) -> None:
     life.pulumi("refresh", "--yes", "--skip-preview", "--diff", *LOUD, place=places.VERBOSE)
 
 
+def _opted_in(life: Life) -> None:
+    _with_a_monitor_role(life)
+    _with_alerts(life)
+
+
 def _with_a_monitor_role(life: Life) -> None:
     """Give access and take it again, through the stand-in for the plugin, which is told the database's password too."""
     local = life.stack.local
@@ -195,6 +200,23 @@ def _with_a_monitor_role(life: Life) -> None:
     for key in ("access", "monitorPassword"):
         stack.run("config", "rm", f"bubble-sync:{key}")
     plugged.up("--diff")
+
+
+def _with_alerts(life: Life) -> None:
+    """Post to a webhook at which nothing listens, let the message wait for a moment, and switch alerts off again."""
+    life.stack.configure("alerts.dailyReportAt", "07:00")
+    life.stack.configure("alertWebhookUrl", life.secrets.webhook.value, secret=True)
+    life.platform.net_worker.stop()
+    life.up("--diff")
+    life.by_hand("set role postgres", "select bubble_sync.alert()")
+    life.look_at_database()
+    life.platform.net_worker.start()
+    life.wait_until("where not exists (select from net.http_request_queue)")
+    for form in ("diff {stack} --sql", "drift {stack} --json"):
+        life.command(form)
+    for key in ("alerts", "alertWebhookUrl"):
+        life.stack.run("config", "rm", f"bubble-sync:{key}")
+    life.up("--diff")
 
 
 def _every_other_command(life: Life) -> None:
