@@ -123,7 +123,8 @@ def revoke(spec: LedgerSpec) -> sql.Composed:
 
 def kept(conn: Connection, spec: LedgerSpec) -> str | None:
     """Say that the ledger always stays; what the alerts have told goes, unless their function is still there."""
-    conn.execute(query("tables", "forget_alerts"))
+    if tables.ALERTS in spec.tables:
+        conn.execute(query("tables", "forget_alerts"))
     return "it remembers what was made here and what was adopted"
 
 

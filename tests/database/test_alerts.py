@@ -544,6 +544,9 @@ class TestTheTable:
         prepared.by_hand("create table bubble_sync.alerts (mine text)")
 
         assert prepared.observe(ledger, ledger_spec()).actual == ledger_spec()
+        prepared.converge(ledger, ledger_spec())
+        prepared.remove(ledger, ledger_spec())
+        assert prepared.by_hand("select mine from bubble_sync.alerts") == []
 
     @pytest.mark.parametrize(("function", "gone"), [("there", False), ("gone", True)])
     def test_destroy_takes_it_when_its_function_is_gone(self, alerts: Alerts, function: str, gone: bool):
