@@ -10,6 +10,8 @@ from pydantic.alias_generators import to_camel
 
 from bubble_sync import values
 
+_WHEN = "When it runs: five cron fields, in UTC; or `30 seconds`, 1..59, where pg_cron is 1.5 or newer"
+
 
 class Settings(BaseModel):
     """Settings under their names in the configuration: those of a stack, or an object of them."""
@@ -22,7 +24,7 @@ class Settings(BaseModel):
 class RetrySettings(Settings):
     """The job that asks for failed items again."""
 
-    schedule: str = Field("*/5 * * * *", description="When it runs: five cron fields, in UTC")
+    schedule: str = Field("*/5 * * * *", description=_WHEN)
     active: bool = Field(True, description="`false` keeps the job and stops its runs")
     pause_reason: str = Field("", description="Why it is not active; `bubble-sync pause` writes it")
     pause_until: datetime | None = Field(None, description="When it should run again: ISO 8601 with a zone")
@@ -46,7 +48,7 @@ class RetrySettings(Settings):
 class ProcessorSettings(RetrySettings):
     """The job that drains pending items."""
 
-    schedule: str = Field("* * * * *", description="When it runs: five cron fields, in UTC")
+    schedule: str = Field("* * * * *", description=_WHEN)
     max_items: int = Field(10, ge=1, le=10_000, description="`limit` in the request: items a run may take")
     batch_size: int = Field(5, ge=1, le=10_000, description="`batch_size` in the request: items worked on at a time")
 

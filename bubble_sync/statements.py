@@ -35,7 +35,7 @@ _CONSTANT = re.compile(
 )
 
 
-_HEADER = re.compile(r"^-- (title|needs|follows): (.+)$", re.MULTILINE)
+_HEADER = re.compile(r"^-- (title|needs|follows|only): (.+)$", re.MULTILINE)
 _MEANING = re.compile(r"^-- ?(.*)$", re.MULTILINE)
 
 
@@ -50,27 +50,22 @@ class Check:
     """Tables without which it cannot be answered."""
     follows: tuple[str, ...]
     """Checks whose findings explain this one's."""
-    text: LiteralString
-
-
-@dataclass(frozen=True)
-class _Query:
+    only: str
+    """The parameter without which there is nothing to ask; empty when always asked."""
     text: LiteralString
 
 
 @cache
-def _queries(subject: str) -> Mapping[str, _Query]:
+def _queries(subject: str) -> Mapping[str, LiteralString]:
     text = (SQL_DIRECTORY / "queries" / f"{subject}.sql").read_text(encoding="utf-8")
     _, *parts = _QUERY_NAME.split(text)
     # The cast is safe because the text comes from a file of this package, never from input.
-    return {
-        name: _Query(cast("LiteralString", body.strip())) for name, body in zip(parts[::2], parts[1::2], strict=True)
-    }
+    return {name: cast("LiteralString", body.strip()) for name, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def query(subject: str, name: str) -> LiteralString:
     """Return the query `name` of `sql/queries/<subject>.sql`."""
-    return _queries(subject)[name].text
+    return _queries(subject)[name]
 
 
 @cache
@@ -82,13 +77,15 @@ def checks() -> tuple[Check, ...]:
 def _check(file: Path) -> Check:
     comment, _, select = file.read_text(encoding="utf-8").partition("\nselect")
     comment, _, common = comment.partition("\nwith ")
-    header = dict(_HEADER.findall(comment))
+    lines = _HEADER.findall(comment)
+    header = {word: " ".join(text for name, text in lines if name == word) for word, _ in lines}
     return Check(
         id=file.stem,
         title=header["title"],
         meaning=" ".join(_MEANING.findall(_HEADER.sub("", comment))).strip(),
         needs=tuple(header.get("needs", "").split()),
         follows=tuple(header.get("follows", "").split()),
+        only=header.get("only", ""),
         text=(f"with {common}\n" if common else "") + f"select{select}".strip(),
     )
 

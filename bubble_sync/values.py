@@ -15,6 +15,7 @@ from cronsim import CronSim, CronSimError
 from bubble_sync.database_url import is_loopback
 from bubble_sync.keys import read_key
 from bubble_sync.projects import is_project_ref
+from bubble_sync.schedules import seconds_of
 
 WEBHOOK_NAME = "bubble_sync_alert_webhook_url"
 """Name of the alerts' secret in Vault."""
@@ -115,11 +116,14 @@ def check_password(value: str | None) -> str | None:
 
 
 def check_schedule(value: str) -> str:
-    """Accept five cron fields, the form that every pg_cron reads."""
+    """Accept five cron fields, or `N seconds` as pg_cron writes it, which is asked of the server later."""
+    if (seconds := seconds_of(value)) and value == f"{seconds} seconds":
+        return value
     fields = value.split(" ")
     if len(fields) != 5 or not all(_CRON_FIELD.fullmatch(field) for field in fields):
         raise ValueError(
-            f"{value!r} is not a schedule; give five cron fields with one space between, as in */5 * * * *"
+            f"{value!r} is not a schedule; give five cron fields with one space between, as in */5 * * * *, "
+            "or 1 to 59 seconds, as in 30 seconds"
         )
     try:
         CronSim(value, datetime.now(UTC))

@@ -29,6 +29,9 @@ def _lines(check: Check) -> Iterator[str]:
     yield ""
     yield f"**{check.title}.** {check.meaning}"
     yield ""
+    if check.only:
+        yield f"Asked only where `{check.only}` is configured."
+        yield ""
     for word, names in (("Needs", check.needs), ("Follows from", check.follows)):
         if names:
             yield f"{word}: {', '.join(f'`{name}`' for name in names)}."

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from psycopg import errors
-
 from bubble_sync.converge.reading import Found, Row
 from bubble_sync.database import Connection
-from bubble_sync.errors import ConfigurationError, ForeignObject, PrivilegeMissing
+from bubble_sync.errors import ForeignObject, PrivilegeMissing
+from bubble_sync.schedules import require_known
 from bubble_sync.specs import CronJobSpec, Observation
 from bubble_sync.statements import query
 
@@ -28,11 +27,16 @@ def observed(spec: CronJobSpec, found: Found) -> Observation[CronJobSpec] | None
             "active": row["active"],
         }
     )
-    return Observation(actual, {"jobid": str(row["jobid"]), "username": row["username"]})
+    facts = {"jobid": str(row["jobid"]), "username": row["username"], "pg_cron": _version(found)}
+    return Observation(actual, facts)
 
 
 def refuse(spec: CronJobSpec, found: Found) -> None:
-    """Raise ForeignObject while another role has a job of this name, PrivilegeMissing where one cannot be seen."""
+    """Raise ForeignObject while another role has a job of this name, PrivilegeMissing where one cannot be seen.
+
+    And PrerequisiteMissing where this pg_cron does not know the schedule.
+    """
+    require_known(spec.name, spec.schedule, _version(found))
     known = any(row["object"] == spec.object_name for row in found.rows("recorded"))
     for reader in found.rows("reader") if known and observed(spec, found) is None else ():
         if reader["own_alone"] and reader["keeper"] != reader["role"]:
@@ -51,16 +55,6 @@ def refuse(spec: CronJobSpec, found: Found) -> None:
 
 def apply(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpec] | None) -> None:
     """Schedule the job, or alter in place what differs."""
-    try:
-        _apply(conn, spec, observed)
-    except errors.InvalidParameterValue:
-        raise ConfigurationError(
-            f"{spec.object_name}: pg_cron on this server does not accept the schedule {spec.schedule!r}: nothing was "
-            "changed. Give five cron fields, as in */5 * * * *."
-        ) from None
-
-
-def _apply(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpec] | None) -> None:
     if observed is None:
         jobid = _schedule(conn, spec)
         if not spec.active:
@@ -99,6 +93,10 @@ def require_same_role(conn: Connection, name: str, username: str) -> None:
         raise PrivilegeMissing(
             f"job {name} belongs to the role {username}, and {row['name']} cannot see it: connect as that role."
         )
+
+
+def _version(found: Found) -> str:
+    return next((row.get("pg_cron") or "" for row in found.rows("reader")), "")
 
 
 def _same_name(spec: CronJobSpec, found: Found) -> list[Row]:

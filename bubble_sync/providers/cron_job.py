@@ -6,9 +6,10 @@ from dataclasses import asdict
 from types import ModuleType
 
 import pulumi
-from pulumi.dynamic import ReadResult, Resource, UpdateResult
+from pulumi.dynamic import DiffResult, ReadResult, Resource, UpdateResult
 
 from bubble_sync.providers.converging import ConvergingProvider, Props
+from bubble_sync.schedules import require_known
 from bubble_sync.specs import CronJobSpec, Keeper
 
 
@@ -29,6 +30,11 @@ class CronJobProvider(ConvergingProvider):
         if not result.id:
             self._require_same_role(props)
         return result
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """Refuse, in a preview already, a schedule that the pg_cron of the last reading does not know."""
+        require_known(*(str(given) for given in (_news["name"], _news["schedule"], _olds.get("pg_cron", ""))))
+        return super().diff(_id, _olds, _news)
 
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
         """Converge the job in place, as the role that owns it."""

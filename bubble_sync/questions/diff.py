@@ -16,11 +16,11 @@ from bubble_sync.converge.users import PARTS as USERS
 from bubble_sync.converge.users import pattern_of
 from bubble_sync.database import Database
 from bubble_sync.desired import hidden, key_of
-from bubble_sync.errors import SyncError
+from bubble_sync.errors import PrerequisiteMissing, SyncError
 from bubble_sync.keys import masked
 from bubble_sync.questions.beside import PARTS as BESIDE
 from bubble_sync.questions.beside import Beside, beside
-from bubble_sync.specs import FunctionSpec, Observation, PrerequisitesSpec, RecordedSpec, Spec, VaultSecretSpec
+from bubble_sync.specs import FunctionSpec, Observation, RecordedSpec, Spec, VaultSecretSpec
 
 
 class State(StrEnum):
@@ -109,7 +109,7 @@ def judge(spec: Spec, found: Found, *, adopt: bool = True, hide: Sequence[str] =
     try:
         refuse(kind, spec, found, adopt=adopt)
     except SyncError as refusal:
-        missing = isinstance(spec, PrerequisitesSpec)
+        missing = isinstance(refusal, PrerequisiteMissing)
         return Item(spec, State.MISSING if missing else State.FOREIGN, there, changes, str(refusal))
     if there is None:
         reason = "the ledger knows it: it has been removed since" if _known(spec, found) else ""

@@ -17,9 +17,11 @@ from psycopg import errors
 
 from bubble_sync.database import Connection, Database, attempt
 from bubble_sync.desired import EXTENSIONS, desired, job_specs
-from bubble_sync.keys import masked, read_key
+from bubble_sync.keys import read_key
 from bubble_sync.projects import ref_of_url
 from bubble_sync.questions import sight
+from bubble_sync.questions.figures import figures
+from bubble_sync.questions.messages import readable
 from bubble_sync.questions.readings import READINGS
 from bubble_sync.questions.sight import Sight
 from bubble_sync.settings import StackSettings
@@ -73,16 +75,17 @@ def doctor(database: Database, settings: StackSettings, stack: str) -> Diagnosis
 def examine(conn: Connection, settings: StackSettings, stack: str) -> Diagnosis:
     """Ask every check of a connection that reads."""
     seen = sight.look(conn)
-    told = Told(conn, settings, stack)
+    told = Told(conn, settings, stack, seen.asked_at)
+    asked = [check for check in checks() if told.concerns(check)]
     findings: list[Finding] = []
     unknown: dict[str, str] = {}
-    for check in checks():
+    for check in asked:
         answer = ask(conn, check, seen, told)
         if isinstance(answer, str):
             unknown[check.id] = answer
         else:
             findings += answer
-    return Diagnosis(stack, seen.asked_at, explained(findings), unknown, len(checks()))
+    return Diagnosis(stack, seen.asked_at, explained(findings), unknown, len(asked))
 
 
 def ask(conn: Connection, check: Check, seen: Sight, told: Told) -> str | list[Finding]:
@@ -100,7 +103,7 @@ def ask(conn: Connection, check: Check, seen: Sight, told: Told) -> str | list[F
     except (errors.DataError, errors.QueryCanceled) as error:
         return f"the server gave up on it with SQLSTATE {error.sqlstate}"
     return [
-        Finding(check.id, check.title, row["level"], row["object"], masked(row["evidence"]), row["remedy"])
+        Finding(check.id, check.title, row["level"], row["object"], readable(row["evidence"]), row["remedy"])
         for row in rows
     ]
 
@@ -119,38 +122,43 @@ def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 def _explains(cause: str, finding: Finding, findings: Sequence[Finding]) -> bool:
     """Say whether a cause was found, and not about other objects of this one's kind alone."""
     kind = finding.object.split()[0]
-    found = [one.object for one in findings if one.id == cause]
+    # What is merely told breaks nothing else.
+    found = [one.object for one in findings if one.id == cause and one.level != "info"]
     return any(one == finding.object or one.split()[0] != kind for one in found)
 
 
 class Told:
     """What checks are told: of the configuration at once, and a reading when the first check asks for it."""
 
-    def __init__(self, conn: Connection, settings: StackSettings, stack: str) -> None:
+    def __init__(self, conn: Connection, settings: StackSettings, stack: str, now: datetime) -> None:
         """Remember whom to ask, and about what."""
         self._conn = conn
-        self._known = dict(parameters(settings, stack))
-        self._specs = desired(settings, Keeper(stack, str(self._known["project_ref"])))
+        ref = settings.project_ref or ref_of_url(settings.url) or read_key(settings.service_role_key).project_ref or ""
+        self._known = {**parameters(settings, stack, ref), **figures(settings, ref, now)}
+        self._specs = desired(settings, Keeper(stack, ref))
+
+    def concerns(self, check: Check) -> bool:
+        """Say whether a check is about what is configured."""
+        return not check.only or bool(self._known[check.only])
 
     def of(self, text: str) -> Mapping[str, object]:
         """Return what the parameters of a check's text stand for; raises psycopg's errors."""
         for name in set(_PARAMETER.findall(text)).difference(self._known):
             with self._conn.transaction():
-                self._known[name] = json.dumps(READINGS[name](self._conn, self._specs))
+                self._known[name] = json.dumps(READINGS[name](self._conn, self._specs), default=str)
         return self._known
 
 
-def parameters(settings: StackSettings, stack: str) -> Mapping[str, object]:
+def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping[str, object]:
     """Give what checks are told of the configuration: names and numbers, never a secret."""
-    key = read_key(settings.service_role_key)
     jobs = job_specs(settings.processor, settings.retry, Keeper(stack))
     return {
         "stack": stack,
-        "project_ref": settings.project_ref or ref_of_url(settings.url) or key.project_ref or "",
+        "project_ref": project_ref,
         "url": settings.url,
         "url_secret": settings.supabase_url_name,
         "key_secret": settings.service_role_key_name,
-        "legacy_key": key.kind == "legacy JWT",
+        "legacy_key": read_key(settings.service_role_key).kind == "legacy JWT",
         "timeout_ms": settings.processor.timeout_ms,
         "max_items": settings.processor.max_items,
         "batch_size": settings.processor.batch_size,

@@ -71,6 +71,11 @@ def reaching(conn: Connection, specs: Sequence[Spec]) -> object:
     return [{"object": one.what, "evidence": one.text, "remedy": one.sql} for one in generations(found)]
 
 
+def rows_of(subject: str, name: str) -> Reading:
+    """Return the reading of a named query's rows: asked once for every check that counts them."""
+    return lambda conn, specs: attempt(conn, query(subject, name))
+
+
 def worker_down(conn: Connection, specs: Sequence[Spec]) -> object:
     """Say whether pg_net's worker is known not to be there."""
     try:
@@ -98,6 +103,8 @@ READINGS: Mapping[str, Reading] = {
     "reaching": reaching,
     "worker_down": worker_down,
     "unindexed": unindexed,
+    "items": rows_of("items", "by_status"),
+    "requests": rows_of("outcomes", "newest"),
 }
 """By the name of the parameter that a check is given."""
 

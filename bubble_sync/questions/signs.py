@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from cronsim import CronSim, CronSimError
-
 from bubble_sync.converge import cron
 from bubble_sync.converge.reading import Found, Row
+from bubble_sync.schedules import overdue_since
 from bubble_sync.specs import CronJobSpec
 
 PARTS = ("runs", "responses")
@@ -93,10 +92,5 @@ def _missed(schedule: str, run: Row) -> datetime | None:
 
 def missed(schedule: str, started: datetime, now: datetime) -> datetime | None:
     """Return when a job was last due but one, if its newest run began before that."""
-    try:
-        due = CronSim(schedule, now.astimezone(UTC), reverse=True)
-        next(due)
-        before = next(due)
-    except (CronSimError, StopIteration):
-        return None  # pg_cron also knows seconds
-    return before if started < before else None
+    due = overdue_since(schedule, now)
+    return due if due is not None and started < due else None

@@ -11,12 +11,16 @@ where jobname = any (given.jobs)
 order by mine desc, jobid;
 
 -- name: reader
--- Who reads, whether row security leaves only the reader's own jobs, and whose the ledger is.
+-- Who reads, whether row security leaves only the reader's own jobs, and whose the ledger is; and which pg_cron the server
+-- has. The library decides what schedules it knows, and its control file says which: what is installed may be behind.
 select current_user::text as role, pg_catalog.row_security_active('cron.job') as own_alone, (
     select pg_catalog.pg_get_userbyid(c.relowner)
     from pg_catalog.pg_class as c
     where c.oid = pg_catalog.to_regclass('bubble_sync.ledger')
-) as keeper;
+) as keeper, coalesce(
+    (select e.default_version from pg_catalog.pg_available_extensions as e where e.name = 'pg_cron'),
+    (select e.extversion from pg_catalog.pg_extension as e where e.extname = 'pg_cron')
+) as pg_cron;
 
 -- name: schedule
 select cron.schedule(%(name)s::text, %(schedule)s::text, %(command)s::text) as jobid;

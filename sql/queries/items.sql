@@ -9,6 +9,9 @@ select status::text as status, operation::text as operation, count(*) as count, 
         where status = 'processing' and created_at <= pg_catalog.now() - interval '10 minutes'
     ) as stalled,
     count(*) filter (where status = 'failed' and retry_count >= max_retries) as dead,
+    count(*) filter (where status = 'failed' and (retry_count is null or max_retries is null)) as unlimited,
+    count(*) filter (where status = 'pending' and next_retry_at > pg_catalog.now()) as early,
+    max(next_retry_at) filter (where status = 'pending' and next_retry_at > pg_catalog.now()) as early_until,
     count(*) filter (where created_at > pg_catalog.now() - interval '1 hour') as came,
     count(*) filter (where status = 'completed' and processed_at > pg_catalog.now() - interval '1 hour') as went
 from public.sync_queue

@@ -105,7 +105,7 @@ class TestWhatIsObserved:
         (job,) = [row for row in found["recorded"] if row["object"] == "job bubble-sync-processor"]
         assert (job["stack"], job["project_ref"], job["origin"]) == (STACK, "", "made")
         assert (found["queue"][0]["missing"], found["server"][0]["missing"]) == ([], [])
-        assert found["reader"] == [{"role": "postgres", "keeper": "postgres", "own_alone": False}]
+        assert found["reader"] == [{"role": "postgres", "keeper": "postgres", "own_alone": False, "pg_cron": "1.4-1"}]
 
     def test_a_missing_prerequisite(self, monitor: Site):
         monitor.by_hand("alter table public.sync_queue drop column next_retry_at")

@@ -25,13 +25,6 @@ OTHER_PROJECT = ("secret_wrong_project", f"it is of the project {OTHER_REF}, and
 MONTHS_AGO = datetime.now(UTC) - timedelta(days=70)
 
 
-@pytest.fixture
-def converged(site: Site) -> Site:
-    """A project as `up` leaves it."""
-    set_up(site, working())
-    return site
-
-
 def causes(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     return [(finding.id, finding.evidence) for finding in diagnosis.causes]
 

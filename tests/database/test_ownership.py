@@ -9,7 +9,6 @@ import pytest
 from bubble_sync.compare import compare
 from bubble_sync.converge import cron, functions, ledger, vault
 from bubble_sync.errors import (
-    ConfigurationError,
     ForeignObject,
     PrerequisiteMissing,
     PrivilegeMissing,
@@ -179,7 +178,9 @@ class TestRefusal:
             prepared.converge(functions, function_spec())
 
     def test_a_schedule_that_this_pg_cron_does_not_know(self, prepared: Site):
-        with pytest.raises(ConfigurationError, match="does not accept the schedule '5 seconds'"):
+        with pytest.raises(
+            PrerequisiteMissing, match=r"the schedule '5 seconds' needs pg_cron 1\.5, and .* has 1\.4-1:"
+        ):
             prepared.converge(cron, job_spec(schedule="5 seconds"))
 
         assert prepared.observe(cron, job_spec()) is None

@@ -164,16 +164,19 @@ def test_a_timeout_outside_1_to_120000_is_refused_with_its_value(timeout):
 
 @pytest.mark.parametrize(
     "schedule",
-    ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "*/0 * * * *", "@hourly", "5 seconds", "* *  * * *",
-     "* * L * *", "a * * * *", "5/15 * * * *", "* * * * 5/2", "* * * * *\n"],
+    ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "*/0 * * * *", "@hourly", "* *  * * *",
+     "* * L * *", "a * * * *", "5/15 * * * *", "* * * * 5/2", "* * * * *\n",
+     "0 seconds", "60 seconds", "05 seconds", "1 second", "5 Seconds", "5  seconds"],
 )  # fmt: skip
 def test_a_schedule_of_the_wrong_shape_is_refused(schedule):
     escaped = schedule.replace("\n", "\\n")
     assert "bubble-sync:processor.schedule:" in refusal(processor=f'{{"schedule": "{escaped}"}}')
 
 
-@pytest.mark.parametrize("schedule", ["*/2 * * * *", "0,30 1-5 * jan mon-fri", "5-59/10 * 1 1 7"])
-def test_a_schedule_of_five_cron_fields_is_taken(schedule):
+@pytest.mark.parametrize(
+    "schedule", ["*/2 * * * *", "0,30 1-5 * jan mon-fri", "5-59/10 * 1 1 7", "1 seconds", "59 seconds"]
+)
+def test_a_schedule_of_five_cron_fields_or_of_seconds_is_taken(schedule):
     assert read_settings(config(processor=f'{{"schedule": "{schedule}"}}')).processor.schedule == schedule
 
 

@@ -1,0 +1,34 @@
+"""What checks are told in numbers: when each job is due, what guards its requests, where its log is."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from bubble_sync.desired import job_specs
+from bubble_sync.questions.messages import function_log
+from bubble_sync.schedules import interval_of, overdue_since
+from bubble_sync.settings import StackSettings
+from bubble_sync.specs import Keeper
+
+
+def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[str, object]:
+    """Give the moment since which each job must have begun a run, what guards its requests, and the function's log."""
+    jobs = (settings.processor, settings.retry)
+    specs = job_specs(*jobs, Keeper(""))
+    return {
+        "times": json.dumps(
+            [
+                {
+                    "name": spec.name,
+                    "schedule": spec.schedule,
+                    "since": overdue_since(spec.schedule, now),
+                    "every": interval_of(spec.schedule, now),
+                }
+                for spec in specs
+            ],
+            default=str,
+        ),
+        "guarded": [spec.name.replace("-", "_") for spec, job in zip(specs, jobs, strict=True) if job.overlap_guard],
+        "function_log": function_log(project_ref) or "Edge Functions -> bubble_sync -> Logs in the dashboard",
+    }

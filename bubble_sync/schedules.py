@@ -1,0 +1,56 @@
+"""pg_cron's schedules: five cron fields, in UTC, or a number of seconds, which pg_cron knows since 1.5."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from cronsim import CronSim, CronSimError
+
+from bubble_sync.errors import PrerequisiteMissing
+
+_SECONDS = re.compile(r"\s*0*([1-9]|[1-5]\d) seconds?", re.IGNORECASE)
+
+
+def seconds_of(schedule: str) -> int | None:
+    """Return the N of `N seconds`; None for any other schedule."""
+    match = _SECONDS.fullmatch(schedule)
+    return int(match[1]) if match else None
+
+
+def require_known(job: str, schedule: str, version: str) -> None:
+    """Raise PrerequisiteMissing when a schedule is in seconds, and this version of pg_cron knows none."""
+    # Debian's 1.4.2 calls itself 1.4-1.
+    older = re.match(r"(0|1\.[0-4])(?!\d)", version)
+    if older and seconds_of(schedule):
+        raise PrerequisiteMissing(
+            f"job {job}: the schedule {schedule!r} needs pg_cron 1.5, and this server has {version}: nothing was "
+            "changed. Upgrade the server, or give five cron fields, as in * * * * *."
+        )
+
+
+def overdue_since(schedule: str, now: datetime) -> datetime | None:
+    """Return the moment since which a run must have begun; None when the schedule cannot be read.
+
+    That is when it was due last but one. Seconds are counted from the end of the last run: a minute may pass.
+    """
+    if seconds := seconds_of(schedule):
+        return now - timedelta(seconds=max(60, 2 * seconds))
+    due = _last_two(schedule, now)
+    return due[1] if due else None
+
+
+def interval_of(schedule: str, now: datetime) -> float | None:
+    """Return the seconds between the last two times it was due; None when the schedule cannot be read."""
+    if seconds := seconds_of(schedule):
+        return float(seconds)
+    due = _last_two(schedule, now)
+    return (due[0] - due[1]).total_seconds() if due else None
+
+
+def _last_two(schedule: str, now: datetime) -> tuple[datetime, datetime] | None:
+    try:
+        due = CronSim(schedule, now.astimezone(UTC), reverse=True)
+        return next(due), next(due)
+    except (CronSimError, StopIteration):
+        return None

@@ -1,0 +1,21 @@
+-- title: Edge Function that is not reached
+-- needs: bubble_sync.dispatches net._http_response
+-- only: dispatch_log
+-- follows: secret_differs secret_wrong_project
+-- No HTTP answer at all, and no timeout: the name does not resolve, nothing listens, TLS fails. Mostly the project URL
+-- is wrong, or the project it names is paused.
+select
+    'error' as level,
+    'requests of ' || function as object,
+    pg_catalog.format('%%s: %%s of its newest %%s requests, the last of them sent at %%s UTC',
+        coalesce(max(error) filter (where age = 1), 'no answer'),
+        count(*) filter (where verdict = 'rejected' and status_code is null), count(*),
+        pg_catalog.to_char(max(sent_at) filter (where verdict = 'rejected' and status_code is null) at time zone 'utc',
+            'YYYY-MM-DD HH24:MI:SS')) as evidence,
+    pg_catalog.format(
+        'Is %%s the project''s URL? Where it is not, set bubble-sync:projectRef, then pulumi up. Where it is: '
+        'resume the project if it is paused, and look at https://status.supabase.com.', %(url)s::text) as remedy
+from pg_catalog.jsonb_to_recordset(%(requests)s::jsonb)
+    as request (function text, sent_at timestamptz, status_code integer, verdict text, error text, age bigint)
+group by function
+having pg_catalog.bool_or(verdict = 'rejected' and status_code is null) filter (where age = 1);

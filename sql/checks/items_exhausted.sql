@@ -1,0 +1,14 @@
+-- title: Items with no attempt left
+-- needs: public.sync_queue
+-- Failed, and retry_count has reached max_retries: no job takes them again. A function that puts failed items back to
+-- pending and fails them only at the end leaves all of its failures here. When what made them fail is mended, they can
+-- be given new attempts.
+select
+    'error' as level,
+    'items of public.sync_queue' as object,
+    pg_catalog.format('%%s failed for good (%%s)', sum(dead),
+        pg_catalog.string_agg(pg_catalog.format('%%s %%s', dead, operation), ', ' order by operation)) as evidence,
+    'Read why: bubble-sync failures. Mend that, then: bubble-sync retry --dead' as remedy
+from pg_catalog.jsonb_to_recordset(%(items)s::jsonb) as item (operation text, dead bigint)
+where dead > 0
+having count(*) > 0;

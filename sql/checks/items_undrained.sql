@@ -1,0 +1,15 @@
+-- title: Items of an operation that nobody drains
+-- needs: public.sync_queue
+-- The processor counts SIGNUP_ATOMIC, INSERT and UPDATE. An item of another operation, as DELETE, never makes it call,
+-- and is taken only if the function happens to take it with others.
+select
+    'warning' as level,
+    'items of public.sync_queue' as object,
+    pg_catalog.format('%%s pending with the operation %%s, the oldest since %%s UTC', count, operation,
+        pg_catalog.to_char(oldest_item at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')) as evidence,
+    pg_catalog.format(
+        'Do what they ask for by hand, then: update public.sync_queue set status = ''completed'', processed_at = '
+        'now() where status = ''pending'' and operation = %%L; and let whatever queues them stop.', operation) as remedy
+from pg_catalog.jsonb_to_recordset(%(items)s::jsonb)
+    as item (status text, operation text, drained boolean, count bigint, oldest_item timestamptz)
+where status = 'pending' and not drained;

@@ -1,0 +1,36 @@
+-- title: Queue that grows
+-- needs: public.sync_queue
+-- follows: job_missing job_inactive job_silent runs_failing runs_not_started request_unauthorized
+-- follows: request_forbidden request_not_found request_rejected endpoint_failing endpoint_unreachable
+-- follows: request_unanswered request_nothing_processed request_timed_out net_backlog
+-- follows: cron_scheduler_down extension_missing function_differs function_missing function_other_owner
+-- follows: function_overloaded job_differs job_owner_dropped net_worker_down privilege_missing queue_hidden
+-- follows: queue_incomplete queue_unindexed secret_differs secret_empty secret_expiring secret_malformed
+-- follows: secret_missing secret_unreadable secret_wrong_project server_read_only
+-- More items came in the last hour than were completed, and more wait than a call takes: as it is configured, the sync
+-- does not keep up. Of the two sizes in the request, known functions heed batch_size alone.
+with figures as (
+    select sum(came) as came, sum(went) as went, coalesce(sum(count) filter (where status = 'pending'), 0) as waiting
+    from pg_catalog.jsonb_to_recordset(%(items)s::jsonb)
+        as item (status text, drained boolean, count bigint, came bigint, went bigint)
+    where drained
+)
+select
+    'warning' as level,
+    'queue public.sync_queue' as object,
+    pg_catalog.format('in the last hour %%s came and %%s went; %%s wait, and a call takes %%s', came, went, waiting,
+        %(batch_size)s::integer) as evidence,
+    pg_catalog.format(
+        'pulumi config set --path bubble-sync:processor.batchSize %%s and bubble-sync:processor.maxItems %%s',
+        4 * %(batch_size)s::integer, greatest(4 * %(batch_size)s::integer, %(max_items)s::integer))
+    || case
+        when exists (
+            select from pg_catalog.pg_available_extensions
+            where name = 'pg_cron' and pg_catalog.string_to_array(
+                pg_catalog.substring(default_version, '^\d+\.\d+'), '.'
+            )::integer[] >= array[1, 5]
+        ) then ', or bubble-sync:processor.schedule ''30 seconds'''
+        else ''
+    end || '; then pulumi up.' as remedy
+from figures
+where came > went and waiting > %(batch_size)s::integer;

@@ -1,0 +1,20 @@
+-- title: Request that was lost
+-- needs: bubble_sync.dispatches net._http_response
+-- only: dispatch_log
+-- follows: request_unanswered
+-- follows: net_worker_down
+-- Neither answered nor in pg_net's queue any more: both of pg_net's tables are unlogged, and empty after a crash, a
+-- failover or a restore. What became of the request is not known; the next tick asks again by itself.
+select
+    'warning' as level,
+    'requests of ' || function as object,
+    pg_catalog.format('lost to %%s of its newest %%s requests, the last of them sent at %%s UTC',
+        count(*) filter (where verdict = 'lost'), count(*),
+        pg_catalog.to_char(max(sent_at) filter (where verdict = 'lost') at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'))
+        as evidence,
+    'Wait for the next tick, or bubble-sync run-now. If it is lost again, the worker does not send: '
+    'select net.check_worker_is_up(); and, where it is up, select net.worker_restart();' as remedy
+from pg_catalog.jsonb_to_recordset(%(requests)s::jsonb)
+    as request (function text, sent_at timestamptz, verdict text, age bigint)
+group by function
+having pg_catalog.bool_or(verdict = 'lost') filter (where age = 1);

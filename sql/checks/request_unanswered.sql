@@ -1,0 +1,30 @@
+-- title: Request without an answer for too long
+-- needs: bubble_sync.dispatches net.http_request_queue
+-- only: dispatch_log
+-- follows: job_missing job_inactive job_silent
+-- follows: net_worker_down cron_scheduler_down
+-- A request is answered, or has timed out, within timeoutMs, and the next tick of either job writes that down. Two
+-- minutes later it should not be outstanding: pg_net does not send it, or no tick has come to read its answer.
+with outstanding as (
+    select function, request_id, sent_at
+    from bubble_sync.dispatches
+    where settled_at is null
+        and sent_at < pg_catalog.now() - %(timeout_ms)s::integer * interval '1 millisecond' - interval '2 minutes'
+    order by dispatch_id
+    limit 1000
+)
+select
+    'error' as level,
+    'requests of ' || o.function as object,
+    pg_catalog.format(
+        '%%s without an answer, the oldest sent at %%s UTC; %%s of them still in pg_net''s queue', count(*),
+        pg_catalog.to_char(min(o.sent_at) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'), count(q.id)) as evidence,
+    case
+        when count(q.id) > 0 then 'pg_net does not send: select net.check_worker_is_up(); and then '
+            'select net.worker_restart();'
+        else
+            'Nobody has read the answer: run the job''s command in the SQL editor, select invoke_bubble_sync_processor();'
+    end as remedy
+from outstanding as o
+left join net.http_request_queue as q on q.id = o.request_id
+group by o.function;

@@ -1,0 +1,25 @@
+-- title: Answer of pg_net that is no success
+-- needs: net._http_response
+-- Asked where the dispatch log is switched off (`dispatchLog: false`): pg_net keeps each answer for some hours and
+-- does not say whose request it answers, so that this may be about somebody else's. With the log, the requests' own
+-- checks say more.
+with newest as (
+    select id, status_code, timed_out, error_msg, created from net._http_response order by created desc, id desc
+    limit 20
+)
+select
+    'warning' as level,
+    'table net._http_response' as object,
+    pg_catalog.format(
+        '%%s of the newest %%s answers, whosever requests they answer, are no success; last %%s at %%s UTC',
+        count(*), (select count(*) from newest),
+        (pg_catalog.array_agg(
+            coalesce('HTTP ' || status_code, error_msg, 'a timeout') order by created desc, id desc
+        ))[1],
+        pg_catalog.to_char(max(created) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')) as evidence,
+    'Ask the endpoint: bubble-sync key probe. With bubble-sync:dispatchLog true each request of ours is followed.'
+        as remedy
+from newest
+where not %(dispatch_log)s::boolean and status_code is distinct from 200
+    and coalesce(status_code, 0) not between 201 and 299
+having count(*) > 0;

@@ -1,0 +1,44 @@
+-- title: Run that pg_cron could not start
+-- needs: cron.job cron.job_run_details
+-- follows: job_missing
+-- pg_cron was at work, and the command was never sent: no connection, no worker process, no answer within ten seconds,
+-- or a restart in between. Among the newest twenty runs of each job. An error when the newest run has failed; a
+-- warning when it happens now and again; merely told when runs have succeeded since.
+with newest as (
+    select j.jobname, r.runid, r.status, r.start_time, r.return_message as said,
+        pg_catalog.row_number() over (partition by r.jobid order by r.runid desc) as age,
+        pg_catalog.lag(r.status, 1, 'succeeded') over (partition by r.jobid order by r.runid) as before
+    from (
+        select jobid, runid, status, start_time, return_message from cron.job_run_details order by runid desc limit 1000
+    ) as r
+    join cron.job as j on j.jobid = r.jobid and j.username = current_user
+    join pg_catalog.jsonb_to_recordset(%(jobs)s::jsonb) as wanted (name text) on wanted.name = j.jobname
+    where r.status in ('succeeded', 'failed')
+), classed as (
+    select *, pg_catalog.lower(pg_catalog.substring(
+        said, '(?i)(startup timeout|connection failed|could not (?:fork|start)|server restarted|job canceled)'
+    )) as class
+    from newest
+    where age <= 20 and status = 'failed'
+)
+select
+    case when min(age) = 1 then 'error' when count(*) filter (where before = 'succeeded') > 1 then 'warning'
+        else 'info' end
+        as level,
+    'job ' || jobname as object,
+    pg_catalog.format('%%s: %%s of its newest runs, at last at %%s UTC (runid %%s)', class, count(*),
+        pg_catalog.to_char(max(start_time) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'), max(runid)) as evidence,
+    case class
+        when 'server restarted' then
+            'Nothing is to be done for these runs; look at the database''s log if you did not restart it.'
+        when 'job canceled' then 'The job was unscheduled while it ran. Run pulumi up if that was a mistake.'
+        when 'connection failed' then
+            'Free connections: select usename, state, count(*) from pg_stat_activity group by 1, 2; '
+            'and look whether the job''s role may still log in.'
+        else
+            'Too much begins at once: spread the jobs over other minutes (no more than 8 at a time, Supabase advises), or '
+            'take a larger compute size.'
+    end as remedy
+from classed
+where class is not null
+group by jobname, class;

@@ -1,0 +1,158 @@
+"""What the checks about runs, requests and items say beside the plain case: levels, causes, and remedies that work."""
+
+from __future__ import annotations
+
+import pytest
+
+from bubble_sync.questions.doctor import Diagnosis, Finding
+from bubble_sync.statements import checks
+from tests.fixtures.breaking import diagnose, set_up, working
+from tests.fixtures.breaking.running import answer, failed, item, refused, request, run, runs
+from tests.fixtures.site import Site
+
+REMEDIED = {
+    "runid_behind": (runs(run(50, "succeeded", "1 row")), "select setval('cron.runid_seq', 49)"),
+    "run_history_growing": (runs("(1, 'succeeded', '1 row', timestamptz '2026-01-02', timestamptz '2026-01-02')"),),
+    "items_without_limit": (
+        "alter table public.sync_queue alter max_retries drop not null",
+        item("failed", max_retries=None),
+    ),
+    "items_undrained": (item(operation="DELETE"),),
+}
+
+
+def of(found: Diagnosis, check: str) -> Finding:
+    (finding,) = [finding for finding in found.findings if finding.id == check]
+    return finding
+
+
+@pytest.mark.parametrize("check", REMEDIED)
+def test_a_remedy_in_sql_can_be_run_as_it_stands(converged: Site, check: str):
+    converged.by_hand(*REMEDIED[check])
+    remedy = of(diagnose(converged), check).remedy
+    start = min(at for word in ("select ", "update ", "delete ") if (at := remedy.find(word)) >= 0)
+    statement, _, _ = remedy[start:].partition(";" if check != "run_history_growing" else "\n")
+
+    converged.by_hand("set role postgres", statement)
+
+    assert check not in [finding.id for finding in diagnose(converged).findings]
+
+
+@pytest.mark.parametrize(
+    ("history", "level"),
+    [
+        ([failed(1, "ERROR: no"), failed(2, "ERROR: no")], "error"),
+        ([failed(1, "ERROR: no"), failed(2, "ERROR: no"), run(3, "succeeded", "1 row")], "info"),
+        ([failed(1, "ERROR: no"), run(2, "succeeded", ""), failed(3, "ERROR: no"), run(4, "succeeded", "")], "warning"),
+    ],
+    ids=["failing", "mended", "now and again"],
+)
+def test_failed_runs_weigh_by_what_came_after_them(converged: Site, history: list[str], level: str):
+    converged.by_hand(runs(*history))
+
+    assert of(diagnose(converged), "runs_failing").level == level
+
+
+def test_runs_that_are_mended_explain_no_item_that_waits(converged: Site):
+    converged.by_hand(runs(failed(1, "ERROR: no"), run(2, "succeeded", "1 row")), item(ago="10 minutes"))
+
+    assert [finding.id for finding in diagnose(converged).causes] == ["items_waiting", "runs_failing"]
+
+
+def test_one_cause_comes_out_of_what_a_missing_job_brings_about(converged: Site):
+    converged.by_hand(
+        "delete from cron.job where jobname = 'bubble-sync-processor'",
+        request(3, None),
+        *(item(ago="10 minutes") for _ in range(6)),
+    )
+
+    found = diagnose(converged)
+
+    assert {finding.id for finding in found.findings} == {
+        "job_missing", "request_unanswered", "queue_growing", "items_waiting",
+    }  # fmt: skip
+    assert [finding.id for finding in found.causes] == ["job_missing"]
+
+
+def test_one_cause_comes_out_of_a_key_that_is_refused(converged: Site):
+    converged.by_hand(*refused(401), answer(3, 401, '{"error": "not you"}'), item(ago="10 minutes"))
+
+    (cause,) = diagnose(converged).causes
+
+    assert (cause.id, "the function itself refuses the key" in cause.evidence) == ("request_unauthorized", True)
+
+
+def test_the_newest_answer_counts_and_not_an_older_one(converged: Site):
+    converged.by_hand(*refused(401), request(4, "ok", status_code=200, processed=3))
+
+    assert diagnose(converged).clean
+
+
+def test_an_answer_that_no_tick_has_read_yet_counts(converged: Site):
+    now = "now() - interval '5 s'"
+    converged.by_hand(
+        *refused(503),
+        "insert into bubble_sync.dispatches (function, request_id, sent_at) "
+        f"values ('bubble_sync_processor', 9, {now})",
+    )
+    assert [cause.id for cause in diagnose(converged).causes] == ["endpoint_failing"]
+
+    converged.by_hand(f"insert into net._http_response (id, status_code, created) values (9, 200, {now})")
+
+    assert diagnose(converged).clean
+
+
+def test_a_run_that_does_not_end_is_named_with_what_ends_it(converged: Site):
+    (backend,) = converged.by_hand("select pid from pg_stat_activity where backend_type = 'checkpointer'")
+    converged.by_hand(
+        runs("(7, 'running', null, timestamptz '2026-11-20 03:00:00+00', null::timestamptz)"),
+        f"update cron.job_run_details set job_pid = {backend['pid']}",
+    )
+
+    silent = of(diagnose(converged), "job_silent")
+
+    assert silent.evidence.startswith("its newest run (runid 7) is running since then: it began at 2026-11-20 03:00:00")
+    assert silent.remedy == f"select pg_catalog.pg_cancel_backend({backend['pid']});"
+
+
+def test_a_job_that_has_just_run_is_not_silent(converged: Site):
+    converged.by_hand(runs(run(7, "succeeded", "1 row")))
+
+    assert diagnose(converged).clean
+
+
+def test_a_job_that_clears_the_history_is_recognised(converged: Site):
+    converged.by_hand(
+        runs("(1, 'succeeded', '1 row', timestamptz '2026-01-02', timestamptz '2026-01-02')"),
+        "select cron.schedule('mine', '0 3 * * *', 'DELETE FROM cron.job_run_details WHERE end_time < now()')",
+    )
+
+    assert "run_history_growing" not in [finding.id for finding in diagnose(converged).findings]
+
+
+def test_items_that_wait_for_a_processor_that_is_switched_off_are_merely_told(site: Site):
+    settings = working(processor='{"active": false}')
+    set_up(site, settings)
+    site.by_hand(item(ago="10 minutes"))
+
+    found = diagnose(site, settings)
+
+    assert (of(found, "items_waiting").level, found.clean) == ("info", True)
+
+
+def test_overlapping_requests_are_known_to_whoever_has_switched_the_guard_on(site: Site):
+    settings = working(processor='{"overlapGuard": true}')
+    set_up(site, settings)
+    site.by_hand(request(1, "ok", duration_ms=75_400), request(2, "ok"))
+
+    assert diagnose(site, settings).clean
+
+
+def test_a_log_that_the_configuration_does_not_want_is_not_asked(site: Site):
+    settings = working(dispatchLog="false")
+    set_up(site, settings)
+
+    found = diagnose(site, settings)
+
+    assert found.clean
+    assert found.checked == len([check for check in checks() if check.only != "dispatch_log"])
