@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bench import diffs, idle_tick, imports, pulumi_runs, round_trips
+from bench import diffs, history, idle_tick, imports, pulumi_runs, round_trips
 from bench.measure import Row
 from bench.workbench import Workbench
 
@@ -26,5 +26,6 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "round-trips": Benchmark("connections and round trips, counted in front of PostgreSQL", round_trips.run),
         "diff": Benchmark("bubble-sync diff over the Supabase CLI's dry run", diffs.run),
         "idle-tick": Benchmark("a run of each function on a million finished items", idle_tick.run),
+        "history": Benchmark("the reading commands with 30 days behind them over one", history.run),
     }
 )

@@ -94,8 +94,8 @@ def _ticks(conn: psycopg.Connection[Any], rounds: int, state: str) -> Iterator[R
         def once() -> float:
             _use(conn, indexes)
             for function in FUNCTIONS:
-                _tick(conn, function)  # the first call of a session plans
-                found.setdefault((function, name), []).append(_tick(conn, function))
+                explained(conn, function)  # the first call of a session plans
+                found.setdefault((function, name), []).append(explained(conn, function))
             return 0.0
 
         return once
@@ -135,11 +135,12 @@ def _drop_indexes(conn: psycopg.Connection[Any]) -> None:
         conn.execute(psycopg.sql.SQL("drop index if exists public.{}").format(psycopg.sql.Identifier(name)))
 
 
-def _tick(conn: psycopg.Connection[Any], function: LiteralString) -> Tick:
+def explained(conn: psycopg.Connection[Any], function: LiteralString) -> Tick:
+    """Run a function of ours, and count everything in it."""
     row = conn.execute("explain (analyze, buffers, format json) select public." + function + "()").fetchone()
-    (explained,) = row[0] if row else [{}]
-    plan = explained["Plan"]
-    return Tick(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], explained["Execution Time"])
+    (answer,) = row[0] if row else [{}]
+    plan = answer["Plan"]
+    return Tick(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], answer["Execution Time"])
 
 
 def _wal(conn: psycopg.Connection[Any], statement: LiteralString) -> int:

@@ -32,9 +32,7 @@ class Workbench:
     @cached_property
     def addresses(self) -> Addresses:
         """Start the platform."""
-        platform = Platform(self.folder())
-        self._stack.callback(platform.remove)
-        return platform.start(SETTINGS)
+        return self._start()
 
     def folder(self) -> Path:
         """Return a new folder that goes with the run."""
@@ -47,6 +45,12 @@ class Workbench:
         reset(self.addresses)
         return Site(self.addresses, self._database(database_url or self.addresses.database_url))
 
+    def another_site(self) -> Site:
+        """Return a database like that one on a server of its own, to be timed beside it."""
+        addresses = self._start()
+        reset(addresses)
+        return Site(addresses, self._database(addresses.database_url))
+
     def __enter__(self) -> Self:
         """Begin."""
         return self
@@ -56,6 +60,11 @@ class Workbench:
     ) -> None:
         """End the platform and remove every folder."""
         self._stack.close()
+
+    def _start(self) -> Addresses:
+        platform = Platform(self.folder())
+        self._stack.callback(platform.remove)
+        return platform.start(SETTINGS)
 
     def _database(self, url: str) -> Database:
         database = Database(read_database_url(url))

@@ -40,6 +40,17 @@ def overdue_since(schedule: str, now: datetime) -> datetime | None:
     return due[1] if due else None
 
 
+def first_due(schedule: str, since: datetime) -> datetime | None:
+    """Return when a job is due first after a moment; None when the schedule cannot be read."""
+    if seconds := seconds_of(schedule):
+        return since + timedelta(seconds=seconds)
+    try:
+        first: datetime = next(CronSim(schedule, since.astimezone(UTC)))
+    except (CronSimError, StopIteration):
+        return None
+    return first
+
+
 def interval_of(schedule: str, now: datetime) -> float | None:
     """Return the seconds between the last two times it was due; None when the schedule cannot be read."""
     if seconds := seconds_of(schedule):

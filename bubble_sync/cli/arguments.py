@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,12 +46,12 @@ KeyFd = Annotated[
 _LONGEST_KEY = 16_384
 
 
-def the_stack(name: str | None, config_file: Path | None) -> Stack:
+def the_stack(name: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Stack:
     """Find the stack that is meant."""
     # Here, as in every command: nobody waits for what another one needs.
     from bubble_sync.stacks import open_stack
 
-    return open_stack(name, config_file, Path.cwd(), os.environ)
+    return open_stack(name, config_file, Path.cwd(), environment)
 
 
 def read_key_from(descriptor: int) -> str:

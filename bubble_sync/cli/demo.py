@@ -1,4 +1,4 @@
-"""`bubble-sync local demo`: a sign-up is synced by cron, shown step by step."""
+"""`bubble-sync local demo`: a sign-up is synced by cron, shown step by step, and then by the commands that say so."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from bubble_sync.cli import trace, verify
+from bubble_sync.cli.answers import asking
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.journey import PROMISED_SECONDS, Evidence, Step, timeline, wait_for
 from bubble_sync.local.platform import Platform
-from bubble_sync.local.stack import LocalStack, prepare
+from bubble_sync.local.stack import NAME, LocalStack, prepare
 
 talk = Console(stderr=True, highlight=False)
 
 
 def demo(platform: Platform, checkout: Path) -> bool:
-    """Bring everything up, sign a person up, and say whether a run of our job synced the sign-up."""
+    """Bring everything up, sign a person up, and say whether a run of our job synced it and `verify` finds all well."""
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=talk) as progress:
         step = progress.add_task("start the embedded platform")
         stack = prepare(platform.start(), checkout)
@@ -39,7 +41,17 @@ def demo(platform: Platform, checkout: Path) -> bool:
     _show(timeline(evidence, signed_up, jobid, platform.status().request_log), evidence, jobid)
     typer.echo("\nStack outputs:")
     typer.echo(json.dumps(outputs, indent=2))
-    return evidence.proven
+    verified = _ask(stack)
+    return evidence.proven and verified
+
+
+def _ask(stack: LocalStack) -> bool:
+    """Show what a person would type next; say whether both answers are good."""
+    with asking(NAME, stack.config_file, stack.environment) as asked:
+        typer.echo(f"\n$ bubble-sync verify --stack {NAME}")
+        verified = verify.answer(asked)
+        typer.echo(f"\n$ bubble-sync trace --latest --stack {NAME}")
+        return trace.answer(asked, None) and verified
 
 
 def _up(stack: LocalStack) -> dict[str, dict[str, str]]:

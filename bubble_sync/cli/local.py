@@ -108,7 +108,7 @@ def sign_up(email: str, as_json: Json = False) -> None:
 
 @app.command("demo")
 def show_demo(keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running.")] = False) -> None:
-    """Sign a person up and watch cron sync it; exit 0 only when a succeeded run of our job completed the item."""
+    """Watch cron sync a sign-up; exit 0 only when a succeeded run of our job did, and verify finds all well."""
     from bubble_sync.cli.demo import demo
     from bubble_sync.local.stack import require_checkout
 

@@ -25,6 +25,7 @@ from bubble_sync.cli import (
     runs,
     status,
     trace,
+    verify,
 )
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 
@@ -48,6 +49,7 @@ app.command()(metrics.metrics)
 app.command()(config.config)
 app.command()(pause.pause)
 app.command()(pause.resume)
+app.command()(verify.verify)
 app.command()(diff.diff)
 app.command()(drift.drift)
 app.add_typer(key.app, name="key")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import ago, asking, clock, fine, print_json, screen, table
+from bubble_sync.cli.answers import Asked, ago, asking, clock, fine, print_json, screen, table
 from bubble_sync.cli.arguments import ConfigFile, Json, StackName
 from bubble_sync.errors import ConfigurationError
 
@@ -26,20 +26,26 @@ def trace(
     as_json: Json = False,
 ) -> None:
     """Follow one item through the sync; exit 0 when it is completed with its bubble_ids, 1 otherwise."""
-    from bubble_sync.questions import trace as question
-
     if latest == bool(wanted):
         raise ConfigurationError("name one thing to follow: an email, an id, or --latest")
     with asking(stack, config_file) as asked:
-        found = question.trace(asked.database, asked.name, asked.project_ref, wanted)
+        synced = answer(asked, wanted, as_json=as_json)
+    raise typer.Exit(0 if synced else 1)
+
+
+def answer(asked: Asked, wanted: str | None, *, as_json: bool = False) -> bool:
+    """Print the way of what is wanted, or of the newest sign-up; say whether it is synced."""
+    from bubble_sync.questions import trace as question
+
+    found = question.trace(asked.database, asked.name, asked.project_ref, wanted)
     if found is None:
-        typer.echo(f"not found: no {'sign-up is in the queue' if latest else f'item of {wanted}'}", err=True)
-        raise typer.Exit(1)
+        typer.echo(f"not found: no {f'item of {wanted}' if wanted else 'sign-up is in the queue'}", err=True)
+        return False
     if as_json:
         print_json(found, late=found.late, synced=found.synced)
     else:
         _show(found, screen())
-    raise typer.Exit(0 if found.synced else 1)
+    return found.synced
 
 
 def _show(found: Trace, out: Console) -> None:

@@ -36,6 +36,7 @@ _WANTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "column verdict text",
             "index dispatches_pkey",
             "index dispatches_outstanding",
+            "index dispatches_sent_at",
         ),
         ALERTS: (
             "column only_row boolean not null",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Literal
+from enum import StrEnum
 
 from psycopg import DataError
 
@@ -17,23 +17,32 @@ from bubble_sync.statements import query
 PARTS = ("secrets", "digests")
 
 
+class Stored(StrEnum):
+    """How a stored value stands to the wanted one."""
+
+    EQUAL = "equal"
+    DIFFERS = "differs"
+    UNREADABLE = "unreadable"
+    """This database cannot decrypt it."""
+
+
 def observed(spec: VaultSecretSpec, found: Found) -> Observation[VaultSecretSpec] | None:
     """Return the secret; its value is `spec.value` when the stored one equals it, `<differs>` otherwise."""
     row = next((row for row in found.rows("secrets") if row["name"] == spec.name), None)
     if row is None:
         return None
-    value = spec.value if state_of_value(spec, found) == "equal" else DIFFERS
+    value = spec.value if state_of_value(spec, found) is Stored.EQUAL else DIFFERS
     actual = spec.model_copy(update={"value": value, "description": row["description"]})
     return Observation(actual, {"secret_id": row["id"]})
 
 
-def state_of_value(spec: VaultSecretSpec, found: Found) -> Literal["equal", "differs", "unreadable"]:
-    """Say how the stored value stands to the wanted one; unreadable is one that this database cannot decrypt."""
+def state_of_value(spec: VaultSecretSpec, found: Found) -> Stored:
+    """Compare by digest: no value is bound or returned."""
     digest = next((row["digest"] for row in found.rows("digests") if row["name"] == spec.name), None)
     if digest is None:
-        return "unreadable"
+        return Stored.UNREADABLE
     wanted = hashlib.sha256((found.salt + spec.value).encode()).hexdigest()
-    return "equal" if secrets.compare_digest(digest, wanted) else "differs"
+    return Stored.EQUAL if secrets.compare_digest(digest, wanted) else Stored.DIFFERS
 
 
 def refuse(spec: VaultSecretSpec, found: Found) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from bubble_sync.converge.vault import Stored
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.questions.diff import Change
 from bubble_sync.setting_groups import AlertSettings, ProcessorSettings, RetrySettings, Settings
@@ -46,7 +47,7 @@ def acceptance(spec: Spec, change: Change, arguments: str, secret_keys: Mapping[
         return _settings(spec.name, {change.field: change.actual}, arguments)
     if isinstance(spec, FunctionSpec) and change.field == "body":
         return _constants(spec, str(change.actual), arguments)
-    if isinstance(spec, VaultSecretSpec) and change.secret == "differs":  # noqa: S105 - a word, and no secret
+    if isinstance(spec, VaultSecretSpec) and change.secret == Stored.DIFFERS:
         key = secret_keys[spec.name]
         secret = "" if key == "supabaseUrl" else "--secret "
         return Acceptance((f"pulumi config set {secret}{NAMESPACE}:{key} {arguments}",))

@@ -64,7 +64,7 @@ def judged(answer: Row) -> Mapping[str, Any]:
 
 def _look(conn: Connection, sent: Sent) -> Request:
     row: Row = {**vars(sent), "runid": None, "settled_at": None, "verdict": None, "error": None}
-    row |= dict.fromkeys(("status_code", "processed", "failed"))
+    row |= {**dict.fromkeys(("status_code", "duration_ms", "processed", "failed")), "skipped": 0}
     given = {"id": sent.request_id, "sent_at": sent.sent_at}
     # In this order: whoever takes a request out of the queue has written its answer.
     queued = conn.execute(query("requests", "queued"), given).fetchone() is not None

@@ -77,8 +77,9 @@ def _runs(conn: Connection, settings: StackSettings, stack: str, most: int) -> R
     if why := seen.why_not(sight.DISPATCHES):
         unknown["requests"] = why
     else:
-        runids = [row["runid"] for row in latest]
-        sent = requests_in(conn.execute(query("requests", "of_runs"), {"runids": runids}).fetchall())
+        since = min((row["start_time"] for row in latest if row["start_time"]), default=seen.asked_at)
+        asked = {"runids": [row["runid"] for row in latest], "since": since}
+        sent = requests_in(conn.execute(query("requests", "of_runs"), asked).fetchall())
         requests = {request.runid: request for request in sent}
     return Runs(
         stack=stack,

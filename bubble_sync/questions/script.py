@@ -13,6 +13,7 @@ from psycopg import sql
 from bubble_sync.converge import extensions, functions, ledger
 from bubble_sync.converge.cron import changes
 from bubble_sync.converge.reading import filled
+from bubble_sync.converge.vault import Stored
 from bubble_sync.questions.diff import Comparison, Item, State
 from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, LedgerSpec, RecordedSpec, Spec, VaultSecretSpec
 from bubble_sync.statements import query
@@ -115,13 +116,13 @@ def _secret(item: Item, spec: VaultSecretSpec) -> Iterator[str]:
         "placeholder": sql.Literal(f"<the value of {spec.name}>"),
         "filled_in": sql.SQL(_FILLED_IN),
     }
-    if value_is == "unreadable":
+    if value_is == Stored.UNREADABLE:
         yield "-- What is stored cannot be decrypted here, and then vault.update_secret cannot change it."
         yield _text(sql.SQL(
             "delete from vault.secrets as secret using (values ({placeholder})) as given (value)\n"
             "where secret.name = {name} and {filled_in};"
         ).format(**values))  # fmt: skip
-    if value_is == "unreadable" or item.actual is None:
+    if value_is == Stored.UNREADABLE or item.actual is None:
         yield _text(sql.SQL(
             "select vault.create_secret(given.value, {name}, {description})\n"
             "from (values ({placeholder})) as given (value)\n"

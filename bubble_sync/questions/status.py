@@ -47,6 +47,17 @@ class Figures:
         shrinks = self.went - self.came
         return self.waiting * 3600 / shrinks if shrinks > 0 else None
 
+    def problems(self, *, drained: bool) -> tuple[str, ...]:
+        """Say what of them is not as it should be; that items wait is not wrong of a queue that is not drained now."""
+        found = {
+            f"an item has waited for more than {PROMISED_SECONDS} s": drained
+            and self.waited_seconds > PROMISED_SECONDS,
+            f"{self.stalled} stalled in processing": self.stalled,
+            f"{self.dead} dead: failed, with no attempt left": self.dead,
+            f"{self.undrained} pending with an operation that no job counts": self.undrained,
+        }
+        return tuple(problem for problem, there in found.items() if there)
+
 
 @dataclass(frozen=True)
 class Status:
@@ -72,7 +83,7 @@ class Status:
         if self.figures is not None:
             # Nobody drains the queue while the processor sleeps on purpose: that an item waits is no news.
             drained = not any(job.asleep for job in self.jobs if job.name == JOBS["processor"])
-            yield from _of_figures(self.figures, drained=drained)
+            yield from self.figures.problems(drained=drained)
         for job in self.jobs:
             if job.problem:
                 yield f"job {job.name} {job.problem}"
@@ -170,14 +181,3 @@ def _answers(conn: Connection, seen: Sight, unknown: dict[str, str]) -> tuple[tu
         unknown["response"] = why
         return (), None
     return (), next(iter(conn.execute(query("requests", "response")).fetchall()), None)
-
-
-def _of_figures(figures: Figures, *, drained: bool) -> Iterator[str]:
-    if drained and figures.waited_seconds > PROMISED_SECONDS:
-        yield f"an item has waited for more than {PROMISED_SECONDS} s"
-    if figures.stalled:
-        yield f"{figures.stalled} stalled in processing"
-    if figures.dead:
-        yield f"{figures.dead} dead: failed, with no attempt left"
-    if figures.undrained:
-        yield f"{figures.undrained} pending with an operation that no job counts"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bubble_sync.database import Connection, Database, Row
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.questions import sight
 from bubble_sync.questions.messages import function_log, readable
-from bubble_sync.questions.requests import Request, requests_in
+from bubble_sync.questions.requests import answers_to, requests_in, with_answers
 from bubble_sync.questions.sight import Sight
 from bubble_sync.questions.status import PROMISED_SECONDS
 from bubble_sync.statements import query
@@ -65,10 +65,11 @@ class Trace:
 
 def trace(database: Database, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
     """Follow the item of an email, an item's or a record's id, or (None) the newest sign-up; None when not found."""
-    return database.read("reading an item", lambda conn: _trace(conn, stack, project_ref, wanted))
+    return database.read("reading an item", lambda conn: traced(conn, stack, project_ref, wanted))
 
 
-def _trace(conn: Connection, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
+def traced(conn: Connection, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
+    """Do the same on a connection that reads; raise where the queue cannot be read."""
     seen = sight.look(conn)
     _require(seen, sight.QUEUE)
     item = _item(conn, seen, wanted)
@@ -158,20 +159,12 @@ def _first_run(
 
 def _requests(conn: Connection, seen: Sight, since: datetime, until: datetime) -> Iterator[tuple[str, str, datetime]]:
     found = requests_in(conn.execute(query("requests", "around"), {"since": since, "until": until}).fetchall())
-    answered = _answered(conn, seen, found)
-    for request in dict.fromkeys(found):
+    answers = answers_to(conn, seen, found)
+    for request in dict.fromkeys(with_answers(found, answers)):
         yield "request", f"{request.request_id} of {request.function}, {request.waiting} waiting", request.sent_at
-        if at := answered.get(request.request_id, request.settled_at):
-            noted = "" if request.request_id in answered else " (when it was noted)"
-            yield "response", f"{request}{noted}", at
-
-
-def _answered(conn: Connection, seen: Sight, found: tuple[Request, ...]) -> Mapping[int, datetime]:
-    """Return when pg_net got each answer, as long as it remembers."""
-    if not found or seen.why_not(sight.RESPONSES):
-        return {}
-    asked = {"ids": [one.request_id for one in found], "since": found[0].sent_at - timedelta(seconds=1)}
-    return {row["request_id"]: row["created"] for row in conn.execute(query("requests", "answers"), asked).fetchall()}
+        answer = answers.get(request.request_id)
+        if at := answer["created"] if answer else request.settled_at:
+            yield "response", f"{request}{'' if answer else ' (when it was noted)'}", at
 
 
 def _standing(item: Row) -> str:

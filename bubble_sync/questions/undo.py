@@ -13,6 +13,7 @@ from psycopg import sql
 from bubble_sync.converge import functions, tables
 from bubble_sync.converge.cron import changes
 from bubble_sync.converge.reading import Found
+from bubble_sync.converge.vault import Stored
 from bubble_sync.keys import masked
 from bubble_sync.questions.diff import Comparison, Item, State
 from bubble_sync.questions.script import alter, describe, my_job, section
@@ -87,7 +88,7 @@ def _secret(item: Item, spec: VaultSecretSpec) -> Iterator[str]:
     for change in item.changes:
         if change.field == "description" and isinstance(item.actual.actual, VaultSecretSpec):
             yield describe(item.actual.actual)
-        elif change.secret == "unreadable":  # noqa: S105
+        elif change.secret == Stored.UNREADABLE:
             yield "-- Its value cannot be decrypted here: there is none to go back to."
         elif change.secret:
             yield from _value(spec)

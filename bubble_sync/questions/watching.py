@@ -21,13 +21,14 @@ ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused
 
 def watch(database: Database, parts: Collection[str], specs: Sequence[Spec]) -> Found:
     """Read the parts about `specs`; raise PrivilegeMissing with the grant that is lacking."""
-    return database.read("reading the stack", lambda conn: _watch(conn, tuple(sorted(parts)), specs))
+    return database.read("reading the stack", lambda conn: watched(conn, parts, specs))
 
 
-def _watch(conn: Connection, parts: tuple[str, ...], specs: Sequence[Spec]) -> Found:
+def watched(conn: Connection, parts: Collection[str], specs: Sequence[Spec]) -> Found:
+    """Do the same on a connection that reads."""
     way = conn.execute(query("watching", "way")).fetchone()
     if way is None or way["owner"] in (None, way["role"]):
-        return read(conn, parts, specs)
+        return read(conn, tuple(sorted(parts)), specs)
     _require_observer(way)
     salt = secrets.token_hex(16)
     row = conn.execute(query("watching", "observe"), {"salt": salt}).fetchone()

@@ -33,13 +33,13 @@ begin
     values (source, own_runid, least(waiting_count, 2147483647), request);
 
     delete from bubble_sync.dispatches as dispatch
-    where dispatch.sent_at < pg_catalog.now() - kept_for
-        and dispatch.dispatch_id in (
-            select oldest.dispatch_id from bubble_sync.dispatches as oldest
-            order by oldest.dispatch_id
-            limit 100
-            for update skip locked
-        );
+    where dispatch.dispatch_id in (
+        select oldest.dispatch_id from bubble_sync.dispatches as oldest
+        where oldest.sent_at < pg_catalog.now() - kept_for
+        order by oldest.sent_at
+        limit 100
+        for update skip locked
+    );
 end;
 $function$;
 

@@ -19,15 +19,7 @@ comment on table bubble_sync.ledger is 'bubble-sync: which objects each stack ma
 with privilege as (
     select coalesce(pg_catalog.pg_get_userbyid(nullif(g.grantee, 0)), 'public') as grantee, g.harmless
     from (
-        select n.nspowner as owner, x.grantee, x.privilege_type = 'USAGE' and not x.is_grantable as harmless
-        from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as x
-        where n.nspname = 'bubble_sync'
-        union all
-        select c.relowner, x.grantee, false
-        from pg_catalog.pg_class as c
-        join pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts']) as o (name)
-            on c.oid = pg_catalog.to_regclass('bubble_sync.' || o.name),
-            pg_catalog.aclexplode(c.relacl) as x
+        -- include: ledger_rights held
     ) as g
     where g.grantee <> g.owner
 )

@@ -1,5 +1,17 @@
 -- Who may use the private schema and its tables: nobody but the owner, and USAGE for the monitor role where there is one.
 
+-- name: held
+-- Every privilege on them, with the owner and the role that holds it; `harmless` is to look up names, and no more.
+select n.nspowner as owner, x.grantee, x.privilege_type = 'USAGE' and not x.is_grantable as harmless
+from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as x
+where n.nspname = 'bubble_sync'
+union all
+select c.relowner, x.grantee, false
+from pg_catalog.pg_class as c
+join pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts']) as o (name)
+    on c.oid = pg_catalog.to_regclass('bubble_sync.' || o.name),
+    pg_catalog.aclexplode(c.relacl) as x;
+
 -- name: revoke
 -- From every role but the owner, whatever default privileges have given. A wanted role gets USAGE back, if it had more.
 do $revoke$
@@ -16,13 +28,7 @@ begin
         select case when g.grantee = 0 then 'public' else g.grantee::regrole::text end as grantee,
             coalesce('grant usage on schema bubble_sync to ' || pg_catalog.quote_ident(w.name), '') as back
         from (
-            select n.nspowner as owner, x.grantee, x.privilege_type = 'USAGE' and not x.is_grantable as harmless
-            from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as x
-            where n.nspname = 'bubble_sync'
-            union all
-            select c.relowner, x.grantee, false
-            from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as x
-            where c.oid = any (relations)
+            -- include: ledger_rights held
         ) as g
         left join pg_catalog.unnest({grantees}::text[]) as w (name) on w.name = pg_catalog.pg_get_userbyid(g.grantee)
         where g.grantee <> g.owner

@@ -1,9 +1,9 @@
--- Requests that our functions sent, and what became of them, from our own log; and what pg_net still knows of answers.
+-- Requests that our functions sent, and what became of them, from our own log, whole rows; and what pg_net still knows of
+-- answers.
 
 -- name: newest
 -- The newest of each function.
-select distinct on (function) function, runid, waiting, request_id, sent_at, settled_at, status_code, error, processed,
-    failed, verdict
+select distinct on (function) *
 from (select * from bubble_sync.dispatches order by dispatch_id desc limit 1000) as newest
 order by function, dispatch_id desc;
 
@@ -15,26 +15,32 @@ where sent_at > pg_catalog.now() - interval '1 hour'
 group by function, coalesce(verdict, 'outstanding')
 order by function, verdict;
 
+-- name: recent
+-- The newest of all, answered or not.
+select *
+from bubble_sync.dispatches
+order by dispatch_id desc
+limit 10;
+
 -- name: of_runs
-select runid, waiting, request_id, sent_at, settled_at, status_code, error, processed, failed, verdict
-from (select * from bubble_sync.dispatches order by dispatch_id desc limit 10000) as newest
-where runid = any (%(runids)s::bigint[]);
+-- Narrowed by time, which has an index.
+select *
+from bubble_sync.dispatches
+where runid = any (%(runids)s::bigint[]) and sent_at >= %(since)s - interval '1 minute';
 
 -- name: around
 -- The first request after a moment, and the last one before another: when there is one alone, it is both.
 (
-    select 'first' as which, function, runid, waiting, request_id, sent_at, settled_at, status_code, error, processed,
-        failed, verdict
-    from bubble_sync.dispatches
+    select 'first' as which, first.*
+    from bubble_sync.dispatches as first
     where sent_at >= %(since)s and sent_at <= %(until)s
-    order by dispatch_id
+    order by sent_at
     limit 1
 ) union all (
-    select 'last', function, runid, waiting, request_id, sent_at, settled_at, status_code, error, processed,
-        failed, verdict
-    from bubble_sync.dispatches
+    select 'last', last.*
+    from bubble_sync.dispatches as last
     where sent_at >= %(since)s and sent_at <= %(until)s
-    order by dispatch_id desc
+    order by sent_at desc
     limit 1
 );
 
@@ -46,8 +52,14 @@ order by created desc
 limit 1;
 
 -- name: answers
--- When each answer came. Narrowed by time: the table has no index on id.
-select id as request_id, created
+-- When each answer came, and what its status says: the body is for the next tick to read. Narrowed by time: the table
+-- has no index on id.
+select id as request_id, created, status_code,
+    case
+        when status_code between 200 and 299 then 'ok'
+        when timed_out or (status_code is null and error_msg ~* '^timeout') then 'timed out'
+        else 'rejected'
+    end as verdict
 from net._http_response
 where id = any (%(ids)s::bigint[]) and created >= %(since)s;
 

@@ -1,5 +1,6 @@
--- What pg_cron ran. Its table may be long and is indexed by runid alone: the newest rows are read, never a span of time.
--- It has no job's name: that is joined by jobid. cron.job has row security: most roles see their own jobs alone.
+-- What pg_cron ran. Its table may be long and is indexed by runid alone: the newest rows are read, as far back as a moment
+-- and never more than 10,000; runs start in the order of their runids, near enough. It has no job's name: that is joined by
+-- jobid. cron.job has row security: most roles see their own jobs alone.
 
 -- name: jobs
 -- Guide, step 5, and the record's step 8.
@@ -29,7 +30,17 @@ select
         as p95_duration_seconds,
     min(r.start_time) as since
 from (
-    select jobid, status, start_time, end_time from cron.job_run_details order by runid desc limit 10000
+    select jobid, status, start_time, end_time
+    from cron.job_run_details
+    where runid > coalesce((
+        select newest.runid
+        from (select runid, start_time from cron.job_run_details order by runid desc limit 10000) as newest
+        where newest.start_time <= pg_catalog.now() - interval '24 hours'
+        order by newest.runid desc
+        limit 1
+    ), 0)
+    order by runid desc
+    limit 10000
 ) as r
 join cron.job as j on j.jobid = r.jobid
 where pg_catalog.starts_with(j.jobname, 'bubble-sync') and r.start_time > pg_catalog.now() - interval '24 hours'
@@ -48,13 +59,20 @@ order by j.jobname, r.runid desc;
 
 -- name: around
 -- The processor's first run that began after a moment, and whether the newest runs reach back to that moment.
-with newest as materialized (
-    select jobid, runid, status, start_time from cron.job_run_details order by runid desc limit 10000
+with before as (
+    select newest.runid
+    from (select runid, start_time from cron.job_run_details order by runid desc limit 10000) as newest
+    where newest.start_time < %(since)s
+    order by newest.runid desc
+    limit 1
+), edge as (
+    select runid from cron.job_run_details order by runid desc offset 10000 limit 1
 )
 select r.runid, r.status, r.start_time,
-    (select count(*) < 10000 or min(start_time) < %(since)s from newest) as reached
-from newest as r
+    exists (select from before) or not exists (select from edge) as reached
+from cron.job_run_details as r
 join cron.job as j on j.jobid = r.jobid
 where j.jobname = 'bubble-sync-processor' and r.start_time >= %(since)s
+    and r.runid > coalesce((select runid from before), (select runid from edge), 0)
 order by r.runid
 limit 1;

@@ -45,7 +45,7 @@ from (
         ('pg_catalog.pg_stat_activity', array['pid']),
         ('bubble_sync.dispatches', array[
             'dispatch_id', 'function', 'runid', 'waiting', 'request_id', 'sent_at', 'settled_at', 'status_code', 'error',
-            'processed', 'failed', 'verdict'
+            'processed', 'failed', 'verdict', 'skipped', 'duration_ms'
         ])
 ) as w (name, columns)
 left join pg_catalog.pg_namespace as n on n.nspname = pg_catalog.split_part(w.name, '.', 1)

@@ -22,6 +22,7 @@ alter table bubble_sync.dispatches
     add column if not exists verdict text
         check (verdict in ('ok', 'partial', 'rejected', 'timed out', 'lost'));
 create index if not exists dispatches_outstanding on bubble_sync.dispatches (dispatch_id) where settled_at is null;
+create index if not exists dispatches_sent_at on bubble_sync.dispatches (sent_at);
 comment on table bubble_sync.dispatches is 'bubble-sync: what was sent to the Edge Function, and what became of it';
 
 -- name: alerts

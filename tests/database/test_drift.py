@@ -124,9 +124,9 @@ def test_a_number_in_a_body_can_be_accepted_and_another_text_cannot(site: Site):
 
 def test_a_schedule_that_the_configuration_refuses_cannot_be_accepted(site: Site):
     converge_all(site)
-    site.by_hand("update cron.job set schedule = '30 seconds' where jobname = 'bubble-sync-retry'")
+    site.by_hand("update cron.job set schedule = '90 seconds' where jobname = 'bubble-sync-retry'")
 
-    assert str(the_finding(site).accept) == "cannot be accepted: the configuration does not take 30 seconds"
+    assert str(the_finding(site).accept) == "cannot be accepted: the configuration does not take 90 seconds"
 
 
 def test_of_a_secret_vault_itself_knows_since_when(site: Site):

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 from bubble_sync.cli.metrics import text_of
 from bubble_sync.questions.metrics import FAMILIES, Measured, measure
 from bubble_sync.settings import read_settings
-from tests.fixtures.history import DISPATCHES, PROCESSOR, RETRY, dispatch, item, run, schedule
+from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, run, schedule
 from tests.fixtures.site import Site
 from tests.fixtures.specs import config
 
@@ -46,7 +46,6 @@ def working(prepared: Site) -> Site:
     schedule(prepared, PROCESSOR, RETRY)
     run(prepared, 1, RETRY, "40 s")
     run(prepared, 2, PROCESSOR, "30 s")
-    prepared.by_hand("set role postgres", DISPATCHES)
     return prepared
 
 

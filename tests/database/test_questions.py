@@ -13,7 +13,7 @@ from bubble_sync.questions.runs import Runs, runs
 from bubble_sync.questions.status import Status, status
 from bubble_sync.questions.trace import Trace, trace
 from bubble_sync.settings import read_settings
-from tests.fixtures.history import DISPATCHES, PROCESSOR, RETRY, dispatch, item, person, run, schedule
+from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, person, run, schedule
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, config, jwt
 
@@ -43,7 +43,6 @@ def working(prepared: Site) -> Site:
     schedule(prepared, PROCESSOR, RETRY)
     run(prepared, 1, RETRY, "40 s")
     run(prepared, 2, PROCESSOR, "30 s")
-    prepared.by_hand("set role postgres", DISPATCHES)
     return prepared
 
 
@@ -229,9 +228,10 @@ class TestTrace:
     def test_the_way_of_a_sign_up_that_synced(self, working: Site):
         person(working, "r1", "ada@example.com")
         made = item(working, "100 s", status="completed", processed="25 s")
-        run(working, 0, PROCESSOR, "95 s")
+        working.by_hand("update cron.job_run_details set runid = runid + 10")
+        run(working, 1, PROCESSOR, "95 s")
         dispatch(working, 7, "90 s", "ok", status_code=200, processed=0)
-        dispatch(working, 8, "27 s", "ok", status_code=200, processed=1)
+        dispatch(working, 8, "27 s", "ok", status_code=200, processed=1, duration_ms=3000)
         dispatch(working, 9, "10 s", "ok", status_code=200, processed=1)
         working.by_hand("insert into net._http_response (id, status_code, created) "
                         "values (8, 200, now() - interval '24 s')")  # fmt: skip
@@ -244,10 +244,20 @@ class TestTrace:
                 ("completed", 75), ("response", 76),
             ]  # fmt: skip
             assert (found.synced, found.late, found.unknown) == (True, False, {})
+            assert found.steps[-1].said == "ok (HTTP 200, in 3 s, 1 processed)"
             assert found.bubble_ids == {
                 "user_bubble_id": "user-r1", "host_bubble_id": "host-r1", "guest_bubble_id": "guest-r1",
             }  # fmt: skip
             assert found.took_seconds == pytest.approx(75)
+
+    def test_an_item_older_than_the_runs_that_are_read_has_no_first_run(self, working: Site):
+        item(working, "1 hour", status="completed", processed="59 min")
+        working.by_hand(
+            "insert into cron.job_run_details (jobid, runid, database, username, status, start_time) "
+            "select 1, runid, 'postgres', 'postgres', 'succeeded', now() - interval '30 min' "
+            "from generate_series(3, 10002) as runid"
+        )
+        assert "older than the newest 10,000 runs" in follow(working).unknown["runs"]
 
     def test_it_is_late_after_two_minutes(self, working: Site):
         item(working, "200 s", status="completed", processed="50 s")
@@ -334,6 +344,15 @@ class TestRuns:
             (2, "succeeded", "ok (HTTP 200, 1 processed, 0 failed)"), (1, "succeeded", None),
         ]  # fmt: skip
         assert found.clean
+
+    def test_how_long_an_answer_took_and_what_was_held_back_since_is_said(self, working: Site):
+        dispatch(working, 7, "30 s", "ok", runid=2, status_code=200, duration_ms=12_345, skipped=2)
+        dispatch(working, 8, "40 s", "ok", runid=1, status_code=200, duration_ms=999)
+        sent = [one.request for one in self.ask(working).runs if one.request]
+
+        assert [(one.duration_ms, one.skipped, str(one)) for one in sent] == [
+            (12_345, 2, "ok (HTTP 200, in 12 s, 2 skipped since)"), (999, 0, "ok (HTTP 200, in under 1 s)"),
+        ]  # fmt: skip
 
     def test_a_failed_run_is_not_clean_and_tells_no_key(self, working: Site):
         run(working, 3, PROCESSOR, "10 s", "failed", said=f"ERROR:  bad header {jwt()}\nDETAIL:  ada@example.com")

@@ -19,8 +19,10 @@ from bubble_sync.errors import Busy, PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.local.behaviour import Behaviour
 from bubble_sync.local.edge_queue import Call, drain
 from bubble_sync.questions.status import status
-from tests.fixtures.history import DISPATCHES, dispatch, item
+from bubble_sync.settings import read_settings
+from tests.fixtures.history import dispatch, item
 from tests.fixtures.site import Site
+from tests.fixtures.specs import config
 
 STATE = "select status, retry_count, next_retry_at, error_message from public.sync_queue where id = '{}'"
 INDEX = "sync_queue_one_pending"
@@ -87,7 +89,7 @@ class TestRetry:
         found = state(site, one)
         assert (found["status"], found["retry_count"], found["error_message"]) == ("failed", 0, None)
         assert found["next_retry_at"] is not None
-        assert status(site.db, "test").figures.undrained == 0
+        assert status(site.db, read_settings(config()), "test").figures.undrained == 0
 
     def test_the_dead_are_those_without_an_attempt_left_oldest_first(self, site: Site):
         newer, alive = failed(site, "a"), failed(site, "b", retry_count=2)
@@ -269,7 +271,7 @@ class TestRelease:
         old = processing(site, "10 min 10 s", "b")
 
         assert planned(release_plan(site.db, None)) == [old]
-        assert status(site.db, "test").figures.stalled == 1
+        assert status(site.db, read_settings(config()), "test").figures.stalled == 1
 
     @pytest.mark.parametrize(("age", "found"), [(timedelta(minutes=5), 2), (timedelta(hours=2), 0)])
     def test_how_old_they_must_be_can_be_said(self, site: Site, age: timedelta, found: int):
@@ -289,7 +291,6 @@ class TestRelease:
 
     @pytest.fixture
     def logged(self, prepared: Site) -> Site:
-        prepared.by_hand("set role postgres", DISPATCHES)
         processing(prepared)
         return prepared
 

@@ -21,7 +21,7 @@ def git_status() -> str:
 
 @pytest.fixture
 def own_platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    """The checkout's platform, in a temporary directory of its own."""
+    """The checkout's platform, in a temporary directory of its own: ask for `tmp_path` before it."""
     with tempfile.TemporaryDirectory(prefix="bsd-") as folder:
         Path(folder).chmod(0o755)
         monkeypatch.setenv("TMPDIR", folder)

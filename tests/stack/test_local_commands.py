@@ -14,7 +14,7 @@ from tests.stack.conftest import git_status
 
 
 @pytest.fixture
-def run(own_platform: Platform, tmp_path: Path):
+def run(tmp_path: Path, own_platform: Platform):
     """Run a command line in the checkout, on a platform of its own."""
 
     def run(command: str, expect: int = 0) -> subprocess.CompletedProcess[str]:

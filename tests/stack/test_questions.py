@@ -1,4 +1,4 @@
-"""`status`, `trace`, `runs`, `failures` and bare `bubble-sync` as a person and a script use them."""
+"""`status`, `trace`, `runs`, `failures`, `verify` and bare `bubble-sync` as a person and a script use them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, person, run
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack
 
-COMMANDS = ("status", "runs", "failures", "trace --latest")
+COMMANDS = ("status", "runs", "failures", "trace --latest", "verify")
 EMAIL = "ada@example.com"
 
 
@@ -58,7 +58,9 @@ def test_a_sync_that_does_not_is_one_everywhere(served: Stack, site: Site):
     run(site, 3, PROCESSOR, "5 s", "failed", said="ERROR:  no")
 
     for command, says in zip(
-        COMMANDS, ("1 dead", "ERROR:  no", "1 x SIGNUP_ATOMIC: [email] is taken", "no attempt left"), strict=True
+        COMMANDS,
+        ("1 dead", "ERROR:  no", "1 x SIGNUP_ATOMIC: [email] is taken", "no attempt left", "retry --dead"),
+        strict=True,
     ):
         done = served.ours(*command.split(), **given)
         assert (done.returncode, done.stderr) == (1, "")
@@ -90,7 +92,7 @@ def test_what_is_asked_wrongly_is_two_and_what_is_not_found_one(served: Stack):
     assert (absent.returncode, absent.stdout) == (1, "")
     assert absent.stderr == "not found: no item of nobody@example.com\n"
     unreachable = {**given, "BUBBLE_SYNC_LOCAL_DATABASE_URL": "postgresql://postgres:p@127.0.0.1:1/postgres"}
-    assert [served.ours(*command.split(), **unreachable).returncode for command in COMMANDS] == [3] * 4
+    assert [served.ours(*command.split(), **unreachable).returncode for command in COMMANDS] == [3] * len(COMMANDS)
 
 
 def test_outside_a_project_the_bare_command_says_what_is_missing(tmp_path):

@@ -1,0 +1,51 @@
+"""`bubble-sync verify`: the success checklist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from bubble_sync.cli.answers import Asked, asking, clock, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bubble_sync.questions.verify import Checklist
+
+_STYLES = {"ok": "green", "no": "red", "unknown": "yellow", "not proven": "yellow"}
+
+
+def verify(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
+    """Go through the checklist of a set-up that works; exit 0 when every line is ok, 1 otherwise."""
+    with asking(stack, config_file) as asked:
+        clean = answer(asked, as_json=as_json)
+    raise typer.Exit(0 if clean else 1)
+
+
+def answer(asked: Asked, *, as_json: bool = False) -> bool:
+    """Print the checklist; say whether every line is ok."""
+    from bubble_sync.questions import verify as question
+
+    found = question.verify(asked.database, asked.settings, asked.name, asked.project_ref)
+    if as_json:
+        print_json(found, clean=found.clean)
+    else:
+        _show(found, screen())
+    return found.clean
+
+
+def _show(found: Checklist, out: Console) -> None:
+    out.print(f"stack {found.stack}, {clock(found.asked_at)} UTC", style="bold")
+    lines = table("", "")
+    lines.show_header = False
+    for one in found.lines:
+        style = _STYLES[one.standing]
+        lines.add_row(one.standing, one.title, style=style)
+        lines.add_row("", one.evidence)
+        if one.remedy:
+            lines.add_row("", f"do: {one.remedy}", style=style)
+    out.print(lines)
+    good = sum(one.standing == "ok" for one in found.lines)
+    out.print(f"{good} of {len(found.lines)} are ok", style="green" if found.clean else "red")

@@ -1,0 +1,188 @@
+"""Does the sync work? The success checklist, each line with evidence or remedy, in one reading that changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bubble_sync.converge.reading import Found
+from bubble_sync.database import Connection, Database, translated
+from bubble_sync.desired import desired
+from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.questions import sight
+from bubble_sync.questions.checklist import AS_OWNER, Line, Standing, line, lines_of, lines_unknown
+from bubble_sync.questions.diff import diff, parts_about
+from bubble_sync.questions.jobs import NAMES, Job, jobs_in
+from bubble_sync.questions.pauses import JOBS, Pause, paused
+from bubble_sync.questions.requests import OUTSTANDING, answers_to, requests_in, with_answers
+from bubble_sync.questions.sight import Sight
+from bubble_sync.questions.signs import moment
+from bubble_sync.questions.status import PROMISED_SECONDS, figures_of
+from bubble_sync.questions.trace import Trace, traced
+from bubble_sync.questions.watching import watched
+from bubble_sync.schedules import first_due
+from bubble_sync.settings import StackSettings
+from bubble_sync.specs import Keeper
+from bubble_sync.statements import query
+
+_A_RUN = timedelta(minutes=1)
+"""What pg_cron is given to begin and end a run that is due."""
+_PROCESSOR = JOBS["processor"]
+_SEND = "bubble-sync run-now --wait"
+_SIGN_UP = "sign somebody up in the application, and wait two minutes"
+_LOG = "pulumi config set bubble-sync:dispatchLog true && pulumi up"
+_VERDICTS = {
+    "ok": (Standing.OK, ""),
+    "partial": (Standing.OK, ""),
+    "rejected": (Standing.NO, "bubble-sync doctor"),
+}
+"""What an answer proves of the endpoint; a lost one, and one that did not come in time, prove nothing."""
+
+
+@dataclass(frozen=True)
+class Checklist:
+    """The whole answer."""
+
+    stack: str
+    asked_at: datetime
+    lines: tuple[Line, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Say whether every line is ok: what is unknown or not proven is not."""
+        return all(one.standing is Standing.OK for one in self.lines)
+
+
+def verify(database: Database, settings: StackSettings, stack: str, project_ref: str | None) -> Checklist:
+    """Work out every line in one transaction."""
+    keeper = Keeper(stack, project_ref or "")
+    return database.read("verifying the sync", lambda conn: _verify(conn, settings, keeper))
+
+
+def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checklist:
+    seen = sight.look(conn)
+    specs = desired(settings, keeper)
+    found = Found()
+    try:
+        with translated("reading the stack"), conn.transaction():
+            found = watched(conn, parts_about(specs), specs)
+    except (PrivilegeMissing, PrerequisiteMissing) as problem:
+        objects = tuple(lines_unknown(str(problem)))
+    else:
+        objects = tuple(lines_of(diff(keeper.stack, specs, found, adopt=settings.adopt != "never").items))
+    pauses = paused(settings, seen.asked_at)
+    lines = (
+        *objects,
+        _runs(conn, seen, found, pauses),
+        _endpoint(conn, seen),
+        _queue(conn, seen, drained=_PROCESSOR not in pauses),
+        *_sign_up(conn, seen, keeper),
+    )
+    return Checklist(keeper.stack, seen.asked_at, lines)
+
+
+def _runs(conn: Connection, seen: Sight, found: Found, pauses: Mapping[str, Pause]) -> Line:
+    """Judge the last run of each job; what has not been due since the ledger knows it is not missed."""
+    jobs = [job for job in jobs_in(conn, seen, seen.asked_at, pauses) if job.name in NAMES]
+    if wrong := [f"{job.name} {job.problem}" for job in jobs if job.problem]:
+        return line("runs", Standing.NO, "; ".join(wrong), "bubble-sync doctor")
+    if why := seen.why_not(sight.HISTORY) or next((job.unknown for job in jobs if job.jobid is None), ""):
+        return line("runs", Standing.UNKNOWN, why, AS_OWNER)
+    if asleep := [f"{job.name} is {job.pause}" for job in jobs if job.asleep]:
+        return line("runs", Standing.NOT_PROVEN, "; ".join(asleep), "bubble-sync resume")
+    recorded = {row["object"]: datetime.fromisoformat(row["recorded_at"]) for row in found.rows("recorded")}
+    unproven = [job for job in jobs if not job.run and not _due_later(job, recorded, seen.asked_at)]
+    if unproven:
+        said = "; ".join(f"{job.name}: {job.unknown}" for job in unproven)
+        return line("runs", Standing.NOT_PROVEN, said, "bubble-sync doctor")
+    said = "; ".join(_said(job, recorded) for job in jobs)
+    if not any(job.run for job in jobs):
+        return line("runs", Standing.NOT_PROVEN, said, "bubble-sync verify, when a job was due")
+    return line("runs", Standing.OK, said)
+
+
+def _due(job: Job, recorded: Mapping[str, datetime]) -> datetime | None:
+    since = recorded.get(f"job {job.name}")
+    return first_due(job.schedule, since) if job.schedule and since else None
+
+
+def _due_later(job: Job, recorded: Mapping[str, datetime], now: datetime) -> bool:
+    due = _due(job, recorded)
+    return due is not None and due + _A_RUN > now
+
+
+def _said(job: Job, recorded: Mapping[str, datetime]) -> str:
+    if job.run_at:
+        return f"{job.name} {job.run} at {moment(job.run_at)}"
+    due = _due(job, recorded)
+    return f"{job.name} is first due at {moment(due)}" if due else ""
+
+
+def _endpoint(conn: Connection, seen: Sight) -> Line:
+    """Judge the newest request that has an answer."""
+    if why := seen.why_not(sight.DISPATCHES):
+        present = seen.tables[sight.DISPATCHES]["present"]
+        return line("endpoint", Standing.UNKNOWN, why, AS_OWNER if present else _LOG)
+    requests = requests_in(conn.execute(query("requests", "recent")).fetchall())
+    outstanding = [one for one in requests if one.verdict == OUTSTANDING]
+    known = with_answers(requests, answers_to(conn, seen, outstanding))
+    answered = next((one for one in known if one.verdict != OUTSTANDING), None)
+    if answered is None:
+        waits = f", and {len(known)} outstanding" if known else ""
+        return line("endpoint", Standing.NOT_PROVEN, f"no answer is on record{waits}", _SEND)
+    said = f"request {answered.request_id} of {answered.function} at {moment(answered.sent_at)}: {answered}"
+    standing, remedy = _VERDICTS.get(answered.verdict, (Standing.UNKNOWN, _SEND))
+    return line("endpoint", standing, said, remedy)
+
+
+def _queue(conn: Connection, seen: Sight, *, drained: bool) -> Line:
+    if why := seen.why_not(sight.QUEUE):
+        return line("queue", Standing.UNKNOWN, why, AS_OWNER)
+    figures = figures_of(conn.execute(query("items", "by_status")).fetchall(), seen.asked_at)
+    problems = figures.problems(drained=drained)
+    if not problems:
+        said = f"{figures.waiting} waiting, {figures.retrying} to be retried"
+        return line("queue", Standing.OK, f"{said}; last hour: {figures.came} came, {figures.went} went")
+    remedies = {"bubble-sync release-stalled": figures.stalled, "bubble-sync retry --dead": figures.dead}
+    remedy = next((command for command, items in remedies.items() if items), "bubble-sync doctor")
+    return line("queue", Standing.NO, "; ".join(problems), remedy)
+
+
+def _sign_up(conn: Connection, seen: Sight, keeper: Keeper) -> Iterator[Line]:
+    """Judge the newest sign-up, whatever became of others."""
+    if why := seen.why_not(sight.QUEUE):
+        yield from (line(name, Standing.UNKNOWN, why, AS_OWNER) for name in ("sign_up", "bubble_ids"))
+        return
+    item = traced(conn, keeper.stack, keeper.project_ref, None)
+    if item is None:
+        for name in ("sign_up", "bubble_ids"):
+            yield line(name, Standing.NOT_PROVEN, "no item of a sign-up is in the queue", _SIGN_UP)
+        return
+    yield _synced(item)
+    yield _filled(item)
+
+
+def _synced(item: Trace) -> Line:
+    said = f"item {item.id} is {item.status}"
+    if item.status != "completed" and not item.late and item.status != "failed":
+        return line("sign_up", Standing.NOT_PROVEN, f"{said} after {item.age_seconds:.0f} s", _SEND)
+    if item.took_seconds is not None:
+        said += f" after {item.took_seconds:.1f} s"
+    late = f"; promised are {PROMISED_SECONDS} s" if item.late else ""
+    error = f"; error: {item.error}" if item.error else ""
+    if item.status != "completed" or late or error:
+        return line("sign_up", Standing.NO, said + late + error, "bubble-sync trace --latest")
+    if item.took_seconds is None:
+        return line("sign_up", Standing.UNKNOWN, f"{said}, and nothing says when", "bubble-sync trace --latest")
+    return line("sign_up", Standing.OK, said)
+
+
+def _filled(item: Trace) -> Line:
+    if item.bubble_ids is None:
+        return line("bubble_ids", Standing.UNKNOWN, item.unknown["bubble_ids"], "bubble-sync trace --latest")
+    if empty := [name for name, value in item.bubble_ids.items() if not value]:
+        standing = Standing.NO if item.status == "completed" or item.late else Standing.NOT_PROVEN
+        return line("bubble_ids", standing, f"empty: {', '.join(empty)}", "bubble-sync trace --latest")
+    said = ", ".join(f"{name.removesuffix('_bubble_id')} {value}" for name, value in item.bubble_ids.items())
+    return line("bubble_ids", Standing.OK, said)
