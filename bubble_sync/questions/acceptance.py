@@ -13,7 +13,8 @@ from bubble_sync.converge.vault import Stored
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.questions.diff import Change
 from bubble_sync.setting_groups import AlertSettings, ProcessorSettings, RetrySettings, Settings
-from bubble_sync.specs import CronJobSpec, FunctionSpec, Spec, VaultSecretSpec
+from bubble_sync.settings import StackSettings
+from bubble_sync.specs import CronJobSpec, FunctionSpec, LedgerSpec, Spec, VaultSecretSpec
 from bubble_sync.statements import constants_in, with_constants
 
 _GROUPS: Mapping[str, tuple[str, type[Settings]]] = {
@@ -23,6 +24,7 @@ _GROUPS: Mapping[str, tuple[str, type[Settings]]] = {
     "public.invoke_bubble_sync_retry": ("retry", RetrySettings),
     "bubble_sync.alert": ("alerts", AlertSettings),
 }
+_LOG = "dispatch_log"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ def acceptance(spec: Spec, change: Change, arguments: str, secret_keys: Mapping[
         key = secret_keys[spec.name]
         secret = "" if key == "supabaseUrl" else "--secret "
         return Acceptance((f"pulumi config set {secret}{NAMESPACE}:{key} {arguments}",))
+    if isinstance(spec, LedgerSpec) and change.field == "tables" and not change.actual:
+        return Acceptance((_log(on=False, arguments=arguments),))
     return Acceptance(impossible=_why_not(change))
 
 
@@ -70,11 +74,18 @@ def _is_number(constants: Mapping[str, int | str], name: str) -> bool:
 
 def _settings(name: str, values: Mapping[str, object], arguments: str) -> Acceptance:
     group, model = _GROUPS[name]
+    of_job = {name: value for name, value in values.items() if name != _LOG}
     try:
-        model.model_validate(values)
+        model.model_validate(of_job)
     except ValidationError:
         return Acceptance(impossible=f"the configuration does not take {', '.join(map(str, values.values()))}")
-    return Acceptance(tuple(_commands(group, model, values, arguments)))
+    commands = [_log(on=bool(values[_LOG]), arguments=arguments)] if _LOG in values else []
+    return Acceptance((*commands, *_commands(group, model, of_job, arguments)))
+
+
+def _log(*, on: bool, arguments: str) -> str:
+    """Return what keeps or ends the log of requests: one setting for both functions, and for the table."""
+    return f"pulumi config set {NAMESPACE}:{StackSettings.model_fields[_LOG].alias} {str(on).lower()} {arguments}"
 
 
 def _commands(group: str, model: type[Settings], values: Mapping[str, object], arguments: str) -> Iterator[str]:

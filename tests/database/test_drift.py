@@ -122,6 +122,24 @@ def test_a_number_in_a_body_can_be_accepted_and_another_text_cannot(site: Site):
         converge_all(site)
 
 
+def test_a_log_of_requests_that_a_hand_has_ended_can_be_accepted(site: Site):
+    converge_all(site)
+    off = "pulumi config set bubble-sync:dispatchLog false --stack test"
+    site.by_hand("drop table bubble_sync.dispatches")
+    assert str(the_finding(site).accept) == off
+
+    converge_all(site)
+    (row,) = site.by_hand("select pg_get_functiondef('public.invoke_bubble_sync_retry()'::regprocedure) as text")
+    body = row["text"].replace("dispatch_log constant boolean := true", "dispatch_log constant boolean := false")
+    site.by_hand(body)
+    assert str(the_finding(site).accept) == off
+
+    site.by_hand(body.replace(":= 30000", ":= 7"))
+    assert str(the_finding(site).accept) == (
+        f"{off} && pulumi config set --path bubble-sync:retry.timeoutMs 7 --stack test"
+    )
+
+
 def test_a_schedule_that_the_configuration_refuses_cannot_be_accepted(site: Site):
     converge_all(site)
     site.by_hand("update cron.job set schedule = '90 seconds' where jobname = 'bubble-sync-retry'")
