@@ -85,3 +85,8 @@ def with_answers(requests: Sequence[Request], answers: Mapping[int, Row]) -> tup
         else one
         for one in requests
     )
+
+
+def as_of_now(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tuple[Request, ...]:
+    """Do so for those of these requests that are outstanding."""
+    return with_answers(requests, answers_to(conn, seen, [one for one in requests if one.verdict == OUTSTANDING]))

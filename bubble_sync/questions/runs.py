@@ -11,7 +11,7 @@ from bubble_sync.questions import sight
 from bubble_sync.questions.jobs import Job, jobs_in
 from bubble_sync.questions.messages import readable
 from bubble_sync.questions.pauses import paused
-from bubble_sync.questions.requests import GOOD, Request, requests_in
+from bubble_sync.questions.requests import GOOD, Request, as_of_now, requests_in
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
 
@@ -80,7 +80,7 @@ def _runs(conn: Connection, settings: StackSettings, stack: str, most: int) -> R
         since = min((row["start_time"] for row in latest if row["start_time"]), default=seen.asked_at)
         asked = {"runids": [row["runid"] for row in latest], "since": since}
         sent = requests_in(conn.execute(query("requests", "of_runs"), asked).fetchall())
-        requests = {request.runid: request for request in sent}
+        requests = {request.runid: request for request in as_of_now(conn, seen, sent)}
     return Runs(
         stack=stack,
         jobs=jobs,

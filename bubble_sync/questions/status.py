@@ -10,7 +10,7 @@ from bubble_sync.database import Connection, Database, Row
 from bubble_sync.questions import sight
 from bubble_sync.questions.jobs import Job, jobs_in
 from bubble_sync.questions.pauses import JOBS, paused
-from bubble_sync.questions.requests import GOOD, Request, requests_in
+from bubble_sync.questions.requests import GOOD, Request, as_of_now, requests_in
 from bubble_sync.questions.sight import Sight
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
@@ -175,7 +175,7 @@ def status_in(conn: Connection, settings: StackSettings, stack: str) -> Status:
 
 def _answers(conn: Connection, seen: Sight, unknown: dict[str, str]) -> tuple[tuple[Request, ...], Row | None]:
     if not (why := seen.why_not(sight.DISPATCHES)):
-        return requests_in(conn.execute(query("requests", "newest")).fetchall()), None
+        return as_of_now(conn, seen, requests_in(conn.execute(query("requests", "newest")).fetchall())), None
     unknown["requests"] = why
     if why := seen.why_not(sight.RESPONSES):
         unknown["response"] = why

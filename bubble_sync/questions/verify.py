@@ -15,7 +15,7 @@ from bubble_sync.questions.checklist import AS_OWNER, Line, Standing, line, line
 from bubble_sync.questions.diff import diff, parts_about
 from bubble_sync.questions.jobs import NAMES, Job, jobs_in
 from bubble_sync.questions.pauses import JOBS, Pause, paused
-from bubble_sync.questions.requests import OUTSTANDING, answers_to, requests_in, with_answers
+from bubble_sync.questions.requests import OUTSTANDING, as_of_now, requests_in
 from bubble_sync.questions.sight import Sight
 from bubble_sync.questions.signs import moment
 from bubble_sync.questions.status import PROMISED_SECONDS, figures_of
@@ -124,9 +124,7 @@ def _endpoint(conn: Connection, seen: Sight) -> Line:
     if why := seen.why_not(sight.DISPATCHES):
         present = seen.tables[sight.DISPATCHES]["present"]
         return line("endpoint", Standing.UNKNOWN, why, AS_OWNER if present else _LOG)
-    requests = requests_in(conn.execute(query("requests", "recent")).fetchall())
-    outstanding = [one for one in requests if one.verdict == OUTSTANDING]
-    known = with_answers(requests, answers_to(conn, seen, outstanding))
+    known = as_of_now(conn, seen, requests_in(conn.execute(query("requests", "recent")).fetchall()))
     answered = next((one for one in known if one.verdict != OUTSTANDING), None)
     if answered is None:
         waits = f", and {len(known)} outstanding" if known else ""

@@ -177,6 +177,9 @@ class TestStatus:
         dispatch(working, 4, "5 s", None, function="bubble_sync_retry")
         assert ask(working).problems == ()
 
+        working.by_hand("insert into net._http_response (id, status_code) values (4, 401)")
+        assert ask(working).problems == ("the last request of bubble_sync_retry was rejected (HTTP 401)",)
+
     def test_without_a_log_the_last_response_is_anybodys(self, working: Site):
         working.by_hand("drop table bubble_sync.dispatches")
         good = ask(working)
@@ -364,6 +367,13 @@ class TestRuns:
     def test_a_rejected_request_of_a_green_run_is_not_clean(self, working: Site):
         dispatch(working, 7, "30 s", "rejected", runid=2, status_code=401)
 
+        assert not self.ask(working).clean
+
+    def test_an_answer_that_no_tick_has_noted_yet_counts_too(self, working: Site):
+        dispatch(working, 7, "30 s", None, runid=2)
+        assert self.ask(working).clean
+
+        working.by_hand("insert into net._http_response (id, status_code) values (7, 500)")
         assert not self.ask(working).clean
 
     def test_without_a_log_the_runs_are_told(self, working: Site):
