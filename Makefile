@@ -66,5 +66,5 @@ bench: setup ## Measure speed against baselines (ARGS="--rounds 15 import": othe
 	$(RUN) python -m bench $(ARGS)
 
 clean: ## Remove what the targets made in this checkout
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist *.egg-info
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist *.egg-info report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

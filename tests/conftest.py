@@ -12,4 +12,6 @@ pytest_plugins = [
     "tests.fixtures.dispatching",
     "tests.fixtures.github_stand_in",
     "tests.fixtures.fleet",
+    "tests.fixtures.browser",
+    "tests.fixtures.terminal",
 ]

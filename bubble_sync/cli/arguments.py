@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +46,8 @@ KeyFd = Annotated[
 ]
 
 _LONGEST_KEY = 16_384
+_DURATION = re.compile(r"([1-9]\d{0,5})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def the_stack(name: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Stack:
@@ -52,6 +56,19 @@ def the_stack(name: str | None, config_file: Path | None, environment: Mapping[s
     from bubble_sync.stacks import open_stack
 
     return open_stack(name, config_file, Path.cwd(), environment)
+
+
+def duration(option: str, text: str, least: str, most: str) -> timedelta:
+    """Read a number with its unit, as in 24h."""
+    found = _duration(text)
+    if found is None or not (_duration(least) or found) <= found <= (_duration(most) or found):
+        raise ConfigurationError(f"{option} takes a number with s, m, h or d, from {least} to {most}: not {text!r}")
+    return found
+
+
+def _duration(text: str) -> timedelta | None:
+    match = _DURATION.fullmatch(text)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
 
 
 def read_key_from(descriptor: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
 import typer
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from bubble_sync.cli import trace, verify
 from bubble_sync.cli.answers import asking
+from bubble_sync.cli.report import write_report
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.journey import PROMISED_SECONDS, Evidence, Step, timeline, wait_for
 from bubble_sync.local.platform import Platform
@@ -42,6 +44,7 @@ def demo(platform: Platform, checkout: Path) -> bool:
     typer.echo("\nStack outputs:")
     typer.echo(json.dumps(outputs, indent=2))
     verified = _ask(stack)
+    typer.echo(f"\n{_reported(stack, checkout / 'report.html')}")
     return evidence.proven and verified
 
 
@@ -52,6 +55,12 @@ def _ask(stack: LocalStack) -> bool:
         verified = verify.answer(asked)
         typer.echo(f"\n$ bubble-sync trace --latest --stack {NAME}")
         return trace.answer(asked, None) and verified
+
+
+def _reported(stack: LocalStack, file: Path) -> Path:
+    with asking(NAME, stack.config_file, stack.environment) as asked:
+        write_report(asked, file, timedelta(hours=24))
+    return file
 
 
 def _up(stack: LocalStack) -> dict[str, dict[str, str]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bubble_sync.questions.doctor import Diagnosis, Finding
 
-_STYLE = {"error": "red", "warning": "yellow", "info": "dim"}
+STYLE = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
 def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
@@ -34,7 +34,7 @@ def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
 def _show(found: Diagnosis, out: Console) -> None:
     out.print(f"stack {found.stack}, {clock(found.asked_at)} UTC", style="bold")
     for finding in found.causes:
-        out.print(f"\n{finding.level}: {finding.title} [{finding.id}]", style=_STYLE[finding.level])
+        out.print(f"\n{finding.level}: {finding.title} [{finding.id}]", style=STYLE[finding.level])
         _indented(f"{finding.object}: {finding.evidence}", out)
         _indented(f"do: {finding.remedy}", out)
     following: dict[str, list[Finding]] = defaultdict(list)

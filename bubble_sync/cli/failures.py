@@ -45,7 +45,7 @@ def _show(found: Failures, out: Console) -> None:
         items = table("item", "created (UTC)", ">attempts", "next try (UTC)")
         for item in group.items:
             attempts = f"{item.retry_count}/{item.max_retries}"
-            items.add_row(item.id, clock(item.created_at), attempts, _next(item))
+            items.add_row(item.id, clock(item.created_at), attempts, next_try(item))
         out.print(items, "", sep="\n")
     if found.items == found.most:
         out.print(f"the newest {found.most}; more with --limit")
@@ -53,7 +53,8 @@ def _show(found: Failures, out: Console) -> None:
         out.print(f"the function's log: {found.function_log}")
 
 
-def _next(item: Failure) -> str:
+def next_try(item: Failure) -> str:
+    """Say when an item is tried again."""
     if item.dead:
         return "none: dead"
     return clock(item.next_retry_at) or "retry's next"

@@ -20,12 +20,14 @@ from bubble_sync.cli import (
     local,
     metrics,
     pause,
+    report,
     requeue,
     run_now,
     runs,
     status,
     trace,
     verify,
+    watch,
 )
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 
@@ -50,6 +52,8 @@ app.command()(config.config)
 app.command()(pause.pause)
 app.command()(pause.resume)
 app.command()(verify.verify)
+app.command()(report.report)
+app.command()(watch.watch)
 app.command()(diff.diff)
 app.command()(drift.drift)
 app.add_typer(key.app, name="key")

@@ -10,6 +10,8 @@ from bubble_sync.cli.answers import ago, asking, clock, print_json, screen, tabl
 from bubble_sync.cli.arguments import ConfigFile, Json, StackName
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.console import Console
 
     from bubble_sync.questions.jobs import Job
@@ -40,7 +42,9 @@ def in_one_line(stack: str | None) -> None:
 
     with asking(stack, None) as asked:
         found = question.status(asked.database, asked.settings, asked.name)
-    typer.echo(f"{found.stack}: {_verdict(found)}; {_queue(found.figures) if found.figures else 'items: unknown'}")
+    typer.echo(
+        f"{found.stack}: {_verdict(found)}; {queue_in_words(found.figures) if found.figures else 'items: unknown'}"
+    )
     raise typer.Exit(_exit_code(found))
 
 
@@ -59,7 +63,8 @@ def _verdict(found: Status) -> str:
     return f"nothing wrong is seen{' (requests: unknown)' if 'requests' in found.unknown else ''}"
 
 
-def _queue(figures: Figures) -> str:
+def queue_in_words(figures: Figures) -> str:
+    """Say how many items stand where."""
     oldest = f" (oldest {ago(figures.waited_seconds)})" if figures.waiting else ""
     return (
         f"{figures.waiting} waiting{oldest}, {figures.in_flight} in flight, {figures.stalled} stalled, "
@@ -74,7 +79,8 @@ def _show(found: Status, out: Console) -> None:
     jobs = table("job", "schedule", "last finished run", "")
     for job in found.jobs:
         style = "red" if job.problem else "yellow" if job.asleep else None
-        jobs.add_row(job.name, job.schedule or "", _run(job, found), _state(job), style=style)
+        run = run_in_words(job, found.asked_at)
+        jobs.add_row(job.name, job.schedule or "", run, state_in_words(job), style=style)
     out.print("", jobs, sep="\n")
     out.print()
     _show_answers(found, out)
@@ -96,9 +102,14 @@ def _show_items(found: Status, figures: Figures, out: Console) -> None:
     day = table("last 24 h", ">items", "oldest (UTC)", "newest (UTC)")
     for row in found.summary:
         day.add_row(row["status"], str(row["count"]), clock(row["oldest"]), clock(row["newest"]))
-    out.print(items if found.items else "the queue holds no item", "", _queue(figures), sep="\n")
-    out.print(f"last hour: {figures.came} came, {figures.went} went; {_to_empty(figures)}")
+    out.print(items if found.items else "the queue holds no item", "", queue_in_words(figures), sep="\n")
+    out.print(flow_in_words(figures))
     out.print("", day if found.summary else "no item in the last 24 h", sep="\n")
+
+
+def flow_in_words(figures: Figures) -> str:
+    """Say what came and went, and when nothing will wait."""
+    return f"last hour: {figures.came} came, {figures.went} went; {_to_empty(figures)}"
 
 
 def _to_empty(figures: Figures) -> str:
@@ -108,16 +119,18 @@ def _to_empty(figures: Figures) -> str:
     return "at these rates the queue does not empty" if seconds is None else f"empty in about {ago(seconds)}"
 
 
-def _state(job: Job) -> str:
+def state_in_words(job: Job) -> str:
+    """Say what is wrong with a job, or that it sleeps on purpose."""
     if job.pause and not job.active:
         return "paused" if job.asleep else "paused, overdue" if job.problem else ""
     return job.problem
 
 
-def _run(job: Job, found: Status) -> str:
+def run_in_words(job: Job, now: datetime) -> str:
+    """Say how a job's newest finished run ended, and when."""
     if job.run is None or job.run_at is None:
         return ""
-    return f"{job.run}, {ago((found.asked_at - job.run_at).total_seconds())} ago"
+    return f"{job.run}, {ago((now - job.run_at).total_seconds())} ago"
 
 
 def _show_answers(found: Status, out: Console) -> None:

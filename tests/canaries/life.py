@@ -110,7 +110,7 @@ class Life:
 
         None expects 0 or 1.
         """
-        line = line.format(stack=shlex.join(self.stack.local.arguments))
+        line = line.format(stack=shlex.join(self.stack.local.arguments), scratch=self.scratch)
         done = subprocess.run(
             ["bubble-sync", *shlex.split(line)], cwd=CHECKOUT, env=dict(self.stack.local.environment),
             input=given or "", capture_output=True, text=True, check=False,

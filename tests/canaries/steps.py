@@ -48,7 +48,8 @@ UNPRIVILEGED = (
 )
 EITHER = None
 """0 or 1: it depends on what pg_cron has run by then."""
-#: What a person types -> its exit code; `{stack}` says which stack, and the last one ends the platform.
+#: What a person types -> its exit code; `{stack}` says which stack, and a file in `{scratch}` is searched. The last one
+#: ends the platform.
 COMMANDS = {
     "key status {stack}": 0,
     "key status {stack} --json": 0,
@@ -93,6 +94,9 @@ COMMANDS = {
     "config {stack} --json": 0,
     "pause {stack} --reason maintenance --until 2h": 0,
     "resume {stack}": 0,
+    # Without a terminal.
+    "watch {stack}": 2,
+    "report {stack} --html {scratch}/report.html": 0,
     "local down": 0,
 }
 

@@ -56,6 +56,8 @@ def test_with_pg_cron_stopped_the_demo_fails_and_says_which_job_did_not_run(tmp_
     assert "$ bubble-sync verify --stack local\n" in done.stdout
     assert "\nnot proven  the Edge Function answers with 2xx\n" in done.stdout
     assert "\n$ bubble-sync trace --latest --stack local\nSIGNUP_ATOMIC of record " in done.stdout
+    assert done.stdout.splitlines()[-1] == str(CHECKOUT / "report.html")
+    assert "0 of 0 sign-ups took less than 75 s" in (CHECKOUT / "report.html").read_text()
     assert status.up, "a platform that ran before is left running"
     assert git_status() == tree, "the demo leaves the checkout as it was"
     assert "uv run bubble-sync local down" in done.stderr

@@ -85,7 +85,7 @@ def test_the_rows_cover_the_document_without_a_gap(document: str):
 
 
 def test_every_row_has_a_home_in_a_known_notation():
-    known = {"object", "command", "config", "sql", "test", "doc", "planned", "out"}
+    known = {"object", "command", "config", "sql", "test", "doc", "out"}
 
     assert [row for row in ROWS if not row.homes or {home.split(":", 1)[0] for home in row.homes} - known] == []
 
@@ -137,12 +137,6 @@ def test_a_test_is_there(home: str):
 @pytest.mark.parametrize("home", homes("doc"))
 def test_a_page_is_there(home: str):
     assert (ROOT / home).is_file()
-
-
-def test_what_is_planned_is_listed_with_its_issue():
-    listed = re.findall(r"^\| `planned:(\d+)` \| [^|]{10,} \|", TEXT, re.MULTILINE)
-
-    assert sorted(listed) == homes("planned")
 
 
 def test_what_is_out_of_scope_says_why():

@@ -1,0 +1,54 @@
+"""`bubble-sync report`: one page about a span of time, in a file."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bubble_sync.cli.answers import Asked, asking
+from bubble_sync.cli.arguments import ConfigFile, StackName, duration
+from bubble_sync.errors import ConfigurationError
+
+Html = Annotated[Path, typer.Option("--html", metavar="FILE", help="The file to write; one that is there is replaced.")]
+Since = Annotated[str, typer.Option("--since", metavar="TIME", help="How far back: 30m, 24h, 7d; at most 30d.")]
+
+
+def report(html: Html, since: Since = "24h", stack: StackName = None, config_file: ConfigFile = None) -> None:
+    """Write a page with checklist, findings, charts and failures; exit 0 when it is written, whatever it says."""
+    span = duration("--since", since, "1m", "30d")
+    with asking(stack, config_file) as asked:
+        write_report(asked, html, span)
+    typer.echo(html)
+
+
+def write_report(asked: Asked, file: Path, span: timedelta) -> None:
+    """Ask everything, and write the page."""
+    from bubble_sync.cli.report_page import page
+    from bubble_sync.questions import report as question
+
+    found = question.report(asked.database, asked.settings, asked.name, asked.project_ref, span)
+    replace(file, page(found))
+
+
+def replace(file: Path, text: str) -> None:
+    """Write a file as a whole or not at all; raise ConfigurationError with the reason."""
+    target = file.resolve()
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        if target.exists() and not target.is_file():
+            raise ConfigurationError(f"{file} is not a file: name one to write the report to")
+        with beside.open("x", encoding="utf-8") as new:
+            new.write(text)
+        beside.replace(target)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the report cannot be written to {file}: {error.strerror}; name a file in a folder that you may write to"
+        ) from None
+    finally:
+        with suppress(OSError):
+            beside.unlink()

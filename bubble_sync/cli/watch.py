@@ -1,0 +1,101 @@
+"""`bubble-sync watch`: a live screen of one stack."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bubble_sync.cli.answers import Asked, ago, asking
+from bubble_sync.cli.arguments import ConfigFile, StackName, duration
+from bubble_sync.cli.watch_reader import Reader
+from bubble_sync.errors import ConfigurationError, Unreachable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_DRAW_EVERY_SECONDS = 1.0
+_PATIENCE_SECONDS = 45.0
+"""More than a connection or a statement may take: whoever answers does so before."""
+
+Every = Annotated[str, typer.Option("--every", metavar="TIME", help="How long between two looks: 2s, 1m; at most 1h.")]
+
+
+def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile = None) -> None:
+    """Show queue, jobs, findings and requests, again and again; Ctrl-C leaves, with exit code 0."""
+    from rich.console import Console
+
+    seconds = duration("--every", every, "1s", "1h").total_seconds()
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not sys.stdout.isatty() or console.is_dumb_terminal:
+        raise ConfigurationError(
+            "watch draws on a terminal, and standard output is none: use `bubble-sync status` (--json for a program)"
+        )
+    # Blocked before the reader starts, so that no thread loses what _wait waits for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
+    # Ended from outside it has to give the terminal back, too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        with asking(stack, config_file) as asked:
+            _follow(asked, seconds, console)
+    except KeyboardInterrupt:
+        pass
+
+
+def _reader(asked: Asked, every: float, before: Reader | None = None) -> Reader:
+    from bubble_sync.questions.doctor import doctor
+    from bubble_sync.questions.latest import latest
+
+    database = asked.database
+    reader = Reader(
+        lambda: latest(database, asked.settings, asked.name),
+        lambda: doctor(database, asked.settings, asked.name),
+        database.close,
+        every,
+    )
+    if before is not None:
+        reader.take_over(before)
+    reader.start()
+    return reader
+
+
+def _follow(asked: Asked, every: float, console: Console) -> None:
+    from rich.live import Live
+
+    from bubble_sync.cli.watch_screen import drawn
+
+    reader = _reader(asked, every)
+    reader.looked.wait()
+    reader.require()
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            reader.require()
+            reader = _one_that_answers(reader, asked, every)
+            if reader.latest is not None:
+                age = time.monotonic() - reader.answered_at
+                live.update(drawn(reader.latest, reader.diagnosis, _trouble(reader, every), age), refresh=True)
+            _wait()
+
+
+def _one_that_answers(reader: Reader, asked: Asked, every: float) -> Reader:
+    """Leave a reader behind whose server has gone without a word, and start one with a connection of its own."""
+    if time.monotonic() - reader.began_at < every + _PATIENCE_SECONDS:
+        return reader
+    return _reader(asked, every, reader)
+
+
+def _trouble(reader: Reader, every: float) -> str:
+    if reader.trouble is not None:
+        what = "lost" if isinstance(reader.trouble, Unreachable) else "refused"
+        said, _, _ = str(reader.trouble).partition(". ")
+        return f"{what}, trying again: {said.rstrip('.')}"
+    silent = time.monotonic() - reader.began_at - every
+    return f"no answer for {ago(silent)}" if silent > 5 else ""
+
+
+def _wait() -> None:
+    """Wait until it is time to draw again, or the terminal has another size."""
+    signal.sigtimedwait({signal.SIGWINCH}, _DRAW_EVERY_SECONDS)

@@ -1,0 +1,41 @@
+"""Everything that is known of a stack at once: does it work, what is wrong, and what happened lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bubble_sync.database import Database
+from bubble_sync.questions.checklist import Line
+from bubble_sync.questions.doctor import Diagnosis, doctor
+from bubble_sync.questions.failures import Failures, failures
+from bubble_sync.questions.history import History, history
+from bubble_sync.questions.verify import verify
+from bubble_sync.settings import StackSettings
+
+FAILED_ITEMS = 50
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answers, each read in its own transaction."""
+
+    stack: str
+    asked_at: datetime
+    checklist: tuple[Line, ...]
+    diagnosis: Diagnosis
+    history: History
+    failures: Failures
+
+
+def report(database: Database, settings: StackSettings, stack: str, project_ref: str | None, span: timedelta) -> Report:
+    """Ask all of it."""
+    past = history(database, span)
+    return Report(
+        stack=stack,
+        asked_at=past.until,
+        checklist=verify(database, settings, stack, project_ref).lines,
+        diagnosis=doctor(database, settings, stack),
+        history=past,
+        failures=failures(database, stack, project_ref, FAILED_ITEMS),
+    )

@@ -1,0 +1,140 @@
+"""What is said of a span of time: depths, requests and durations, against rows worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bubble_sync.questions.history import EDGES, PARTS, Depth, History, history
+from tests.fixtures.history import dispatch, item
+from tests.fixtures.site import Site
+
+#: A part is a minute.
+SPAN = timedelta(minutes=PARTS)
+
+
+def ask(site: Site) -> History:
+    return history(site.db, SPAN)
+
+
+def numbers(depth: Depth) -> tuple[int, int, int, int]:
+    return depth.came, depth.went, depth.most, depth.left
+
+
+def part(ago: float) -> int:
+    """The part in which something was so many minutes ago."""
+    return int(PARTS - ago)
+
+
+class TestDepth:
+    def test_an_item_is_there_from_when_it_was_queued_until_it_was_completed(self, prepared: Site):
+        item(prepared, "10.5 min", status="completed", processed="5.5 min")
+        depths = ask(prepared).depths
+        assert depths
+
+        assert [numbers(depth) for depth in depths if depth.most] == [(1, 0, 1, 1), *[(0, 0, 1, 1)] * 4, (0, 1, 1, 0)]
+        assert numbers(depths[part(10.5)]) == (1, 0, 1, 1)
+        assert numbers(depths[part(5.5)]) == (0, 1, 1, 0)
+
+    def test_what_was_there_before_is_counted_all_the_time(self, prepared: Site):
+        item(prepared, "2 hours", status="failed")
+        item(prepared, "2 hours", record_id="r2", status="completed", processed="90 min")
+        item(prepared, "2 hours", record_id="r3", status="completed", processed="30.5 min")
+        depths = ask(prepared).depths
+        assert depths
+
+        assert {numbers(depth) for depth in depths[: part(30.5)]} == {(0, 0, 2, 2)}
+        assert numbers(depths[part(30.5)]) == (0, 1, 2, 1)
+        assert {numbers(depth) for depth in depths[part(30.5) + 1 :]} == {(0, 0, 1, 1)}
+
+    def test_the_most_of_a_part_is_not_what_is_left_of_it(self, prepared: Site):
+        for number in range(3):
+            item(prepared, "3.9 min", record_id=number, status="completed", processed="3.5 min")
+        depths = ask(prepared).depths
+        assert depths
+
+        assert numbers(depths[part(3.5)]) == (3, 3, 3, 0)
+        assert sum(depth.most for depth in depths) == 3
+
+    def test_one_completed_without_a_moment_has_no_place(self, prepared: Site):
+        item(prepared, "10 min", status="completed")
+        found = ask(prepared)
+
+        assert found.unplaced == 1
+        assert found.depths
+        assert {numbers(depth) for depth in found.depths} == {(0, 0, 0, 0)}
+
+
+class TestRequests:
+    def test_are_counted_by_part_function_and_verdict(self, prepared: Site):
+        for number, (ago, verdict) in enumerate((("5.4 min", "ok"), ("5.5 min", "ok"), ("3.5 min", "timed out"))):
+            dispatch(prepared, number, ago, verdict)
+        dispatch(prepared, 8, "1.5 min", None, function="bubble_sync_retry")
+        dispatch(prepared, 9, "2 hours", "lost")
+        found = ask(prepared)
+
+        assert found.sent is not None
+        assert [
+            (round((one.at - found.since).total_seconds() / 60), one.function, one.verdict, one.requests)
+            for one in found.sent
+        ] == [
+            (part(5.5), "bubble_sync_processor", "ok", 2),
+            (part(3.5), "bubble_sync_processor", "timed out", 1),
+            (part(1.5), "bubble_sync_retry", "outstanding", 1),
+        ]
+        assert found.sent_since is None
+
+    def test_more_than_are_read_are_said_to_be_there(self, prepared: Site):
+        prepared.by_hand(
+            "insert into bubble_sync.dispatches (function, waiting, request_id, sent_at, verdict) "
+            "select 'f', 1, n, now() - (20001 - n) * interval '0.1 s', 'ok' from generate_series(1, 20001) as n",
+        )
+        found = ask(prepared)
+
+        assert found.sent
+        assert sum(one.requests for one in found.sent) == 20_000
+        assert found.sent_since
+        assert (found.until - found.sent_since).total_seconds() == pytest.approx(1999.9, abs=5)
+
+
+class TestLatency:
+    def test_each_sign_up_is_in_the_bin_of_its_duration(self, prepared: Site):
+        for number, (ago, processed) in enumerate(
+            (("62 s", "60 s"), ("74 s", "60 s"), ("134 s", "60 s"), ("136 s", "60 s"))
+        ):
+            item(prepared, ago, record_id=number, status="completed", processed=processed)
+        item(prepared, "3 hours", record_id="long", status="completed", processed="30 min")
+        item(prepared, "10 min", record_id="other", operation="UPDATE", status="completed", processed="1 min")
+        item(prepared, "5 hours", record_id="before", status="completed", processed="3 hours")
+        latency = ask(prepared).latency
+        assert latency
+
+        assert {EDGES[number]: items for number, items in enumerate(latency.bins) if items} == {
+            0: 1, 10: 1, 60: 1, 75: 1, 3600: 1,
+        }  # fmt: skip
+        assert (latency.items, latency.kept, latency.overdue) == (5, 3, 0)
+        assert latency.median == pytest.approx(74, abs=0.1)
+        assert latency.longest == pytest.approx(9000, abs=0.1)
+
+    def test_one_that_is_not_completed_is_overdue_and_in_no_bin(self, prepared: Site):
+        item(prepared, "80 s", record_id="late")
+        item(prepared, "3 hours", record_id="dead", status="failed", retry_count=3)
+        item(prepared, "70 s", record_id="in time")
+        latency = ask(prepared).latency
+        assert latency
+
+        assert (latency.items, latency.median, latency.overdue) == (0, None, 2)
+        assert sum(latency.bins) == 0
+
+
+def test_what_a_role_may_not_see_is_unknown(prepared: Site):
+    blind = prepared.as_role("watcher")
+    found = ask(blind)
+    blind.db.close()
+
+    assert (found.depths, found.sent, found.latency) == (None, None, None)
+    assert found.unknown == {
+        "items": "watcher may not read public.sync_queue",
+        "requests": "watcher may not read bubble_sync.dispatches",
+    }

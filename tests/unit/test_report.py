@@ -1,0 +1,227 @@
+"""The page of the report: what is drawn, what is said in words, and that nobody's text becomes markup."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bubble_sync.cli.arguments import duration
+from bubble_sync.cli.axes import LEFT, RIGHT_EDGE, above, times
+from bubble_sync.cli.charts import VERDICTS, depth_chart, latency_chart, request_chart
+from bubble_sync.cli.report import replace as write
+from bubble_sync.cli.report_page import page, verdict_of
+from bubble_sync.errors import ConfigurationError
+from bubble_sync.questions.checklist import Line, Standing
+from bubble_sync.questions.doctor import Diagnosis, Finding
+from bubble_sync.questions.failures import Failure, Failures, Group
+from bubble_sync.questions.history import EDGES, PARTS, Depth, History, Latency, Sent, depths_of
+from bubble_sync.questions.report import Report
+
+UNTIL = datetime(2026, 11, 22, 4, 30, tzinfo=UTC)
+SPAN = timedelta(hours=24)
+HOSTILE = "<script>alert(1)</script>&\"'"
+CSS = (Path(__file__).parents[2] / "bubble_sync" / "cli" / "pages" / "report.css").read_text()
+
+
+def depths(*most: int) -> tuple[Depth, ...]:
+    padded = (*most, *[0] * (PARTS - len(most)))
+    return tuple(Depth(UNTIL - SPAN + n * SPAN / PARTS, one, one, one, 0) for n, one in enumerate(padded))
+
+
+def past(**changed: object) -> History:
+    empty = Latency((0,) * len(EDGES), 0, None, None, None, 0)
+    given = {"depths": depths(), "unplaced": 0, "sent": (), "sent_since": None, "latency": empty, "unknown": {}}
+    return History(since=UNTIL - SPAN, until=UNTIL, **{**given, **changed})
+
+
+def report(**changed: object) -> Report:
+    quiet = {
+        "stack": "prod",
+        "asked_at": UNTIL,
+        "checklist": (Line("runs", "the job runs", Standing.OK, "its last run succeeded"),),
+        "diagnosis": Diagnosis("prod", UNTIL, (), {}, 40),
+        "history": past(),
+        "failures": Failures("prod", 50, (), "", {}),
+    }
+    return Report(**{**quiet, **changed})
+
+
+def finding(**changed: object) -> Finding:
+    return replace(Finding("job_missing", "Job missing", "error", "job a", "it is not there", "pulumi up"), **changed)
+
+
+def sent(part: int, verdict: str, requests: int = 1, function: str = "f") -> Sent:
+    return Sent(UNTIL - SPAN + part * SPAN / PARTS, function, verdict, requests)
+
+
+class TestCharts:
+    def test_a_part_without_items_has_no_bar_and_the_highest_bar_is_below_the_top(self):
+        chart = depth_chart(depths(0, 3, 0, 9), past())
+
+        assert [mark.title for mark in chart.marks] == [
+            "from 11-21 04:50: at most 3, 3 came, 3 went", "from 11-21 05:30: at most 9, 9 came, 9 went",
+        ]  # fmt: skip
+        low, high = chart.marks
+        assert high.height == 3 * low.height
+        assert low.y + low.height == high.y + high.height == 164
+        assert chart.said == "12 items came and 12 went; 0 are there now, and at most 9 after 11-21 05:30."
+
+    def test_the_lowest_bar_can_be_seen(self):
+        assert min(mark.height for mark in depth_chart(depths(1, 100_000), past()).marks) == 2
+
+    def test_a_verdict_of_a_part_is_one_mark_in_its_lane_whatever_function_sent_it(self):
+        chart = request_chart((sent(0, "ok", 2), sent(0, "ok", 3, "g"), sent(71, "rejected")), past())
+
+        assert [mark.title for mark in chart.marks] == ["from 11-21 04:30: 5 ok", "from 11-22 04:10: 1 rejected"]
+        first, last = chart.marks
+        assert (first.x, first.kind, last.kind) == (LEFT, "ok", "rejected")
+        assert first.y < last.y
+        assert last.x + last.width <= RIGHT_EDGE
+        assert chart.said == "5 ok, 1 rejected."
+
+    def test_each_verdict_has_a_lane_and_a_colour(self):
+        chart = request_chart(tuple(sent(1, verdict) for verdict in VERDICTS), past())
+
+        assert len({mark.y for mark in chart.marks}) == len(VERDICTS)
+        assert [mark.kind for mark in chart.marks if f".{mark.kind}" not in CSS] == []
+
+    def test_the_promise_stands_between_what_keeps_it_and_what_does_not(self):
+        chart = latency_chart(Latency((1,) * len(EDGES), len(EDGES), 1, 1, 1, 0))
+        (limit,) = (line for line in chart.lines if line.kind == "limit")
+
+        assert all(mark.x + mark.width < limit.x1 for mark in chart.marks if mark.kind == "kept")
+        assert all(mark.x > limit.x1 for mark in chart.marks if mark.kind == "late")
+        assert chart.said == "9 of 15 sign-ups took less than 75 s."
+
+    @pytest.mark.parametrize("most", [*range(120), 999, 1001, 123_456])
+    def test_the_top_of_a_scale_is_even_and_never_below(self, most: int):
+        assert above(most) >= max(most, 2)
+        assert above(most) % 2 == 0
+        assert above(most) <= max(2 * most, 4)
+
+    @pytest.mark.parametrize("minutes", [1, 30, 24 * 60, 7 * 24 * 60, 30 * 24 * 60])
+    def test_moments_are_round_within_the_plot_and_apart(self, minutes: int):
+        span = timedelta(minutes=minutes)
+        labels, _ = times(replace(past(), since=UNTIL - span), 100)
+
+        assert 1 <= len(labels) <= 9
+        assert all(LEFT <= label.x <= RIGHT_EDGE for label in labels)
+        assert all(right.x - left.x > 50 for left, right in pairwise(labels))
+
+    def test_what_is_left_of_a_part_is_carried_into_the_next(self):
+        rows = [
+            {"part": 0, "before": 2, "came": 1, "went": 0, "most": 3},
+            {"part": 5, "before": 0, "came": 0, "went": 3, "most": 2},
+        ]
+        found = depths_of(rows, UNTIL, timedelta(minutes=1))
+
+        assert [depth.left for depth in found[:7]] == [3, 3, 3, 3, 3, 0, 0]
+        assert [depth.most for depth in found[:7]] == [3, 3, 3, 3, 3, 3, 0]
+
+
+class TestPage:
+    def test_it_asks_for_nothing_and_runs_nothing(self):
+        written = page(report())
+
+        assert "default-src 'none'; style-src 'unsafe-inline'" in written
+        assert re.findall(r"<script|<link|<img|<iframe|@import|url\(|https?://", written) == []
+
+    def test_a_text_of_others_is_never_markup(self):
+        failed = Failure("1", "r", "e", 1, 3, None, UNTIL)
+        written = page(
+            report(
+                stack=HOSTILE,
+                checklist=(Line("runs", HOSTILE, Standing.NO, HOSTILE, HOSTILE),),
+                diagnosis=Diagnosis(HOSTILE, UNTIL, (finding(object=HOSTILE, evidence=HOSTILE),), {"c": HOSTILE}, 1),
+                history=past(sent=(sent(1, "ok", function=HOSTILE),)),
+                failures=Failures("", 50, (Group(HOSTILE, HOSTILE, (failed,)),), "", {}),
+            )
+        )
+
+        assert "<script" not in written
+        assert written.count("&lt;script&gt;") == 11
+
+    def test_what_is_unknown_is_said_where_it_would_stand(self):
+        why = {"items": "w may not read public.sync_queue", "requests": "there is no table bubble_sync.dispatches"}
+        written = page(report(history=past(depths=None, sent=None, latency=None, unknown=why)))
+
+        assert "<svg" not in written
+        assert [written.count(one) for one in why.values()] == [2, 1]
+
+    def test_a_finding_says_what_to_do_or_what_it_follows_from(self):
+        follower = finding(id="late", title="Items wait", follows=("job_missing",))
+        written = page(report(diagnosis=Diagnosis("prod", UNTIL, (finding(), follower), {}, 40)))
+
+        assert "Do: pulumi up" in written
+        assert "Follows from: job_missing" in written
+
+    def test_the_headline_is_good_only_when_everything_was_seen_and_is_good(self):
+        unknown = Diagnosis("prod", UNTIL, (), {"one": "why"}, 40)
+        bad = Diagnosis("prod", UNTIL, (finding(), finding(level="info"), finding(follows=("job_missing",))), {}, 40)
+
+        assert verdict_of(report()).good
+        assert verdict_of(report(diagnosis=unknown)) == (False, "1 check without an answer")
+        assert verdict_of(report(diagnosis=bad)) == (False, "1 cause of trouble")
+        assert not verdict_of(report(checklist=(Line("sign_up", "sign-ups are synced", Standing.NOT_PROVEN, ""),))).good
+
+    @pytest.mark.parametrize("scheme", ["light", "dark", "print"])
+    def test_every_colour_stands_out_from_the_paper(self, scheme: str):
+        """4.5 for text and 3 for drawings: WCAG 2.2, 1.4.3 and 1.4.11."""
+        blocks = re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)
+        colours = dict(re.findall(r"--(\w+): (#\w{6})", blocks[("light", "dark", "print").index(scheme)]))
+        for name in ("ink", "faint", "good", "bad", "doubt", "plain", "dim"):
+            assert min(contrast(colours[name], colours[paper]) for paper in ("paper", "panel")) >= 4.5, name
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+class TestFile:
+    def test_it_is_replaced_as_a_whole_and_nothing_else_is_left(self, tmp_path: Path):
+        file = tmp_path / "report.html"
+        write(file, "one")
+        link = tmp_path / "link.html"
+        link.symlink_to(file)
+        write(link, "two")
+
+        assert link.is_symlink()
+        assert file.read_text() == "two"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["link.html", "report.html"]
+
+    @pytest.mark.parametrize("name", ["absent/report.html", "file/report.html", ".", "x" * 300])
+    def test_one_that_cannot_be_written_is_one_clear_error(self, tmp_path: Path, name: str):
+        (tmp_path / "file").touch()
+
+        with pytest.raises(
+            ConfigurationError, match=r"^(the report cannot be written to .*; name a file|.* is not a f)"
+        ):
+            write(tmp_path / name, "text")
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    def test_a_device_is_not_replaced(self):
+        with pytest.raises(ConfigurationError, match="/dev/null is not a file"):
+            write(Path("/dev/null"), "text")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("24h", 86_400), ("7d", 604_800), ("60s", 60)])
+def test_a_duration_is_a_number_with_its_unit(text: str, seconds: int):
+    assert duration("--since", text, "1m", "30d").total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "24", "h", "0h", "-1h", "1.5h", "59s", "31d", "1 h", "1h\n", "9999999d"])
+def test_another_text_is_no_duration(text: str):
+    with pytest.raises(ConfigurationError, match="--since takes a number with s, m, h or d, from 1m to 30d"):
+        duration("--since", text, "1m", "30d")

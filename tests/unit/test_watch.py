@@ -1,0 +1,160 @@
+"""What a screen of `watch` shows, and how its reader comes through what may go wrong."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+import pytest
+from rich.console import Console
+
+from bubble_sync.cli.watch_reader import Reader
+from bubble_sync.cli.watch_screen import drawn
+from bubble_sync.errors import Unreachable
+from bubble_sync.questions.doctor import Diagnosis, Finding
+from bubble_sync.questions.jobs import Job
+from bubble_sync.questions.latest import Latest
+from bubble_sync.questions.status import Figures, Status
+from bubble_sync.schedules import first_due
+
+NOW = datetime(2026, 11, 22, 4, 30, 10, tzinfo=UTC)
+FIGURES = Figures(3, NOW - timedelta(seconds=20), 0, 1, 0, 0, 0, 5, 2, NOW)
+HEALTHY = Diagnosis("prod", NOW, (), {}, 40)
+
+
+def latest(*jobs: Job, **unknown: str) -> Latest:
+    return Latest(Status("prod", NOW, (), FIGURES, (), jobs, (), None, unknown), ())
+
+
+def job(**changed: object) -> Job:
+    given = {"schedule": "* * * * *", "active": True, "run": "succeeded", "run_at": NOW - timedelta(seconds=10)}
+    return Job("processor", 1, **{**given, **changed})
+
+
+def shown(found: Latest, diagnosis: Diagnosis | None = HEALTHY, trouble: str = "", age: float = 0) -> str:
+    console = Console(width=100, file=io.StringIO())
+    with console.capture() as said:
+        console.print(drawn(found, diagnosis, trouble, age))
+    return said.get()
+
+
+class TestScreen:
+    def test_the_countdown_goes_on_between_two_looks(self):
+        assert "in 50 s" in shown(latest(job()))
+        assert "in 20 s" in shown(latest(job()), age=30)
+        assert "in 4 min" in shown(latest(job(schedule="*/5 * * * *")), age=40)
+
+    def test_a_job_without_a_tick_has_no_countdown(self):
+        assert "in 50 s" not in shown(latest(job(active=False, problem="is not active")))
+        assert "in 30 s" in shown(latest(job(schedule="30 seconds")))
+        assert "every moon" in shown(latest(job(schedule="every moon")))
+        assert "is not there" in shown(latest(Job("processor", problem="is not there")))
+
+    def test_what_is_old_says_how_old_it_is(self):
+        said = shown(latest(job()), trouble="lost, trying again: nothing listens there", age=240)
+
+        assert "lost, trying again: nothing listens there; what follows is 4 min old" in said
+        assert "3 waiting (oldest 20 s)" in said
+
+    def test_causes_are_shown_with_what_to_do_and_the_rest_is_counted(self):
+        found = tuple(Finding(f"c{n}", "Job missing", "error", "job a", "e", "pulumi up") for n in range(9))
+        said = shown(latest(), Diagnosis("prod", NOW, found, {"x": "why"}, 40))
+
+        assert "findings at 11-22 04:30:10: 9, 1 checks without an answer" in said
+        assert said.count("do: pulumi up") == 6
+        assert "and 3 more: bubble-sync doctor" in said
+
+    def test_what_is_unknown_is_said(self):
+        said = shown(latest(items="w may not read public.sync_queue", requests="there is no table"), None)
+
+        assert "unknown: items: w may not read public.sync_queue" in said
+        assert "unknown: requests: there is no table" in said
+        assert "the first examination is not done yet" in said
+
+
+@pytest.mark.parametrize(
+    ("schedule", "due"),
+    [
+        ("* * * * *", "04:31:00"),
+        ("*/5 * * * *", "04:35:00"),
+        ("30 seconds", "04:30:40"),
+        ("every moon", None),
+        ("nonsense", None),
+    ],
+)
+def test_a_job_is_due_at_its_next_tick(schedule: str, due: str | None):
+    found = first_due(schedule, NOW)
+
+    assert (f"{found:%H:%M:%S}" if found else None) == due
+
+
+def started(look: Callable[[], Latest], close: Callable[[], None] = lambda: None) -> Reader:
+    reader = Reader(look, lambda: HEALTHY, close, every=0.001)
+    reader.start()
+    assert reader.looked.wait(10)
+    return reader
+
+
+def unreachable() -> NoReturn:
+    raise Unreachable("nothing listens there")
+
+
+class TestReader:
+    def test_what_it_saw_stays_when_the_server_goes_and_is_renewed_when_it_comes_back(self):
+        turns = iter((latest(job()), None, None, latest()))
+        came_back, done = threading.Event(), threading.Event()
+
+        def look() -> Latest:
+            found = next(turns, "over")
+            if found == "over":
+                came_back.set()
+                done.wait(10)
+                return latest()
+            return found or unreachable()
+
+        reader = started(look)
+        assert came_back.wait(10)
+
+        assert reader.latest == latest()
+        assert reader.trouble is None
+        assert reader.diagnosis == HEALTHY
+        Reader(latest, lambda: HEALTHY, lambda: None, every=60).take_over(reader)
+        done.set()
+
+    def test_a_server_that_was_never_there_is_an_error(self):
+        reader = started(unreachable)
+
+        with pytest.raises(Unreachable, match="nothing listens there"):
+            reader.require()
+        Reader(latest, lambda: HEALTHY, lambda: None, every=60).take_over(reader)
+
+    def test_a_bug_ends_it_and_is_not_lost(self):
+        def look() -> NoReturn:
+            raise KeyError("x")
+
+        reader = started(look)
+        reader.join(10)
+        with pytest.raises(KeyError):
+            reader.require()
+
+    def test_one_that_hangs_is_replaced_by_one_that_knows_what_it_saw_and_ends_when_it_can(self):
+        answers, hangs, closed = threading.Event(), threading.Event(), threading.Event()
+        turns = iter((False, True))
+
+        def look() -> Latest:
+            if next(turns):
+                hangs.set()
+                answers.wait(10)
+            return latest(job())
+
+        hanging = started(look, closed.set)
+        assert hangs.wait(10)
+        other = Reader(latest, lambda: HEALTHY, lambda: None, every=60)
+        other.take_over(hanging)
+
+        assert (other.latest, other.diagnosis) == (latest(job()), HEALTHY)
+        answers.set()
+        assert closed.wait(10)
