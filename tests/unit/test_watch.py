@@ -81,7 +81,6 @@ class TestScreen:
         ("* * * * *", "04:31:00"),
         ("*/5 * * * *", "04:35:00"),
         ("30 seconds", "04:30:40"),
-        ("every moon", None),
         ("nonsense", None),
     ],
 )
