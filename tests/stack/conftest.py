@@ -32,13 +32,6 @@ def own_platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
 
 
 @pytest.fixture
-def converged(stack: Stack) -> Stack:
-    """A stack that is up, with the platform's legacy key."""
-    stack.up()
-    return stack
-
-
-@pytest.fixture
 def repository(converged: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the configuration file as a git checkout with an upstream."""
     (tmp_path / "gitconfig").write_text(

@@ -82,19 +82,18 @@ def test_a_failure_that_is_forced_arrives_through_pg_cron_and_destroy_leaves_not
     assert not [path for path, content in stack.files() if token.encode() in content]
 
 
-def test_alerts_are_switched_on_repaired_and_switched_off_while_the_sync_stays(stack: Stack, site: Site):
+def test_alerts_are_switched_on_repaired_and_switched_off_while_the_sync_stays(converged: Stack, site: Site):
     token = secrets.token_hex(16)
-    stack.up()
     before = site.by_hand(JOBS)
 
-    switch_on(stack, f"http://127.0.0.1:1/services/{token}")
-    assert stack.sync("diff", expect=1).endswith(
+    switch_on(converged, f"http://127.0.0.1:1/services/{token}")
+    assert converged.sync("diff", expect=1).endswith(
         "+ create           job bubble-sync-alerts\nstack local: 14 equal, 7 create, 1 update\n"
     )
-    stack.up()
-    stack.expect_no_changes()
-    stack.sync("diff")
-    stack.sync("drift")
+    converged.up()
+    converged.expect_no_changes()
+    converged.sync("diff")
+    converged.sync("drift")
     assert site.by_hand(JOBS)[:2] == before
 
     site.by_hand(
@@ -103,23 +102,23 @@ def test_alerts_are_switched_on_repaired_and_switched_off_while_the_sync_stays(s
         "select vault.update_secret(id, 'https://elsewhere.example.com/x') from vault.secrets where name ~ 'alert'",
         "drop table bubble_sync.alerts",
     )
-    assert stack.drift() == {
+    assert converged.drift() == {
         "sync-ledger": ["tables[1]"],
         "sync-alerts-bubble_sync_alert_webhook_url": ["value"],
         "sync-alerts-alert": ["security"],
         "sync-alerts-bubble-sync-alerts": ["active"],
     }
-    drifted = stack.sync("drift", expect=1)
+    drifted = converged.sync("drift", expect=1)
     assert "cannot be accepted: no setting wants it" in drifted
     assert "pulumi config set --secret bubble-sync:alertWebhookUrl" in drifted
-    stack.up()
-    stack.expect_no_changes()
+    converged.up()
+    converged.expect_no_changes()
 
     for key in ("alerts", "alertWebhookUrl"):
-        stack.run("config", "rm", f"bubble-sync:{key}")
-    stack.up()
-    stack.expect_no_changes()
+        converged.run("config", "rm", f"bubble-sync:{key}")
+    converged.up()
+    converged.expect_no_changes()
     assert site.by_hand(LEFT) == []
     assert site.by_hand(JOBS) == before
-    assert not [said for said in stack.said if token in said]
-    assert not [path for path, content in stack.files() if token.encode() in content]
+    assert not [said for said in converged.said if token in said]
+    assert not [path for path, content in converged.files() if token.encode() in content]

@@ -104,20 +104,19 @@ def _our_name(step: dict[str, object]) -> str:
 
 
 def test_every_field_that_a_hand_changes_is_found_named_alone_and_repaired(
-    stack: Stack, site: Site, whole: bool, request: pytest.FixtureRequest
+    converged: Stack, site: Site, whole: bool, request: pytest.FixtureRequest
 ):
-    stack.up()
-    matrix = Matrix(stack, site)
+    matrix = Matrix(converged, site)
     for mutations in list(rounds())[: None if whole else 1]:
         matrix.play(mutations)
-        stack.up()
+        converged.up()
         matrix.quiet(matrix.drifted())
         if any(mutation.brings for mutation in mutations):
             jobids = {row["name"]: row["jobid"] for row in site.by_hand(JOBIDS)}
-            assert stack.outputs()["jobids"] == jobids, "jobs that are made again have new ids"
+            assert converged.outputs()["jobids"] == jobids, "jobs that are made again have new ids"
     for mutations in refused() if whole else ():
         matrix.play(mutations)
-        stack.up(expect=1)
+        converged.up(expect=1)
         for mutation in mutations:
             site.by_hand(mutation.mended)
         matrix.quiet(matrix.drifted())

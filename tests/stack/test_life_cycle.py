@@ -57,35 +57,33 @@ def test_a_stack_is_made_is_quiet_finds_drift_and_repairs_it(stack: Stack, site:
     assert site.by_hand(JOBS) == FRESH
 
 
-def test_a_broken_prerequisite_is_drift_that_up_refuses_without_touching_anything(stack: Stack, site: Site):
-    stack.up()
+def test_a_broken_prerequisite_is_drift_that_up_refuses_without_touching_anything(converged: Stack, site: Site):
     site.by_hand(
         "alter table public.sync_queue rename column next_retry_at to next_try",
         "update cron.job set active = false where jobid = 2",
     )
     before = site.by_hand(CONTENTS)
 
-    refusal = stack.up(expect=1)
+    refusal = converged.up(expect=1)
 
     assert "PrerequisiteMissing: the database lacks what the sync is built on; nothing was changed" in refusal
     assert "column public.sync_queue.next_retry_at" in refusal
     assert "Traceback" not in refusal
     assert site.by_hand(CONTENTS) == before
-    assert stack.drift() == {
+    assert converged.drift() == {
         "sync-prerequisites": ["missing[0]"],
         "sync-jobs-bubble-sync-retry": ["active"],
     }
 
     site.by_hand("alter table public.sync_queue rename column next_try to next_retry_at")
-    stack.up()
-    stack.expect_no_changes()
+    converged.up()
+    converged.expect_no_changes()
 
 
-def test_destroy_removes_what_was_made_and_says_what_it_keeps(stack: Stack, site: Site):
-    stack.up()
+def test_destroy_removes_what_was_made_and_says_what_it_keeps(converged: Stack, site: Site):
     site.by_hand("alter table public.sync_queue drop column error_message")
 
-    said = stack.run("destroy", "--yes", "--skip-preview")
+    said = converged.run("destroy", "--yes", "--skip-preview")
 
     for kept in ("extension pg_cron", "extension pg_net", "extension supabase_vault", "ledger"):
         assert said.count(f"kept {kept}: ") >= 1
@@ -99,13 +97,12 @@ def test_destroy_removes_what_was_made_and_says_what_it_keeps(stack: Stack, site
     ]  # fmt: skip
 
 
-def test_destroy_leaves_no_job_without_its_function(stack: Stack, site: Site):
+def test_destroy_leaves_no_job_without_its_function(converged: Stack, site: Site):
     """A job that somebody made keeps the function it calls, and the secrets that the function names."""
-    stack.up()
     with site.db.transaction("by hand") as conn:
         conn.execute("select cron.schedule('mine', '0 3 * * *', 'SELECT invoke_bubble_sync_retry()')")
 
-    said = stack.run("destroy", "--yes", "--skip-preview")
+    said = converged.run("destroy", "--yes", "--skip-preview")
 
     assert "kept function public.invoke_bubble_sync_retry: job mine calls it" in said
     assert "kept function bubble_sync.send: function public.invoke_bubble_sync_retry() calls it" in said
@@ -131,31 +128,29 @@ def test_an_up_killed_between_commit_and_state_is_found_again(stack: Stack, site
     assert {row["origin"] for row in site.by_hand(LEDGER)} == {"made"}
 
 
-def test_an_offline_preview_opens_no_connection(stack: Stack, platform: Platform, site: Site):
-    stack.up()
+def test_an_offline_preview_opens_no_connection(converged: Stack, platform: Platform, site: Site):
     before = connections(platform)
 
-    stack.run("preview", "--refresh=false", "--expect-no-changes")
+    converged.run("preview", "--refresh=false", "--expect-no-changes")
     offline = connections(platform)
-    stack.run("preview", "--expect-no-changes")
+    converged.run("preview", "--expect-no-changes")
 
     assert offline == before
     assert connections(platform) > offline, "the counting counts"
 
 
-def test_changed_numbers_change_the_functions_in_place(stack: Stack, site: Site):
-    stack.up()
+def test_changed_numbers_change_the_functions_in_place(converged: Stack, site: Site):
     (before,) = site.by_hand("select 'public.invoke_bubble_sync_processor()'::regprocedure::oid as oid")
 
-    stack.configure("processor.maxItems", "25")
-    stack.configure("processor.active", "false")
-    preview = stack.run("preview", "--diff")
-    stack.up()
+    converged.configure("processor.maxItems", "25")
+    converged.configure("processor.active", "false")
+    preview = converged.run("preview", "--diff")
+    converged.up()
 
     assert "max_items constant integer := 25;" in preview
     assert site.by_hand("select 'public.invoke_bubble_sync_processor()'::regprocedure::oid as oid") == [before]
     assert site.by_hand("select active from cron.job where jobid = 1") == [{"active": False}]
-    stack.expect_no_changes()
+    converged.expect_no_changes()
 
 
 def test_a_bad_configuration_is_one_message_before_anything_is_asked(stack: Stack, platform: Platform):
@@ -196,12 +191,11 @@ def test_a_clone_of_another_project_is_refused_although_only_the_url_names_it(st
     assert stored == [{"url": "https://stagingstagingstagin.supabase.co"}]
 
 
-def test_destroy_refuses_what_the_ledger_gives_to_another_stack(stack: Stack, site: Site):
-    stack.up()
+def test_destroy_refuses_what_the_ledger_gives_to_another_stack(converged: Stack, site: Site):
     site.by_hand("update bubble_sync.ledger set stack = 'prod'")
     before = site.by_hand(CONTENTS)
 
-    refusal = stack.run("destroy", "--yes", "--skip-preview", expect=1)
+    refusal = converged.run("destroy", "--yes", "--skip-preview", expect=1)
 
     assert "names stack 'prod', but this is stack 'local': nothing was changed" in refusal
     assert site.by_hand(CONTENTS) == before

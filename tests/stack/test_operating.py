@@ -21,10 +21,9 @@ NOBODY = "error: nothing was done: there is nobody to ask, so add --yes when it 
 
 
 @pytest.fixture
-def served(stack: Stack) -> Stack:
-    """A converged stack."""
-    stack.up()
-    return stack
+def served(converged: Stack) -> Stack:
+    """A stack that is up."""
+    return converged
 
 
 @pytest.fixture

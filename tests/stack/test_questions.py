@@ -20,15 +20,14 @@ EMAIL = "ada@example.com"
 
 
 @pytest.fixture
-def served(stack: Stack, site: Site) -> Stack:
+def served(converged: Stack, site: Site) -> Stack:
     """A converged stack whose jobs run, and one sign-up that synced."""
-    stack.up()
     run(site, 1, RETRY, "40 s")
     run(site, 2, PROCESSOR, "30 s")
     person(site, "r1", EMAIL)
     item(site, "60 s", status="completed", processed="29 s")
     dispatch(site, 7, "30 s", "ok", runid=2, status_code=200, processed=1, failed=0)
-    return stack
+    return converged
 
 
 def test_a_sync_that_works_is_zero_everywhere(served: Stack):

@@ -9,13 +9,12 @@ SCHEDULES = "select schedule from cron.job order by jobid"
 REFUSED = "the schedule '30 seconds' needs pg_cron 1.5, and this server has 1.4-1: nothing was changed."
 
 
-def test_seconds_are_refused_by_preview_up_and_diff_in_one_line(stack: Stack, site: Site):
-    stack.up()
-    stack.configure("processor.schedule", "30 seconds")
+def test_seconds_are_refused_by_preview_up_and_diff_in_one_line(converged: Stack, site: Site):
+    converged.configure("processor.schedule", "30 seconds")
 
-    preview = stack.run("preview", expect=1)
-    up = stack.up(expect=1)
-    difference = stack.ours("diff")
+    preview = converged.run("preview", expect=1)
+    up = converged.up(expect=1)
+    difference = converged.ours("diff")
 
     for said in (preview, up):
         assert f"PrerequisiteMissing: job bubble-sync-processor: {REFUSED}" in said

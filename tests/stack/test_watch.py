@@ -19,18 +19,17 @@ from tests.fixtures.terminal import Terminal
 
 
 @pytest.fixture
-def served(stack: Stack, site: Site, proxy: Proxy) -> Stack:
+def served(converged: Stack, site: Site, proxy: Proxy) -> Stack:
     """A converged stack whose jobs run, reached through the proxy."""
-    stack.up()
     run(site, 1, RETRY, "40 s")
     run(site, 2, PROCESSOR, "30 s")
     dispatch(site, 7, "30 s", "ok", status_code=200, processed=1, failed=0)
     given = {
-        CONFIG_VARIABLE: stack.given()[CONFIG_VARIABLE],
+        CONFIG_VARIABLE: converged.given()[CONFIG_VARIABLE],
         DATABASE_URL_VARIABLE: proxy.url(site.addresses.database_url),
     }
-    stack.local = replace(stack.local, environment={**stack.local.environment, **given})
-    return stack
+    converged.local = replace(converged.local, environment={**converged.local.environment, **given})
+    return converged
 
 
 def test_it_follows_the_stack_the_terminal_and_the_server_and_leaves_cleanly(
