@@ -45,6 +45,11 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%m-%d %H:%M}"
 
 
+def dated(at: datetime) -> str:
+    """Write a moment with its year, in UTC: a page is read years later."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
 def above(most: int) -> int:
     """Return a round number that is not below, whose half is a whole number."""
     if most <= 2:

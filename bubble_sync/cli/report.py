@@ -37,8 +37,8 @@ def write_report(asked: Asked, file: Path, span: timedelta) -> None:
 
 def replace(file: Path, text: str) -> None:
     """Write a file as a whole or not at all; raise ConfigurationError with the reason."""
-    target = file.resolve()
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    target = Path(os.path.realpath(file))
+    beside = target.parent / f".{target.name}.{os.getpid()}"
     try:
         if target.exists() and not target.is_file():
             raise ConfigurationError(f"{file} is not a file: name one to write the report to")

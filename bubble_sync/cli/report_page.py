@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from bubble_sync.cli.answers import clock, fine
-from bubble_sync.cli.axes import WIDTH, moment
+from bubble_sync.cli.axes import WIDTH, dated, moment
 from bubble_sync.cli.charts import bin_name, depth_chart, latency_chart, request_chart
 from bubble_sync.cli.failures import next_try
+from bubble_sync.questions.messages import anonymous
 from bubble_sync.questions.report import Report
 
 _PAGES = Path(__file__).with_name("pages")
@@ -27,9 +29,16 @@ class Verdict(NamedTuple):
 def page(report: Report) -> str:
     """Write the page."""
     environment = Environment(
-        loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_shown
     )
-    environment.filters |= {"px": _px, "moment": moment, "clock": clock, "fine": fine, "next_try": next_try}
+    environment.filters |= {
+        "px": _px,
+        "moment": moment,
+        "dated": dated,
+        "clock": clock,
+        "fine": fine,
+        "next_try": next_try,
+    }
     past = report.history
     return environment.get_template("report.html").render(
         report=report,
@@ -59,6 +68,11 @@ def verdict_of(report: Report) -> Verdict:
 def _many(what: str) -> str:
     first, _, rest = what.partition(" ")
     return f"{first}s {rest}"
+
+
+def _shown(value: object) -> object:
+    """Take keys and emails out of every text: names of objects and remedies hold what people called things, too."""
+    return anonymous(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _px(number: float) -> str:

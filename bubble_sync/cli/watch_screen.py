@@ -63,7 +63,8 @@ def _findings(diagnosis: Diagnosis | None) -> Iterator[Text]:
         yield Text("findings: the first examination is not done yet", style="dim")
         return
     causes = diagnosis.causes
-    unknown = f", {len(diagnosis.unknown)} checks without an answer" if diagnosis.unknown else ""
+    many = len(diagnosis.unknown)
+    unknown = f", {many} check{'s' if many > 1 else ''} without an answer" if many else ""
     at = clock(diagnosis.asked_at)
     yield Text(f"findings at {at}: {len(causes) or 'none'}{unknown}", style="" if causes or unknown else "green")
     for cause in causes[:_MOST_FINDINGS]:

@@ -75,7 +75,7 @@ class History:
     until: datetime
     depths: tuple[Depth, ...] | None
     unplaced: int
-    """Completed items without a moment: in no part."""
+    """Items without the moment at which they were queued, or completed: in no part."""
     sent: tuple[Sent, ...] | None
     sent_since: datetime | None
     """Where our log of the span was read from, when it is longer than what was read."""

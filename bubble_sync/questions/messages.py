@@ -15,7 +15,12 @@ _LONG_NUMBER = re.compile(r"\b\d{5,}(?:x\d+)?\b")
 def readable(message: str | None) -> str:
     """Return the first line, with `[email]` and `[secret]` in their places; DETAIL lines are whole rows at times."""
     lines = (message or "").strip().splitlines()
-    return _EMAIL.sub("[email]", masked(lines[0]))[:_LONGEST] if lines else ""
+    return anonymous(lines[0])[:_LONGEST] if lines else ""
+
+
+def anonymous(text: str) -> str:
+    """Return a text with `[email]` and `[secret]` in their places."""
+    return _EMAIL.sub("[email]", masked(text))
 
 
 def kind_of(message: str | None) -> str:

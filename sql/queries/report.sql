@@ -2,18 +2,18 @@
 
 -- name: depth
 -- Items that were not completed, from when each was queued and completed: how many there were before the span, and in each
--- part how many came, went, and were there at once at most. One completed without a moment has no place in time.
+-- part how many came, went, and were there at once at most. One without a moment has no place in time.
 with item as (
-    select created_at, case when status::text in ('completed', 'skipped') then processed_at end as completed_at
+    select created_at,
+        case when status::text in ('completed', 'skipped') then greatest(processed_at, created_at) end as completed_at
     from public.sync_queue
-    where status::text not in ('completed', 'skipped') or processed_at is not null
+    where created_at is not null and (status::text not in ('completed', 'skipped') or processed_at is not null)
 ), event as (
     select %(since)s::timestamptz as at, 'before' as kind, count(*) as change
     from item
     where created_at <= %(since)s and (completed_at is null or completed_at > %(since)s)
     union all
-    select created_at, 'came', 1 from item where created_at > %(since)s and created_at <= %(until)s
-    union all
+    select created_at, 'came', 1 from item where created_at > %(since)s and created_at <= %(until)s union all
     select completed_at, 'gone', -1 from item where completed_at > %(since)s and completed_at <= %(until)s
 ), moment as (
     select at, kind, change, sum(change) over (order by at, kind rows unbounded preceding) as there from event
@@ -33,7 +33,7 @@ order by part;
 -- name: unplaced
 select count(*) as items
 from public.sync_queue
-where status::text in ('completed', 'skipped') and processed_at is null;
+where created_at is null or (status::text in ('completed', 'skipped') and processed_at is null);
 
 -- name: dispatches
 -- The newest of our log, whose key is in their order; it has no index on a moment.

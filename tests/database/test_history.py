@@ -65,6 +65,24 @@ class TestDepth:
         assert found.depths
         assert {numbers(depth) for depth in found.depths} == {(0, 0, 0, 0)}
 
+    def test_a_table_that_allows_it_holds_items_nobody_knows_the_beginning_of(self, prepared: Site):
+        prepared.by_hand("alter table public.sync_queue alter created_at drop not null")
+        item(prepared, "10 min", status="completed", processed="5.5 min")
+        prepared.by_hand("update public.sync_queue set created_at = null")
+        found = ask(prepared)
+
+        assert found.unplaced == 1
+        assert found.depths
+        assert {numbers(depth) for depth in found.depths} == {(0, 0, 0, 0)}
+
+    def test_one_completed_before_it_was_queued_by_another_clock_is_not_there_for_ever(self, prepared: Site):
+        item(prepared, "5.5 min", status="completed", processed="6.5 min")
+        item(prepared, "30 s", record_id="r2", status="completed", processed="2 hours")
+        depths = ask(prepared).depths
+        assert depths
+
+        assert [(depth.came, depth.went, depth.left) for depth in depths if depth.most] == [(1, 1, 0), (1, 1, 0)]
+
 
 class TestRequests:
     def test_are_counted_by_part_function_and_verdict(self, prepared: Site):

@@ -21,6 +21,7 @@ from bubble_sync.questions.doctor import Diagnosis, Finding
 from bubble_sync.questions.failures import Failure, Failures, Group
 from bubble_sync.questions.history import EDGES, PARTS, Depth, History, Latency, Sent, depths_of
 from bubble_sync.questions.report import Report
+from tests.fixtures.specs import jwt
 
 UNTIL = datetime(2026, 11, 22, 4, 30, tzinfo=UTC)
 SPAN = timedelta(hours=24)
@@ -146,6 +147,23 @@ class TestPage:
         assert "<script" not in written
         assert written.count("&lt;script&gt;") == 11
 
+    def test_what_people_called_things_shows_no_key_and_no_email(self):
+        called = f"job ada@example.com {jwt()} sb_secret_abc"
+        written = page(
+            report(
+                diagnosis=Diagnosis("prod", UNTIL, (finding(object=called, remedy=called, title=called),), {}, 1),
+                checklist=(Line("runs", called, Standing.NO, called, called),),
+                failures=Failures("", 50, (Group(called, called, ()),), "", {}),
+            )
+        )
+
+        assert written.count("[email] [secret] [secret]") == 8
+        assert "example.com" not in written
+        assert "eyJ" not in written
+
+    def test_it_says_the_year_for_who_opens_it_later(self):
+        assert "From 2026-11-21 04:30 to 2026-11-22 04:30." in page(report())
+
     def test_what_is_unknown_is_said_where_it_would_stand(self):
         why = {"items": "w may not read public.sync_queue", "requests": "there is no table bubble_sync.dispatches"}
         written = page(report(history=past(depths=None, sent=None, latency=None, unknown=why)))
@@ -214,6 +232,10 @@ class TestFile:
     def test_a_device_is_not_replaced(self):
         with pytest.raises(ConfigurationError, match="/dev/null is not a file"):
             write(Path("/dev/null"), "text")
+
+    def test_nor_is_the_root_of_everything(self):
+        with pytest.raises(ConfigurationError, match="/ is not a file"):
+            write(Path("/"), "text")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("24h", 86_400), ("7d", 604_800), ("60s", 60)])

@@ -34,8 +34,10 @@ def job(**changed: object) -> Job:
     return Job("processor", 1, **{**given, **changed})
 
 
-def shown(found: Latest, diagnosis: Diagnosis | None = HEALTHY, trouble: str = "", age: float = 0) -> str:
-    console = Console(width=100, file=io.StringIO())
+def shown(
+    found: Latest, diagnosis: Diagnosis | None = HEALTHY, trouble: str = "", age: float = 0, width: int = 100
+) -> str:
+    console = Console(width=width, file=io.StringIO())
     with console.capture() as said:
         console.print(drawn(found, diagnosis, trouble, age))
     return said.get()
@@ -63,9 +65,16 @@ class TestScreen:
         found = tuple(Finding(f"c{n}", "Job missing", "error", "job a", "e", "pulumi up") for n in range(9))
         said = shown(latest(), Diagnosis("prod", NOW, found, {"x": "why"}, 40))
 
-        assert "findings at 11-22 04:30:10: 9, 1 checks without an answer" in said
+        assert "findings at 11-22 04:30:10: 9, 1 check without an answer" in said
         assert said.count("do: pulumi up") == 6
         assert "and 3 more: bubble-sync doctor" in said
+
+    @pytest.mark.parametrize("width", [1, 10, 40])
+    def test_a_narrow_terminal_folds_it(self, width: int):
+        said = shown(latest(job()), width=width)
+
+        assert all(len(line) <= width for line in said.splitlines())
+        assert "".join("3 waiting".split()) in "".join(said.split())
 
     def test_what_is_unknown_is_said(self):
         said = shown(latest(items="w may not read public.sync_queue", requests="there is no table"), None)
