@@ -8,6 +8,7 @@ import statistics
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, LiteralString
 
@@ -22,6 +23,7 @@ from bubble_sync.database_url import NAMESPACE
 from bubble_sync.desired import desired
 from bubble_sync.questions.doctor import doctor
 from bubble_sync.questions.failures import failures
+from bubble_sync.questions.report import report
 from bubble_sync.questions.runs import runs
 from bubble_sync.questions.status import status
 from bubble_sync.questions.trace import trace
@@ -74,13 +76,14 @@ def _asked(bench: Workbench, month: Site, day: Site, what: str, names: Sequence[
 
 def _questions(site: Site) -> Mapping[str, Callable[[], object]]:
     return {
-        "status": lambda: status(site.db, STACK),
+        "status": lambda: status(site.db, SETTINGS, STACK),
         "verify": lambda: verify(site.db, SETTINGS, STACK, REF),
         "doctor": lambda: doctor(site.db, SETTINGS, STACK),
         "trace --latest": lambda: trace(site.db, STACK, REF, None),
         "trace EMAIL": lambda: trace(site.db, STACK, REF, _EMAIL),
-        "runs": lambda: runs(site.db, STACK, 10),
+        "runs": lambda: runs(site.db, SETTINGS, STACK, 10),
         "failures": lambda: failures(site.db, STACK, REF, 10),
+        "report": lambda: report(site.db, SETTINGS, STACK, REF, timedelta(hours=24)),
     }
 
 
