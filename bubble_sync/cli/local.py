@@ -119,7 +119,8 @@ def show_demo(keep: Annotated[bool, typer.Option("--keep", help="Leave the platf
         proven = demo(platform, checkout)
     finally:
         if kept:
-            _talk("the platform is left running: docs/platform.md says how to ask it; end it with: uv run bubble-sync local down")
+            _talk("the platform is left running; how to ask it is in docs/platform.md")
+            _talk("end it with: uv run bubble-sync local down")
         else:
             platform.remove()
     raise typer.Exit(0 if proven else 1)
