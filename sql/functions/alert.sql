@@ -20,9 +20,10 @@ declare
     cooldown_minutes constant integer := 60;
     dispatch_log constant boolean := true;
     webhook_secret constant text := 'bubble_sync_alert_webhook_url';
-    today constant timestamp := pg_catalog.date_trunc('day', pg_catalog.now() at time zone 'UTC') + daily_report_at::time;
-    due timestamptz := today at time zone 'UTC';
-    monday timestamptz;
+    -- Without a zone: a day of the server's own may have 23 hours.
+    moment constant timestamp := pg_catalog.now() at time zone 'UTC';
+    due timestamp := pg_catalog.date_trunc('day', moment) + daily_report_at::time;
+    monday timestamp;
     state bubble_sync.alerts%rowtype;
     report text;
     wrong boolean;
@@ -42,11 +43,11 @@ begin
 
     told := bubble_sync.alert_conditions(new_failures, growing_ticks, oldest_minutes, cooldown_minutes)
         || case when dispatch_log then bubble_sync.alert_rejected(rejected_requests, cooldown_minutes) end;
-    wrong := pg_catalog.cardinality(told) > 0;
+    wrong := coalesce(pg_catalog.cardinality(told), 0) > 0;
     lines := lines || told;
 
-    due := case when due > pg_catalog.now() then due - interval '1 day' else due end;
-    if state.daily_told < due then
+    due := case when due > moment then due - interval '1 day' else due end;
+    if state.daily_told < due at time zone 'UTC' then
         report := bubble_sync.alert_report(1, false, dispatch_log);
         if pg_catalog.starts_with(report, 'not') then
             lines := lines || ('daily report, ' || report);
@@ -55,9 +56,9 @@ begin
         update bubble_sync.alerts set daily_told = pg_catalog.now();
     end if;
 
-    monday := due - (extract(isodow from due at time zone 'UTC') - 1) * interval '1 day';
-    if state.weekly_told < monday then
-        report := bubble_sync.alert_report(7, greatest(state.failures_told, state.growing_told, state.oldest_told,
+    monday := due - (extract(isodow from due) - 1) * interval '1 day';
+    if state.weekly_told < monday at time zone 'UTC' then
+        report := bubble_sync.alert_report(7, wrong or greatest(state.failures_told, state.growing_told, state.oldest_told,
             state.rejected_told) >= pg_catalog.now() - interval '7 days', dispatch_log);
         lines := lines || ('this week, ' || report);
         update bubble_sync.alerts set weekly_told = pg_catalog.now();

@@ -27,7 +27,7 @@ begin
     if rejected = requests then
         update bubble_sync.alerts as state
         set last_rejected = newest, rejected_told = pg_catalog.now()
-        where state.last_rejected < newest
+        where state.last_rejected <> newest -- ids begin anew with a log that was made anew
             and state.rejected_told < pg_catalog.now() - cooldown_minutes * interval '1 minute'
         returning true into told;
     end if;

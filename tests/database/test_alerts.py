@@ -314,6 +314,17 @@ class TestRejected:
         alerts.requests("rejected")
         assert len(alerts.lines()) == 1
 
+    def test_a_log_that_was_made_anew_counts_from_one_and_is_told_of_all_the_same(self, alerts: Alerts):
+        alerts.requests(*["rejected"] * 5)
+        assert len(alerts.lines()) == 1
+        alerts.site.by_hand("truncate bubble_sync.dispatches restart identity")
+        alerts.requests("rejected", "rejected", "rejected")
+        alerts.wait(rejected=61)
+
+        assert len(alerts.lines()) == 1
+        alerts.wait(rejected=61)
+        assert alerts.lines() == []
+
     def test_within_the_cooldown_it_is_quiet(self, alerts: Alerts):
         alerts.requests("rejected", "rejected", "rejected")
         alerts.tick()
@@ -403,6 +414,23 @@ class TestReports:
         assert len(alerts.lines()) == 1
         assert alerts.lines() == []
 
+    @pytest.mark.parametrize("told", ["daily", "weekly"])
+    def test_no_report_comes_twice_when_the_server_s_clock_was_put_forward(self, alerts: Alerts, told: str):
+        now = datetime.now(UTC)
+        at = now + timedelta(minutes=2)
+        if at.date() != now.date():
+            pytest.skip("midnight is near")
+        alerts.install(daily_report_at=f"{at:%H:%M}")
+        alerts.items(1, "failed")
+        alerts.tick()
+        # Summer began this day at 00:00 UTC, and ends some days later.
+        day = at.timetuple().tm_yday - 1
+        alerts.site.by_hand(f"alter role postgres set timezone = 'W0S,{day}/0,{(day + 9) % 365}/0'")
+        before = at - timedelta(days=1) if told == "daily" else at - timedelta(days=1 + (at.weekday() - 1) % 7)
+        alerts.site.by_hand(f"update bubble_sync.alerts set {told}_told = '{before + timedelta(minutes=1)}'")
+
+        assert alerts.lines() == []
+
     def test_the_weekly_line_comes_once_and_is_green(self, alerts: Alerts):
         alerts.items(3, "completed", processed_at=ago(days=6))
         alerts.wait(weekly=7 * 1440)
@@ -420,6 +448,12 @@ class TestReports:
 
         alerts.wait(weekly=7 * 1440, oldest=8 * 1440)
         assert alerts.lines() == ["this week, all green: 1 completed, 0 waiting, 0 failed"]
+
+    def test_a_week_that_ends_with_an_alert_is_not_green_either(self, alerts: Alerts):
+        alerts.items(1, created_at=ago(minutes=42))
+        alerts.wait(weekly=7 * 1440)
+
+        assert alerts.lines()[1] == f"this week, not all green: 0 completed, 1 waiting, 0 failed{NEXT}"
 
     def test_operations_that_we_do_not_know_are_others(self, alerts: Alerts):
         alerts.site.by_hand("alter table public.sync_queue drop constraint sync_queue_operation_check")
