@@ -39,7 +39,7 @@ class RetrySettings(Settings):
     @classmethod
     def _of_a_pause(cls, value: object, info: ValidationInfo) -> object:
         if info.data.get("active"):
-            raise ValueError("is set, and active is not false: run `bubble-sync resume`, or set active to false")
+            raise ValueError("is set, and active is not false: remove it, or set active to false")
         # Pulumi makes a number of `2026`, and a truth value of `true`: both are words here.
         text = value if isinstance(value, str) else json.dumps(value)
         return values.check_reason(text) if info.field_name == "pause_reason" else values.read_moment(text)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from cronsim import CronSim, CronSimError
 
 from bubble_sync.database_url import is_loopback
-from bubble_sync.keys import read_key
+from bubble_sync.keys import masked, read_key
 from bubble_sync.projects import is_project_ref
 from bubble_sync.schedules import seconds_of
 
@@ -133,10 +133,12 @@ def check_schedule(value: str) -> str:
 
 
 def check_reason(value: str) -> str:
-    """Accept a reason that fits in a line; white space around it is left out."""
+    """Accept a reason that fits in a line and holds no key; white space around it is left out."""
     value = value.strip()
     if len(value) > _LONGEST_REASON or not value.isprintable():
         raise ValueError(f"is not one line of at most {_LONGEST_REASON} printable characters")
+    if masked(value) != value:
+        raise ValueError("holds what looks like a key, and is kept in clear text")
     return value
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from bubble_sync.converge.tables import DISPATCHES
 from bubble_sync.converge.vault import Stored
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.questions.diff import Change
@@ -44,6 +45,9 @@ def acceptance(spec: Spec, change: Change, arguments: str, secret_keys: Mapping[
 
     `secret_keys` gives the configuration key of each secret.
     """
+    if isinstance(spec, CronJobSpec) and spec.name in _GROUPS and change.field == "active" and change.actual:
+        # `active: true` alone would leave the reason to sleep there, which the configuration does not take.
+        return Acceptance((f"bubble-sync resume --job {_GROUPS[spec.name][0]} {arguments}",))
     settable = change.field in ("schedule", "active") and change.actual is not None
     if isinstance(spec, CronJobSpec) and spec.name in _GROUPS and settable:
         return _settings(spec.name, {change.field: change.actual}, arguments)
@@ -53,9 +57,13 @@ def acceptance(spec: Spec, change: Change, arguments: str, secret_keys: Mapping[
         key = secret_keys[spec.name]
         secret = "" if key == "supabaseUrl" else "--secret "
         return Acceptance((f"pulumi config set {secret}{NAMESPACE}:{key} {arguments}",))
-    if isinstance(spec, LedgerSpec) and change.field == "tables" and not change.actual:
+    if isinstance(spec, LedgerSpec) and change.field == "tables" and _without_log(change.wanted) == change.actual:
         return Acceptance((_log(on=False, arguments=arguments),))
     return Acceptance(impossible=_why_not(change))
+
+
+def _without_log(tables: object) -> object:
+    return [one for one in tables if one != DISPATCHES] if isinstance(tables, list) else None
 
 
 def _constants(spec: FunctionSpec, actual: str, arguments: str) -> Acceptance:

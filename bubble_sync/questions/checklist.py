@@ -55,7 +55,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
 }
 AS_OWNER = "ask as the role that `pulumi up` connects as"
 _REFUSED = (State.FOREIGN, State.MISSING)
-_ACTIVATE = "pulumi config set --path bubble-sync:{group}.active true && pulumi up"
+_ACTIVATE = "bubble-sync resume --job {group}"
 
 
 def line(name: str, standing: Standing, evidence: str, remedy: str = "") -> Line:

@@ -1,4 +1,4 @@
-"""What checks are told in numbers: when each job is due, what guards its requests, where its log is."""
+"""What checks are told in numbers: when each job is due, which sleeps on purpose, what guards its requests."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from datetime import datetime
 
 from bubble_sync.desired import job_specs
 from bubble_sync.questions.messages import function_log
+from bubble_sync.questions.pauses import paused
 from bubble_sync.schedules import interval_of, overdue_since
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 
 
 def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[str, object]:
-    """Give the moment since which each job must have begun a run, what guards its requests, and the function's log."""
+    """Give the moment since which each job must have begun a run, pauses, what guards requests, and the function's log."""
     jobs = (settings.processor, settings.retry)
     specs = job_specs(*jobs, Keeper(""))
     return {
@@ -28,6 +29,12 @@ def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[st
                 for spec in specs
             ],
             default=str,
+        ),
+        "pauses": json.dumps(
+            [
+                {"name": name, "key": pause.key, "said": str(pause), "overdue": pause.overdue}
+                for name, pause in paused(settings, now).items()
+            ]
         ),
         "guarded": [spec.name.replace("-", "_") for spec, job in zip(specs, jobs, strict=True) if job.overlap_guard],
         "function_log": function_log(project_ref) or "Edge Functions -> bubble_sync -> Logs in the dashboard",

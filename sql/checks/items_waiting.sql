@@ -29,7 +29,7 @@ select
         case when processor.active then '' else '; the configuration has the processor switched off' end) as evidence,
     case
         when processor.active then 'bubble-sync trace --latest shows where one stopped; then bubble-sync run-now --wait'
-        else 'When it may run again: pulumi config set --path bubble-sync:processor.active true, then pulumi up'
+        else 'When it may run again: bubble-sync resume --job processor'
     end as remedy
 from waiting
 cross join processor

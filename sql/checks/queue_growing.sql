@@ -8,7 +8,8 @@
 -- follows: queue_incomplete queue_unindexed secret_differs secret_empty secret_expiring secret_malformed
 -- follows: secret_missing secret_unreadable secret_wrong_project server_read_only
 -- More items came in the last hour than were completed, and more wait than a call takes: as it is configured, the sync
--- does not keep up. Of the two sizes in the request, known functions heed batch_size alone.
+-- does not keep up. A processor that sleeps on purpose is not meant to. Of the two sizes in the request, known functions
+-- heed batch_size alone.
 with figures as (
     select sum(came) as came, sum(went) as went, coalesce(sum(count) filter (where status = 'pending'), 0) as waiting
     from pg_catalog.jsonb_to_recordset(%(items)s::jsonb)
@@ -33,4 +34,8 @@ select
         else ''
     end || '; then pulumi up.' as remedy
 from figures
-where came > went and waiting > %(batch_size)s::integer;
+where came > went and waiting > %(batch_size)s::integer
+    and exists (
+        select from pg_catalog.jsonb_to_recordset(%(jobs)s::jsonb) as job (name text, active boolean)
+        where name = 'bubble-sync-processor' and active
+    );

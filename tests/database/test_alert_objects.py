@@ -102,6 +102,16 @@ def test_a_number_can_be_accepted_a_webhook_too_and_the_job_cannot(told: Site):
     }
 
 
+def test_of_the_two_tables_the_log_alone_can_be_accepted_as_gone(told: Site):
+    told.by_hand("drop table bubble_sync.dispatches")
+    (gone,) = ask(told).findings
+    told.by_hand("drop table bubble_sync.alerts")
+    (both,) = ask(told).findings
+
+    assert str(gone.accept) == f"pulumi config set bubble-sync:dispatchLog false --stack {STACK}"
+    assert str(both.accept).startswith("cannot be accepted: ")
+
+
 def test_a_webhook_that_was_written_into_a_job_is_not_shown(told: Site):
     told.by_hand(f"update cron.job set command = $$select '{WEBHOOK}'$$ where jobname = 'bubble-sync-alerts'")
 

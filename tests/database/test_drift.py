@@ -12,7 +12,7 @@ from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.questions.drift import Finding, Report, Standing, drift, parts_for
 from bubble_sync.questions.signs import Verdict
 from bubble_sync.questions.watching import watch
-from bubble_sync.specs import ExtensionSpec
+from bubble_sync.specs import CronJobSpec, ExtensionSpec
 from bubble_sync.statements import reading_block
 from tests.fixtures.adoption import WANTED, converge_all
 from tests.fixtures.mutations import Mutation, refused, rounds
@@ -107,6 +107,16 @@ def test_a_schedule_changed_by_hand_can_be_accepted_and_was_changed_after_the_le
     assert finding.since is not None
     assert not finding.since.exact
     assert finding.since.at <= datetime.now(UTC)
+
+
+def test_a_job_that_a_hand_has_woken_can_be_accepted_without_leaving_a_reason_to_sleep_behind(site: Site):
+    wanted = [one.model_copy(update={"active": False}) if isinstance(one, CronJobSpec) else one for one in WANTED]
+    converge_all(site, wanted)
+    site.by_hand("update cron.job set active = true where jobname = 'bubble-sync-retry'")
+    found = watch(site.db, parts_for(wanted), wanted)
+    report = drift(STACK, wanted, found, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
+
+    assert str(report.findings[0].accept) == "bubble-sync resume --job retry --stack test"
 
 
 def test_a_number_in_a_body_can_be_accepted_and_another_text_cannot(site: Site):

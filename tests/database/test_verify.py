@@ -113,7 +113,7 @@ class TestObjects:
 
         assert said(ask(working, retry='{"active": false}')["jobs"]) == (
             "no", f"job {RETRY} is not active, as configured",
-            "pulumi config set --path bubble-sync:retry.active true && pulumi up",
+            "bubble-sync resume --job retry",
         )  # fmt: skip
 
     def test_without_a_stack_nothing_is_there(self, site: Site):

@@ -61,9 +61,10 @@ def test_a_pause_has_a_reason_and_an_end(reason: str, until: str, read: str):
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ({"pauseReason": "why"}, "processor.pauseReason: is set, and active is not false"),
+        ({"pauseReason": "why"}, "processor.pauseReason: is set, and active is not false: remove it, or"),
         ({"active": True, "pauseUntil": "2027-01-31T18:00:00Z"}, "processor.pauseUntil: is set, and active is not"),
         ({"active": False, "pauseReason": "one\ntwo"}, "processor.pauseReason: is not one line"),
+        ({"active": False, "pauseReason": "sb_secret_abc"}, "processor.pauseReason: holds what looks like a key"),
         ({"active": False, "pauseReason": "w" * 201}, "processor.pauseReason: is not one line of at most 200"),
         ({"active": False, "pauseUntil": "2027-01-31T18:00:00"}, "processor.pauseUntil: '2027-01-31T18:00:00' is not"),
         ({"active": False, "pauseUntil": "tomorrow"}, "processor.pauseUntil: 'tomorrow' is not a moment with a zone"),
