@@ -14,7 +14,7 @@ from bubble_sync.specs import Keeper
 
 
 def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[str, object]:
-    """Give the moment since which each job must have begun a run, pauses, what guards requests, and the function's log."""
+    """Give the moment since which each job must have begun a run, pauses, guards of requests, the function's log."""
     jobs = (settings.processor, settings.retry)
     specs = job_specs(*jobs, Keeper(""))
     return {

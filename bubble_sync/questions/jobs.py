@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bubble_sync.database import Connection, Row
+from bubble_sync.desired import alert_job
 from bubble_sync.questions.pauses import JOBS as JOB_NAMES
-from bubble_sync.questions.pauses import Pause
+from bubble_sync.questions.pauses import Pause, paused
 from bubble_sync.questions.sight import HISTORY, JOBS, Sight
 from bubble_sync.questions.signs import missed, moment
+from bubble_sync.settings import StackSettings
+from bubble_sync.specs import Keeper
 from bubble_sync.statements import query
 
 NAMES = tuple(JOB_NAMES.values())
+"""The jobs of the sync itself."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +42,24 @@ class Job:
         return self.active is False and self.pause is not None and not self.pause.overdue
 
 
-def jobs_in(conn: Connection, sight: Sight, now: datetime, pauses: Mapping[str, Pause]) -> tuple[Job, ...]:
+def jobs_in(conn: Connection, sight: Sight, settings: StackSettings) -> tuple[Job, ...]:
     """Read the jobs by name, ours first; one that is not found is in the answer too."""
+    now = sight.asked_at
+    pauses = paused(settings, now)
+    names = NAMES if settings.alert_webhook_url is None else (*NAMES, alert_job(Keeper("")).name)
     if why := sight.why_not(JOBS):
-        return tuple(Job(name, unknown=why, pause=pauses.get(name)) for name in NAMES)
+        return tuple(Job(name, unknown=why, pause=pauses.get(name)) for name in names)
     rows = conn.execute(query("runs", "jobs")).fetchall()
     hidden = sight.why_not(HISTORY)
     runs = {} if hidden else {row["jobname"]: row for row in conn.execute(query("runs", "newest")).fetchall()}
-    found = _jobs(rows, runs, sight.why_no_job(), hidden, now)
+    found = _jobs(names, rows, runs, sight.why_no_job(), hidden, now)
     return tuple(_with_pause(job, pauses.get(job.name)) for job in found)
 
 
-def _jobs(rows: list[Row], runs: dict[str, Row], unseen: str, hidden: str, now: datetime) -> Iterator[Job]:
-    for name in dict.fromkeys((*NAMES, *(row["jobname"] for row in rows))):
+def _jobs(  # one argument for each thing that is known
+    names: Sequence[str], rows: list[Row], runs: dict[str, Row], unseen: str, hidden: str, now: datetime
+) -> Iterator[Job]:
+    for name in dict.fromkeys((*names, *(row["jobname"] for row in rows))):
         found = [row for row in rows if row["jobname"] == name]
         if not found:
             yield Job(name, unknown=unseen) if unseen else Job(name, problem="is not there")

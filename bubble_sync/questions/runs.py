@@ -10,7 +10,6 @@ from bubble_sync.database import Connection, Database
 from bubble_sync.questions import sight
 from bubble_sync.questions.jobs import Job, jobs_in
 from bubble_sync.questions.messages import readable
-from bubble_sync.questions.pauses import paused
 from bubble_sync.questions.requests import GOOD, Request, as_of_now, requests_in
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
@@ -68,7 +67,7 @@ def runs(database: Database, settings: StackSettings, stack: str, most: int) -> 
 def _runs(conn: Connection, settings: StackSettings, stack: str, most: int) -> Runs:
     seen = sight.look(conn)
     unknown: dict[str, str] = {}
-    jobs = jobs_in(conn, seen, seen.asked_at, paused(settings, seen.asked_at))
+    jobs = jobs_in(conn, seen, settings)
     if why := seen.why_not(sight.JOBS, sight.HISTORY):
         return Runs(stack, jobs, (), (), {"runs": why})
     performance = conn.execute(query("runs", "performance")).fetchall()

@@ -9,7 +9,7 @@ from datetime import datetime
 from bubble_sync.database import Connection, Database, Row
 from bubble_sync.questions import sight
 from bubble_sync.questions.jobs import Job, jobs_in
-from bubble_sync.questions.pauses import JOBS, paused
+from bubble_sync.questions.pauses import JOBS
 from bubble_sync.questions.requests import GOOD, Request, as_of_now, requests_in
 from bubble_sync.questions.sight import Sight
 from bubble_sync.settings import StackSettings
@@ -166,7 +166,7 @@ def status_in(conn: Connection, settings: StackSettings, stack: str) -> Status:
         items=tuple(items),
         figures=figures,
         summary=tuple(summary),
-        jobs=jobs_in(conn, seen, seen.asked_at, paused(settings, seen.asked_at)),
+        jobs=jobs_in(conn, seen, settings),
         requests=requests,
         response=response,
         unknown=unknown,

@@ -14,7 +14,7 @@ from bubble_sync.questions import sight
 from bubble_sync.questions.checklist import AS_OWNER, Line, Standing, line, lines_of, lines_unknown
 from bubble_sync.questions.diff import diff, parts_about
 from bubble_sync.questions.jobs import NAMES, Job, jobs_in
-from bubble_sync.questions.pauses import JOBS, Pause, paused
+from bubble_sync.questions.pauses import JOBS
 from bubble_sync.questions.requests import OUTSTANDING, as_of_now, requests_in
 from bubble_sync.questions.sight import Sight
 from bubble_sync.questions.signs import moment
@@ -71,20 +71,19 @@ def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checkl
         objects = tuple(lines_unknown(str(problem)))
     else:
         objects = tuple(lines_of(diff(keeper.stack, specs, found, adopt=settings.adopt != "never").items))
-    pauses = paused(settings, seen.asked_at)
     lines = (
         *objects,
-        _runs(conn, seen, found, pauses),
+        _runs(conn, seen, found, settings),
         _endpoint(conn, seen),
-        _queue(conn, seen, drained=_PROCESSOR not in pauses),
+        _queue(conn, seen, drained=settings.processor.active),
         *_sign_up(conn, seen, keeper),
     )
     return Checklist(keeper.stack, seen.asked_at, lines)
 
 
-def _runs(conn: Connection, seen: Sight, found: Found, pauses: Mapping[str, Pause]) -> Line:
+def _runs(conn: Connection, seen: Sight, found: Found, settings: StackSettings) -> Line:
     """Judge the last run of each job; what has not been due since the ledger knows it is not missed."""
-    jobs = [job for job in jobs_in(conn, seen, seen.asked_at, pauses) if job.name in NAMES]
+    jobs = [job for job in jobs_in(conn, seen, settings) if job.name in NAMES]
     if wrong := [f"{job.name} {job.problem}" for job in jobs if job.problem]:
         return line("runs", Standing.NO, "; ".join(wrong), "bubble-sync doctor")
     if why := seen.why_not(sight.HISTORY) or next((job.unknown for job in jobs if job.jobid is None), ""):

@@ -157,6 +157,12 @@ class TestStatus:
         working.by_hand("set role postgres", f"select cron.unschedule('{RETRY}')")
         assert ask(working, retry=ASLEEP).problems == (f"job {RETRY} is not there",)
 
+    def test_of_a_stack_with_alerts_their_job_is_expected_too(self, working: Site, watcher: Callable[..., Site]):
+        alerts = {"alerts": "{}", "alertWebhookUrl": "https://hooks.example.com/x"}
+
+        assert ask(working, **alerts).problems == ("job bubble-sync-alerts is not there",)
+        assert ask(watcher(), **alerts).not_known[-1] == f"job bubble-sync-alerts: {BLIND} cron.job"
+
     def test_a_job_that_never_ran_is_unknown(self, working: Site):
         working.by_hand("delete from cron.job_run_details where runid = 2")
         found = ask(working)
