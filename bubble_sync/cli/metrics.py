@@ -78,6 +78,9 @@ def give(text: str, output: Path | None) -> None:
     if output is None:
         typer.echo(text, nl=False)
         return
+    if output.exists() and not output.is_file():
+        # To put a file in the place of /dev/null, say, is nothing that anybody means.
+        raise ConfigurationError(f"--output {output} is not a file: choose another place")
     try:
         _write_at_once(text, output)
     except OSError as problem:

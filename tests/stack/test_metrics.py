@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -43,6 +44,11 @@ def test_a_configuration_or_a_place_that_cannot_be_used_writes_nothing(converged
     nowhere = converged.ours("metrics", "--output", str(tmp_path / "gone" / "sync.prom"))
     assert (nowhere.returncode, nowhere.stdout) == (2, "")
     assert "cannot be written (No such file or directory)" in nowhere.stderr
+
+    os.mkfifo(tmp_path / "pipe")
+    pipe = converged.ours("metrics", "--output", str(tmp_path / "pipe"))
+    assert (pipe.returncode, "is not a file" in pipe.stderr) == (2, True)
+    assert (tmp_path / "pipe").is_fifo()
 
     converged.configure("processor.maxItems", "0")
     file = tmp_path / "sync.prom"
