@@ -6,7 +6,7 @@ All problems are reported at once, each with its key and what would be right; a 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, NamedTuple
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -112,7 +112,8 @@ def read_settings(config: Mapping[str, ConfigValue]) -> StackSettings:
     try:
         settings = StackSettings.model_validate({key: _plain(value.text) for key, value in config.items()})
     except ValidationError as error:
-        problems += [_problem(detail) for detail in error.errors(include_url=False, include_context=False)]
+        encrypted = {key for key, value in config.items() if value.secret}
+        problems += [_problem(detail, encrypted) for detail in error.errors(include_url=False, include_context=False)]
     if problems or settings is None:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ConfigurationError(f"the configuration of this stack cannot be used; nothing was changed:{listed}")
@@ -159,7 +160,7 @@ def _missing_parts(config: Mapping[str, ConfigValue]) -> list[str]:
     return problems
 
 
-def _problem(detail: ErrorDetails) -> str:
+def _problem(detail: ErrorDetails, encrypted: Collection[str]) -> str:
     """Say one pydantic finding with its key; our own validators already say value and what would be right."""
     name = ".".join(str(part) for part in detail["loc"])
     key = f"{NAMESPACE}:{name}"
@@ -167,6 +168,8 @@ def _problem(detail: ErrorDetails) -> str:
         return f"{key}: there is no such key; remove it, or see the table of keys in the README"
     if detail["type"] == "missing":
         return f"{key}: not set; pulumi config set --secret {key}"
+    if detail["loc"][0] in encrypted and name not in SECRET_KEYS:
+        return f"{key}: cannot be used, and is not shown since it is encrypted; see the table of keys in the README"
     if detail["type"] == "value_error":
         return f"{key}: {detail['msg'].removeprefix('Value error, ')}"
     shown = "" if name in SECRET_KEYS else f"{detail['input']!r}: "

@@ -46,9 +46,9 @@ class Stack:
     options: tuple[str, ...]
     """What makes a Pulumi command mean this stack."""
 
-    def settings(self) -> StackSettings:
-        """Read and validate the stack's configuration; raise ConfigurationError with every problem."""
-        settings = read_settings(self.config())
+    def settings(self, config: Mapping[str, ConfigValue] | None = None) -> StackSettings:
+        """Validate the stack's configuration, read unless given; raise ConfigurationError with every problem."""
+        settings = read_settings(self.config() if config is None else config)
         if settings.database_ca is None:
             return settings
         # A relative path counts from the project's folder, wherever the command is typed.

@@ -20,9 +20,11 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     from bubble_sync.stacks import CONFIG_VARIABLE
 
     chosen = the_stack(stack, config_file)
-    settings = chosen.settings()
+    written = chosen.config()
+    settings = chosen.settings(written)
+    encrypted = {key for key, value in written.items() if value.secret}
     source = f"environment variable {CONFIG_VARIABLE}" if CONFIG_VARIABLE in os.environ else chosen.config_file.name
-    found = configuration(chosen.name, settings, source, os.environ)
+    found = configuration(chosen.name, settings, encrypted, source, os.environ)
     if as_json:
         print_json(found)
     else:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC
 
 from bubble_sync.database_url import NAMESPACE, read_database_url
@@ -34,9 +34,25 @@ class Configuration:
     settings: tuple[Setting, ...]
 
 
-def configuration(stack: str, settings: StackSettings, source: str, environment: Mapping[str, str]) -> Configuration:
-    """List every setting; `source` is where the values come from that are no defaults."""
-    return Configuration(stack, tuple(_listed(settings, settings, source, environment)))
+def configuration(
+    stack: str, settings: StackSettings, encrypted: Collection[str], source: str, environment: Mapping[str, str]
+) -> Configuration:
+    """List every setting; `source` is where the values come from that are no defaults.
+
+    What somebody has encrypted is a secret here too, whatever it is.
+    """
+    listed = _listed(settings, settings, source, environment)
+    return Configuration(stack, tuple(_hidden(one) if _top(one) in encrypted else one for one in listed))
+
+
+def _top(setting: Setting) -> str:
+    return setting.key.removeprefix(f"{NAMESPACE}:").split(".")[0]
+
+
+def _hidden(setting: Setting) -> Setting:
+    if setting.secret or setting.source in (DEFAULT, UNSET):
+        return setting
+    return replace(setting, value=None, secret=True, note="set")
 
 
 def _listed(

@@ -43,6 +43,10 @@ def test_a_configuration_that_cannot_be_used_is_two_and_one_of_two_projects_is_l
     assert "user postgres.stagingstagingstagin at aws-0-eu-west-1.pooler.supabase.com" in said.stdout
     assert said.stderr.startswith("error: ")
 
+    stack.configure("supabaseUrl", "https://hush.example.com", secret=True)
+    hidden = stack.ours("config", **elsewhere).stdout
+    assert ("hush" in hidden, "[secret] set" in hidden) == (False, True)
+
     stack.configure("processor.maxItems", "0")
     refused = stack.ours("config")
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -16,7 +16,7 @@ URL = f"postgresql://postgres.{REF}:{PASSWORD}@pooler.example.com:5432/postgres"
 
 
 def listed(environment: dict[str, str] | None = None, **changes: str | None) -> dict[str, Setting]:
-    found = configuration("test", read_settings(config(**changes)), FILE, environment or {})
+    found = configuration("test", read_settings(config(**changes)), (), FILE, environment or {})
     return {one.key.removeprefix(f"{NAMESPACE}:"): one for one in found.settings}
 
 

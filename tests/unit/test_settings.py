@@ -390,3 +390,14 @@ class TestAlerts:
         said = refusal(alerts=json.dumps({name: value}), alertWebhookUrl=self.WEBHOOK)
 
         assert f"bubble-sync:alerts.{name}: " in said
+
+
+@pytest.mark.parametrize("key", ["alerts", "adopt", "supabaseUrl", "processor"])
+def test_what_somebody_has_encrypted_is_not_shown_whatever_it_is(key: str):
+    text = "ftp://hooks.example.com/hush" if key != "processor" else '{"schedule": "hush"}'
+    written = {**config(), key: ConfigValue(text, secret=True)}
+
+    with pytest.raises(ConfigurationError, match=f"bubble-sync:{key}") as refused:
+        read_settings(written)
+
+    assert "hush" not in str(refused.value)
