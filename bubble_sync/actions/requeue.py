@@ -12,8 +12,8 @@ from datetime import UTC, timedelta
 from psycopg import errors
 
 from bubble_sync.actions.requeue_plan import RELEASE, RETRY, RETRY_BY_RETRY, Done, Item, Move, Passed, Plan, Way
-from bubble_sync.database import Connection, Database, Row, fetch
-from bubble_sync.errors import Busy, PrerequisiteMissing
+from bubble_sync.database import Connection, Database, Row, attempt
+from bubble_sync.errors import Busy, PrerequisiteMissing, SyncError
 from bubble_sync.questions import sight
 from bubble_sync.questions.messages import readable
 from bubble_sync.questions.sight import Sight
@@ -36,21 +36,39 @@ def release_plan(database: Database, older_than: timedelta | None) -> Plan:
 
 
 def carry_out(database: Database, plan: Plan) -> Done:
-    """Do what was planned to the items that are still as they were, a batch in a transaction."""
+    """Do what was planned to the items that are still as they were, a batch in a transaction.
+
+    What ends it after the first batch is the reason of the items that it has not come to: the others are changed.
+    """
     changed: list[str] = []
     passed: list[Passed] = []
-    for move in plan.moves:
-        for start in range(0, len(move.items), _BATCH):
-            ids = [item.id for item in move.items[start : start + _BATCH]]
-            with database.operation("putting items back") as conn:
-                if move.way is RELEASE:
-                    _require_none_under_way(conn, sight.look(conn))
-                done, conflicts = _put_back(conn, move.way, ids)
-                left = [one for one in ids if one not in {*done, *conflicts}]
-                passed += [Passed(one, _conflict(index)) for one, index in conflicts.items()]
-                passed += _passed(conn, move.way, left)
-            changed += done
+    batches = [(move.way, ids) for move in plan.moves for ids in _batches(move)]
+    for number, (way, ids) in enumerate(batches):
+        try:
+            done, left = _one_batch(database, way, ids)
+        except SyncError as problem:
+            if not changed:
+                raise
+            passed += [Passed(one, f"not reached: {problem}") for _, rest in batches[number:] for one in rest]
+            break
+        changed += done
+        passed += left
     return Done(tuple(changed), tuple(passed))
+
+
+def _batches(move: Move) -> Iterator[list[str]]:
+    for start in range(0, len(move.items), _BATCH):
+        yield [item.id for item in move.items[start : start + _BATCH]]
+
+
+def _one_batch(database: Database, way: Way, ids: Sequence[str]) -> tuple[list[str], list[Passed]]:
+    with database.operation("putting items back") as conn:
+        if way is RELEASE:
+            _require_none_under_way(conn, sight.look(conn))
+        done, conflicts = _put_back(conn, way, ids)
+        left = [one for one in ids if one not in {*done, *conflicts}]
+        refused = [Passed(one, _conflict(index)) for one, index in conflicts.items()]
+        return done, [*refused, *_passed(conn, way, left)]
 
 
 def _retry_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
@@ -112,7 +130,7 @@ def _put_back(conn: Connection, way: Way, ids: Sequence[str]) -> tuple[list[str]
     A conflict undoes a whole statement, so that each half is then tried by itself: the oldest of two comes first.
     """
     try:
-        return [row["id"] for row in fetch(conn, query("requeue", way.name), {"ids": list(ids)})], {}
+        return [row["id"] for row in attempt(conn, query("requeue", way.name), {"ids": list(ids)})], {}
     except errors.UniqueViolation as problem:
         if len(ids) == 1:
             return [], {ids[0]: problem.diag.constraint_name or ""}

@@ -57,11 +57,11 @@ class Item:
     """One item as it was found."""
 
     id: str
-    operation: str
+    operation: str | None
     record_id: str
     error: str
-    retry_count: int
-    max_retries: int
+    retry_count: int | None
+    max_retries: int | None
     created_at: datetime
 
 

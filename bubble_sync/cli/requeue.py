@@ -132,7 +132,7 @@ def _show_move(move: Move, out: Console) -> None:
 
 
 def _kind(item: Item) -> tuple[str, str]:
-    return item.operation, item.error or "no error message"
+    return item.operation or "no operation", item.error or "no error message"
 
 
 def _show_done(done: Done, out: Console) -> None:
@@ -141,8 +141,10 @@ def _show_done(done: Done, out: Console) -> None:
 
 
 def _show_passed(passed: tuple[Passed, ...], out: Console) -> None:
-    for one in passed:
+    for one in passed[:_SHOWN]:
         out.print(f"left alone: {one.id}: {one.why}", style="yellow")
+    if len(passed) > _SHOWN:
+        out.print(f"... and {len(passed) - _SHOWN} more", style="yellow")
 
 
 def _count(number: int) -> str:

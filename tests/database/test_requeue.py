@@ -15,7 +15,7 @@ from bubble_sync.actions.requeue import carry_out, release_plan, retry_plan
 from bubble_sync.actions.requeue_plan import Done, Passed, Plan
 from bubble_sync.database import Database, Row
 from bubble_sync.database_url import read_database_url
-from bubble_sync.errors import Busy, PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.errors import Busy, PrerequisiteMissing, PrivilegeMissing, ServerRefused
 from bubble_sync.local.behaviour import Behaviour
 from bubble_sync.local.edge_queue import Call, drain
 from bubble_sync.questions.status import status
@@ -48,6 +48,15 @@ def planned(plan: Plan) -> list[str]:
 
 def retry(site: Site, ids: Sequence[str] | None = None) -> Done:
     return carry_out(site.db, retry_plan(site.db, ids))
+
+
+def refuse_one(site: Site, one: str, body: str) -> None:
+    """Have the application's own trigger stop the change of an item."""
+    site.by_hand(
+        f"create function public.stop() returns trigger language plpgsql as $$ begin {body}; return new; end $$",
+        "create trigger stop before update on public.sync_queue for each row "
+        f"when (old.id = '{one}') execute function public.stop()",
+    )
 
 
 @contextmanager
@@ -329,6 +338,28 @@ class TestRelease:
             "requests": "there is no table bubble_sync.dispatches (config dispatchLog)",
             "queued requests": "there is no table net.http_request_queue",
         }
+
+
+class TestWhatEndsIt:
+    """After the first batch, what was done is told."""
+
+    def test_what_was_not_reached_is_said(self, site: Site, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(requeue, "_BATCH", 1)
+        first, second = failed(site, "a"), failed(site, "b")
+        plan = retry_plan(site.db, [first, second])
+        refuse_one(site, second, "raise exception 'ada@example.com'")
+
+        assert carry_out(site.db, plan) == Done(
+            (first,), (Passed(second, "not reached: putting items back: PostgreSQL refused it (SQLSTATE P0001)."),)
+        )
+
+    def test_a_trigger_that_misses_a_table_is_no_session_that_holds_the_item(self, site: Site):
+        one = failed(site)
+        plan = retry_plan(site.db, [one])
+        refuse_one(site, one, "perform from nowhere")
+
+        with pytest.raises(ServerRefused, match="42P01"):
+            carry_out(site.db, plan)
 
 
 class TestARoleThatMayNot:
