@@ -13,6 +13,7 @@ from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
+from bubble_sync import moments
 from bubble_sync.database_url import DatabaseAddress
 from bubble_sync.errors import ConfigurationError, Unreachable
 from bubble_sync.refusals import CONNECT_TIMEOUT_SECONDS, refusal, why_not_connected
@@ -38,7 +39,7 @@ def connect(address: DatabaseAddress) -> Connection:
         parameters["sslrootcert"] = address.ca
     try:
         # A pooler in transaction mode knows no named prepared statements.
-        return psycopg.connect(address.url, autocommit=True, prepare_threshold=None, row_factory=dict_row, **parameters)
+        conn = psycopg.connect(address.url, autocommit=True, prepare_threshold=None, row_factory=dict_row, **parameters)
     except psycopg.ProgrammingError:
         raise ConfigurationError(
             f"the database URL for {address.host} has a part that PostgreSQL's library does not know. "
@@ -46,6 +47,9 @@ def connect(address: DatabaseAddress) -> Connection:
         ) from None
     except psycopg.Error as error:
         cause = why_not_connected(error)
+    else:
+        moments.register(conn)
+        return conn
     stale = " If its URL has changed since the last `pulumi up`, run `pulumi up --run-program` once."
     raise Unreachable(
         f"cannot connect to the database at {address.host}: {cause}.{stale if address.configured else ''}"
@@ -152,6 +156,8 @@ def translated(doing: str) -> Iterator[None]:
     """Turn psycopg's errors into ours; `doing` says what was going on and with which object."""
     try:
         yield
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{doing}: what was given holds a byte that is no UTF-8. Type it again.") from None
     except psycopg.Error as error:
         if error.sqlstate is None and not isinstance(error, psycopg.OperationalError | psycopg.DataError):
             raise  # no word from a server or a network: a defect of ours
