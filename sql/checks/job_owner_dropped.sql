@@ -7,8 +7,9 @@ select
     'job ' || coalesce(j.jobname::text, j.jobid::text) as object,
     pg_catalog.format('jobid %%s belongs to the role %%I, which is not there', j.jobid, j.username) as evidence,
     pg_catalog.format(
-        'create role %%I; grant %%I to current_user; set role %%I; select cron.unschedule(%%s); reset role;',
-        j.username, j.username, j.username, j.jobid
+        'create role %%1$I; keeps the scheduler up. To be rid of the job, where you may: grant usage on schema cron to '
+        '%%1$I; grant %%1$I to current_user; set role %%1$I; select cron.unschedule(%%2$s); reset role;',
+        j.username, j.jobid
     ) as remedy
 from cron.job as j
 where not exists (select from pg_catalog.pg_roles as r where r.rolname = j.username);

@@ -22,8 +22,10 @@ select
     pg_catalog.format('in the last hour %%s came and %%s went; %%s wait, and a call takes %%s', came, went, waiting,
         %(batch_size)s::integer) as evidence,
     pg_catalog.format(
-        'pulumi config set --path bubble-sync:processor.batchSize %%s and bubble-sync:processor.maxItems %%s',
-        4 * %(batch_size)s::integer, greatest(4 * %(batch_size)s::integer, %(max_items)s::integer))
+        'pulumi config set --path bubble-sync:processor.batchSize %%s; '
+        'pulumi config set --path bubble-sync:processor.maxItems %%s',
+        least(10000, 4 * %(batch_size)s::integer),
+        least(10000, greatest(4 * %(batch_size)s::integer, %(max_items)s::integer)))
     || case
         when exists (
             select from pg_catalog.pg_available_extensions
