@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import Literal
 
+import psycopg
 from psycopg import errors
 
 from bubble_sync.database import Connection, Database, attempt
@@ -100,7 +101,9 @@ def ask(conn: Connection, check: Check, seen: Sight, told: Told) -> str | list[F
         return "the connecting role may not read what it is about"
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction, errors.InvalidSchemaName):
         return "what it is about is not there"
-    except (errors.DataError, errors.QueryCanceled) as error:
+    except psycopg.DatabaseError as error:
+        if conn.closed or error.sqlstate is None:
+            raise
         return f"the server gave up on it with SQLSTATE {error.sqlstate}"
     return [
         Finding(check.id, check.title, row["level"], row["object"], readable(row["evidence"]), row["remedy"])
@@ -136,6 +139,7 @@ class Told:
         ref = settings.project_ref or ref_of_url(settings.url) or read_key(settings.service_role_key).project_ref or ""
         self._known = {**parameters(settings, stack, ref), **figures(settings, ref, now)}
         self._specs = desired(settings, Keeper(stack, ref))
+        self._failed: dict[str, psycopg.DatabaseError] = {}
 
     def concerns(self, check: Check) -> bool:
         """Say whether a check is about what is configured."""
@@ -144,8 +148,15 @@ class Told:
     def of(self, text: str) -> Mapping[str, object]:
         """Return what the parameters of a check's text stand for; raises psycopg's errors."""
         for name in set(_PARAMETER.findall(text)).difference(self._known):
-            with self._conn.transaction():
-                self._known[name] = json.dumps(READINGS[name](self._conn, self._specs), default=str)
+            if name in self._failed:
+                # Asked again, what waited for a lock until its limit would wait for each check.
+                raise self._failed[name]
+            try:
+                with self._conn.transaction():
+                    self._known[name] = json.dumps(READINGS[name](self._conn, self._specs), default=str)
+            except psycopg.DatabaseError as error:
+                self._failed[name] = error
+                raise
         return self._known
 
 

@@ -20,14 +20,16 @@ class Failure:
     id: str
     record_id: str
     error: str
-    retry_count: int
-    max_retries: int
+    retry_count: int | None
+    max_retries: int | None
     next_retry_at: datetime | None
     created_at: datetime
 
     @property
     def dead(self) -> bool:
-        """Say whether no attempt is left."""
+        """Say whether no attempt is left: without a limit nobody knows."""
+        if self.retry_count is None or self.max_retries is None:
+            return False
         return self.retry_count >= self.max_retries
 
 
@@ -76,7 +78,7 @@ def grouped(rows: Sequence[Row]) -> tuple[Group, ...]:
 
 
 def _kind(row: Row) -> tuple[str, str]:
-    return row["operation"], kind_of(row["error_message"])
+    return row["operation"] or "no operation", kind_of(row["error_message"])
 
 
 def _failure(row: Row) -> Failure:

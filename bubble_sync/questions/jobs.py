@@ -51,20 +51,20 @@ def jobs_in(conn: Connection, sight: Sight, settings: StackSettings) -> tuple[Jo
         return tuple(Job(name, unknown=why, pause=pauses.get(name)) for name in names)
     rows = conn.execute(query("runs", "jobs")).fetchall()
     hidden = sight.why_not(HISTORY)
-    runs = {} if hidden else {row["jobname"]: row for row in conn.execute(query("runs", "newest")).fetchall()}
+    runs = {} if hidden else {row["jobid"]: row for row in conn.execute(query("runs", "newest")).fetchall()}
     found = _jobs(names, rows, runs, sight.why_no_job(), hidden, now)
     return tuple(_with_pause(job, pauses.get(job.name)) for job in found)
 
 
 def _jobs(  # one argument for each thing that is known
-    names: Sequence[str], rows: list[Row], runs: dict[str, Row], unseen: str, hidden: str, now: datetime
+    names: Sequence[str], rows: list[Row], runs: dict[int, Row], unseen: str, hidden: str, now: datetime
 ) -> Iterator[Job]:
     for name in dict.fromkeys((*names, *(row["jobname"] for row in rows))):
         found = [row for row in rows if row["jobname"] == name]
         if not found:
             yield Job(name, unknown=unseen) if unseen else Job(name, problem="is not there")
         for row in found:
-            run = runs.get(name)
+            run = runs.get(row["jobid"])
             yield Job(
                 name=name,
                 jobid=row["jobid"],

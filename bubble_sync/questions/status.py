@@ -132,7 +132,8 @@ def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
             if status in ("", row["status"]) and (drained is None or row["drained"] == drained)
         )
 
-    waiting = [row["oldest_item"] for row in groups if row["status"] == "pending" and row["drained"]]
+    pending = [row["oldest_item"] for row in groups if row["status"] == "pending" and row["drained"]]
+    waiting = [oldest for oldest in pending if oldest]
     return Figures(
         waiting=total("count", "pending", drained=True),
         waiting_since=min(waiting, default=None),

@@ -10,12 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bubble_sync.database import Connection, Database, Row
+from psycopg import errors
+
+from bubble_sync.database import Connection, Database, Row, attempt
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.questions import sight
 from bubble_sync.questions.messages import function_log, readable
 from bubble_sync.questions.requests import answers_to, requests_in, with_answers
 from bubble_sync.questions.sight import Sight
+from bubble_sync.questions.signs import moment
 from bubble_sync.questions.status import PROMISED_SECONDS
 from bubble_sync.statements import query
 
@@ -42,8 +45,8 @@ class Trace:
     operation: str
     status: str
     error: str
-    retry_count: int
-    max_retries: int
+    retry_count: int | None
+    max_retries: int | None
     steps: tuple[Step, ...]
     took_seconds: float | None
     """From insertion to completion; None while it is not completed."""
@@ -76,12 +79,15 @@ def traced(conn: Connection, stack: str, project_ref: str | None, wanted: str | 
     if item is None:
         return None
     unknown: dict[str, str] = {}
+    if item["created_at"] is None:
+        unknown["inserted"] = "the item has no created_at"
+        item["created_at"] = item["asked_at"]
     done = item["processed_at"] if item["status"] == "completed" else None
     return Trace(
         stack=stack,
         id=item["id"],
         record_id=item["record_id"],
-        operation=item["operation"],
+        operation=item["operation"] or "no operation",
         status=item["status"],
         error=readable(item["error_message"]),
         retry_count=item["retry_count"],
@@ -119,7 +125,11 @@ def _bubble_ids(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str
     if why := seen.why_not(*sight.PEOPLE):
         unknown["bubble_ids"] = why
         return None
-    rows = conn.execute(query("items", "bubble_ids"), {"email": None, **item}).fetchall()
+    try:
+        rows = attempt(conn, query("items", "bubble_ids"), {"email": None, **item})
+    except errors.UndefinedFunction:
+        unknown["bubble_ids"] = "public.user names hosts and guests by another type than their _id has"
+        return None
     if not rows:
         unknown["bubble_ids"] = f"public.user has no row with _id {item['record_id']}"
         return None
@@ -170,9 +180,12 @@ def _requests(conn: Connection, seen: Sight, since: datetime, until: datetime) -
 def _standing(item: Row) -> str:
     if item["status"] != "failed":
         return f"status {item['status']}"
-    attempts = f"attempt {item['retry_count']} of {item['max_retries']}"
-    if item["retry_count"] >= item["max_retries"]:
+    retry_count, max_retries = item["retry_count"], item["max_retries"]
+    if retry_count is None or max_retries is None:
+        return "status failed, with no retry_count or no max_retries: no job takes it"
+    attempts = f"attempt {retry_count} of {max_retries}"
+    if retry_count >= max_retries:
         return f"status failed, {attempts}: no attempt left"
     due = item["next_retry_at"]
-    when = f"due at {due:%H:%M:%S} UTC" if due and due > item["asked_at"] else "due at the retry's next run"
+    when = f"due at {moment(due)}" if due and due > item["asked_at"] else "due at the retry's next run"
     return f"status failed, {attempts}, {when}"

@@ -119,12 +119,13 @@ def _said(job: Job, recorded: Mapping[str, datetime]) -> str:
 
 
 def _endpoint(conn: Connection, seen: Sight) -> Line:
-    """Judge the newest request that has an answer."""
+    """Judge the newest answer to each function: one that is rejected, before one that is not."""
     if why := seen.why_not(sight.DISPATCHES):
         present = seen.tables[sight.DISPATCHES]["present"]
         return line("endpoint", Standing.UNKNOWN, why, AS_OWNER if present else _LOG)
     known = as_of_now(conn, seen, requests_in(conn.execute(query("requests", "recent")).fetchall()))
-    answered = next((one for one in known if one.verdict != OUTSTANDING), None)
+    newest = {one.function: one for one in reversed(known) if one.verdict != OUTSTANDING}.values()
+    answered = min(newest, key=lambda one: (one.verdict != "rejected", known.index(one)), default=None)
     if answered is None:
         waits = f", and {len(known)} outstanding" if known else ""
         return line("endpoint", Standing.NOT_PROVEN, f"no answer is on record{waits}", _SEND)

@@ -4,7 +4,7 @@
 -- Guide, step 7; the first three columns are the record's, step 11. What came and went is of the last hour. The queue has
 -- no column that says when an item was taken: one in `processing` that was queued ten minutes ago counts as stalled.
 select status::text as status, operation::text as operation, count(*) as count, min(created_at) as oldest_item,
-    operation::text in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE') as drained,
+    coalesce(operation::text in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE'), false) as drained,
     count(*) filter (
         where status = 'processing' and created_at <= pg_catalog.now() - interval '10 minutes'
     ) as stalled,
@@ -41,7 +41,7 @@ select id::text as id, record_id::text as record_id, operation::text as operatio
     processed_at, error_message, retry_count, max_retries, next_retry_at, pg_catalog.now() as asked_at
 from public.sync_queue
 where operation = 'SIGNUP_ATOMIC'
-order by created_at desc
+order by created_at desc nulls last
 limit 1;
 
 -- name: of
@@ -50,7 +50,7 @@ select id::text as id, record_id::text as record_id, operation::text as operatio
     processed_at, error_message, retry_count, max_retries, next_retry_at, pg_catalog.now() as asked_at
 from public.sync_queue
 where id::text = %(wanted)s or record_id::text = %(wanted)s
-order by id::text = %(wanted)s desc, operation = 'SIGNUP_ATOMIC' desc, created_at desc
+order by id::text = %(wanted)s desc, operation = 'SIGNUP_ATOMIC' desc, created_at desc nulls last
 limit 1;
 
 -- name: bubble_ids

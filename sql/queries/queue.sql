@@ -32,7 +32,7 @@ with queue as (
         'column public.sync_queue.%s%s', w.name,
         case
             when a.attname is null then ''
-            else pg_catalog.format(' as %s (it is %s)', pg_catalog.btrim(w.types, '{S,E}'), a.type)
+            else pg_catalog.format(' as %s (it is %s)', coalesce(nullif(pg_catalog.btrim(w.types, '{S,E}'), ''), 'text'), a.type)
         end
     )
     from queue

@@ -49,13 +49,13 @@ order by j.jobname;
 
 -- name: newest
 -- The newest finished run of each job.
-select distinct on (j.jobname) j.jobname::text as jobname, r.runid, r.status, r.start_time, r.end_time
+select distinct on (r.jobid) r.jobid, j.jobname::text as jobname, r.runid, r.status, r.start_time, r.end_time
 from (
     select jobid, runid, status, start_time, end_time from cron.job_run_details order by runid desc limit 1000
 ) as r
 join cron.job as j on j.jobid = r.jobid
 where pg_catalog.starts_with(j.jobname, 'bubble-sync') and r.status in ('succeeded', 'failed')
-order by j.jobname, r.runid desc;
+order by r.jobid, r.runid desc;
 
 -- name: around
 -- The processor's first run that began after a moment, and whether the newest runs reach back to that moment.
