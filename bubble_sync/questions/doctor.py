@@ -18,7 +18,7 @@ from psycopg import errors
 
 from bubble_sync.database import Connection, Database, attempt
 from bubble_sync.desired import EXTENSIONS, desired, job_specs
-from bubble_sync.keys import read_key
+from bubble_sync.keys import masked, read_key
 from bubble_sync.projects import ref_of_url
 from bubble_sync.questions import sight
 from bubble_sync.questions.figures import figures
@@ -106,7 +106,14 @@ def ask(conn: Connection, check: Check, seen: Sight, told: Told) -> str | list[F
             raise
         return f"the server gave up on it with SQLSTATE {error.sqlstate}"
     return [
-        Finding(check.id, check.title, row["level"], row["object"], readable(row["evidence"]), row["remedy"])
+        Finding(
+            check.id,
+            check.title,
+            row["level"],
+            readable(row["object"]),
+            readable(row["evidence"]),
+            masked(row["remedy"]),
+        )
         for row in rows
     ]
 

@@ -183,3 +183,16 @@ def test_a_job_of_a_role_that_is_gone_is_harmless_when_the_role_is_back(converge
 def test_what_no_text_can_hold_is_the_callers_mistake(converged: Site):
     with pytest.raises(ConfigurationError, match="reading an item: what was given holds a byte that is no UTF-8"):
         trace(converged.db, STACK, None, "\udcff@example.com")
+
+
+def test_a_key_or_an_email_in_the_name_of_a_job_does_not_come_out(converged: Site):
+    converged.by_hand(
+        "insert into cron.job (jobname, schedule, command, nodeport, username) values ('of ada@example.com "
+        "sb_secret_abcdefghijklmnopqrstuvwx', '* * * * *', 'select net.http_post(''/functions/v1/bubble_sync'')', 1, "
+        "'postgres')"
+    )
+
+    found = diagnose(converged).findings
+
+    assert [finding.object for finding in found] == ["job of [email] [secret] (jobid 3)"]
+    assert "sb_secret_abc" not in repr(found)
