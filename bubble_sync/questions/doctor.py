@@ -132,8 +132,8 @@ def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 def _explains(cause: str, finding: Finding, findings: Sequence[Finding]) -> bool:
     """Say whether a cause was found, and not about other objects of this one's kind alone."""
     kind = finding.object.split()[0]
-    # What is merely told breaks nothing else.
-    found = [one.object for one in findings if one.id == cause and one.level != "info"]
+    # What is merely told breaks nothing: it explains what is merely told too.
+    found = [one.object for one in findings if one.id == cause and (one.level != "info" or finding.level == "info")]
     return any(one == finding.object or one.split()[0] != kind for one in found)
 
 

@@ -1,8 +1,9 @@
-"""What checks are told in numbers: when each job is due, which sleeps on purpose, what guards its requests."""
+"""What checks are told in numbers: when each job is due or sleeps, what guards its requests, where its log is."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 
 from bubble_sync.desired import job_specs
@@ -31,10 +32,7 @@ def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[st
             default=str,
         ),
         "pauses": json.dumps(
-            [
-                {"name": name, "key": pause.key, "said": str(pause), "overdue": pause.overdue}
-                for name, pause in paused(settings, now).items()
-            ]
+            [{"name": name, **asdict(pause)} for name, pause in paused(settings, now).items()], default=str
         ),
         "guarded": [spec.name.replace("-", "_") for spec, job in zip(specs, jobs, strict=True) if job.overlap_guard],
         "function_log": function_log(project_ref) or "Edge Functions -> bubble_sync -> Logs in the dashboard",

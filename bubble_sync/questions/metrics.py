@@ -1,4 +1,4 @@
-"""The status in numbers that a monitoring system collects: each family with its labels, its meaning and its samples.
+"""Status and findings in numbers for a monitoring system: each family with its labels, its meaning and its samples.
 
 Everything is a gauge: node_exporter's textfile collector knows no other type that would fit. What is unknown has no
 sample, and `bubble_sync_unknown` says so.
@@ -6,11 +6,13 @@ sample, and `bubble_sync_unknown` says so.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.database import Connection, Database, Row
+from bubble_sync.questions.doctor import Diagnosis, examine
 from bubble_sync.questions.jobs import Job
 from bubble_sync.questions.requests import OUTSTANDING
 from bubble_sync.questions.status import Figures, Status, status_in
@@ -35,6 +37,8 @@ class Measured:
     """None when the database does not answer."""
     verdicts: tuple[Row, ...] | None = None
     """None when our log of requests cannot be read."""
+    diagnosis: Diagnosis | None = None
+    """None when the database does not answer."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def _measured(conn: Connection, settings: StackSettings, stack: str, version: st
     status = status_in(conn, settings, stack)
     logged = "requests" not in status.unknown
     verdicts = tuple(conn.execute(query("requests", "verdicts")).fetchall()) if logged else None
-    return Measured(stack, version, status.asked_at, status, verdicts)
+    return Measured(stack, version, status.asked_at, status, verdicts, examine(conn, settings, stack))
 
 
 def _of_status(tell: Callable[[Status], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
@@ -107,6 +111,14 @@ def _verdicts(measured: Measured) -> Iterator[Sample]:
     yield from counted.items()
 
 
+def _of_diagnosis(tell: Callable[[Diagnosis], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
+    return lambda measured: tell(measured.diagnosis) if measured.diagnosis else ()
+
+
+def _causes(diagnosis: Diagnosis) -> Iterable[Sample]:
+    return Counter((finding.level, finding.id) for finding in diagnosis.causes).items()
+
+
 FAMILIES: Sequence[Family] = (
     Family("bubble_sync_info", "1; the version of bubble-sync that asked", ("version",),
            lambda measured: [((measured.version,), 1)]),
@@ -116,6 +128,10 @@ FAMILIES: Sequence[Family] = (
            lambda measured: [((), measured.at.timestamp())]),
     Family("bubble_sync_problems", "How many problems `bubble-sync status` finds", (),
            _of_status(lambda status: [((), len(status.problems))])),
+    Family("bubble_sync_findings", "What `bubble-sync doctor` finds, without what follows from something else found",
+           ("level", "check"), _of_diagnosis(_causes)),
+    Family("bubble_sync_checks_unknown", "How many checks of `bubble-sync doctor` cannot be asked", (),
+           _of_diagnosis(lambda diagnosis: [((), len(diagnosis.unknown))])),
     Family("bubble_sync_unknown", "1 when that cannot be read or was never seen: its metrics, or some, are absent",
            ("what",), _of_status(_unknown)),
     Family("bubble_sync_items", "Items in the queue, as its columns have them", ("status", "operation"),

@@ -1,5 +1,5 @@
 -- title: Function with a mutable search_path
--- follows: function_overloaded
+-- follows: function_overloaded function_differs
 -- A function that leaves search_path to its caller can be made to run the caller's objects (splinter 0011).
 select
     'warning' as level,

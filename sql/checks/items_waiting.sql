@@ -1,6 +1,6 @@
 -- title: Items that wait for longer than promised
 -- needs: public.sync_queue
--- follows: job_missing job_inactive job_silent runid_behind runs_failing runs_not_started
+-- follows: job_missing job_inactive job_paused job_silent runid_behind runs_failing runs_not_started
 -- follows: run_longer_than_interval request_unauthorized request_forbidden request_not_found
 -- follows: request_rejected endpoint_failing endpoint_unreachable request_timed_out request_lost
 -- follows: request_unanswered request_nothing_processed net_backlog queue_growing response_not_good

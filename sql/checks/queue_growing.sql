@@ -8,8 +8,8 @@
 -- follows: queue_incomplete queue_unindexed secret_differs secret_empty secret_expiring secret_malformed
 -- follows: secret_missing secret_unreadable secret_wrong_project server_read_only
 -- More items came in the last hour than were completed, and more wait than a call takes: as it is configured, the sync
--- does not keep up. A processor that sleeps on purpose is not meant to. Of the two sizes in the request, known functions
--- heed batch_size alone.
+-- does not keep up. Of the two sizes in the request, known functions heed batch_size alone. While the processor sleeps on
+-- purpose nothing is drained, and nothing is said.
 with figures as (
     select sum(came) as came, sum(went) as went, coalesce(sum(count) filter (where status = 'pending'), 0) as waiting
     from pg_catalog.jsonb_to_recordset(%(items)s::jsonb)

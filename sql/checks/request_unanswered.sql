@@ -4,7 +4,8 @@
 -- follows: job_missing job_inactive job_silent
 -- follows: net_worker_down cron_scheduler_down
 -- A request is answered, or has timed out, within timeoutMs, and the next tick of either job writes that down. Two
--- minutes later it should not be outstanding: pg_net does not send it, or no tick has come to read its answer.
+-- minutes later it should not be outstanding: pg_net does not send it, or no tick has come to read its answer. While both
+-- jobs sleep on purpose no tick comes, and only the first is told.
 with outstanding as (
     select function, request_id, sent_at
     from bubble_sync.dispatches
@@ -27,4 +28,6 @@ select
     end as remedy
 from outstanding as o
 left join net.http_request_queue as q on q.id = o.request_id
+where q.id is not null
+    or exists (select from pg_catalog.jsonb_to_recordset(%(jobs)s::jsonb) as job (active boolean) where active)
 group by o.function;

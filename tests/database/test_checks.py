@@ -44,7 +44,7 @@ def test_a_check_is_quiet_until_something_is_broken(site: Site, check: str):
 
     try:
         site.by_hand(*breakage.by_hand)
-        diagnosis = diagnose(site, breakage.settings)
+        diagnosis = diagnose(site, breakage.settings_after)
     finally:
         if breakage.mending:
             site.by_hand(*breakage.mending)

@@ -12,8 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 from bubble_sync.cli.metrics import text_of
 from bubble_sync.questions.metrics import FAMILIES, Measured, measure
 from bubble_sync.settings import read_settings
+from tests.fixtures.breaking import working as working_settings
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, run, schedule
 from tests.fixtures.site import Site
+from tests.fixtures.specs import STACK as SET_UP
 from tests.fixtures.specs import config
 
 Series = dict[tuple[str, ...], float]
@@ -21,7 +23,7 @@ STACK = 'pr"o\\d'
 ASLEEP = '{"active": false, "pauseUntil": "2026-01-31T18:00:00Z"}'
 
 
-def read(measured: Measured) -> dict[str, Series]:
+def read(measured: Measured, stack: str = STACK) -> dict[str, Series]:
     """Read the text as OpenMetrics does; each metric's numbers by the values of its labels, but for the stack's."""
     found: dict[str, Series] = {}
     for metric in openmetrics(text_of(measured)):
@@ -30,7 +32,7 @@ def read(measured: Measured) -> dict[str, Series]:
         assert (metric.documentation, metric.unit) == (family.meaning, family.unit)
         for sample in metric.samples:
             assert set(sample.labels) == {"stack", *family.labels}
-            assert sample.labels["stack"] == STACK
+            assert sample.labels["stack"] == stack
             found.setdefault(metric.name.removeprefix("bubble_sync_"), {})[
                 tuple(sample.labels[label] for label in family.labels)
             ] = sample.value
@@ -104,6 +106,21 @@ def test_jobs_that_sleep_fail_or_are_gone(working: Site):
     assert found["job_last_run_success"] == {(PROCESSOR,): 0}
 
 
+def test_what_the_doctor_finds_is_counted_by_level_and_check_without_what_follows(converged: Site):
+    def ask_it() -> dict[str, Series]:
+        return read(measure(converged.db, working_settings(), SET_UP, "1.2.3"), SET_UP)
+
+    sound = ask_it()
+    converged.by_hand("delete from cron.job")
+    item(converged, "10 min")
+    item(converged, "10 min", status="failed", retry_count=3)
+    found = ask_it()
+
+    assert ("findings" in sound, sound["checks_unknown"]) == (False, {(): 0})
+    assert found["findings"] == {("error", "job_missing"): 2, ("error", "items_exhausted"): 1}
+    assert found["checks_unknown"] == {(): 0}
+
+
 def test_two_jobs_of_one_name_are_one_series(working: Site):
     working.by_hand(
         "insert into cron.job (schedule, command, nodename, nodeport, database, username, active, jobname) select "
@@ -117,8 +134,10 @@ def test_what_a_role_may_not_see_is_absent_and_said(watcher: Site):
     found = ask(watcher)
 
     assert found["unknown"] == {("items",): 1, ("jobs",): 1, ("runs",): 1, ("requests",): 1}
+    assert found["checks_unknown"][()] > 30
     assert set(found) == {
         "info", "up", "asked_timestamp_seconds", "problems", "unknown", "job_paused", "job_pause_overdue",
+        "checks_unknown",
     }  # fmt: skip
 
 

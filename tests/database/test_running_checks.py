@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bubble_sync.questions.doctor import Diagnosis, Finding
+from bubble_sync.settings import StackSettings
 from bubble_sync.statements import checks
 from tests.fixtures.breaking import diagnose, set_up, working
 from tests.fixtures.breaking.running import answer, failed, item, refused, request, run, runs
@@ -130,14 +133,43 @@ def test_a_job_that_clears_the_history_is_recognised(converged: Site):
     assert "run_history_growing" not in [finding.id for finding in diagnose(converged).findings]
 
 
-def test_items_that_wait_for_a_processor_that_is_switched_off_are_merely_told(site: Site):
-    settings = working(processor='{"active": false}')
+def asleep(until: str) -> StackSettings:
+    """A configuration that puts both jobs to sleep."""
+    pause = json.dumps({"active": False, "pauseReason": "the CRM moves", "pauseUntil": until})
+    return working(processor=pause, retry=pause)
+
+
+def test_what_a_pause_brings_about_is_merely_told_while_it_lasts(site: Site):
+    settings = asleep("2999-01-31T18:00:00Z")
+    set_up(site, settings)
+    site.by_hand(request(3, None), *(item(ago="10 minutes") for _ in range(6)))
+
+    found = diagnose(site, settings)
+
+    assert {cause.id for cause in found.causes} == {"job_paused"}
+    assert (of(found, "items_waiting").level, found.clean) == ("info", True)
+    assert of(found, "items_waiting").follows == ("job_paused",)
+    assert {cause.evidence for cause in found.causes} == {"it is paused until 2999-01-31 18:00:00 UTC (the CRM moves)"}
+
+
+def test_a_pause_that_should_be_over_is_warned_of_with_what_ends_it(site: Site):
+    settings = asleep("2026-01-31T18:00:00Z")
     set_up(site, settings)
     site.by_hand(item(ago="10 minutes"))
 
     found = diagnose(site, settings)
 
-    assert (of(found, "items_waiting").level, found.clean) == ("info", True)
+    assert {(cause.level, cause.remedy) for cause in found.causes} == {
+        ("warning", "bubble-sync resume --job processor"), ("warning", "bubble-sync resume --job retry"),
+    }  # fmt: skip
+
+
+def test_a_job_that_runs_although_it_should_sleep_is_an_error(converged: Site):
+    found = diagnose(converged, working(processor='{"active": false}'))
+
+    (cause,) = found.causes
+    assert (cause.id, cause.level, cause.object) == ("job_paused", "error", "job bubble-sync-processor")
+    assert cause.evidence == "it runs, and the configuration has it paused (no reason given)"
 
 
 def test_overlapping_requests_are_known_to_whoever_has_switched_the_guard_on(site: Site):
