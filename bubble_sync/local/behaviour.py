@@ -16,6 +16,8 @@ class Behaviour(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    #: False stands for a project where nobody has deployed the function: the gateway answers 404.
+    deployed: bool = True
     #: Answer this HTTP status and touch no item.
     status: int | None = Field(default=None, ge=200, le=599)
     #: Wait so long before anything else.

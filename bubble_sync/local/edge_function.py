@@ -105,7 +105,7 @@ class Handler(BaseHTTPRequestHandler):
             "items": [],
         }
         body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), LARGEST_BODY))
-        if self.path.partition("?")[0] != PATH:
+        if self.path.partition("?")[0] != PATH or not behaviour.deployed:
             status, answer = NOT_DEPLOYED
         elif verdict.refusal:
             status, answer = 401, verdict.refusal

@@ -188,21 +188,3 @@ def test_a_log_that_the_configuration_does_not_want_is_not_asked(site: Site):
 
     assert found.clean
     assert found.checked == len([check for check in checks() if check.only != "dispatch_log"])
-
-
-@pytest.mark.parametrize(("until", "level"), [("2999-01-31T18:00:00Z", "info"), ("2026-01-31T18:00:00Z", "warning")])
-def test_a_pause_is_told_with_its_reason_and_is_a_warning_when_it_should_be_over(site: Site, until: str, level: str):
-    paused = f'{{"active": false, "pauseReason": "the CRM moves", "pauseUntil": "{until}"}}'
-    settings = working(processor=paused)
-    set_up(site, settings)
-    site.by_hand(*(item(ago="10 minutes") for _ in range(6)))
-
-    found = diagnose(site, settings)
-    pause = of(found, "job_inactive")
-
-    assert pause.evidence.startswith(f"it is paused until {until[:10]} 18:00:00 UTC (the CRM moves)")
-    assert (pause.level, found.clean) == (level, level == "info")
-    assert {pause.remedy, of(found, "items_waiting").remedy} == {
-        "When it may run again: bubble-sync resume --job processor"
-    }
-    assert {finding.id for finding in found.findings} == {"job_inactive", "items_waiting"}, "no queue that grows"

@@ -308,6 +308,12 @@ def test_what_it_does_not_know_is_400(database, body):
     assert call(database, body).status_code == 400
 
 
+def test_where_it_is_not_deployed_the_gateway_says_so(database, platform):
+    platform.behave(Behaviour(deployed=False))
+    answer = call(database)
+    assert (answer.status_code, answer.json()["message"]) == (404, "Requested function was not found")
+
+
 def test_another_path_is_404_and_another_method_405(database):
     url = database.endpoint_url
     assert httpx.post(f"{url}/functions/v1/other", trust_env=False).status_code == 404
