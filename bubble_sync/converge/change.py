@@ -94,9 +94,8 @@ def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True) ->
         row = ledger.rows(found).get(spec.object_name)
         made = before is None or (row is not None and row.made)
         place = settled.facts.get("schema", "")
-        wanted = ledger.LedgerRow(spec.stack, spec.project_ref, made, place)
-        if row != wanted:
-            ledger.record(conn, spec.object_name, wanted)
+        # Whatever was changed: the row says since when the object is as it is.
+        ledger.record(conn, spec.object_name, ledger.LedgerRow(spec.stack, spec.project_ref, made, place))
     return settled
 
 

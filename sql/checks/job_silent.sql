@@ -36,9 +36,12 @@ select
     end as remedy
 from due
 left join last on last.jobid = due.jobid
-where last.start_time < due.since
+-- What was made, woken or changed since then has not been due.
+where (due.recorded_at is null or due.recorded_at < due.since) and (
+    last.start_time < due.since
     or (
-        last.runid is null and due.recorded_at < due.since
+        last.runid is null and due.recorded_at is not null
         and exists (select from pg_catalog.pg_settings where name = 'cron.log_run' and setting = 'on')
         and (select count(*) < 1000 or min(start_time) < due.since from newest)
-    );
+    )
+);

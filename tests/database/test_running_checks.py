@@ -10,7 +10,7 @@ from bubble_sync.questions.doctor import Diagnosis, Finding
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import checks
 from tests.fixtures.breaking import diagnose, set_up, working
-from tests.fixtures.breaking.running import answer, failed, item, refused, request, run, runs
+from tests.fixtures.breaking.running import DAY, answer, failed, item, refused, request, run, runs
 from tests.fixtures.site import Site
 
 REMEDIED = {
@@ -110,6 +110,7 @@ def test_a_run_that_does_not_end_is_named_with_what_ends_it(converged: Site):
     converged.by_hand(
         runs("(7, 'running', null, timestamptz '2026-11-20 03:00:00+00', null::timestamptz)"),
         f"update cron.job_run_details set job_pid = {backend['pid']}",
+        "update bubble_sync.ledger set recorded_at = now() - interval '1 day'",
     )
 
     silent = of(diagnose(converged), "job_silent")
@@ -188,3 +189,19 @@ def test_a_log_that_the_configuration_does_not_want_is_not_asked(site: Site):
 
     assert found.clean
     assert found.checked == len([check for check in checks() if check.only != "dispatch_log"])
+
+
+@pytest.mark.parametrize(
+    "by_hand", ["delete from cron.job", "update cron.job set active = false", "drop extension pg_cron cascade"]
+)
+def test_a_job_that_was_just_made_or_woken_has_not_been_due(converged: Site, by_hand: str):
+    converged.by_hand(
+        runs(f"(7, 'succeeded', '1 row', timestamptz '{DAY} 03:00:00+00', timestamptz '{DAY} 03:00:01+00')"),
+        "update bubble_sync.ledger set recorded_at = now() - interval '1 day'",
+    )
+    assert "job_silent" in [finding.id for finding in diagnose(converged).findings]
+    converged.by_hand(by_hand)
+
+    set_up(converged, working())
+
+    assert "job_silent" not in [finding.id for finding in diagnose(converged).findings]
