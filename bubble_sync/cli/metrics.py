@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +12,8 @@ import typer
 
 from bubble_sync.cli.answers import asking
 from bubble_sync.cli.arguments import ConfigFile, StackName
-from bubble_sync.errors import ConfigurationError, Unreachable
+from bubble_sync.cli.files import put
+from bubble_sync.errors import Unreachable
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -78,26 +76,4 @@ def give(text: str, output: Path | None) -> None:
     if output is None:
         typer.echo(text, nl=False)
         return
-    if output.exists() and not output.is_file():
-        # To put a file in the place of /dev/null, say, is nothing that anybody means.
-        raise ConfigurationError(f"--output {output} is not a file: choose another place")
-    try:
-        _write_at_once(text, output)
-    except OSError as problem:
-        raise ConfigurationError(
-            f"--output {output} cannot be written ({problem.strerror}): choose another place"
-        ) from None
-
-
-def _write_at_once(text: str, output: Path) -> None:
-    """Put a whole file in place of the old one: a collector may read at any moment, names that end in .prom alone."""
-    descriptor, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), _READABLE)
-        Path(name).replace(output)
-    except OSError:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+    put(output, text, mode=_READABLE)

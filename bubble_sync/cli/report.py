@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +10,7 @@ import typer
 
 from bubble_sync.cli.answers import Asked, asking
 from bubble_sync.cli.arguments import ConfigFile, StackName, duration
-from bubble_sync.errors import ConfigurationError
+from bubble_sync.cli.files import put
 
 Html = Annotated[Path, typer.Option("--html", metavar="FILE", help="The file to write; one that is there is replaced.")]
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help="How far back: 30m, 24h, 7d; at most 30d.")]
@@ -32,23 +30,4 @@ def write_report(asked: Asked, file: Path, span: timedelta) -> None:
     from bubble_sync.questions import report as question
 
     found = question.report(asked.database, asked.settings, asked.name, asked.project_ref, span)
-    replace(file, page(found))
-
-
-def replace(file: Path, text: str) -> None:
-    """Write a file as a whole or not at all; raise ConfigurationError with the reason."""
-    target = Path(os.path.realpath(file))
-    beside = target.parent / f".{target.name}.{os.getpid()}"
-    try:
-        if target.exists() and not target.is_file():
-            raise ConfigurationError(f"{file} is not a file: name one to write the report to")
-        with beside.open("x", encoding="utf-8") as new:
-            new.write(text)
-        beside.replace(target)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the report cannot be written to {file}: {error.strerror}; name a file in a folder that you may write to"
-        ) from None
-    finally:
-        with suppress(OSError):
-            beside.unlink()
+    put(file, page(found))

@@ -140,8 +140,8 @@ def test_what_is_said_of_the_stacks_role_is_asked_as_that_role_alone(converged: 
     assert diagnosis.findings == ()
     why = "this is reader, and the stack's objects are of postgres"
     assert sorted(check for check, reason in diagnosis.unknown.items() if reason == why) == [
-        "function_other_owner", "job_differs", "job_duplicated", "job_inactive", "job_missing", "ledger_missing",
-        "privilege_missing", "queue_hidden",
+        "function_other_owner", "job_differs", "job_duplicated", "job_inactive", "job_missing", "job_paused",
+        "ledger_missing", "privilege_missing", "queue_hidden",
     ]  # fmt: skip
 
 

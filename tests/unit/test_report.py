@@ -13,7 +13,6 @@ import pytest
 from bubble_sync.cli.arguments import duration
 from bubble_sync.cli.axes import LEFT, RIGHT_EDGE, above, times
 from bubble_sync.cli.charts import VERDICTS, depth_chart, latency_chart, request_chart
-from bubble_sync.cli.report import replace as write
 from bubble_sync.cli.report_page import page, verdict_of
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.questions.checklist import Line, Standing
@@ -205,37 +204,6 @@ def _luminance(colour: str) -> float:
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-class TestFile:
-    def test_it_is_replaced_as_a_whole_and_nothing_else_is_left(self, tmp_path: Path):
-        file = tmp_path / "report.html"
-        write(file, "one")
-        link = tmp_path / "link.html"
-        link.symlink_to(file)
-        write(link, "two")
-
-        assert link.is_symlink()
-        assert file.read_text() == "two"
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["link.html", "report.html"]
-
-    @pytest.mark.parametrize("name", ["absent/report.html", "file/report.html", ".", "x" * 300])
-    def test_one_that_cannot_be_written_is_one_clear_error(self, tmp_path: Path, name: str):
-        (tmp_path / "file").touch()
-
-        with pytest.raises(
-            ConfigurationError, match=r"^(the report cannot be written to .*; name a file|.* is not a f)"
-        ):
-            write(tmp_path / name, "text")
-        assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-    def test_a_device_is_not_replaced(self):
-        with pytest.raises(ConfigurationError, match="/dev/null is not a file"):
-            write(Path("/dev/null"), "text")
-
-    def test_nor_is_the_root_of_everything(self):
-        with pytest.raises(ConfigurationError, match="/ is not a file"):
-            write(Path("/"), "text")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("24h", 86_400), ("7d", 604_800), ("60s", 60)])

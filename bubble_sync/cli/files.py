@@ -1,0 +1,29 @@
+"""How commands write a file that others may be reading."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from bubble_sync.errors import ConfigurationError
+
+
+def put(file: Path, text: str, *, mode: int | None = None) -> None:
+    """Write a file as a whole or not at all, where a link leads to; raise ConfigurationError with the reason."""
+    target = Path(os.path.realpath(file))
+    beside = target.parent / f".{target.name}.{os.getpid()}"
+    try:
+        if target.exists() and not target.is_file():
+            # To put a file in the place of /dev/null, say, is nothing that anybody means.
+            raise ConfigurationError(f"{file} is not a file: choose another place")
+        with beside.open("x", encoding="utf-8") as new:
+            new.write(text)
+            if mode is not None:
+                os.fchmod(new.fileno(), mode)
+        beside.replace(target)
+    except OSError as problem:
+        raise ConfigurationError(f"{file} cannot be written ({problem.strerror}): choose another place") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink()
