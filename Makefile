@@ -7,7 +7,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 # tools/setup has just brought the environment in line with the lock.
 RUN := uv run --no-sync
 
-.PHONY: help setup fmt lint test test-modes rotations drift-matrix contract canaries demo bench clean
+.PHONY: help setup fmt lint test test-modes rotations drift-matrix troubles contract canaries demo bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,10 @@ rotations: ## Change the key fifty times a kind through the command line, under 
 drift-matrix: ## Change every field by hand, and count what preview and drift find, and what they find for nothing
 	@tools/setup tests
 	$(RUN) pytest tests/stack/test_drift_matrix.py --drift-matrix -q
+
+troubles: ## Break the sync in each known way, do what the doctor prints, and verify
+	@tools/setup tests
+	$(RUN) pytest tests/stack/test_troubleshooting.py --troubles -q
 
 # Out of the command line: an address may hold a password.
 contract: export CONTRACT_DSN = $(value DSN)

@@ -14,4 +14,5 @@ pytest_plugins = [
     "tests.fixtures.fleet",
     "tests.fixtures.browser",
     "tests.fixtures.terminal",
+    "tests.fixtures.troubles",
 ]

@@ -1,6 +1,7 @@
 """Break it, ask the doctor, do what it prints, and the success checklist is green: from end to end.
 
-The stack is brought up once, and again only after a case that left it broken.
+The stack is brought up once, and again only after a case that left it broken. `make test` plays the guide's cases and a
+sample of others, `make troubles` all.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tests.fixtures.history import PROCESSOR, RETRY, item, run
 from tests.fixtures.platform import reset
 from tests.fixtures.site import Site
 from tests.fixtures.stack import CHECKOUT, Stack
-from tests.fixtures.troubles import OF_THE_GUIDE, OTHERS, Trouble
+from tests.fixtures.troubles import OF_THE_GUIDE, OTHERS, SAMPLE, Trouble
 
 DEED = re.compile(
     r"pulumi up|bubble-sync [a-z-]+(?: --[a-z-]+)*|supabase functions deploy bubble_sync"
@@ -143,7 +144,12 @@ def sync(syncs: list[Sync], platform: Platform, product_url: str) -> Sync:
     return syncs[0]
 
 
-@pytest.mark.parametrize("case", OF_THE_GUIDE | OTHERS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" in metafunc.fixturenames:
+        others = OTHERS if metafunc.config.getoption("--troubles") else SAMPLE
+        metafunc.parametrize("case", [*OF_THE_GUIDE, *others])
+
+
 def test_the_doctor_names_the_cause_its_remedy_mends_it_and_all_is_verified(sync: Sync, case: str):
     trouble = (OF_THE_GUIDE | OTHERS)[case]
     sync.note_runs()
