@@ -31,7 +31,7 @@ lint: setup ## Check style, types, import directions, file lengths, shell script
 
 test: ## Run every test
 	@tools/setup tests
-	$(RUN) pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder
+	$(RUN) pytest --numprocesses 5 --dist loadscope --no-loadscope-reorder
 
 # All but the file that is about the client's own connection, and the one that calls these modes itself.
 THROUGH_POOLER := tests/database --ignore tests/database/test_database.py --ignore tests/database/test_modes.py
