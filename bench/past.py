@@ -73,7 +73,7 @@ from bubble_sync.dispatches where sent_at > now() - interval '6 hours'
 #: What an application that owns the queue might make for these questions; none of it is ours to make.
 ADVISED: tuple[LiteralString, ...] = (
     "create index bench_1 on public.sync_queue (created_at)",
-    "create index bench_2 on public.sync_queue (created_at) where operation = 'SIGNUP_ATOMIC'",
+    "create index bench_2 on public.sync_queue (created_at desc nulls last) where operation = 'SIGNUP_ATOMIC'",
     "create index bench_3 on public.sync_queue (record_id)",
     "create index bench_4 on public.sync_queue ((id::text))",
     "vacuum (analyze) public.sync_queue",
