@@ -280,7 +280,7 @@ class TestTrace:
 
     def test_it_says_where_an_item_stands_that_did_not_sync(self, working: Site):
         def standing(ago: str, **columns: object) -> str:
-            item(working, ago, **columns)  # type: ignore[arg-type]
+            item(working, ago, **columns)
             return follow(working).steps[-1].said
 
         assert standing("9 s") == "status pending"

@@ -215,7 +215,7 @@ class TestQueue:
         ],
     )
     def test_what_stays_in_it_is_no(self, working: Site, columns: dict[str, object], evidence: str, remedy: str):
-        item(working, "1 hour", record_id="r2", **{"operation": "INSERT", **columns})  # type: ignore[arg-type]
+        item(working, "1 hour", record_id="r2", **{"operation": "INSERT", **columns})
 
         assert said(ask(working)["queue"]) == ("no", evidence, remedy)
         assert not_ok(working) == {"queue": "no"}
