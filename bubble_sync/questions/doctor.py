@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Literal
 
 import psycopg
@@ -70,12 +69,11 @@ class Diagnosis:
 
 def doctor(database: Database, settings: StackSettings, stack: str) -> Diagnosis:
     """Ask every check in one read-only transaction."""
-    return database.read("examining the sync", partial(examine, settings=settings, stack=stack))
+    return database.read("examining the sync", lambda conn: examine(conn, sight.look(conn), settings, stack))
 
 
-def examine(conn: Connection, settings: StackSettings, stack: str) -> Diagnosis:
-    """Ask every check of a connection that reads."""
-    seen = sight.look(conn)
+def examine(conn: Connection, seen: Sight, settings: StackSettings, stack: str) -> Diagnosis:
+    """Ask every check of a connection that reads, of what has been seen there."""
     told = Told(conn, settings, stack, seen.asked_at)
     asked = [check for check in checks() if told.concerns(check)]
     findings: list[Finding] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bubble_sync.database import Connection, Database
 from bubble_sync.questions import sight
 from bubble_sync.questions.requests import Request, as_of_now, requests_in
-from bubble_sync.questions.status import Status, status
+from bubble_sync.questions.status import Status, status_in
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
 
@@ -21,12 +21,13 @@ class Latest:
 
 
 def latest(database: Database, settings: StackSettings, stack: str) -> Latest:
-    """Look once."""
-    found = status(database, settings, stack)
+    """Look once, in one transaction."""
+    return database.read("reading the status", lambda conn: _latest(conn, settings, stack))
+
+
+def _latest(conn: Connection, settings: StackSettings, stack: str) -> Latest:
+    seen = sight.look(conn)
+    found = status_in(conn, seen, settings, stack)
     if "requests" in found.unknown:
         return Latest(found, ())
-    return Latest(found, database.read("reading the requests", _newest))
-
-
-def _newest(conn: Connection) -> tuple[Request, ...]:
-    return as_of_now(conn, sight.look(conn), requests_in(conn.execute(query("requests", "recent")).fetchall()))
+    return Latest(found, as_of_now(conn, seen, requests_in(conn.execute(query("requests", "recent")).fetchall())))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.database import Connection, Database, Row
+from bubble_sync.questions import sight
 from bubble_sync.questions.doctor import Diagnosis, examine
 from bubble_sync.questions.jobs import Job
 from bubble_sync.questions.requests import OUTSTANDING
@@ -62,10 +63,11 @@ def measure(database: Database, settings: StackSettings, stack: str, version: st
 
 
 def _measured(conn: Connection, settings: StackSettings, stack: str, version: str) -> Measured:
-    status = status_in(conn, settings, stack)
+    seen = sight.look(conn)
+    status = status_in(conn, seen, settings, stack)
     logged = "requests" not in status.unknown
     verdicts = tuple(conn.execute(query("requests", "verdicts")).fetchall()) if logged else None
-    return Measured(stack, version, status.asked_at, status, verdicts, examine(conn, settings, stack))
+    return Measured(stack, version, status.asked_at, status, verdicts, examine(conn, seen, settings, stack))
 
 
 def _of_status(tell: Callable[[Status], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:

@@ -119,7 +119,7 @@ def outcome_of(response: Row) -> str:
 
 def status(database: Database, settings: StackSettings, stack: str) -> Status:
     """Read the queue, the jobs and the requests in one transaction; the settings say which job sleeps on purpose."""
-    return database.read("reading the status", lambda conn: status_in(conn, settings, stack))
+    return database.read("reading the status", lambda conn: status_in(conn, sight.look(conn), settings, stack))
 
 
 def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
@@ -148,9 +148,8 @@ def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
     )
 
 
-def status_in(conn: Connection, settings: StackSettings, stack: str) -> Status:
-    """Read the status in a transaction that is open."""
-    seen = sight.look(conn)
+def status_in(conn: Connection, seen: Sight, settings: StackSettings, stack: str) -> Status:
+    """Read the status in a transaction that is open, of what has been seen there."""
     unknown: dict[str, str] = {}
     items, summary, figures = [], [], None
     if why := seen.why_not(sight.QUEUE):

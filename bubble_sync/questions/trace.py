@@ -68,12 +68,11 @@ class Trace:
 
 def trace(database: Database, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
     """Follow the item of an email, an item's or a record's id, or (None) the newest sign-up; None when not found."""
-    return database.read("reading an item", lambda conn: traced(conn, stack, project_ref, wanted))
+    return database.read("reading an item", lambda conn: traced(conn, sight.look(conn), stack, project_ref, wanted))
 
 
-def traced(conn: Connection, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
-    """Do the same on a connection that reads; raise where the queue cannot be read."""
-    seen = sight.look(conn)
+def traced(conn: Connection, seen: Sight, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
+    """Do the same on a connection that reads, of what has been seen there; raise where the queue cannot be read."""
     _require(seen, sight.QUEUE)
     item = _item(conn, seen, wanted)
     if item is None:

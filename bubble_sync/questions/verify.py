@@ -152,7 +152,7 @@ def _sign_up(conn: Connection, seen: Sight, keeper: Keeper) -> Iterator[Line]:
     if why := seen.why_not(sight.QUEUE):
         yield from (line(name, Standing.UNKNOWN, why, AS_OWNER) for name in ("sign_up", "bubble_ids"))
         return
-    item = traced(conn, keeper.stack, keeper.project_ref, None)
+    item = traced(conn, seen, keeper.stack, keeper.project_ref, None)
     if item is None:
         for name in ("sign_up", "bubble_ids"):
             yield line(name, Standing.NOT_PROVEN, "no item of a sign-up is in the queue", _SIGN_UP)
