@@ -54,13 +54,10 @@ limit 1;
 -- name: answers
 -- When each answer came, and what its status says: the body is for the next tick to read. Narrowed by time: the table
 -- has no index on id.
-select id as request_id, created, status_code,
-    case
-        when status_code between 200 and 299 then 'ok'
-        when timed_out or (status_code is null and error_msg ~* '^timeout') then 'timed out'
-        else 'rejected'
-    end as verdict
-from net._http_response
+select id as request_id, created, status_code, verdict
+from (
+    -- include: outcomes judged
+) as response
 where id = any (%(ids)s::bigint[]) and created >= %(since)s;
 
 -- name: answer
