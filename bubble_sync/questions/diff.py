@@ -86,7 +86,12 @@ def find(database: Database, specs: Sequence[Spec]) -> Found:
 
 def parts_about(specs: Sequence[Spec]) -> set[str]:
     """Name what an answer, and the way back, are made of."""
-    return {part for spec in specs for part in parts_of(kind_of(spec), spec)} | {*USERS, *BESIDE, "definitions"}
+    return parts_to_judge(specs) | {*USERS, *BESIDE, "definitions"}
+
+
+def parts_to_judge(specs: Sequence[Spec]) -> set[str]:
+    """Name what must be read to judge objects."""
+    return {part for spec in specs for part in parts_of(kind_of(spec), spec)}
 
 
 def diff(stack: str, specs: Sequence[Spec], found: Found, *, adopt: bool = True) -> Comparison:

@@ -8,12 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from bubble_sync.converge import ledger
-from bubble_sync.converge.change import parts_of
-from bubble_sync.converge.kinds import kind_of
 from bubble_sync.converge.reading import Found
 from bubble_sync.desired import hidden
 from bubble_sync.questions.acceptance import Acceptance, acceptance
-from bubble_sync.questions.diff import Change, Item, State, judge
+from bubble_sync.questions.diff import Change, Item, State, judge, parts_to_judge
 from bubble_sync.questions.signs import PARTS as SIGNS
 from bubble_sync.questions.signs import Signs, signs_of
 from bubble_sync.specs import CronJobSpec, RecordedSpec, Spec, VaultSecretSpec
@@ -69,7 +67,7 @@ class Report:
 
 def parts_for(specs: Sequence[Spec]) -> set[str]:
     """Return what must be read to answer."""
-    return {part for spec in specs for part in parts_of(kind_of(spec), spec)} | {*SIGNS}
+    return parts_to_judge(specs) | {*SIGNS}
 
 
 def drift(

@@ -12,13 +12,11 @@ from typing import TypeVar
 from psycopg import errors
 
 from bubble_sync.converge import prerequisites, vault
-from bubble_sync.converge.change import parts_of
-from bubble_sync.converge.kinds import kind_of
 from bubble_sync.converge.reading import read
 from bubble_sync.database import Connection, attempt
 from bubble_sync.questions.beside import PARTS as BESIDE
 from bubble_sync.questions.beside import generations
-from bubble_sync.questions.diff import Item, judge
+from bubble_sync.questions.diff import Item, judge, parts_to_judge
 from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
@@ -44,7 +42,7 @@ def changes(kind: type[S]) -> Reading:
 
     def differing(conn: Connection, specs: Sequence[Spec]) -> object:
         wanted = _of(kind, specs)
-        found = read(conn, tuple(sorted({part for spec in wanted for part in parts_of(kind_of(spec), spec)})), wanted)
+        found = read(conn, tuple(sorted(parts_to_judge(wanted))), wanted)
         keys = [spec.value for spec in _of(VaultSecretSpec, specs)]
         return [row for spec in wanted for row in _differences(judge(spec, found, hide=keys))]
 
