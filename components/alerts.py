@@ -63,15 +63,8 @@ class Alerts(pulumi.ComponentResource):
         before += [self._function(name, spec) for spec in private]
         before.append(self._function(name, alert, *before))
         spec = alert_job(keeper)
-        job = CronJob(
-            f"{name}-{spec.name}",
-            name=spec.name,
-            schedule=spec.schedule,
-            command=spec.command,
-            active=spec.active,
-            keeper=keeper,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
-        )
+        opts = pulumi.ResourceOptions(parent=self, depends_on=before)
+        job = CronJob(f"{name}-{spec.name}", spec=spec, opts=opts)
         self.jobids = {spec.name: job.jobid}
         self.register_outputs({"jobids": self.jobids})
 

@@ -30,11 +30,7 @@ class CronJobs(pulumi.ComponentResource):
         for spec in job_specs(processor, retry, keeper):
             jobs[spec.name] = CronJob(
                 f"{name}-{spec.name}",
-                name=spec.name,
-                schedule=spec.schedule,
-                command=spec.command,
-                active=spec.active,
-                keeper=keeper,
+                spec=spec,
                 # One after the other, so that a fresh project always gets the jobids that the guide shows.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=list(jobs.values())),
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from types import ModuleType
 
 import pulumi
@@ -10,7 +9,7 @@ from pulumi.dynamic import DiffResult, ReadResult, Resource, UpdateResult
 
 from bubble_sync.providers.converging import ConvergingProvider, Props
 from bubble_sync.schedules import require_known
-from bubble_sync.specs import CronJobSpec, Keeper
+from bubble_sync.specs import CronJobSpec
 
 
 class CronJobProvider(ConvergingProvider):
@@ -63,21 +62,10 @@ class CronJob(Resource, module="bubble_sync", name="CronJob"):
         self,
         resource_name: str,
         *,
-        name: pulumi.Input[str],
-        schedule: pulumi.Input[str],
-        command: pulumi.Input[str],
-        active: pulumi.Input[bool],
-        keeper: Keeper,
+        spec: CronJobSpec,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare a job in the database that the stack connects to."""
-        props = {
-            "name": name,
-            "schedule": schedule,
-            "command": command,
-            "active": active,
-            **asdict(keeper),
-            "jobid": None,
-            "username": None,
-        }
+        """Declare a job in the database that the stack connects to, by what of its spec can be wanted otherwise."""
+        wanted = {"name", "schedule", "command", "active", "stack", "project_ref"}
+        props = {**spec.model_dump(include=wanted), "jobid": None, "username": None}
         super().__init__(CronJobProvider(), resource_name, props, opts)
