@@ -65,7 +65,11 @@ def _queries(subject: str) -> Mapping[str, LiteralString]:
 
 def query(subject: str, name: str) -> LiteralString:
     """Return the query `name` of `sql/queries/<subject>.sql`, with those that it includes in their places."""
-    return _INCLUDE.sub(lambda one: _bare(one[1], one[2]), _queries(subject)[name])
+    return _whole(_queries(subject)[name])
+
+
+def _whole(text: LiteralString) -> LiteralString:
+    return _INCLUDE.sub(lambda one: _bare(one[1], one[2]), text)
 
 
 @cache
@@ -86,7 +90,7 @@ def _check(file: Path) -> Check:
         needs=tuple(header.get("needs", "").split()),
         follows=tuple(header.get("follows", "").split()),
         only=header.get("only", ""),
-        text=(f"with {common}\n" if common else "") + f"select{select}".strip(),
+        text=_whole((f"with {common}\n" if common else "") + f"select{select}".strip()),
     )
 
 

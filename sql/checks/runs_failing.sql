@@ -6,17 +6,13 @@
 -- The job's command raised an error: among the newest twenty runs of each job, by what the message means. An error
 -- when the newest run has failed; a warning when runs fail now and again; merely told when they have succeeded since.
 with newest as (
-    select j.jobname, r.runid, r.status, r.start_time, pg_catalog.split_part(r.return_message, e'\n', 1) as said,
+    select r.jobname, r.runid, r.status, r.start_time, pg_catalog.split_part(r.return_message, e'\n', 1) as said,
         pg_catalog.row_number() over (partition by r.jobid order by r.runid desc) as age,
         pg_catalog.lag(r.status, 1, 'succeeded') over (partition by r.jobid order by r.runid) as before
     from (
-        select jobid, runid, status, start_time, return_message from cron.job_run_details order by runid desc limit 1000
+        -- include: run_ends of_jobs
     ) as r
-    join cron.job as j on j.jobid = r.jobid and j.username = current_user
-    join pg_catalog.jsonb_to_recordset(%(jobs)s::jsonb) as wanted (name text) on wanted.name = j.jobname
-    where r.status in ('succeeded', 'failed')
-        and coalesce(r.return_message, '') !~*
-            'startup timeout|connection failed|could not (fork|start)|server restarted|job canceled'
+    where r.not_started is null
 ), classed as (
     select *, case
         when said ~* 'permission denied|row-level security' then 'permission denied'

@@ -5,21 +5,12 @@
 -- or a restart in between. Among the newest twenty runs of each job. An error when the newest run has failed; a
 -- warning when it happens now and again; merely told when runs have succeeded since.
 with newest as (
-    select j.jobname, r.runid, r.status, r.start_time, r.return_message as said,
+    select r.jobname, r.runid, r.status, r.start_time, r.not_started as class,
         pg_catalog.row_number() over (partition by r.jobid order by r.runid desc) as age,
         pg_catalog.lag(r.status, 1, 'succeeded') over (partition by r.jobid order by r.runid) as before
     from (
-        select jobid, runid, status, start_time, return_message from cron.job_run_details order by runid desc limit 1000
+        -- include: run_ends of_jobs
     ) as r
-    join cron.job as j on j.jobid = r.jobid and j.username = current_user
-    join pg_catalog.jsonb_to_recordset(%(jobs)s::jsonb) as wanted (name text) on wanted.name = j.jobname
-    where r.status in ('succeeded', 'failed')
-), classed as (
-    select *, pg_catalog.lower(pg_catalog.substring(
-        said, '(?i)(startup timeout|connection failed|could not (?:fork|start)|server restarted|job canceled)'
-    )) as class
-    from newest
-    where age <= 20 and status = 'failed'
 )
 select
     case when min(age) = 1 then 'error' when count(*) filter (where before = 'succeeded') > 1 then 'warning'
@@ -39,6 +30,6 @@ select
             'Too much begins at once: spread the jobs over other minutes (no more than 8 at a time, Supabase advises), or '
             'take a larger compute size.'
     end as remedy
-from classed
-where class is not null
+from newest
+where age <= 20 and status = 'failed' and class is not null
 group by jobname, class;
