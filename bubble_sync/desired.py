@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from psycopg import sql
-
-from bubble_sync.converge.reading import filled, names_of
-from bubble_sync.converge.tables import ALERTS, DISPATCHES
-from bubble_sync.converge.users import pattern_of
 from bubble_sync.functions import alert_functions, function_specs
 from bubble_sync.keys import KEY_IN_TEXT
 from bubble_sync.setting_groups import AlertSettings, ProcessorSettings, RetrySettings
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import (
+    ALERTS,
+    DISPATCHES,
     CronJobSpec,
     ExtensionSpec,
     FunctionSpec,
@@ -88,6 +85,12 @@ def observe_spec(
     Its body is the block that commands read with as the owner, about the same objects: of the alerts where there are
     some, since what a function names is kept.
     """
+    # Here, because these bring the database driver, which the program of a stack without such a role never imports.
+    from psycopg import sql
+
+    from bubble_sync.converge.reading import filled, names_of
+    from bubble_sync.converge.users import pattern_of
+
     constants: dict[str, int | str] = {"monitor_role": monitor_role, "url_secret": url_name, "key_secret": key_name}
     spec = function("observe", constants, keeper)
     numbers = ProcessorSettings(), RetrySettings()

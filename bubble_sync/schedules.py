@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-
-from cronsim import CronSim, CronSimError
 
 from bubble_sync.errors import PrerequisiteMissing
 
@@ -45,10 +44,9 @@ def first_due(schedule: str, since: datetime) -> datetime | None:
     if seconds := seconds_of(schedule):
         return since + timedelta(seconds=seconds)
     try:
-        first: datetime = next(CronSim(schedule, since.astimezone(UTC)))
-    except (CronSimError, StopIteration):
+        return next(occurrences(schedule, since))
+    except (ValueError, StopIteration):
         return None
-    return first
 
 
 def interval_of(schedule: str, now: datetime) -> float | None:
@@ -61,7 +59,23 @@ def interval_of(schedule: str, now: datetime) -> float | None:
 
 def _last_two(schedule: str, now: datetime) -> tuple[datetime, datetime] | None:
     try:
-        due = CronSim(schedule, now.astimezone(UTC), reverse=True)
+        due = occurrences(schedule, now, reverse=True)
         return next(due), next(due)
-    except (CronSimError, StopIteration):
+    except (ValueError, StopIteration):
         return None
+
+
+def occurrences(schedule: str, start: datetime, *, reverse: bool = False) -> Iterator[datetime]:
+    """Return the moments after `start`, or before it, at which five cron fields are due.
+
+    Raises:
+        ValueError: The fields cannot be read; the text says why.
+    """
+    # Here, because the program seldom needs it, and importing it takes as long as all of its settings.
+    from cronsim import CronSim, CronSimError
+
+    try:
+        found: Iterator[datetime] = CronSim(schedule, start.astimezone(UTC), reverse=reverse)
+    except CronSimError as error:
+        raise ValueError(str(error).lower()) from None
+    return found

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 DIFFERS = "<differs>"
 """Stands for a secret value in the database that is not ours, or cannot be decrypted."""
+DISPATCHES, ALERTS = "dispatches", "alerts"
+"""The tables that stand next to the ledger where they are wanted."""
 
 
 class Spec(BaseModel):

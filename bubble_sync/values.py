@@ -10,12 +10,10 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from cronsim import CronSim, CronSimError
-
 from bubble_sync.database_url import is_loopback
 from bubble_sync.keys import masked, read_key
 from bubble_sync.projects import is_project_ref
-from bubble_sync.schedules import seconds_of
+from bubble_sync.schedules import occurrences, seconds_of
 
 WEBHOOK_NAME = "bubble_sync_alert_webhook_url"
 """Name of the alerts' secret in Vault."""
@@ -126,9 +124,9 @@ def check_schedule(value: str) -> str:
             "or 1 to 59 seconds, as in 30 seconds"
         )
     try:
-        CronSim(value, datetime.now(UTC))
-    except CronSimError as error:
-        raise ValueError(f"{value!r} is not a schedule: {str(error).lower()}") from None
+        occurrences(value, datetime.now(UTC))
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a schedule: {error}") from None
     return value
 
 

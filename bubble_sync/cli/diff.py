@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,8 +58,8 @@ def _compare(stack: str | None, config_file: Path | None) -> tuple[Comparison, F
 
     opened = the_stack(stack, config_file)
     settings = opened.settings()
-    specs = desired(settings, Keeper(opened.name, settings.project(os.environ) or ""))
-    database = Database(settings.address(os.environ))
+    specs = desired(settings, Keeper(opened.name, settings.project(opened.environment) or ""))
+    database = Database(settings.address(opened.environment))
     try:
         found = question.find(database, specs)
     finally:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from bubble_sync.cli.diff_text import body_diff, field
+from bubble_sync.formatting import format_timestamp
 from bubble_sync.questions.drift import Finding, Report, Standing
-from bubble_sync.questions.signs import moment
 
 _INDENT = "      "
 _NAMED_IN_A_LINE = 3
@@ -59,7 +59,7 @@ def _lines(finding: Finding) -> Iterator[str]:
     else:
         yield field(finding.change)
     if finding.since is not None:
-        yield f"  since   {'' if finding.since.exact else 'later than '}{moment(finding.since.at)}"
+        yield f"  since   {'' if finding.since.exact else 'later than '}{format_timestamp(finding.since.at)}"
     yield f"  {'accept  ' if finding.accept.commands else ''}{finding.accept}"
 
 

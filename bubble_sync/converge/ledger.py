@@ -14,7 +14,7 @@ from bubble_sync.converge import tables
 from bubble_sync.converge.reading import Found
 from bubble_sync.database import Connection, fetch
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing, WrongEnvironment
-from bubble_sync.specs import LedgerSpec, Observation, RecordedSpec, Spec
+from bubble_sync.specs import ALERTS, LedgerSpec, Observation, RecordedSpec, Spec
 from bubble_sync.statements import query
 
 
@@ -123,7 +123,7 @@ def revoke(spec: LedgerSpec) -> sql.Composed:
 
 def kept(conn: Connection, spec: LedgerSpec) -> str | None:
     """Say that the ledger always stays; what the alerts have told goes, unless their function is still there."""
-    if tables.ALERTS in spec.tables:
+    if ALERTS in spec.tables:
         conn.execute(query("tables", "forget_alerts"))
     return "it remembers what was made here and what was adopted"
 

@@ -11,10 +11,10 @@ from typing import LiteralString
 
 from bubble_sync.converge.reading import Found, Row
 from bubble_sync.errors import ForeignObject
+from bubble_sync.specs import ALERTS, DISPATCHES
 from bubble_sync.statements import query
 
 PARTS = ("tables",)
-DISPATCHES, ALERTS = "dispatches", "alerts"
 
 _TOLD = "timestamp with time zone not null"
 _WANTED: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from bubble_sync.converge.tables import DISPATCHES
 from bubble_sync.converge.vault import Stored
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.questions.diff import Change
 from bubble_sync.setting_groups import AlertSettings, ProcessorSettings, RetrySettings, Settings
 from bubble_sync.settings import StackSettings
-from bubble_sync.specs import CronJobSpec, FunctionSpec, LedgerSpec, Spec, VaultSecretSpec
+from bubble_sync.specs import DISPATCHES, CronJobSpec, FunctionSpec, LedgerSpec, Spec, VaultSecretSpec
 from bubble_sync.statements import constants_in, with_constants
 
 _GROUPS: Mapping[str, tuple[str, type[Settings]]] = {

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from bubble_sync.database import Connection, Row
 from bubble_sync.desired import alert_job
+from bubble_sync.formatting import format_timestamp
 from bubble_sync.questions.pauses import JOBS as JOB_NAMES
 from bubble_sync.questions.pauses import Pause, paused
 from bubble_sync.questions.sight import HISTORY, JOBS, Sight
-from bubble_sync.questions.signs import missed, moment
+from bubble_sync.questions.signs import missed
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import query
@@ -94,4 +95,4 @@ def _problem(job: Row, run: Row | None, now: datetime) -> str:
     if run["status"] == "failed":
         return f"failed in its last run (runid {run['runid']})"
     due = missed(job["schedule"], run["start_time"], now)
-    return f"was due at {moment(due)}, and no run since is on record" if due else ""
+    return f"was due at {format_timestamp(due)}, and no run since is on record" if due else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.desired import job_specs
-from bubble_sync.questions.signs import moment
+from bubble_sync.formatting import format_timestamp
 from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
@@ -34,7 +34,7 @@ class Pause:
 
     def __str__(self) -> str:
         """Say until when, and why; and that the moment is past, where it is."""
-        until = f" until {moment(self.until)}" if self.until else ""
+        until = f" until {format_timestamp(self.until)}" if self.until else ""
         late = f"; that is past: `bubble-sync resume --job {self.key}`" if self.overdue else ""
         return f"paused{until} ({self.reason or 'no reason given'}){late}"
 

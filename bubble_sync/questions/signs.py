@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from bubble_sync.converge import cron
 from bubble_sync.converge.reading import Found, Row
+from bubble_sync.formatting import format_timestamp
 from bubble_sync.schedules import overdue_since
 from bubble_sync.specs import CronJobSpec
 
@@ -55,7 +56,9 @@ def signs_of(spec: CronJobSpec, found: Found) -> Signs:
     ran = f"the last run of {spec.object_name} succeeded, {_at(run, 'start_time')}"
     due = _missed(job.actual.schedule, run)
     if due is not None:
-        return Signs(Verdict.UNKNOWN, f"{ran}; it was due again at {moment(due)}, and no run since is on record")
+        return Signs(
+            Verdict.UNKNOWN, f"{ran}; it was due again at {format_timestamp(due)}, and no run since is on record"
+        )
     response = next(iter(found.rows("responses")), None)
     if response is None:
         return Signs(Verdict.UNKNOWN, f"{ran}, which says that its SQL ran; no response is known")
@@ -75,13 +78,8 @@ def _outcome(response: Row) -> str:
     return "a timeout" if response["timed_out"] else "an error"
 
 
-def moment(when: datetime) -> str:
-    """Write a moment as people read it."""
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def _at(row: Row, column: str) -> str:
-    return f"at {moment(datetime.fromisoformat(row[column]))}"
+    return f"at {format_timestamp(datetime.fromisoformat(row[column]))}"
 
 
 def _missed(schedule: str, run: Row) -> datetime | None:

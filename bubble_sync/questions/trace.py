@@ -14,11 +14,11 @@ from psycopg import errors
 
 from bubble_sync.database import Connection, Database, Row, attempt
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.formatting import format_timestamp
 from bubble_sync.questions import sight
 from bubble_sync.questions.messages import function_log, readable
 from bubble_sync.questions.requests import answers_to, requests_in, with_answers
 from bubble_sync.questions.sight import Sight
-from bubble_sync.questions.signs import moment
 from bubble_sync.questions.status import PROMISED_SECONDS
 from bubble_sync.statements import query
 
@@ -186,5 +186,5 @@ def _standing(item: Row) -> str:
     if retry_count >= max_retries:
         return f"status failed, {attempts}: no attempt left"
     due = item["next_retry_at"]
-    when = f"due at {moment(due)}" if due and due > item["asked_at"] else "due at the retry's next run"
+    when = f"due at {format_timestamp(due)}" if due and due > item["asked_at"] else "due at the retry's next run"
     return f"status failed, {attempts}, {when}"

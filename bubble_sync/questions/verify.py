@@ -10,6 +10,7 @@ from bubble_sync.converge.reading import Found
 from bubble_sync.database import Connection, Database, translated
 from bubble_sync.desired import desired
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.formatting import format_timestamp
 from bubble_sync.questions import sight
 from bubble_sync.questions.checklist import AS_OWNER, Line, Standing, line, lines_of, lines_unknown
 from bubble_sync.questions.diff import diff, parts_about
@@ -17,7 +18,6 @@ from bubble_sync.questions.jobs import NAMES, Job, jobs_in
 from bubble_sync.questions.pauses import JOBS
 from bubble_sync.questions.requests import OUTSTANDING, as_of_now, requests_in
 from bubble_sync.questions.sight import Sight
-from bubble_sync.questions.signs import moment
 from bubble_sync.questions.status import PROMISED_SECONDS, figures_of
 from bubble_sync.questions.trace import Trace, traced
 from bubble_sync.questions.watching import watched
@@ -113,9 +113,9 @@ def _due_later(job: Job, recorded: Mapping[str, datetime], now: datetime) -> boo
 
 def _said(job: Job, recorded: Mapping[str, datetime]) -> str:
     if job.run_at:
-        return f"{job.name} {job.run} at {moment(job.run_at)}"
+        return f"{job.name} {job.run} at {format_timestamp(job.run_at)}"
     due = _due(job, recorded)
-    return f"{job.name} is first due at {moment(due)}" if due else ""
+    return f"{job.name} is first due at {format_timestamp(due)}" if due else ""
 
 
 def _endpoint(conn: Connection, seen: Sight) -> Line:
@@ -129,7 +129,7 @@ def _endpoint(conn: Connection, seen: Sight) -> Line:
     if answered is None:
         waits = f", and {len(known)} outstanding" if known else ""
         return line("endpoint", Standing.NOT_PROVEN, f"no answer is on record{waits}", _SEND)
-    said = f"request {answered.request_id} of {answered.function} at {moment(answered.sent_at)}: {answered}"
+    said = f"request {answered.request_id} of {answered.function} at {format_timestamp(answered.sent_at)}: {answered}"
     standing, remedy = _VERDICTS.get(answered.verdict, (Standing.UNKNOWN, _SEND))
     return line("endpoint", standing, said, remedy)
 
