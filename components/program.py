@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ def read_stack() -> tuple[StackSettings, str | None]:
         settings = read_settings(config)
         project = settings.project(os.environ)
         if settings.access.monitor_role:
+            _require_pulumi_postgresql()
             # What pulumi-postgresql is told: it is read again, and any trouble with it is said here.
             session_address(settings.address(os.environ))
     except ConfigurationError as error:
@@ -39,6 +41,14 @@ def read_stack() -> tuple[StackSettings, str | None]:
     for warning in (*warnings_about(read_key(settings.service_role_key), now), *pauses.warnings_about(settings, now)):
         pulumi.warn(warning)
     return settings, project
+
+
+def _require_pulumi_postgresql() -> None:
+    if importlib.util.find_spec("pulumi_postgresql") is None:
+        raise ConfigurationError(
+            f"{NAMESPACE}:access.monitorRole needs the package pulumi-postgresql: run `make setup`, which installs it "
+            "for a stack file with access, or install bubble-sync[access]"
+        )
 
 
 def _warn_of_unverified_server(settings: StackSettings) -> None:

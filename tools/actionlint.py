@@ -14,8 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bubble_sync.local.cache import cache_root
 from tools.go_modules import run_go
-from tools.pulumi_pins import HERE, ToolchainError, cache_root, parse_version, say
+from tools.pulumi_pins import HERE, ToolchainError, parse_version, say
 
 PINNED = "1.7.12"
 MODULE = HERE / "actionlint"

@@ -1,4 +1,4 @@
-"""Go, run in one of the pinned modules beside this file."""
+"""Go, run in one of the pinned modules next to this file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,20 @@ from tools.pulumi_pins import ToolchainError, say
 HEARTBEAT_SECONDS = 30
 
 
-def run_go(go: str, module: Path, scratch: Path, *arguments: str, otherwise: str) -> str:
-    """Run go with a sign of life now and then; return what it printed; `otherwise` ends the error's one line."""
+def run_go(go: str, module: Path, scratch: Path, *arguments: str, otherwise: str, packages: int = 0) -> str:
+    """Run go, with a line of progress every half minute, and return what it printed.
+
+    Args:
+        go: The go command.
+        module: The folder of the pinned module.
+        scratch: A folder for go's messages.
+        arguments: What go is to do.
+        otherwise: The end of the error's one line: what to do instead.
+        packages: For `build -v`: how many packages there are to compile.
+
+    Raises:
+        ToolchainError: go failed.
+    """
     log = scratch / "go.log"
     # A person's own go.work would replace the pins.
     environment = {**os.environ, "GOWORK": "off"}
@@ -29,10 +41,18 @@ def run_go(go: str, module: Path, scratch: Path, *arguments: str, otherwise: str
                 printed, _ = process.communicate(timeout=HEARTBEAT_SECONDS)
                 break
             except subprocess.TimeoutExpired:
-                say(f"go {arguments[0]} in {module.name}: {time.monotonic() - began:.0f} s so far")
-    lines = log.read_text().split("\n")
+                compiled = len(log.read_text().splitlines())
+                say(f"{module.name}: {progress(time.monotonic() - began, compiled, packages)}")
+    lines = [line for line in log.read_text().split("\n") if line]
     log.unlink()
     if process.returncode != 0:
-        reason = " | ".join(line for line in lines[-4:] if line)
-        raise ToolchainError(f"go {arguments[0]} failed in tools/{module.name}: {reason}; {otherwise}")
+        raise ToolchainError(f"go {arguments[0]} failed in tools/{module.name}: {' | '.join(lines[-3:])}; {otherwise}")
     return printed.strip()
+
+
+def progress(seconds: float, compiled: int, packages: int) -> str:
+    """Say how far a build is; the packages that go has compiled before, in another build, are not printed."""
+    if not 0 < compiled <= packages:
+        return f"{seconds:.0f} s so far"
+    left = seconds * (packages - compiled) / compiled
+    return f"{compiled} of {packages} packages compiled in {seconds:.0f} s, about {left:.0f} s left"

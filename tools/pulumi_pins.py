@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import re
 import sys
 from pathlib import Path
+
+from bubble_sync.local.cache import FOLDER
 
 PINNED = "3.250.0"
 # The first CLI with an exit code of its own (7) for "changes were expected not to be": the drift command rests on it.
@@ -18,7 +19,8 @@ LANGUAGE_HOST = "3.79.0"
 HERE = Path(__file__).resolve().parent
 CLI_MODULE = HERE / "pulumi"
 LANGUAGE_HOST_MODULE = HERE / "pulumi-language-python"
-CACHE_FOLDER = "bubble-sync"
+#: The folder of a built CLI that its language host uses as the project's virtual environment.
+ENVIRONMENT = "environment"
 
 HOW_TO_INSTALL = (
     f"install the Pulumi CLI >= {'.'.join(map(str, MINIMUM))} (https://www.pulumi.com/docs/install/) "
@@ -41,13 +43,6 @@ def parse_version(text: str) -> tuple[int, int, int] | None:
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
-def cache_root() -> Path:
-    """Tell where this person's cache for the project is."""
-    # The XDG specification: a relative path is invalid and counts as unset.
-    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (named if named.is_absolute() else Path.home() / ".cache") / CACHE_FOLDER
-
-
 def cache_name() -> str:
     """Name the folder of a made CLI: other pins, other sources or another machine give another name."""
     digest = hashlib.sha256(f"{LANGUAGE_HOST} {sys.platform} {platform.machine()}".encode())
@@ -60,4 +55,4 @@ def cache_name() -> str:
 def is_cached(executable: Path) -> bool:
     """Tell whether a path, its links not followed, lies in a folder that we made in some cache."""
     folder = executable.parent
-    return folder.parent.name == CACHE_FOLDER and folder.name.startswith("pulumi-v")
+    return folder.parent.name == FOLDER and folder.name.startswith("pulumi-v")

@@ -42,7 +42,7 @@ def download(target: Path, address: str = ADDRESS) -> None:
             say(f"downloading {name}")
             actual = _fetch(client, f"{address}/{name}", archive)
     except httpx.HTTPError as error:
-        raise ReleaseUnavailable(f"{type(error).__name__} at {address}") from error
+        raise ReleaseUnavailable(_reason(error)) from error
     if actual != expected:
         archive.unlink()
         raise ToolchainError(
@@ -51,6 +51,12 @@ def download(target: Path, address: str = ADDRESS) -> None:
         )
     _unpack(archive, target)
     archive.unlink()
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"HTTP {error.response.status_code} from {error.request.url.host}"
+    return f"{type(error).__name__} at {error.request.url.host}"
 
 
 def _published_checksum(client: httpx.Client, address: str, name: str) -> str:

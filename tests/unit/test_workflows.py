@@ -131,7 +131,7 @@ def test_prod_is_deployed_from_the_plan_that_was_shown_after_staging_and_behind_
         "staging", "observe", "prod",
     ]  # fmt: skip
     runs = [[step["run"] for step in job["steps"] if "run" in step] for job in (plan, prod)]
-    assert runs == [["make setup", "ci/deploy.sh prod plan"], ["make setup", "ci/deploy.sh prod apply"]]
+    assert runs == [["tools/setup client", "ci/deploy.sh prod plan"], ["tools/setup client", "ci/deploy.sh prod apply"]]
 
 
 def test_a_deploy_is_never_cancelled_half_way() -> None:
