@@ -12,14 +12,16 @@ RUN := uv run --no-sync
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-setup: ## Provide what is missing: uv, Python packages, the Pulumi CLI, PostgreSQL with pg_cron (YES=1: do not ask)
+setup: ## Provide what is missing: uv, Python packages, the Pulumi CLI, PostgreSQL with pg_cron
 	@tools/setup
 
-fmt: setup ## Format the code and mend what can be mended
+fmt: ## Format the code and mend what can be mended
+	@tools/setup lint
 	$(RUN) ruff check --fix-only --quiet
 	$(RUN) ruff format --quiet
 
-lint: setup ## Check style, types, import directions, file lengths, shell scripts and workflows
+lint: ## Check style, types, import directions, file lengths, shell scripts and workflows
+	@tools/setup lint
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
@@ -31,7 +33,7 @@ lint: setup ## Check style, types, import directions, file lengths, shell script
 
 test: ## Run every test
 	@tools/setup tests
-	$(RUN) pytest --numprocesses 5 --dist loadscope --no-loadscope-reorder
+	$(RUN) pytest --numprocesses 5 --dist loadscope --no-loadscope-reorder $(TESTS)
 
 # All but the file that is about the client's own connection, and the one that calls these modes itself.
 THROUGH_POOLER := tests/database --ignore tests/database/test_database.py --ignore tests/database/test_modes.py
@@ -64,7 +66,7 @@ canaries: ## Hunt for secrets in every place that could hold one, on every way t
 	$(RUN) pytest tests/canaries --whole -q
 
 demo: setup ## Watch a sign-up being synced by cron on the embedded platform (KEEP=1: leave it running)
-	$(RUN) bubble-sync local demo $(if $(KEEP),--keep)
+	$(RUN) bubble-sync local demo $(if $(KEEP),--keep) $(if $(VERBOSE),--verbose)
 
 bench: setup ## Measure speed against baselines (ARGS="--rounds 15 import": others, some; see docs/performance.md)
 	$(RUN) python -m bench $(ARGS)

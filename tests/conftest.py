@@ -1,6 +1,9 @@
 """Where the fixtures are."""
 
 pytest_plugins = [
+    "tests.fixtures.guard",
+    "tests.fixtures.tools",
+    "tests.fixtures.order",
     "tests.fixtures.platform",
     "tests.fixtures.site",
     "tests.fixtures.recorder",

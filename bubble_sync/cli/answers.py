@@ -40,6 +40,7 @@ class Asked:
     project_ref: str | None
     settings: StackSettings
     database: Database
+    environment: Mapping[str, str]
 
 
 class _Trimmed(io.StringIO):
@@ -58,8 +59,8 @@ def asking(stack: str | None, config_file: Path | None, environment: Mapping[str
 
     opened = the_stack(stack, config_file, environment)
     settings = opened.settings()
-    with closing(Database(settings.address(environment))) as database:
-        yield Asked(opened.name, settings.project(environment), settings, database)
+    with closing(Database(settings.address(opened.environment))) as database:
+        yield Asked(opened.name, settings.project(opened.environment), settings, database, opened.environment)
 
 
 def screen() -> Console:

@@ -45,16 +45,24 @@ KeyFd = Annotated[
     int | None, typer.Option("--key-fd", help="File descriptor to read the key from, as in --key-fd 3 3<file.")
 ]
 
+LOCAL = "local"
+"""The name of the embedded platform's stack."""
 _LONGEST_KEY = 16_384
 _DURATION = re.compile(r"([1-9]\d{0,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def the_stack(name: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Stack:
-    """Find the stack that is meant."""
+    """Find the stack that is meant; `local` is the checkout's running platform, where there is one."""
     # Here, as in every command: nobody waits for what another one needs.
-    from bubble_sync.stacks import open_stack
+    from bubble_sync.stacks import CONFIG_VARIABLE, open_stack
 
+    if name == LOCAL and config_file is None and CONFIG_VARIABLE not in environment:
+        from bubble_sync.local.stack import of_checkout
+
+        local = of_checkout(project_folder(Path.cwd()), environment)
+        if local is not None:
+            config_file, environment = local.config_file, local.environment
     return open_stack(name, config_file, Path.cwd(), environment)
 
 

@@ -24,7 +24,7 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     settings = chosen.settings(written)
     encrypted = {key for key, value in written.items() if value.secret}
     source = f"environment variable {CONFIG_VARIABLE}" if CONFIG_VARIABLE in os.environ else chosen.config_file.name
-    found = configuration(chosen.name, settings, encrypted, source, os.environ)
+    found = configuration(chosen.name, settings, encrypted, source, chosen.environment)
     if as_json:
         print_json(found)
     else:
@@ -34,7 +34,7 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
             listed.add_row(one.key, _shown(one), one.source)
         screen().print(listed)
     # Said last: whoever reads why two parts name two projects wants to see both.
-    settings.project(os.environ)
+    settings.project(chosen.environment)
 
 
 def _shown(setting: Setting) -> str:

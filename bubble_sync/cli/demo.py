@@ -1,16 +1,18 @@
-"""`bubble-sync local demo`: a sign-up is synced by cron, shown step by step, and then by the commands that say so."""
+"""`bubble-sync local demo`: cron syncs a sign-up on the embedded platform, told in one screen."""
 
 from __future__ import annotations
 
 import json
 import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from bubble_sync.cli import trace, verify
 from bubble_sync.cli.answers import asking
@@ -23,44 +25,60 @@ from bubble_sync.local.stack import NAME, LocalStack, prepare
 talk = Console(stderr=True, highlight=False)
 
 
-def demo(platform: Platform, checkout: Path) -> bool:
+@dataclass(frozen=True)
+class _Story:
+    """What happened."""
+
+    versions: str
+    outputs: dict[str, dict[str, str]]
+    email: str
+    evidence: Evidence
+    steps: list[Step]
+
+
+def demo(platform: Platform, checkout: Path, *, verbose: bool) -> bool:
     """Bring everything up, sign a person up, and say whether a run of our job synced it and `verify` finds all well."""
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=talk) as progress:
-        step = progress.add_task("start the embedded platform")
+    with _step("start the embedded platform"):
         stack = prepare(platform.start(), checkout)
-        progress.update(step, completed=100)
-
-        step = progress.add_task("pulumi up --stack local")
+    with _step("pulumi up --stack local"):
         outputs = _up(stack)
-        progress.update(step, completed=100)
+    jobid = outputs["jobids"]["bubble-sync-processor"]
+    email = f"demo-{secrets.token_hex(3)}@example.com"
+    with _step(f"sign up {email}"):
+        signed_up = platform.sign_up(email)
+    with _step(f"wait for pg_cron to run job {jobid} at the full minute"):
+        evidence = wait_for(platform, signed_up, jobid)
 
-        jobid = outputs["jobids"]["bubble-sync-processor"]
-        signed_up = platform.sign_up(f"demo-{secrets.token_hex(3)}@example.com")
-        step = progress.add_task(f"signed up; wait for pg_cron to run job {jobid} at the full minute")
-        evidence = wait_for(platform, signed_up, jobid, lambda _: progress.refresh())
-        progress.update(step, completed=100)
-
-    _show(timeline(evidence, signed_up, jobid, platform.status().request_log), evidence, jobid)
-    typer.echo("\nStack outputs:")
-    typer.echo(json.dumps(outputs, indent=2))
-    verified = _ask(stack)
-    typer.echo(f"\n{_reported(stack, checkout / 'report.html')}")
-    return evidence.proven and verified
+    steps = timeline(evidence, signed_up, jobid, platform.status().request_log)
+    return _tell(_Story(platform.versions(), outputs, email, evidence, steps), stack, verbose=verbose)
 
 
-def _ask(stack: LocalStack) -> bool:
-    """Show what a person would type next; say whether both answers are good."""
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    """Show what is being done, and how long it took when it is done."""
+    began = time.monotonic()
+    with talk.status(what):
+        yield
+    talk.print(f"  {what:<60} {time.monotonic() - began:>5.1f} s")
+
+
+def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
+    """Print the summary; what `verify` and `trace` print follows when asked for, or when something is wrong."""
     with asking(NAME, stack.config_file, stack.environment) as asked:
-        typer.echo(f"\n$ bubble-sync verify --stack {NAME}")
-        verified = verify.answer(asked)
-        typer.echo(f"\n$ bubble-sync trace --latest --stack {NAME}")
-        return trace.answer(asked, None) and verified
-
-
-def _reported(stack: LocalStack, file: Path) -> Path:
-    with asking(NAME, stack.config_file, stack.environment) as asked:
-        write_report(asked, file, timedelta(hours=24))
-    return file
+        checklist = verify.ask(asked)
+        report = stack.checkout / "report.html"
+        write_report(asked, report, timedelta(hours=24))
+        good = sum(one.standing == "ok" for one in checklist.lines)
+        _summarise(story, f"{good} of {len(checklist.lines)} checks are ok", report)
+        proven = story.evidence.proven and checklist.clean
+        if verbose or not proven:
+            typer.echo("\nStack outputs:")
+            typer.echo(json.dumps(story.outputs, indent=2))
+            typer.echo(f"\n$ bubble-sync verify --stack {NAME}")
+            verify.show(checklist)
+            typer.echo(f"\n$ bubble-sync trace --latest --stack {NAME}")
+            trace.answer(asked, None)
+    return proven
 
 
 def _up(stack: LocalStack) -> dict[str, dict[str, str]]:
@@ -72,21 +90,28 @@ def _up(stack: LocalStack) -> dict[str, dict[str, str]]:
     return found
 
 
-def _show(steps: list[Step], evidence: Evidence, jobid: str) -> None:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for _ in range(4):
-        table.add_column(no_wrap=True)
-    for step in steps:
-        moment = step.at.astimezone().strftime("%H:%M:%S.%f")[:-5] if step.at else ""
-        seconds = f"T+{step.seconds:.1f} s" if step.seconds is not None else ""
-        table.add_row(step.what, moment, seconds, step.evidence)
-    out = Console(highlight=False, soft_wrap=True, width=max(80, Console().width))
-    out.print("\nThe sign-up's way:")
-    out.print(table)
-    soonest, latest = PROMISED_SECONDS
-    if not evidence.proven:
-        out.print(f"\nNOT PROVEN: the item is {evidence.status}, and no succeeded run of job {jobid} completed it.")
-    elif evidence.processed_at is not None:
-        took = (evidence.processed_at - evidence.created_at).total_seconds()
-        verdict = "kept" if took <= latest else "missed"
-        out.print(f"\nCompleted after {took:.1f} s; promised are {soonest}-{latest} s: {verdict}.")
+def _summarise(story: _Story, verified: str, report: Path) -> None:
+    rows = [
+        ("set up", "", f"extensions, secrets, functions, jobs: {story.versions}"),
+        ("signed up", "", story.email),
+        *((step.what, _clock(step), step.evidence) for step in story.steps),
+        ("in time" if story.evidence.proven else "NOT PROVEN", "", _verdict(story.evidence)),
+        ("verified", "", verified),
+        ("report", "", str(report)),
+        ("next", "", "`KEEP=1 make demo` leaves the platform running and prints how to ask it"),
+    ]
+    typer.echo()
+    for what, after, said in rows:
+        typer.echo(f"{what:<10}  {after:>8}  {said}")
+
+
+def _clock(step: Step) -> str:
+    return f"T+{step.seconds:.1f} s" if step.seconds is not None else ""
+
+
+def _verdict(evidence: Evidence) -> str:
+    _, latest = PROMISED_SECONDS
+    if not evidence.proven or evidence.processed_at is None:
+        return f"the item is {evidence.status}, and no succeeded run of the job completed it"
+    took = (evidence.processed_at - evidence.created_at).total_seconds()
+    return f"{took:.1f} s; the target is at most {latest} s: {'met' if took <= latest else 'missed'}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -42,12 +41,12 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
 
     chosen = the_stack(stack, config_file)
     settings = chosen.settings()
-    found = key_status(chosen.name, settings, os.environ, datetime.now(UTC))
+    found = key_status(chosen.name, settings, chosen.environment, datetime.now(UTC))
     if not as_json:
         # What needs no database is said in any case.
         for line in _offline_lines(found):
             typer.echo(line)
-    with closing(Database(settings.address(os.environ))) as database:
+    with closing(Database(settings.address(chosen.environment))) as database:
         in_database = key_in_database(database, settings)
     if as_json:
         typer.echo(json.dumps(_facts(found, in_database), indent=2))
@@ -75,8 +74,8 @@ def try_key(
     settings = chosen.settings()
     if key_fd is not None:
         settings = with_key(settings, read_key_from(key_fd), None)
-        settings.project(os.environ)
-    with closing(Database(settings.address(os.environ))) as database:
+        settings.project(chosen.environment)
+    with closing(Database(settings.address(chosen.environment))) as database:
         tried = probe(database, settings, settings.service_role_key, action)
     if as_json:
         facts = {"key": _verdict(tried.key), "wrong_key": _verdict(tried.wrong_key)}

@@ -60,17 +60,33 @@ def _lines(status: Status) -> list[str]:
     ]
 
 
+def _next() -> None:
+    """Print the lines that ask a running platform."""
+    from bubble_sync.local.stack import NAME
+
+    _talk("ask it:")
+    for command in ("verify", "trace --latest", "report --html report.html"):
+        _talk(f"  uv run bubble-sync {command} --stack {NAME}")
+    _talk("end it:")
+    _talk("  uv run bubble-sync local down")
+
+
 @app.command()
 def up() -> None:
     """Start the platform, or repair what of it does not run."""
+    from bubble_sync.local.guardian import Guard
     from bubble_sync.local.stack import prepare, require_checkout
 
     platform, checkout = _platform(), require_checkout(_checkout())
     _talk("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
+    # A start that is killed in the middle leaves nothing running; one that is done leaves everything.
+    guard = Guard()
     stack = prepare(platform.start(), checkout)
+    guard.release()
     for line in _lines(platform.status()):
         typer.echo(line)
-    _talk(f"converge it:    {stack.how_to}")
+    _talk(f"converge it:\n  {stack.how_to}")
+    _next()
 
 
 @app.command()
@@ -92,6 +108,8 @@ def status(as_json: Json = False) -> None:
     else:
         for line in _lines(found):
             typer.echo(line)
+        if found.up:
+            _next()
     raise typer.Exit(0 if found.up else 1)
 
 
@@ -107,20 +125,28 @@ def sign_up(email: str, as_json: Json = False) -> None:
 
 
 @app.command("demo")
-def show_demo(keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running.")] = False) -> None:
+def show_demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print what verify and trace say.")] = False,
+) -> None:
     """Watch cron sync a sign-up; exit 0 only when a succeeded run of our job did, and verify finds all well."""
     from bubble_sync.cli.demo import demo
+    from bubble_sync.local.guardian import Guard
     from bubble_sync.local.stack import require_checkout
 
     platform, checkout = _platform(), require_checkout(_checkout())
-    # Somebody's running platform is used, and left as it was found.
+    # A platform that runs already is used, and left as it was found.
     kept = keep or platform.status().up
+    guard = Guard()
+    if not kept:
+        guard.remove(platform.folder)
     try:
-        proven = demo(platform, checkout)
+        proven = demo(platform, checkout, verbose=verbose)
     finally:
         if kept:
-            _talk("the platform is left running; how to ask it is in docs/platform.md")
-            _talk("end it with: uv run bubble-sync local down")
+            guard.release()
+            _talk("\nthe platform is left running")
+            _next()
         else:
             platform.remove()
     raise typer.Exit(0 if proven else 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,7 +78,7 @@ def run_now(
 
 def asks(asked: Asked) -> bool:
     """Say whether to ask: everywhere but on this machine's own stack, however the database of another is reached."""
-    here = asked.settings.address(os.environ).loopback and asked.project_ref is None
+    here = asked.settings.address(asked.environment).loopback and asked.project_ref is None
     return not here or asked.name in _PRODUCTION
 
 

@@ -20,20 +20,24 @@ _STYLES = {"ok": "green", "no": "red", "unknown": "yellow", "not proven": "yello
 def verify(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """Go through the checklist of a set-up that works; exit 0 when every line is ok, 1 otherwise."""
     with asking(stack, config_file) as asked:
-        clean = answer(asked, as_json=as_json)
-    raise typer.Exit(0 if clean else 1)
-
-
-def answer(asked: Asked, *, as_json: bool = False) -> bool:
-    """Print the checklist; say whether every line is ok."""
-    from bubble_sync.questions import verify as question
-
-    found = question.verify(asked.database, asked.settings, asked.name, asked.project_ref)
+        found = ask(asked)
     if as_json:
         print_json(found, clean=found.clean)
     else:
-        _show(found, screen())
-    return found.clean
+        show(found)
+    raise typer.Exit(0 if found.clean else 1)
+
+
+def ask(asked: Asked) -> Checklist:
+    """Return the checklist."""
+    from bubble_sync.questions import verify as question
+
+    return question.verify(asked.database, asked.settings, asked.name, asked.project_ref)
+
+
+def show(found: Checklist) -> None:
+    """Print the checklist."""
+    _show(found, screen())
 
 
 def _show(found: Checklist, out: Console) -> None:

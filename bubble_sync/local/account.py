@@ -8,13 +8,15 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bubble_sync.errors import PlatformError
+from bubble_sync.local.guardian import marker
 
-#: PostgreSQL refuses to run as root; the Debian package brings this account.
-SERVER_ACCOUNT = "postgres"
+#: PostgreSQL refuses to run as root. The Debian package brings the first of these, and every system the second.
+SERVER_ACCOUNTS = ("postgres", "nobody")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Account:
             return subprocess.run(
                 command,
                 cwd=folder,
-                env={"PATH": os.defpath, "LC_ALL": "C", "HOME": str(folder)},
+                env={"PATH": os.defpath, "LC_ALL": "C", "HOME": str(folder), **marker()},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -47,6 +49,10 @@ class Account:
                 f"OS user {self.name} cannot enter {folder}: set TMPDIR to a directory open to it, such as /tmp"
             ) from None
 
+    def can_read(self, path: Path) -> bool:
+        """Return whether this account reaches a file."""
+        return self.run(["test", "-r", path], Path("/")).returncode == 0
+
     def own(self, path: Path) -> None:
         """Give a file, or a folder with all in it, to this account; links are left alone."""
         if self.uid == os.geteuid():
@@ -58,18 +64,18 @@ class Account:
 
 
 def server_account() -> Account:
-    """Return the account for the server: ours, or `postgres` when we are root."""
+    """Return the account for the server: the caller's, or an unprivileged one when the caller is root."""
     uid = os.geteuid()
     if uid:
         return Account(pwd.getpwuid(uid).pw_name, uid, os.getegid())
-    try:
-        entry = pwd.getpwnam(SERVER_ACCOUNT)
-    except KeyError:
-        raise PlatformError(
-            f"OS user {SERVER_ACCOUNT} is missing and PostgreSQL does not run as root: install the Debian package "
-            "postgresql-15, or run as another user than root"
-        ) from None
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    for name in SERVER_ACCOUNTS:
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    raise PlatformError(
+        f"PostgreSQL does not run as root, and there is no OS user {' or '.join(SERVER_ACCOUNTS)}: "
+        "run this as another user than root"
+    )
 
 
 def private_folder(path: Path, account: Account) -> None:

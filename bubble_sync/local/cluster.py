@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.account import Account
+from bubble_sync.local.overlay import server_program
 from bubble_sync.local.processes import end, runs_from
 
 SUPERUSER = "supabase_admin"
@@ -33,6 +34,14 @@ def free_port() -> int:
             if probe.connect_ex((LOOPBACK, port)) != 0:
                 return port
     raise PlatformError("no free TCP port between 20000 and 32000 on 127.0.0.1: end what holds them")
+
+
+def data_major(folder: Path) -> int | None:
+    """Return the major version of PostgreSQL that made a platform's data directory; None where there is none."""
+    try:
+        return int((folder / "data" / "PG_VERSION").read_text("utf-8"))
+    except FileNotFoundError:
+        return None
 
 
 def _quoted(value: str) -> str:
@@ -115,7 +124,7 @@ class Cluster:
 
     def _processes(self) -> set[int]:
         # Only this cluster runs from the overlay's copy, so the program tells our server from every other.
-        return set(runs_from((self.bin / "postgres").resolve()))
+        return set(runs_from(server_program(self.bin).resolve()))
 
     def _clear_remains(self) -> None:
         for pid in self._processes():
@@ -152,6 +161,8 @@ class Cluster:
             "cron.database_name": "postgres",
             "cron.host": str(self.folder),
             "cron.use_background_workers": "off",
+            # Off on hosted projects too; a private server has no LLVM.
+            "jit": "off",
             # Where pg_net and Vault are stand-ins without a library, these are placeholders that their parts read.
             "pg_net.ttl": "6 hours",
             "pg_net.batch_size": "200",

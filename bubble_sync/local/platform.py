@@ -21,11 +21,11 @@ from bubble_sync.errors import PlatformError
 from bubble_sync.local.account import private_folder, refuse_foreign, server_account
 from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.behaviour import Behaviour
-from bubble_sync.local.cluster import Cluster
+from bubble_sync.local.cluster import Cluster, data_major
 from bubble_sync.local.edge_function import REQUEST_LOG
+from bubble_sync.local.guardian import write_tokens
 from bubble_sync.local.hosted import make_hosted
-from bubble_sync.local.installation import find_installation
-from bubble_sync.local.overlay import build_overlay
+from bubble_sync.local.overlay import lay_out
 from bubble_sync.local.processes import Standin
 from bubble_sync.local.scripts import script
 
@@ -97,12 +97,12 @@ class Platform:
                 addresses.save()
             cluster = self._cluster(addresses)
             if cluster is None or cluster.pid() is None:
-                programs = build_overlay(find_installation(), self.folder / "usr")
-                account.own(self.folder / "usr")
+                programs = lay_out(self.folder, account, data_major(self.folder))
                 cluster = Cluster(self.folder, programs, addresses.database_port, account)
                 cluster.create()
                 # One that waits to connect again would be late: whoever calls may send at once.
                 self.net_worker.stop()
+                write_tokens(self.folder)
                 cluster.start(settings)
             make_hosted(addresses)
             self.net_worker.start()
@@ -141,6 +141,15 @@ class Platform:
             request_log=self.folder / REQUEST_LOG,
         )
 
+    def versions(self) -> str:
+        """Say which PostgreSQL and pg_cron a started platform runs."""
+        with psycopg.connect(self.addresses().admin_url) as connection:
+            found = connection.execute(
+                "select current_setting('server_version'), extversion from pg_extension where extname = 'pg_cron'"
+            ).fetchone()
+        server, cron = found or ("", "")
+        return f"PostgreSQL {server.split(' ')[0]}, pg_cron {cron}"
+
     def addresses(self) -> Addresses:
         """Return where a started platform answers."""
         found = Addresses.load(self.folder)
@@ -159,9 +168,8 @@ class Platform:
         except psycopg.errors.UniqueViolation:
             raise PlatformError(f"{email} has signed up before: take another address") from None
         except psycopg.Error as problem:
-            raise PlatformError(
-                f"the sign-up did not go through ({_sqlstate(problem)}): `bubble-sync local up`, then again"
-            ) from None
+            said = f"the sign-up did not go through ({_sqlstate(problem)})"
+            raise PlatformError(f"{said}: `bubble-sync local up`, then again") from None
         if made is None:
             raise PlatformError("the sign-up made no record: `bubble-sync local down`, then `up`")
         return made

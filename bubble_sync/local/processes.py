@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bubble_sync.errors import PlatformError
+from bubble_sync.local.guardian import marker
 
 READY = b"ready\n"
 PACKAGE_ROOT = Path(__file__).parents[2]
@@ -105,7 +106,12 @@ class Standin:
         return os.posix_spawn(
             sys.executable,
             [sys.executable, "-P", "-m", f"bubble_sync.local.{self.name}", str(self.folder)],
-            {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join([str(PACKAGE_ROOT), *ours]), "PYTHONUNBUFFERED": "1"},
+            {
+                "PATH": os.defpath,
+                "PYTHONPATH": os.pathsep.join([str(PACKAGE_ROOT), *ours]),
+                "PYTHONUNBUFFERED": "1",
+                **marker(),
+            },
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, says, 1),

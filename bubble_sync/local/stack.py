@@ -17,6 +17,7 @@ from pathlib import Path
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.account import server_account
 from bubble_sync.local.addresses import Addresses, write_private
+from bubble_sync.local.platform import Platform
 from bubble_sync.stacks import complaint, run_pulumi
 
 NAME = "local"
@@ -56,33 +57,53 @@ def require_checkout(folder: Path) -> Path:
     return folder
 
 
+def of_checkout(checkout: Path, environment: Mapping[str, str]) -> LocalStack | None:
+    """Return the stack of the checkout's platform; None where `prepare` has made none."""
+    folder = Platform.for_checkout(checkout).folder
+    addresses = Addresses.load(folder) if (folder / "pulumi").is_dir() else None
+    return _stack(addresses, checkout, environment) if addresses else None
+
+
 def prepare(addresses: Addresses, checkout: Path) -> LocalStack:
     """Write the stack's files into the platform's folder, and make the stack where it is not."""
-    folder = addresses.folder / "pulumi"
+    stack = _stack(addresses, checkout, os.environ)
+    folder = stack.config_file.parent
     (folder / "state").mkdir(parents=True, exist_ok=True)
-    added = {
-        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+    for file in ("Pulumi.yaml", f"Pulumi.{NAME}.yaml"):
+        shutil.copyfile(checkout / file, folder / file)
+    # A folder of its own with the same project name: whatever these commands write, they write there.
+    _need(run_pulumi(["stack", "select", "--create", NAME], folder, stack.environment))
+    for key, value, kind in (
+        ("supabaseUrl", addresses.endpoint_url, "--plaintext"),
+        ("serviceRoleKey", addresses.service_role_key, "--secret"),
+    ):
+        setting = ["config", "set", "--stack", NAME, f"bubble-sync:{key}", kind]
+        _need(run_pulumi(setting, folder, stack.environment, given=value))
+    added = _environment(addresses).items()
+    write_private(stack.environment_file, "".join(f"export {name}={shlex.quote(value)}\n" for name, value in added))
+    server_account().own(folder)
+    return stack
+
+
+def _stack(addresses: Addresses, checkout: Path, environment: Mapping[str, str]) -> LocalStack:
+    return LocalStack(
+        checkout,
+        addresses.folder / "pulumi" / f"Pulumi.{NAME}.yaml",
+        addresses.folder / "environment",
+        {**environment, **_environment(addresses)},
+    )
+
+
+def _environment(addresses: Addresses) -> dict[str, str]:
+    """Return the variables that make Pulumi, and the program, mean this platform."""
+    return {
+        "PULUMI_BACKEND_URL": f"file://{addresses.folder / 'pulumi' / 'state'}",
         # No secret: what it encrypts is thrown away with the platform.
         "PULUMI_CONFIG_PASSPHRASE": NAME,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         DATABASE_URL_VARIABLE: addresses.database_url,
     }
-    for file in ("Pulumi.yaml", f"Pulumi.{NAME}.yaml"):
-        shutil.copyfile(checkout / file, folder / file)
-    environment = {**os.environ, **added}
-    # A folder of its own with the same project name: whatever these commands write, they write there.
-    _need(run_pulumi(["stack", "select", "--create", NAME], folder, environment))
-    for key, value, kind in (
-        ("supabaseUrl", addresses.endpoint_url, "--plaintext"),
-        ("serviceRoleKey", addresses.service_role_key, "--secret"),
-    ):
-        setting = ["config", "set", "--stack", NAME, f"bubble-sync:{key}", kind]
-        _need(run_pulumi(setting, folder, environment, given=value))
-    environment_file = addresses.folder / "environment"
-    write_private(environment_file, "".join(f"export {name}={shlex.quote(value)}\n" for name, value in added.items()))
-    server_account().own(folder)
-    return LocalStack(checkout, folder / f"Pulumi.{NAME}.yaml", environment_file, environment)
 
 
 def _need(done: subprocess.CompletedProcess[str]) -> None:

@@ -14,7 +14,7 @@ from bubble_sync.errors import (
     PrivilegeMissing,
     WrongEnvironment,
 )
-from tests.fixtures.site import Site
+from tests.fixtures.site import Site, knows_seconds
 from tests.fixtures.specs import OTHER_REF, REF, function_spec, job_spec, ledger_spec, secret_spec
 
 pytestmark = pytest.mark.modes
@@ -178,9 +178,9 @@ class TestRefusal:
             prepared.converge(functions, function_spec())
 
     def test_a_schedule_that_this_pg_cron_does_not_know(self, prepared: Site):
-        with pytest.raises(
-            PrerequisiteMissing, match=r"the schedule '5 seconds' needs pg_cron 1\.5, and .* has 1\.4-1:"
-        ):
+        if knows_seconds(prepared):
+            pytest.skip("this pg_cron knows seconds: POSTGRES=15 has an older one")
+        with pytest.raises(PrerequisiteMissing, match=r"the schedule '5 seconds' needs pg_cron 1\.5, and .* has 1\.4"):
             prepared.converge(cron, job_spec(schedule="5 seconds"))
 
         assert prepared.observe(cron, job_spec()) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_up_prints_the_line_that_converges_it_and_leaves_the_tracked_file_alone(
     tree = git_status()
 
     up = run("bubble-sync local up")
-    line = up.stderr.split("converge it:")[1].strip()
+    line = up.stderr.split("converge it:")[1].strip().splitlines()[0]
     run("bubble-sync local up")
     converged = run(f"{line} --yes --skip-preview --non-interactive")
 
@@ -41,3 +42,21 @@ def test_up_prints_the_line_that_converges_it_and_leaves_the_tracked_file_alone(
     assert git_status() == tree
     for secret in (own_platform.addresses().service_role_key, own_platform.addresses().database_url):
         assert secret not in up.stdout + up.stderr
+
+
+def test_every_printed_line_asks_the_running_platform_without_another_option(
+    run, own_platform: Platform, tmp_path: Path
+):
+    up = run("bubble-sync local up")
+    run(f"{up.stderr.split('converge it:')[1].strip().splitlines()[0]} --yes --skip-preview --non-interactive")
+    own_platform.sign_up("asker@example.test")
+    status = run("bubble-sync local status")
+
+    asked = re.findall(r"^  uv run (bubble-sync .* --stack local)$", status.stderr, re.MULTILINE)
+
+    assert [line.split()[1] for line in asked] == ["verify", "trace", "report"]
+    assert "stack local" in run(asked[0], expect=1).stdout, "the sign-up waits for its minute"
+    assert "SIGNUP_ATOMIC of record" in run(asked[1], expect=1).stdout
+    run(asked[2].replace("report.html", str(tmp_path / "report.html")))
+    assert "1 waiting" in run("bubble-sync status --stack local", expect=1).stdout
+    assert status.stderr.splitlines()[-1] == "  uv run bubble-sync local down"

@@ -22,7 +22,7 @@ def asked(name: str, host: str, project_ref: str | None) -> Asked:
     """Have a stack of this name, whose database is reached there; no connection is made."""
     url = f"postgresql://postgres:p@{host}/postgres"
     settings = read_settings(config(databaseUrl=url, databaseUrlEnv=None))
-    return Asked(name, project_ref, settings, Database(settings.address({})))
+    return Asked(name, project_ref, settings, Database(settings.address({})), {})
 
 
 @pytest.mark.parametrize(

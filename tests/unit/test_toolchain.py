@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import json
 import os
 import re
 import socket
 import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import actionlint, leftovers, limits, pulumi_cli, pulumi_pins, pulumi_release
+from bubble_sync.local.cache import FOLDER, cache_root
+from tools import actionlint, go_modules, leftovers, limits, provide, pulumi_cli, pulumi_pins, pulumi_release
 from tools.pulumi_pins import PINNED, ToolchainError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +98,7 @@ def venv_bin(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
-    return tmp_path / pulumi_pins.CACHE_FOLDER
+    return tmp_path / FOLDER
 
 
 def executable(path: Path, text: str) -> Path:
@@ -224,7 +228,7 @@ def test_a_release_without_pulumi_in_it_is_refused(release: Release, tmp_path: P
 def test_a_missing_asset_means_no_release(release: Release, tmp_path: Path) -> None:
     release.publish({"pulumi/pulumi": PULUMI})
     del release.files[pulumi_release.archive_name()]
-    with pytest.raises(pulumi_release.ReleaseUnavailable, match="HTTPStatusError"):
+    with pytest.raises(pulumi_release.ReleaseUnavailable, match=r"HTTP 404 from 127\.0\.0\.1"):
         pulumi_release.download(tmp_path, release.address)
 
 
@@ -255,24 +259,31 @@ def test_without_a_release_the_cli_is_built_with_go(
         "pulumi-language-python",
         "pulumi-language-python-exec",
         "pulumi-resource-pulumi-python",
+        "environment",
     }
     assert all(path.stat().st_mode & 0o777 == 0o755 for path in folder.iterdir())
+    assert os.access(folder / "environment/bin/python", os.X_OK)
     calls = (tmp_path / "go.calls").read_text().splitlines()
-    assert [call.split()[0] for call in calls] == ["pulumi", "pulumi-language-python", "pulumi"]
+    assert [tuple(call.split()[::2][:2]) for call in calls] == [
+        ("pulumi", "list"), ("pulumi", "build"),
+        ("pulumi-language-python", "list"), ("pulumi-language-python", "build"),
+        ("pulumi", "list"),
+    ]  # fmt: skip
     assert all("GOWORK=off" in call and "-mod=readonly" in call for call in calls)
 
 
 def test_a_failed_build_is_told_in_one_line(
     nowhere: str, venv_bin: Path, cache: Path, fake_go: Callable[[str], Path]
 ) -> None:
-    go = fake_go('echo "module lookup disabled" >&2; exit 1')
+    go = fake_go('[ "$1" = list ] || { echo "module lookup disabled" >&2; exit 1; }')
     with pytest.raises(ToolchainError, match=r"^go build failed in tools/pulumi: module lookup disabled; install .*$"):
         pulumi_cli.provide(str(go), venv_bin, cache, nowhere)
     assert not (cache / pulumi_pins.cache_name()).exists()
 
 
 def test_without_anything_one_line_says_what_to_install(nowhere: str, venv_bin: Path, cache: Path) -> None:
-    with pytest.raises(ToolchainError, match=r"^install the Pulumi CLI >= 3\.227\.0 .* or Go .*$"):
+    unreachable = r"^the vendor's release cannot be downloaded \(ConnectError at 127\.0\.0\.1\); "
+    with pytest.raises(ToolchainError, match=unreachable + r"install the Pulumi CLI >= 3\.227\.0 .* or Go .*$"):
         pulumi_cli.provide("", venv_bin, cache, nowhere)
 
 
@@ -291,19 +302,90 @@ def test_links_follow_the_choice_and_leave_other_links_alone(venv_bin: Path, cac
     assert [path.name for path in venv_bin.iterdir()] == ["uv"]
 
 
-def test_the_language_host_gets_a_relative_environment_through_the_link(venv_bin: Path, cache: Path) -> None:
+@pytest.fixture
+def environment(venv_bin: Path, cache: Path) -> Path:
+    """A virtual environment with a built CLI, whose language host and Python say how they were called."""
     folder = cache / "pulumi-v3.250.0-new"
     executable(folder / "pulumi-python-host", '#!/bin/sh\necho "$@"\n')
     executable(folder / "pulumi-language-python", (WRAPPERS / "pulumi-language-python").read_text())
+    executable(folder / "environment/bin/python", (WRAPPERS / "python").read_text())
+    (folder / "environment/packages.py").write_text((WRAPPERS / "packages.py").read_text())
+    program = f'#!/bin/sh\ncase "$1" in -I) exec {sys.executable} "$@" ;; esac\necho "$VIRTUAL_ENV $*"\n'
+    executable(venv_bin / "python", program)
     pulumi_cli.link(folder, venv_bin)
-    called = [venv_bin / "pulumi-language-python", "127.0.0.1:1"]
-    printed = subprocess.run(called, capture_output=True, text=True, check=True).stdout
-    assert printed == "-virtualenv=.venv 127.0.0.1:1\n"
+    return venv_bin.parent
+
+
+def said(*command: str | Path) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
+
+
+def test_the_language_host_gets_a_relative_environment_through_the_link(environment: Path) -> None:
+    printed = said(environment / "bin/pulumi-language-python", "127.0.0.1:1")
+    assert printed == "-virtualenv=.venv/pulumi 127.0.0.1:1\n"
+
+
+def test_what_the_language_host_runs_is_the_environments_own_python(environment: Path) -> None:
+    assert said(environment / "pulumi/bin/python", "-u", "program.py") == f"{environment} -u program.py\n"
+
+
+def test_the_list_of_packages_is_what_pip_would_print_of_them(environment: Path) -> None:
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    site = environment / "lib" / version / "site-packages"
+    for name in ("pulumi-3.272.0", "pulumi_postgresql-3.18.2", "typing_extensions-4.15.0"):
+        (site / f"{name}.dist-info").mkdir(parents=True)
+
+    listed = json.loads(said(environment / "pulumi/bin/python", "-m", "pip", "list", "-v", "--format", "json"))
+
+    assert listed == [
+        {"name": "pulumi", "version": "3.272.0", "location": str(site)},
+        {"name": "pulumi-postgresql", "version": "3.18.2", "location": str(site)},
+        {"name": "typing-extensions", "version": "4.15.0", "location": str(site)},
+    ]
+
+
+def test_a_cli_from_elsewhere_leaves_no_environment_of_ours(environment: Path) -> None:
+    pulumi_cli.link(None, environment / "bin")
+    assert not (environment / "pulumi").is_symlink()
+
+
+def test_a_long_build_says_how_far_it_is() -> None:
+    assert go_modules.progress(30.0, 300, 1649) == "300 of 1649 packages compiled in 30 s, about 135 s left"
+    assert go_modules.progress(30.0, 0, 1649) == "30 s so far"
+    assert go_modules.progress(30.0, 7, 0) == "30 s so far"
+
+
+def test_every_part_is_tried_and_each_that_fails_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ToolchainError("install the Pulumi CLI")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/cache/postgresql.partial")
+
+    monkeypatch.setattr(provide.pulumi_cli, "provide", refuse)
+    monkeypatch.setattr(provide.postgres, "provide", full)
+
+    assert provide.main("all") == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "setup: install the Pulumi CLI",
+        "setup: /cache/postgresql.partial: No space left on device; mend that, or set XDG_CACHE_HOME to another folder",
+    ]
+
+
+def test_a_client_gets_no_postgresql(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(provide.pulumi_cli, "provide", lambda *_: None)
+    monkeypatch.setattr(provide.pulumi_cli, "link", lambda *_: None)
+    monkeypatch.setattr(provide.postgres, "provide", lambda: pytest.fail("a client needs no PostgreSQL"))
+
+    assert provide.main("client") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_relative_cache_folder_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
-    assert pulumi_pins.cache_root() == Path.home() / ".cache" / pulumi_pins.CACHE_FOLDER
+    assert cache_root() == Path.home() / ".cache" / FOLDER
 
 
 def test_files_that_are_too_long_are_found_before_they_are_added(tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""Ends what a process started when that process ends, however it ends.
+
+`Guard` runs this file as a small process in a session of its own. It waits until the guarded process is gone (finished,
+killed, its terminal closed) or the `make` above it is. Then it kills every process under the guard and removes the
+folders that it was given. A process is under the guard when the guard's token is in its environment. PostgreSQL writes
+its title over its environment, so a file in the platform's folder has the tokens for it. Linux only: elsewhere a guard
+does nothing.
+
+The file needs the standard library alone, so that it starts in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import shutil
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+#: Holds the tokens of all guards that a process is under, separated by blanks.
+VARIABLE = "BUBBLE_SYNC_GUARDS"
+#: The same, for the processes that work in a folder next to this file.
+FILE = "guards"
+_PATIENCE_SECONDS = 10.0
+_RELEASE, _REMOVE = "release", "remove "
+
+
+class Guard:
+    """A guard over this process: what it starts from here on with its own environment, or `marker`, ends with it."""
+
+    def __init__(self) -> None:
+        """Start the guardian."""
+        self._token = secrets.token_hex(8)
+        self._talk: int | None = None
+        if not hasattr(os, "pidfd_open"):
+            return
+        hears, self._talk = os.pipe()
+        pids = [str(pid) for pid in (os.getpid(), *_callers())]
+        # Not Popen: nobody waits for this child, it outlives us.
+        os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-I", "-S", __file__, self._token, *pids],
+            {"PATH": os.defpath},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, hears, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ],
+            setsid=True,
+        )
+        os.close(hears)
+        os.environ[VARIABLE] = " ".join([*_tokens(), self._token])
+
+    def remove(self, folder: Path) -> None:
+        """Have a folder removed at the end."""
+        self._say(f"{_REMOVE}{folder.absolute()}")
+
+    def release(self) -> None:
+        """End the guard and keep what it guarded."""
+        self._say(_RELEASE)
+        if self._talk is not None:
+            os.close(self._talk)
+            self._talk = None
+            os.environ[VARIABLE] = " ".join(token for token in _tokens() if token != self._token)
+
+    def _say(self, line: str) -> None:
+        # A guardian that was killed hears nothing; the guarded process goes on.
+        with suppress(BrokenPipeError):
+            if self._talk is not None:
+                os.write(self._talk, f"{line}\n".encode())
+
+
+def marker() -> dict[str, str]:
+    """Return the part of the environment that puts a process under this process's guards."""
+    return {VARIABLE: " ".join(tokens)} if (tokens := _tokens()) else {}
+
+
+def write_tokens(folder: Path) -> None:
+    """Put the processes that will work in a folder inside this one under this process's guards, and no others."""
+    (folder / FILE).write_text(" ".join(_tokens()), "utf-8")
+
+
+def _tokens() -> list[str]:
+    return os.environ.get(VARIABLE, "").split()
+
+
+def _callers() -> list[int]:
+    """List the processes that run this one for a person: uv, or everything up to the nearest make."""
+    chain: list[int] = []
+    names: list[str] = []
+    pid = os.getppid()
+    while pid > 1:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        except OSError:
+            break
+        chain.append(pid)
+        names.append(stat[stat.index("(") + 1 : stat.rindex(")")])
+        if names[-1] in ("make", "gmake"):
+            return chain
+        pid = int(stat.rpartition(")")[2].split()[1])
+    return chain[:1] if names[:1] == ["uv"] else []
+
+
+def _listen(handles: Iterable[int], patience: float | None) -> bytes:
+    """Hear orders until a process is gone, the other end is closed, or the guard is released."""
+    heard = b""
+    while True:
+        readable, _, _ = select.select([0, *handles], [], [], patience)
+        more = os.read(0, 1 << 16) if 0 in readable else b""
+        heard += more
+        if not more or _released(heard):
+            return heard
+
+
+def _released(heard: bytes) -> bool:
+    return _RELEASE.encode() in heard.split(b"\n")
+
+
+def _folders(heard: bytes) -> list[Path]:
+    lines = map(os.fsdecode, heard.split(b"\n"))
+    return [Path(line.removeprefix(_REMOVE)) for line in lines if line.startswith(_REMOVE)]
+
+
+def _guarded(token: str) -> Iterator[int]:
+    """Find the processes under the guard."""
+    name = f"{VARIABLE}=".encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            variables = (entry / "environ").read_bytes().split(b"\0")
+            if any(token in line.decode("utf-8", "replace") for line in variables if line.startswith(name)):
+                yield int(entry.name)
+        with suppress(OSError):
+            folder = Path(os.readlink(entry / "cwd")).parent
+            if token in (folder / FILE).read_text("utf-8"):
+                yield int(entry.name)
+
+
+def _kill(token: str) -> None:
+    """Kill all that is under the guard, until a look finds nothing more."""
+    while found := set(_guarded(token)):
+        for pid in found:
+            with suppress(ProcessLookupError):
+                _end(os.pidfd_open(pid), (signal.SIGKILL,))
+
+
+def _end(handle: int, orders: Sequence[signal.Signals]) -> None:
+    """Send a process the signals, one after the other, until it is gone."""
+    for order in orders:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, order)
+        if select.select([handle], [], [], _PATIENCE_SECONDS)[0]:
+            break
+    os.close(handle)
+
+
+def main(token: str, pids: Sequence[int]) -> None:
+    """Guard the first of the processes until it, or another of them, is gone."""
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    handles: dict[int, int] = {}
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            handles[pid] = os.pidfd_open(pid)
+    # A process that was gone before we looked leaves nothing to wait for.
+    heard = _listen(handles.values(), None if len(handles) == len(pids) else 0)
+    if _released(heard):
+        return
+    # Where a caller is gone, the guarded process may still be at work.
+    if pids[0] in handles:
+        _end(handles[pids[0]], (signal.SIGTERM, signal.SIGKILL))
+    heard += _listen((), 0)
+    _kill(token)
+    for folder in _folders(heard):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], [int(pid) for pid in sys.argv[2:]])
