@@ -1,0 +1,1 @@
+"""The least that Pulumi can run in Python."""
