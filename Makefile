@@ -66,7 +66,7 @@ canaries: ## Hunt for secrets in every place that could hold one, on every way t
 	$(RUN) pytest tests/canaries --whole -q
 
 demo: setup ## Watch a sign-up being synced by cron on the embedded platform (KEEP=1: leave it running)
-	$(RUN) bubble-sync local demo $(if $(KEEP),--keep) $(if $(VERBOSE),--verbose)
+	$(RUN) bubble-sync local demo$(if $(KEEP), --keep)$(if $(VERBOSE), --verbose)
 
 bench: setup ## Measure speed against baselines (ARGS="--rounds 15 import": others, some; see docs/performance.md)
 	$(RUN) python -m bench $(ARGS)

@@ -98,7 +98,6 @@ def _summarise(story: _Story, verified: str, report: Path) -> None:
         ("in time" if story.evidence.proven else "NOT PROVEN", "", _verdict(story.evidence)),
         ("verified", "", verified),
         ("report", "", str(report)),
-        ("next", "", "`KEEP=1 make demo` leaves the platform running and prints how to ask it"),
     ]
     typer.echo()
     for what, after, said in rows:

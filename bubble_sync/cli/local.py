@@ -149,4 +149,5 @@ def show_demo(
             _next()
         else:
             platform.remove()
+            _talk("next: `KEEP=1 make demo` leaves the platform running, and prints how to ask it")
     raise typer.Exit(0 if proven else 1)

@@ -28,12 +28,13 @@ def test_it_tells_its_story_in_one_screen(tmp_path: Path, own_platform: Platform
     assert done.returncode == 0, done.stdout + done.stderr
     told = dict(re.match(r"(\w+(?: \w+)?) {2,}(.*)", line).groups() for line in done.stdout.splitlines() if line)
     assert list(told) == [
-        "set up", "signed up", "queued", "cron ran", "requested", "finished", "in time", "verified", "report", "next",
+        "set up", "signed up", "queued", "cron ran", "requested", "finished", "in time", "verified", "report",
     ]  # fmt: skip
     assert re.search(r"PostgreSQL \d+\.\d+, pg_cron 1\.\d", told["set up"])
     assert re.fullmatch(r"T\+\d+\.\d s  run \d+ of job 1", told["cron ran"])
     assert told["finished"].endswith("completed; 3 of 3 bubble_ids are filled")
     assert told["verified"] == "10 of 10 checks are ok"
+    assert done.stderr.endswith("next: `KEEP=1 make demo` leaves the platform running, and prints how to ask it\n")
     assert not own_platform.folder.exists()
 
 
