@@ -49,7 +49,7 @@ def why_not_connected(error: psycopg.Error) -> str:
 
 def refusal(doing: str, error: psycopg.Error) -> SyncError:
     """Return the error of ours for one of the server's; `doing` says what was going on and with which object."""
-    state = error.sqlstate
+    state, doing = error.sqlstate, " ".join(doing.split())
     if state is None and isinstance(error, psycopg.DataError):
         return ServerRefused(f"{doing}: a text holds the character NUL, which PostgreSQL cannot store. Remove it.")
     if state == "53300":
