@@ -108,6 +108,7 @@ def run_over_empty(bench: Workbench) -> Iterator[Row]:
     ours = our_stack(bench)
     need(ours.pulumi("up", "--yes", "--skip-preview"))
     empty = _project(bench, ours, "empty")
+    need(empty.pulumi("up", "--yes", "--skip-preview"))
     for what, command, goal in (
         ("no-op preview --refresh=false", PREVIEW, 1.7),
         ("no-op up --skip-preview, with refresh", UP_ALONE, 2.5),
