@@ -12,6 +12,7 @@ from datetime import UTC, timedelta
 from psycopg import errors
 
 from bubble_sync.actions.requeue_plan import RELEASE, RETRY, RETRY_BY_RETRY, Done, Item, Move, Passed, Plan, Way
+from bubble_sync.actions.row_refusals import about_a_row, why_refused
 from bubble_sync.database import Connection, Database, Row, attempt
 from bubble_sync.errors import Busy, PrerequisiteMissing, SyncError
 from bubble_sync.questions import sight
@@ -65,10 +66,11 @@ def _one_batch(database: Database, way: Way, ids: Sequence[str]) -> tuple[list[s
     with database.operation("putting items back") as conn:
         if way is RELEASE:
             _require_none_under_way(conn, sight.look(conn))
-        done, conflicts = _put_back(conn, way, ids)
-        left = [one for one in ids if one not in {*done, *conflicts}]
-        refused = [Passed(one, _conflict(index)) for one, index in conflicts.items()]
-        return done, [*refused, *_passed(conn, way, left)]
+        # A deferred constraint or trigger would refuse the whole batch when it is committed.
+        conn.execute(query("requeue", "refuse_at_once"))
+        done, refused = _put_back(conn, way, ids)
+        left = [one for one in ids if one not in {*done, *refused}]
+        return done, [*(Passed(one, why) for one, why in refused.items()), *_passed(conn, way, left)]
 
 
 def _retry_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
@@ -125,15 +127,17 @@ def _require_none_under_way(conn: Connection, seen: Sight) -> Mapping[str, str]:
 
 
 def _put_back(conn: Connection, way: Way, ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Change the items that still stand there; return them, and those in conflict with the index's name.
+    """Change the items that still stand there; return them, and those that the database refused, each with the reason.
 
-    A conflict undoes a whole statement, so that each half is then tried by itself: the oldest of two comes first.
+    A refused item undoes a whole statement, so that each half is then tried by itself: the oldest of two comes first.
     """
     try:
         return [row["id"] for row in attempt(conn, query("requeue", way.name), {"ids": list(ids)})], {}
-    except errors.UniqueViolation as problem:
+    except errors.DatabaseError as problem:
+        if not about_a_row(problem):
+            raise
         if len(ids) == 1:
-            return [], {ids[0]: problem.diag.constraint_name or ""}
+            return [], {ids[0]: why_refused(problem)}
     half = len(ids) // 2
     (first, some), (second, others) = (_put_back(conn, way, part) for part in (ids[:half], ids[half:]))
     return first + second, some | others
@@ -149,8 +153,6 @@ def _passed(conn: Connection, way: Way, ids: Sequence[str]) -> Iterator[Passed]:
 def _why(way: Way, status: str | None) -> str:
     if status is None:
         return "there is no such item"
-    return "another session holds it" if status == way.stands_at else f"it is {status}"
-
-
-def _conflict(index: str) -> str:
-    return f"conflict: {index} allows no second such item; retry it when the other one is done"
+    if status == way.stands_at:
+        return "another session holds it, or a trigger leaves it as it is"
+    return f"it is {status}"

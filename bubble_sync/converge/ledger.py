@@ -133,7 +133,7 @@ def remove(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec]
 
 
 def _accept(column: str, value: str) -> str:
-    update = sql.SQL("update bubble_sync.ledger set {column} = {value};")
+    update = sql.SQL("update bubble_sync.ledger set {column} = {value} where {column} is distinct from {value};")
     return update.format(column=sql.Identifier(column), value=sql.Literal(value)).as_string()
 
 

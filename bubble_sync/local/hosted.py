@@ -10,7 +10,7 @@ from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.scripts import script
 
 #: Run as the superuser, in this order.
-BOOTSTRAP = ("roles", "rights", "public_schema", "extension_grants")
+BOOTSTRAP = ("roles", "rights", "public_schema", "extension_grants", "extension_drops")
 
 
 def make_hosted(addresses: Addresses) -> None:

@@ -9,6 +9,7 @@ select
         case change.field when 'stack' then 'stack' else 'project' end, change.actual, change.wanted
     ) as evidence,
     'Look whether the stack''s database URL is the right one; where it is, accept it once: '
-    || pg_catalog.format('update bubble_sync.ledger set %%I = %%L; and run pulumi up.', change.field, change.wanted) as remedy
+    || pg_catalog.format('update bubble_sync.ledger set %%1$I = %%2$L where %%1$I is distinct from %%2$L; and run pulumi up.',
+        change.field, change.wanted) as remedy
 from pg_catalog.jsonb_to_recordset(%(ledger_changes)s::jsonb) as change (field text, actual text, wanted text)
 where change.field in ('stack', 'project_ref');

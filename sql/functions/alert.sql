@@ -53,7 +53,7 @@ begin
             lines := lines || ('daily report, ' || report);
             wrong := true;
         end if;
-        update bubble_sync.alerts set daily_told = pg_catalog.now();
+        update bubble_sync.alerts set daily_told = pg_catalog.now() where only_row;
     end if;
 
     monday := due - (extract(isodow from due) - 1) * interval '1 day';
@@ -61,7 +61,7 @@ begin
         report := bubble_sync.alert_report(7, wrong or greatest(state.failures_told, state.growing_told, state.oldest_told,
             state.rejected_told) >= pg_catalog.now() - interval '7 days', dispatch_log);
         lines := lines || ('this week, ' || report);
-        update bubble_sync.alerts set weekly_told = pg_catalog.now();
+        update bubble_sync.alerts set weekly_told = pg_catalog.now() where only_row;
     end if;
 
     if pg_catalog.cardinality(lines) > 0 then

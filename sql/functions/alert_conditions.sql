@@ -61,7 +61,8 @@ begin
         set (failed, failed_items, newly_failed, depths, failures_told, growing_told, oldest_told) = (
             state.failed, state.failed_items, state.newly_failed, state.depths, state.failures_told, state.growing_told,
             state.oldest_told
-        );
+        )
+        where only_row;
     end if;
     return lines;
 end;

@@ -19,7 +19,8 @@ begin
         body := pg_catalog.jsonb_build_object('action', action, 'payload', '{}'::jsonb),
         headers := pg_catalog.jsonb_build_object('Content-Type', 'application/json', header, value),
         timeout_milliseconds := timeout_ms
-    );
+    )
+    where request_id is null;
 exception when others then
     -- What a missing privilege says is the object's name.
     raise exception using

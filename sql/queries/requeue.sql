@@ -24,6 +24,9 @@ where status = 'processing'
 order by created_at, id
 limit %(most)s;
 
+-- name: refuse_at_once
+set constraints all immediate;
+
 -- name: retry
 with taken as materialized (
     select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status = 'failed' for update skip locked

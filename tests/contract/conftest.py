@@ -24,7 +24,6 @@ WORKER_SETTINGS = {
 }
 JUDGES = pytest.StashKey[dict[str, Judge]]()
 
-NO_SUPERUSER = "superuser"
 NO_HOSTED_ROLE = "hosted role"
 NOT_OURS = "server of our own"
 NO_WAY_BACK = "endpoint that the server reaches"
@@ -60,7 +59,9 @@ def judges(server: Server, pytestconfig: pytest.Config) -> Iterator[dict[str, Ju
     with server.connect() as connection:
         variants = {"pg_cron": WORKERS} if uses_background_workers(connection) else {}
     made = {
-        name: Judge(name, version, variant=variants.get(name, ""), recording=recording)
+        name: Judge(
+            name, version, variant=variants.get(name, ""), recording=recording, ours=server.platform is not None
+        )
         for name, version in versions.items()
     }
     yield made
@@ -83,9 +84,9 @@ def caller(server: Server) -> Iterator[Connection]:
 
 @pytest.fixture
 def admin(request: pytest.FixtureRequest, server: Server) -> Iterator[Connection]:
-    """A session of a superuser."""
+    """A session of a superuser, on a server of our own."""
     if server.admin_dsn is None:
-        skip_for(request, NO_SUPERUSER)
+        skip_for(request, NOT_OURS)
     with server.connect(server.admin_dsn) as connection:
         yield connection
 
@@ -169,7 +170,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     outcomes = config.stash[OUTCOMES]
     if not outcomes:
         return
-    words = {"same": "as recorded", "listed": "listed differences"}
+    words = {"same": "as recorded", "listed": "listed differences", "by version": "other by version"}
     parts = [f"{outcomes[name]} {word}" for name, word in words.items()]
     parts += [f"{count} {name}" for name, count in sorted(outcomes.items()) if name not in words]
     terminalreporter.write_line(f"contract: {outcomes.total()} probes, {', '.join(parts)}")

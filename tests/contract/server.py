@@ -41,9 +41,9 @@ def quiet(seconds: float) -> None:
 
 
 def refusal(connection: Connection, statement: str, parameters: Any = None) -> dict[str, Any]:
-    """Run what should be refused, and return how it was."""
+    """Run what should be refused, and return how it was; nothing of it is kept where it is not refused."""
     try:
-        with connection.transaction():
+        with connection.transaction(force_rollback=True):
             connection.execute(statement, parameters)
     except psycopg.Error as problem:
         return {"sqlstate": problem.sqlstate, "message": problem.diag.message_primary}
@@ -105,10 +105,10 @@ def our_server(settings: dict[str, str]) -> Iterator[Server]:
 
 
 def server_at(dsn: str) -> Server:
-    """Somebody else's server; a superuser's address lets the probes in that need one."""
+    """Somebody else's server: a superuser's probes change settings, roles and rights, and are for ours alone."""
     with psycopg.connect(dsn) as connection:
         (superuser,) = connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone()
-    return Server(dsn, dsn if superuser else None, None, caller_is_superuser=superuser)
+    return Server(dsn, None, None, caller_is_superuser=superuser)
 
 
 @contextmanager

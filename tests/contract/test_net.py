@@ -584,7 +584,7 @@ def test_later_request_waits_for_the_batch(caller, endpoint):
 
 
 @pytest.mark.parametrize("order", [f"truncate {QUEUE}", f"delete from {QUEUE}", f"truncate {ANSWERS}"])
-def test_queue_is_locked_while_it_is_sent(caller, endpoint, order):
+def test_queue_is_locked_while_it_is_sent(ours, caller, endpoint, order):
     number = request(caller, "http_get(%s)", f"{endpoint.url}/hold/it")
     endpoint.next()
     caller.execute("set lock_timeout = '200ms'")
@@ -642,13 +642,13 @@ def test_worker_is_up(caller):
     return caller.execute("select net.check_worker_is_up()::text").fetchone()[0]
 
 
-def test_worker_restart(caller, endpoint):
+def test_worker_restart(ours, caller, endpoint):
     (said,) = caller.execute("select net.worker_restart()").fetchone()
     caller.execute("select net.wait_until_running()")
     return [said, answer(caller, request(caller, "http_get(%s)", endpoint.url))["status_code"]]
 
 
-def test_worker_restarted_while_it_sends(caller, endpoint):
+def test_worker_restarted_while_it_sends(ours, caller, endpoint):
     number = request(caller, "http_get(%s)", f"{endpoint.url}/hold/it")
     endpoint.next()
     caller.execute("select net.worker_restart()")
@@ -688,7 +688,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("row", POISON)
-def test_row_that_stops_the_worker(caller, endpoint, row):
+def test_row_that_stops_the_worker(ours, caller, endpoint, row):
     """Whether one row keeps everybody else's from being sent."""
     method, headers, timeout = POISON[row]
     insert = f"insert into {QUEUE} (method, url, headers, timeout_milliseconds) values (%s, %s, %s, %s)"

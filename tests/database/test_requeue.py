@@ -15,7 +15,7 @@ from bubble_sync.actions.requeue import carry_out, release_plan, retry_plan
 from bubble_sync.actions.requeue_plan import Done, Passed, Plan
 from bubble_sync.database import Database, Row
 from bubble_sync.database_url import read_database_url
-from bubble_sync.errors import Busy, PrerequisiteMissing, PrivilegeMissing, ServerRefused
+from bubble_sync.errors import Busy, PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.local.behaviour import Behaviour
 from bubble_sync.local.edge_queue import Call, drain
 from bubble_sync.questions.status import status
@@ -26,6 +26,7 @@ from tests.fixtures.specs import config
 
 STATE = "select status, retry_count, next_retry_at, error_message from public.sync_queue where id = '{}'"
 INDEX = "sync_queue_one_pending"
+HELD = "another session holds it, or a trigger leaves it as it is"
 
 
 def failed(site: Site, record: object = "r1", retry_count: int = 3, **columns: object) -> str:
@@ -172,7 +173,7 @@ class TestMeanwhile:
         with locked(site, one):
             done = retry(site)
 
-        assert done == Done((two,), (Passed(one, "another session holds it"),))
+        assert done == Done((two,), (Passed(one, HELD),))
         assert state(site, one)["status"] == "failed"
 
     def test_of_two_at_once_each_item_is_put_back_by_one(self, site: Site):
@@ -185,7 +186,7 @@ class TestMeanwhile:
             done = carry_out(other, theirs)
             assert first.rowcount == 2
 
-        assert (done.changed, [one.why for one in done.passed]) == (tuple(ids[2:]), ["another session holds it"] * 2)
+        assert (done.changed, [one.why for one in done.passed]) == (tuple(ids[2:]), [HELD] * 2)
         assert [one.why for one in carry_out(site.db, mine).passed] == ["it is pending"] * 4
 
     def test_a_table_that_is_locked_is_not_waited_for_long(self, site: Site, monkeypatch: pytest.MonkeyPatch):
@@ -296,7 +297,7 @@ class TestRelease:
         with locked(site, two):
             done = carry_out(site.db, plan)
 
-        assert done == Done((), (Passed(one, "it is completed"), Passed(two, "another session holds it")))
+        assert done == Done((), (Passed(one, "it is completed"), Passed(two, HELD)))
 
     @pytest.fixture
     def logged(self, prepared: Site) -> Site:
@@ -347,19 +348,115 @@ class TestWhatEndsIt:
         monkeypatch.setattr(requeue, "_BATCH", 1)
         first, second = failed(site, "a"), failed(site, "b")
         plan = retry_plan(site.db, [first, second])
-        refuse_one(site, second, "raise exception 'ada@example.com'")
+        refuse_one(site, second, "raise exception using errcode = '53200', message = 'ada@example.com'")
 
         assert carry_out(site.db, plan) == Done(
-            (first,), (Passed(second, "not reached: putting items back: PostgreSQL refused it (SQLSTATE P0001)."),)
+            (first,), (Passed(second, "not reached: putting items back: PostgreSQL refused it (SQLSTATE 53200)."),)
         )
 
-    def test_a_trigger_that_misses_a_table_is_no_session_that_holds_the_item(self, site: Site):
-        one = failed(site)
-        plan = retry_plan(site.db, [one])
-        refuse_one(site, one, "perform from nowhere")
 
-        with pytest.raises(ServerRefused, match="42P01"):
-            carry_out(site.db, plan)
+class TestRefused:
+    """A constraint or a trigger of the application refuses an item: the others are put back."""
+
+    @pytest.mark.parametrize(
+        ("ddl", "why"),
+        [
+            (
+                "check (record_id <> '2' or retry_count > 0) not valid",
+                "constraint no_two refuses it (SQLSTATE 23514)",
+            ),
+            (
+                "exclude using btree (record_id with =) where (status = 'pending')",
+                "conflict: no_two allows no second such item; retry it when the other one is done",
+            ),
+        ],
+        ids=["check", "exclusion"],
+    )
+    def test_by_a_constraint(self, site: Site, ddl: str, why: str):
+        site.by_hand(f"drop index public.{INDEX}", f"alter table public.sync_queue add constraint no_two {ddl}")
+        self.expect(site, why)
+
+    def test_by_a_column_that_must_be_filled(self, site: Site):
+        site.by_hand(
+            "update public.sync_queue set next_retry_at = now() where true",
+            "alter table public.sync_queue alter column next_retry_at set default now()",
+        )
+        ids = [failed(site, number, next_retry_at="2026-01-01") for number in range(3)]
+        site.by_hand(
+            "create domain public.filled as timestamptz",
+            "alter table public.sync_queue alter column next_retry_at set not null",
+        )
+
+        done = retry(site)
+
+        assert done.changed == ()
+        assert [(one.id, one.why) for one in done.passed] == [
+            (one, "column next_retry_at, which must not be null, refuses it (SQLSTATE 23502); "
+             "mend that or the item, then retry it") for one in ids
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("body", "why"),
+        [
+            ("raise exception 'ada@example.com'", "P0001"),
+            ("raise exception using errcode = 'SYNC1', message = 'no'", "SYNC1"),
+            ("perform 1 / 0", "22012"),
+            ("perform from nowhere", "42P01"),
+            ("perform pg_catalog.pg_read_file('x')", "42501"),
+        ],
+    )
+    def test_by_a_trigger(self, site: Site, body: str, why: str):
+        ids = [failed(site, number) for number in range(5)]
+        refuse_one(site, ids[2], body)
+
+        done = retry(site)
+
+        assert done.changed == (*ids[:2], *ids[3:])
+        (left,) = done.passed
+        assert (
+            left.why == f"a trigger (function {'public.' if 'public.' in left.why else ''}stop()) refuses it "
+            f"(SQLSTATE {why}); mend that or the item, then retry it"
+        )
+
+    def test_by_a_trigger_that_waits_for_the_commit(self, site: Site):
+        ids = [failed(site, number) for number in range(3)]
+        site.by_hand(
+            "create function public.late() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$",
+            "create constraint trigger late after update on public.sync_queue deferrable initially deferred "
+            f"for each row when (new.id = '{ids[1]}') execute function public.late()",
+        )
+
+        done = retry(site)
+
+        assert done.changed == (ids[0], ids[2])
+        assert [one.id for one in done.passed] == [ids[1]]
+
+    def test_in_silence(self, site: Site):
+        ids = [failed(site, number) for number in range(3)]
+        refuse_one(site, ids[1], "return null")
+
+        done = retry(site)
+
+        assert (done.changed, done.passed) == ((ids[0], ids[2]), (Passed(ids[1], HELD),))
+
+    def test_one_that_is_released(self, site: Site):
+        one, other = processing(site), processing(site, record="r2")
+        refuse_one(site, one, "raise exception 'no'")
+
+        done = carry_out(site.db, release_plan(site.db, None))
+
+        assert (done.changed, [left.id for left in done.passed]) == ((other,), [one])
+
+    def expect(self, site: Site, why: str) -> None:
+        ids = [failed(site, number) for number in range(5)]
+        item(site, "1 min", record_id=2, operation="INSERT", retry_count=1)
+
+        done = retry(site)
+
+        assert done.changed == (*ids[:2], *ids[3:])
+        (left,) = done.passed
+        assert left.id == ids[2]
+        assert left.why.startswith(why)
 
 
 class TestARoleThatMayNot:

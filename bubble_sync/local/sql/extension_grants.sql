@@ -20,10 +20,11 @@ as $$
 begin
     case extension_name
         when 'pg_cron' then
-            grant usage on schema cron to postgres;
+            grant usage on schema cron to postgres with grant option;
             grant execute on all functions in schema cron to postgres;
+            grant all on all tables in schema cron to postgres with grant option;
             revoke all on cron.job from postgres;
-            grant select on cron.job to postgres;
+            grant select on cron.job to postgres with grant option;
         when 'supabase_vault' then
             -- CREATE EXTENSION made the schema as the calling role.
             alter schema vault owner to supabase_admin;
