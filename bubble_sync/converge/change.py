@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Protocol, TypeVar
 
 from bubble_sync.compare import compare
-from bubble_sync.converge import ledger
+from bubble_sync.converge import ledger, wanted
 from bubble_sync.converge.reading import Found, read
 from bubble_sync.database import Connection
-from bubble_sync.errors import ForeignObject, ServerRefused
-from bubble_sync.specs import Observation, RecordedSpec, Spec
+from bubble_sync.errors import ServerRefused
+from bubble_sync.specs import Observation, PrerequisitesSpec, RecordedSpec, Spec
 
 S = TypeVar("S", bound=Spec)
 
@@ -66,12 +66,8 @@ def refuse(kind: Kind[S], spec: S, found: Found, *, adopt: bool = True) -> None:
     """
     if isinstance(spec, RecordedSpec):
         ledger.require_ours(found, spec.stack, spec.project_ref)
-        unknown = spec.object_name not in ledger.rows(found)
-        if not adopt and spec.adoptable and unknown and kind.observed(spec, found) is not None:
-            raise ForeignObject(
-                f"{spec.object_name} was not made by this stack, and bubble-sync:adopt is 'never': nothing was "
-                "changed. Remove it, or take it over with `pulumi config set bubble-sync:adopt always`."
-            )
+        if not adopt:
+            wanted.refuse_adoption(kind, spec, found)
     there: Observation[Spec] | None = observed(kind, spec, found)
     if compare(spec, there):
         kind.refuse(spec, found)
@@ -92,6 +88,8 @@ def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True, cl
     """
     found = _read(conn, kind, spec)
     row = ledger.rows(found).get(spec.object_name)
+    if isinstance(spec, PrerequisitesSpec):
+        wanted.refuse_foreign(conn, spec, found, adopt=adopt)
     if isinstance(spec, RecordedSpec):
         ledger.require(spec, found)
     refuse(kind, spec, found, adopt=adopt)

@@ -119,6 +119,33 @@ def test_what_is_replaced_tainted_or_renamed_in_the_state_stays(program: Program
     program.destroy()
 
 
+def as_0_1_0_left_it(program: Program) -> None:
+    """Take out of state and ledger what that version did not write."""
+    state = json.loads(program.stack.local.pulumi("stack", "export", config=False).stdout)
+    for one in state["deployment"]["resources"]:
+        one.get("outputs", {}).pop("claim", None)
+        for props in (one.get("inputs", {}), one.get("outputs", {})):
+            props.pop("objects", None)
+    file = program.stack.local.checkout / "state.json"
+    file.write_text(json.dumps(state))
+    program.stack.run("stack", "import", "--file", str(file))
+    program.site.by_hand("alter table bubble_sync.ledger drop column if exists place, drop column claim")
+
+
+def test_a_stack_of_0_1_0_shows_no_difference_is_removed_whole_or_replaced_without_a_gap(program: Program):
+    as_0_1_0_left_it(program)
+    program.stack.run("up", "--yes", "--skip-preview", "--expect-no-changes")
+    program.destroy()
+    program.stack.up()
+    program.before = program.site.by_hand(OBJECTS)
+
+    as_0_1_0_left_it(program)
+    program.write(RENAMED)
+    program.stack.up()
+    program.assert_kept()
+    program.destroy()
+
+
 def test_a_whole_stack_that_is_replaced_stays(program: Program):
     program.stack.run("up", "--yes", "--skip-preview", "--replace", "**")
     program.assert_kept()
