@@ -112,6 +112,19 @@ def observe_spec(
     return spec.model_copy(update={"body": spec.body.replace(_PLACE, f"{block};\n"), "executors": (monitor_role,)})
 
 
+def object_names(*secrets: str, alerts: bool = False, observe: bool = False) -> tuple[str, ...]:
+    """Name what nobody else may hold: the secrets, and the functions and jobs of a stack."""
+    keeper, numbers = Keeper(""), (ProcessorSettings(), RetrySettings())
+    specs = (
+        *function_specs(*numbers, "", "", keeper),
+        *job_specs(*numbers, keeper),
+        *((*alert_functions(AlertSettings(), keeper), alert_job(keeper)) if alerts else ()),
+        *((function("observe", {}, keeper),) if observe else ()),
+    )
+    names = (*secrets, WEBHOOK_NAME) if alerts else secrets
+    return *(f"{VaultSecretSpec.kind} {name}" for name in names), *(spec.object_name for spec in specs)
+
+
 def desired(settings: StackSettings, keeper: Keeper) -> Sequence[Spec]:
     """Return every object of a stack: each comes after what it needs."""
     stack, ref = keeper.stack, keeper.project_ref
@@ -122,7 +135,7 @@ def desired(settings: StackSettings, keeper: Keeper) -> Sequence[Spec]:
     tables = tables_of(settings.dispatch_log, *jobs, alerts=webhook is not None)
     values = zip(names, (settings.url, settings.service_role_key), (URL_DESCRIPTION, KEY_DESCRIPTION), strict=True)
     return (
-        PrerequisitesSpec(),
+        PrerequisitesSpec(objects=object_names(*names, alerts=webhook is not None, observe=bool(monitors))),
         LedgerSpec(stack=stack, project_ref=ref, tables=tables, grantees=tuple(monitors)),
         *(ExtensionSpec(name=name, stack=stack, project_ref=ref) for name in EXTENSIONS),
         *(

@@ -47,6 +47,8 @@ class PrerequisitesSpec(Spec):
     identity: ClassVar[tuple[str, ...]] = ()
 
     missing: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    """Names of the secrets, functions and jobs that the stack wants: none may be refused. A state of 0.1.0 has none."""
 
 
 class LedgerSpec(Spec):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from bubble_sync.desired import observe_spec, tables_of
+from bubble_sync.desired import object_names, observe_spec, tables_of
 from bubble_sync.functions import function_specs
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
@@ -85,14 +85,15 @@ class SyncSetup(pulumi.ComponentResource):
         super().__init__("bubble-sync:index:SyncSetup", name, {}, opts)
         keeper = Keeper(pulumi.get_stack(), args.project_ref)
 
-        prerequisites = Prerequisites(f"{name}-prerequisites", opts=self._after())
+        names = args.secrets.supabase_url_name, args.secrets.service_role_key_name
+        objects = object_names(*names, alerts=args.alerts is not None, observe=args.access is not None)
+        prerequisites = Prerequisites(f"{name}-prerequisites", objects=objects, opts=self._after())
         monitors = [args.access.monitor_role] if args.access else []
         tables = tables_of(args.dispatch_log, args.processor, args.retry, alerts=args.alerts is not None)
         after = self._after(prerequisites)
         ledger = Ledger(f"{name}-ledger", keeper=keeper, tables=tables, grantees=monitors, opts=after)
         extensions = Extensions(f"{name}-extensions", keeper=keeper, opts=self._after(ledger))
         secrets = VaultSecrets(f"{name}-secrets", args.secrets, keeper=keeper, opts=self._after(extensions))
-        names = args.secrets.supabase_url_name, args.secrets.service_role_key_name
         specs = function_specs(args.processor, args.retry, *names, keeper, dispatch_log=args.dispatch_log)
         functions = SyncFunctions(f"{name}-functions", specs=specs, opts=self._after(secrets))
         jobs = CronJobs(

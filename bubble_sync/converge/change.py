@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Protocol, TypeVar
 
 from bubble_sync.compare import compare
-from bubble_sync.converge import ledger
+from bubble_sync.converge import ledger, wanted
 from bubble_sync.converge.reading import Found, read
 from bubble_sync.database import Connection
-from bubble_sync.errors import ForeignObject, ServerRefused
-from bubble_sync.specs import Observation, RecordedSpec, Spec
+from bubble_sync.errors import ServerRefused
+from bubble_sync.specs import Observation, PrerequisitesSpec, RecordedSpec, Spec
 
 S = TypeVar("S", bound=Spec)
 
@@ -66,50 +66,72 @@ def refuse(kind: Kind[S], spec: S, found: Found, *, adopt: bool = True) -> None:
     """
     if isinstance(spec, RecordedSpec):
         ledger.require_ours(found, spec.stack, spec.project_ref)
-        unknown = spec.object_name not in ledger.rows(found)
-        if not adopt and spec.adoptable and unknown and kind.observed(spec, found) is not None:
-            raise ForeignObject(
-                f"{spec.object_name} was not made by this stack, and bubble-sync:adopt is 'never': nothing was "
-                "changed. Remove it, or take it over with `pulumi config set bubble-sync:adopt always`."
-            )
+        if not adopt:
+            wanted.refuse_adoption(kind, spec, found)
     there: Observation[Spec] | None = observed(kind, spec, found)
     if compare(spec, there):
         kind.refuse(spec, found)
 
 
-def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True) -> Observation[S]:
+def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True, claim: str = "") -> Observation[S]:
     """Bring one object to its spec, adopting what is there unless told not to; return it as it is afterwards.
 
-    Raises like `refuse`, and PrerequisiteMissing when there is no ledger.
+    Args:
+        conn: The connection, in the transaction of the change.
+        kind: The module of the object's kind.
+        spec: The object as wanted.
+        adopt: Whether an object that is there, and not in the ledger, is taken over.
+        claim: The claim of the resource that manages the object from now on; empty leaves the ledger's.
+
+    Raises:
+        SyncError: As `refuse` does, and PrerequisiteMissing when there is no ledger.
     """
     found = _read(conn, kind, spec)
+    row = ledger.rows(found).get(spec.object_name)
+    if isinstance(spec, PrerequisitesSpec):
+        wanted.refuse_foreign(conn, spec, found, adopt=adopt)
     if isinstance(spec, RecordedSpec):
         ledger.require(spec, found)
     refuse(kind, spec, found, adopt=adopt)
     before = observed(kind, spec, found)
     if before is not None and not compare(spec, before):
+        if row is not None and claim not in ("", row.claim):
+            ledger.record_claim(conn, spec.object_name, claim)
         return before
     settled = _settle(conn, kind, spec, kind.observed(spec, found))
     if isinstance(spec, RecordedSpec):
-        row = ledger.rows(found).get(spec.object_name)
         made = before is None or (row is not None and row.made)
         place = settled.facts.get("schema", "")
         # Whatever was changed: the row says since when the object is as it is.
-        ledger.record(conn, spec.object_name, ledger.LedgerRow(spec.stack, spec.project_ref, made, place))
+        ledger.record(conn, spec.object_name, ledger.LedgerRow(spec.stack, spec.project_ref, made, place, claim))
     return settled
 
 
-def remove(conn: Connection, kind: Kind[S], spec: S) -> str | None:
+def remove(conn: Connection, kind: Kind[S], spec: S, *, claim: str = "", declared: bool = False) -> str | None:
     """Remove an object that we made and nobody needs; return why it was kept, or None when it is gone.
 
-    Raises like `converge` when the ledger is another stack's or another project's.
+    A resource that is replaced or renamed is deleted after its successor has claimed the object, or before that.
+
+    Args:
+        conn: The connection, in the transaction of the change.
+        kind: The module of the object's kind.
+        spec: The object.
+        claim: The claim of the resource that is deleted: with another one in the ledger the object stays.
+        declared: Whether the program of this deployment declares the object: then it stays too.
+
+    Raises:
+        SyncError: As `converge` does, when the ledger is another stack's or another project's.
     """
     found = _read(conn, kind, spec)
+    row = ledger.rows(found).get(spec.object_name)
     if isinstance(spec, RecordedSpec):
         ledger.require_ours(found, spec.stack, spec.project_ref)
+        if row is not None and row.claim != claim:
+            return "another resource of this stack manages it now"
+        if declared:
+            return "the program still declares it"
     there = kind.observed(spec, found)
     if there is not None:
-        row = ledger.rows(found).get(spec.object_name)
         reason = kind.kept(conn, spec)
         if reason is None and isinstance(spec, RecordedSpec) and (row is None or not row.made):
             reason = "it was there before"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bubble_sync.converge import cron, extensions, functions, ledger, prerequisites, vault
-from bubble_sync.converge.change import Kind
 from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
@@ -17,6 +16,9 @@ from bubble_sync.specs import (
     Spec,
     VaultSecretSpec,
 )
+
+if TYPE_CHECKING:
+    from bubble_sync.converge.change import Kind
 
 KINDS: Mapping[type[Spec], Kind[Any]] = MappingProxyType(
     {

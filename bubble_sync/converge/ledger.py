@@ -26,6 +26,8 @@ class LedgerRow(NamedTuple):
     made: bool
     place: str = ""
     """Of an extension the schema in which it was made or found; empty where nobody knows it."""
+    claim: str = ""
+    """The claim of the resource that manages it; empty where 0.1.0 or a script wrote the row."""
 
 
 ROWS = ("ledger", "recorded")
@@ -35,7 +37,9 @@ PARTS = (*ROWS, *tables.PARTS)
 def rows(found: Found) -> dict[str, LedgerRow]:
     """Return every row by its object's name; none when there is no ledger."""
     return {
-        row["object"]: LedgerRow(row["stack"], row["project_ref"], row["origin"] == "made", row.get("place", ""))
+        row["object"]: LedgerRow(
+            row["stack"], row["project_ref"], row["origin"] == "made", row.get("place", ""), row.get("claim", "")
+        )
         for row in found.rows("recorded")
     }
 
@@ -71,6 +75,14 @@ def record(conn: Connection, object_name: str, row: LedgerRow) -> None:
     if row.place:
         place = sql.SQL(query("ledger", "record_place"))
         conn.execute(place.format(place=sql.Literal(row.place), object=sql.Literal(object_name)))
+    if row.claim:
+        record_claim(conn, object_name, row.claim)
+
+
+def record_claim(conn: Connection, object_name: str, claim: str) -> None:
+    """Remember which resource manages an object; since when the object is as it is stays."""
+    statement = sql.SQL(query("ledger", "record_claim"))
+    conn.execute(statement.format(claim=sql.Literal(claim), object=sql.Literal(object_name)))
 
 
 def forget(conn: Connection, spec: Spec) -> None:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from bubble_sync.converge.reading import REQUIRED_VALUES, Found
 from bubble_sync.database import Connection
-from bubble_sync.errors import PrerequisiteMissing
-from bubble_sync.specs import Observation, PrerequisitesSpec
+from bubble_sync.errors import ForeignObject, PrerequisiteMissing
+from bubble_sync.specs import (
+    CronJobSpec,
+    FunctionSpec,
+    Keeper,
+    Observation,
+    PrerequisitesSpec,
+    RecordedSpec,
+    VaultSecretSpec,
+)
+from bubble_sync.statements import function
 
 PARTS = ("queue", "refused", "server")
 
@@ -19,10 +30,22 @@ def observed(spec: PrerequisitesSpec, found: Found) -> Observation[Prerequisites
 
 def refuse(spec: PrerequisitesSpec, found: Found) -> None:
     """Raise the whole list of what is missing."""
-    listed = "".join(f"\n  - {one}" for one in observed(spec, found).actual.missing)
-    raise PrerequisiteMissing(
-        f"the database lacks what the sync is built on; nothing was changed. Provide, then run again:{listed}"
-    )
+    raise PrerequisiteMissing(_lacking(observed(spec, found).actual.missing))
+
+
+def refuse_foreign(spec: PrerequisitesSpec, found: Found, reasons: Collection[str]) -> None:
+    """Raise the whole list of why wanted objects are refused, and of what is missing besides."""
+    if not reasons:
+        return
+    missing = observed(spec, found).actual.missing
+    listed = _listed(sorted(reason.replace(": nothing was changed", "") for reason in reasons))
+    in_the_way = f"what the sync would make is refused; nothing was changed. Put right, then run again:{listed}"
+    raise PrerequisiteMissing(f"{_lacking(missing)}\n{in_the_way}") if missing else ForeignObject(in_the_way)
+
+
+def wanted(spec: PrerequisitesSpec) -> list[RecordedSpec]:
+    """Return the objects that the stack wants, by what says which object each is."""
+    return [_named(*name.split(" ", 1)) for name in spec.objects]
 
 
 def apply(conn: Connection, spec: PrerequisitesSpec, observed: Observation[PrerequisitesSpec] | None) -> None:
@@ -36,6 +59,23 @@ def kept(conn: Connection, spec: PrerequisitesSpec) -> str | None:
 
 def remove(conn: Connection, spec: PrerequisitesSpec, observed: Observation[PrerequisitesSpec]) -> None:
     """Remove nothing."""
+
+
+def _named(kind: str, name: str) -> RecordedSpec:
+    if kind == FunctionSpec.kind:
+        return function(name.split(".")[1], {}, Keeper(""))
+    if kind == CronJobSpec.kind:
+        return CronJobSpec(name=name, schedule="* * * * *", command="", stack="")
+    return VaultSecretSpec(name=name, value="-", stack="")
+
+
+def _lacking(missing: Sequence[str]) -> str:
+    listed = _listed(missing)
+    return f"the database lacks what the sync is built on; nothing was changed. Provide, then run again:{listed}"
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "".join(f"\n  - {line}" for line in lines)
 
 
 def _refused_labels(labels: dict[str, list[str] | None]) -> list[str]:

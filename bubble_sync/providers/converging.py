@@ -7,6 +7,7 @@ to the class. Importing this module has no side effects, and imports no database
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,13 +27,16 @@ from pydantic import ValidationError
 
 from bubble_sync.database_url import NAMESPACE, DatabaseAddress, database_address
 from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
-from bubble_sync.specs import Observation, Spec
+from bubble_sync.specs import Observation, RecordedSpec, Spec
 
 if TYPE_CHECKING:
     from bubble_sync.converge.change import Kind
     from bubble_sync.database import Database
 
 Props = dict[str, Any]
+# What the program of this deployment declares: the engine starts a provider process for each, and checks an object's
+# inputs before it deletes the resource that they replace.
+_DECLARED: set[str] = set()
 _CONFIG_KEYS = ("databaseUrl", "databaseUrlEnv", "databaseCa", "projectRef", "supabaseUrl", "adopt")
 
 
@@ -61,9 +65,11 @@ class ConvergingProvider(ResourceProvider):
         if any(isinstance(value, Unknown) for value in known.values()):
             return CheckResult(news, [])
         try:
-            inputs = _inputs(self.spec_type.model_validate(known))
+            spec = self.spec_type.model_validate(known)
         except ValidationError as error:
             return CheckResult(news, [self._failure(str(e["loc"][0]), e["msg"]) for e in error.errors()])
+        _DECLARED.add(spec.object_name)
+        inputs = _inputs(spec)
         moved = [key for key in self.spec_type.identity if key in _olds and _olds[key] != inputs[key]]
         return CheckResult(inputs, [CheckFailure(key, _moved(key, _olds[key], inputs[key])) for key in moved])
 
@@ -73,11 +79,11 @@ class ConvergingProvider(ResourceProvider):
 
     def create(self, props: Props) -> CreateResult:
         """Make the object, or adopt and converge the one that is there."""
-        return CreateResult(self._spec(props).object_name, self._converge(props))
+        return CreateResult(self._spec(props).object_name, self._converge(props, secrets.token_hex(16)))
 
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
         """Converge the object in place."""
-        return UpdateResult(self._converge(_news))
+        return UpdateResult(self._converge(_news, _olds.get("claim") or secrets.token_hex(16)))
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """Observe the object; an empty id says that it is gone."""
@@ -88,7 +94,7 @@ class ConvergingProvider(ResourceProvider):
         if observed is None:
             return ReadResult("", {})
         # The outputs are what `delete` gets: they say whose the object is by the program, not by the ledger of today.
-        ours: Props = {key: props[key] for key in ("stack", "project_ref") if key in props}
+        ours: Props = {key: props[key] for key in ("stack", "project_ref", "claim") if key in props}
         return ReadResult(id_, {**_outputs(observed), **ours}, _inputs(observed.actual))
 
     def delete(self, _id: str, _props: Props) -> None:
@@ -97,18 +103,20 @@ class ConvergingProvider(ResourceProvider):
 
         spec = self._spec(_props)
         with self._database().transaction(f"removing {spec.object_name}") as conn:
-            reason = remove(conn, self.kind(), spec)
+            declared = spec.object_name in _DECLARED
+            reason = remove(conn, self.kind(), spec, claim=_props.get("claim", ""), declared=declared)
         if reason is not None:
             # The engine shows a dynamic provider's standard output to the user; one write keeps threads apart.
             sys.stdout.write(f"kept {spec.object_name}: {reason}\n")
             sys.stdout.flush()
 
-    def _converge(self, props: Props) -> Props:
+    def _converge(self, props: Props, claim: str) -> Props:
         from bubble_sync.converge.change import converge
 
         spec = self._spec(props)
         with self._database().transaction(f"converging {spec.object_name}") as conn:
-            return _outputs(converge(conn, self.kind(), spec, adopt=self._config["adopt"] != "never"))
+            converged = converge(conn, self.kind(), spec, adopt=self._config["adopt"] != "never", claim=claim)
+        return {**_outputs(converged), **({"claim": claim} if isinstance(spec, RecordedSpec) else {})}
 
     def _spec(self, props: Props) -> Spec:
         """Read the spec out of props, which also hold facts and the provider itself."""

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bubble_sync.compare import Difference, compare
-from bubble_sync.converge import ledger, vault
+from bubble_sync.converge import ledger, prerequisites, vault
 from bubble_sync.converge.change import observed, parts_of, refuse
 from bubble_sync.converge.kinds import kind_of
 from bubble_sync.converge.reading import Found, read
 from bubble_sync.converge.users import PARTS as USERS
 from bubble_sync.converge.users import pattern_of
+from bubble_sync.converge.wanted import refusals
 from bubble_sync.database import Database
 from bubble_sync.desired import hidden, key_of
 from bubble_sync.errors import PrerequisiteMissing, SyncError
 from bubble_sync.keys import masked
 from bubble_sync.questions.beside import PARTS as BESIDE
 from bubble_sync.questions.beside import Beside, beside
-from bubble_sync.specs import FunctionSpec, Observation, RecordedSpec, Spec, VaultSecretSpec
+from bubble_sync.specs import FunctionSpec, Observation, PrerequisitesSpec, RecordedSpec, Spec, VaultSecretSpec
 
 
 class State(StrEnum):
@@ -98,7 +99,7 @@ def diff(stack: str, specs: Sequence[Spec], found: Found, *, adopt: bool = True)
     """Compare every object; pure, so that whoever has read may ask."""
     hide = hidden(specs)
     items = [judge(spec, found, adopt=adopt, hide=hide) for spec in specs]
-    return Comparison(stack, items, beside(specs, found))
+    return Comparison(stack, [_held_up(item, found, adopt=adopt) for item in items], beside(specs, found))
 
 
 def judge(spec: Spec, found: Found, *, adopt: bool = True, hide: Sequence[str] = ()) -> Item:
@@ -122,6 +123,21 @@ def judge(spec: Spec, found: Found, *, adopt: bool = True, hide: Sequence[str] =
     if recorded:
         return Item(spec, State.UPDATE if changes else State.EQUAL, there, changes)
     return Item(spec, State.ADOPT_AND_CHANGE if changes else State.ADOPT, there, changes)
+
+
+def _held_up(item: Item, found: Found, *, adopt: bool) -> Item:
+    """Refuse the prerequisites for the sake of objects that `up` would otherwise fail at when others are made."""
+    if not isinstance(item.spec, PrerequisitesSpec):
+        return item
+    reasons = refusals(item.spec, found, adopt=adopt)
+    if reasons.keys() <= ledger.rows(found).keys():
+        return item
+    try:
+        prerequisites.refuse_foreign(item.spec, found, reasons.values())
+    except SyncError as refusal:
+        state = State.FOREIGN if item.state is State.EQUAL else item.state
+        return replace(item, state=state, reason=str(refusal))
+    return item
 
 
 def _known(spec: Spec, found: Found) -> bool:

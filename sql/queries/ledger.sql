@@ -8,7 +8,8 @@ create table if not exists bubble_sync.ledger (
     project_ref text,
     origin text not null check (origin in ('made', 'adopted')),
     recorded_at timestamptz not null default now(),
-    place text
+    place text,
+    claim text
 );
 comment on schema bubble_sync is 'bubble-sync: private objects of the sync';
 comment on table bubble_sync.ledger is 'bubble-sync: which objects each stack made or adopted';
@@ -29,9 +30,10 @@ select
     array(select grantee from privilege group by grantee having pg_catalog.bool_and(harmless) order by grantee) as users;
 
 -- name: rows
--- A ledger that 0.1.0 made has no `place`: through JSON it is null there, and no error.
+-- A ledger that 0.1.0 made has no `place` and no `claim`: through JSON they are null there, and no error.
 select object, stack, coalesce(project_ref, '') as project_ref, origin, recorded_at,
-    coalesce(pg_catalog.to_jsonb(row)->>'place', '') as place
+    coalesce(pg_catalog.to_jsonb(row)->>'place', '') as place,
+    coalesce(pg_catalog.to_jsonb(row)->>'claim', '') as claim
 from bubble_sync.ledger as row;
 
 -- name: record
@@ -46,6 +48,20 @@ set stack = excluded.stack, project_ref = coalesce(excluded.project_ref, row.pro
 -- Of an extension, the schema in which it was made or found.
 alter table bubble_sync.ledger add column if not exists place text;
 update bubble_sync.ledger set place = {place} where object = {object};
+
+-- name: record_claim
+-- Which resource manages the object. `alter table` waits for every reader even where the column is there already.
+do $claim$
+begin
+    if not exists (
+        select from pg_catalog.pg_attribute
+        where attrelid = 'bubble_sync.ledger'::regclass and attname = 'claim' and not attisdropped
+    ) then
+        alter table bubble_sync.ledger add column claim text;
+    end if;
+end;
+$claim$;
+update bubble_sync.ledger set claim = {claim} where object = {object};
 
 -- name: move
 update bubble_sync.ledger set stack = %(stack)s, project_ref = nullif(%(project_ref)s, '') where object = %(object)s;

@@ -5,9 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bubble_sync.converge import prerequisites
-from bubble_sync.errors import PrerequisiteMissing
+from bubble_sync.desired import object_names
+from bubble_sync.errors import PrerequisiteMissing, SyncError
+from bubble_sync.questions.diff import diff, find
 from bubble_sync.specs import PrerequisitesSpec
+from tests.fixtures.adoption import WANTED as WHOLE_STACK
+from tests.fixtures.adoption import converge_all, snapshot
 from tests.fixtures.site import Site
+from tests.fixtures.specs import STACK
 
 pytestmark = pytest.mark.modes
 
@@ -171,3 +176,95 @@ def test_privileges_on_the_installed_extensions_are_looked_at(prepared: Site):
     ):
         assert privilege in named
     assert not any("shared_preload_libraries" in one for one in named), "what the role may not see is unknown"
+
+
+FOREIGN = {
+    "function public.invoke_bubble_sync_processor is owned by service_role":
+        "create function public.invoke_bubble_sync_processor() returns void language sql as '';"
+        "alter function public.invoke_bubble_sync_processor() owner to service_role",
+    "function public.invoke_bubble_sync_retry: something else of that name is there":
+        "create procedure public.invoke_bubble_sync_retry() language sql as '';"
+        "alter procedure public.invoke_bubble_sync_retry() owner to postgres",
+    "job bubble-sync-retry exists for the role anon":
+        "create extension pg_cron; grant usage on schema cron to anon;"
+        "insert into cron.job (jobname, schedule, command, nodeport, username) "
+        "values ('bubble-sync-retry', '* * * * *', 'SELECT 1', 5432, 'anon')",
+}  # fmt: skip
+
+
+def refusal(site: Site, **more: bool) -> str:
+    """Return why the objects of a stack are refused; nothing has been made then."""
+    before = snapshot(site)
+    with pytest.raises(SyncError) as refused:
+        site.converge(
+            prerequisites, PrerequisitesSpec(objects=object_names("supabase_url", "service_role_key", **more))
+        )
+    assert snapshot(site) == before
+    return str(refused.value)
+
+
+def test_every_object_that_would_be_refused_is_in_one_list_before_anything_is_made(site: Site):
+    site.by_hand(*";".join(FOREIGN.values()).split(";"))
+
+    listed = refusal(site)
+
+    for one, line in zip(sorted(FOREIGN), listed.splitlines()[1:], strict=True):
+        assert line.startswith(f"  - {one}")
+    assert listed.count("nothing was changed") == 1
+    found = find(site.db, WHOLE_STACK)
+    said = {item.spec.object_name: item for item in diff(STACK, WHOLE_STACK, found).items}
+    assert said["prerequisites"].reason == listed, "`bubble-sync diff` says the same"
+    for item in said.values():
+        if item.state == "foreign" and item.spec.kind != "prerequisites":
+            assert f"\n  - {item.reason.replace(': nothing was changed', '')}" in listed
+
+
+def test_what_is_missing_and_what_is_refused_are_in_one_answer(site: Site):
+    site.by_hand("alter table public.sync_queue drop column created_at", *FOREIGN.popitem()[1].split(";"))
+
+    listed = refusal(site)
+
+    assert "\n  - column public.sync_queue.created_at" in listed
+    assert "\n  - job bubble-sync-retry exists for the role anon" in listed
+
+
+def test_what_must_not_be_adopted_is_listed_too(prepared: Site):
+    with prepared.db.transaction("by hand") as conn:
+        conn.execute("select cron.schedule('bubble-sync-retry', '* * * * *', 'SELECT 1')")
+        conn.execute("select vault.create_secret('old', 'supabase_url')")
+    prepared.adopt = False
+
+    listed = refusal(prepared)
+
+    assert "\n  - job bubble-sync-retry was not made by this stack" in listed
+    assert "\n  - secret supabase_url was not made by this stack" in listed
+
+
+def test_an_object_of_the_alerts_or_of_access_is_asked_for_where_it_is_wanted_alone(prepared: Site):
+    prepared.by_hand(
+        "create function bubble_sync.alert() returns void language sql as ''",
+        "create function bubble_sync.observe(salt text) returns jsonb language sql as 'select null::jsonb'",
+    )
+
+    prepared.converge(prerequisites, PrerequisitesSpec(objects=object_names("supabase_url", "service_role_key")))
+    assert "function bubble_sync.alert is owned by supabase_admin" in refusal(prepared, alerts=True)
+    assert "function bubble_sync.observe is owned by supabase_admin" in refusal(prepared, observe=True)
+
+
+def test_an_object_of_a_stack_that_is_up_holds_nothing_else_up(site: Site):
+    converge_all(site)
+    site.by_hand("alter function public.invoke_bubble_sync_retry() owner to service_role")
+
+    found = find(site.db, WHOLE_STACK)
+    said = {item.spec.object_name: item.state for item in diff(STACK, WHOLE_STACK, found).items}
+
+    assert said["function public.invoke_bubble_sync_retry"] == "foreign"
+    assert said["prerequisites"] == "equal"
+
+
+def test_a_role_that_may_not_read_what_is_asked_for_is_told_what_is_missing(prepared: Site):
+    poor = prepared.as_role("poor", "grant usage on schema public to poor", "grant select on public.sync_queue to poor")
+
+    with pytest.raises(PrerequisiteMissing, match="privilege USAGE on schema cron for poor"):
+        poor.converge(prerequisites, PrerequisitesSpec(objects=object_names("supabase_url", "service_role_key")))
+    poor.db.close()

@@ -29,10 +29,14 @@ def test_access_adds_these_resources_and_no_other(graph: Graph, access_graph: Gr
     assert {name: (access_graph.resources[name].type, access_graph.parents[name]) for name in added} == ADDED
 
 
-def test_everything_else_is_declared_as_without_it_but_the_grantee_of_the_ledger(graph: Graph, access_graph: Graph):
+def test_everything_else_is_declared_as_without_it_but_the_grantee_and_what_is_asked_for_first(
+    graph: Graph, access_graph: Graph
+):
     changed = {name for name, one in graph.resources.items() if one.inputs != access_graph.resources[name].inputs}
 
-    assert changed == {"sync-ledger"}
+    assert changed == {"sync-ledger", "sync-prerequisites"}
+    asked, usual = (one.resources["sync-prerequisites"].inputs["objects"] for one in (access_graph, graph))
+    assert set(asked) - set(usual) == {"function bubble_sync.observe"}
     assert access_graph.resources["sync-ledger"].inputs["grantees"] == ["bubble_monitor"]
 
 

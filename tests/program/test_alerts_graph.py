@@ -28,10 +28,14 @@ def test_alerts_add_these_resources_and_no_other(graph: Graph, alerts_graph: Gra
     assert {name: (alerts_graph.resources[name].type, alerts_graph.parents[name]) for name in added} == ADDED
 
 
-def test_everything_else_is_declared_as_without_them_but_the_tables(graph: Graph, alerts_graph: Graph):
+def test_everything_else_is_declared_as_without_them_but_the_tables_and_what_is_asked_for_first(
+    graph: Graph, alerts_graph: Graph
+):
     changed = {name for name, one in graph.resources.items() if one.inputs != alerts_graph.resources[name].inputs}
 
-    assert changed == {"sync-ledger"}
+    assert changed == {"sync-ledger", "sync-prerequisites"}
+    asked, usual = (one.resources["sync-prerequisites"].inputs["objects"] for one in (alerts_graph, graph))
+    assert set(asked) - set(usual) >= {"job bubble-sync-alerts", "secret bubble_sync_alert_webhook_url"}
     assert alerts_graph.resources["sync-ledger"].inputs["tables"] == ["dispatches", "alerts"]
 
 

@@ -9,8 +9,10 @@ import sys
 import pytest
 from pulumi.output import Unknown
 
+from bubble_sync.desired import object_names
 from bubble_sync.providers.cron_job import CronJobProvider
 from bubble_sync.providers.extension import ExtensionProvider
+from bubble_sync.providers.prerequisites import PrerequisitesProvider
 from bubble_sync.providers.vault_secret import VaultSecretProvider
 from tests.fixtures.specs import job_spec, secret_spec
 
@@ -63,7 +65,26 @@ def test_diff_leaves_every_comparison_to_the_engine_and_never_replaces():
     assert (result.changes, result.replaces) == (None, [])
 
 
-@pytest.mark.parametrize("module", ["converging", "cron_job", "vault_secret", "function"])
+@pytest.mark.parametrize(
+    ("names", "known"),
+    [
+        (object_names("supabase_url", "service_role_key"), False),
+        (object_names("my_url", "my_key"), False),
+        (object_names("supabase_url", "service_role_key", alerts=True), True),
+        (object_names("supabase_url", "service_role_key", observe=True), True),
+    ],
+)
+def test_prerequisites_of_a_state_of_0_1_0_differ_only_where_the_stack_wants_what_came_later(
+    names: tuple[str, ...], known: bool
+):
+    given = {"missing": [], "objects": list(names)}
+
+    assert ("objects" in PrerequisitesProvider().check({"missing": []}, given).inputs) is known
+    assert PrerequisitesProvider().check({}, given).inputs == given
+    assert PrerequisitesProvider().check(given, given).inputs == given
+
+
+@pytest.mark.parametrize("module", ["converging", "cron_job", "vault_secret", "function", "prerequisites"])
 def test_importing_a_provider_brings_no_database_driver_and_no_side_effect(module: str):
     ask = f"import sys, bubble_sync.providers.{module}; print('psycopg' in sys.modules)"
 

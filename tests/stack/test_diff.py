@@ -31,6 +31,26 @@ def shown(stack: Stack) -> str:
     return done.stdout
 
 
+def test_up_makes_nothing_while_objects_are_refused_and_diff_lists_the_same(stack: Stack, site: Site):
+    site.by_hand(script("other_owner"), script("job_of_another_role"))
+
+    said = stack.up(expect=1)
+    listed = run(stack, "--config-file", str(stack.local.config_file), expect=1)
+
+    for line in (
+        "- function public.invoke_bubble_sync_processor is owned by service_role. As that role: alter function ",
+        "- job bubble-sync-processor exists for the role anon (jobid 1), and both would run. As that role: select ",
+    ):
+        assert line in said
+        assert line in listed
+    assert "Traceback" not in said
+    assert site.by_hand("select from pg_namespace where nspname = 'bubble_sync'") == []
+    assert site.by_hand("select from pg_extension where extname in ('pg_net', 'supabase_vault')") == []
+    site.by_hand("drop function public.invoke_bubble_sync_processor()", "delete from cron.job")
+    stack.up()
+    stack.expect_no_changes()
+
+
 def test_diff_says_what_up_does_and_then_that_nothing_is_left(stack: Stack, site: Site):
     site.by_hand(script("as_executed"))
     file = ("--config-file", str(stack.local.config_file))

@@ -1,0 +1,115 @@
+"""Which resource manages an object: it alone removes it, whatever else of the stack has managed it before."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import psycopg
+import pytest
+
+from bubble_sync.converge import cron, extensions, functions, vault
+from bubble_sync.specs import ExtensionSpec, RecordedSpec
+from tests.fixtures.site import Site
+from tests.fixtures.specs import STACK, function_spec, job_spec, secret_spec
+
+pytestmark = pytest.mark.modes
+
+ANOTHER = "another resource of this stack manages it now"
+KINDS = [(cron, job_spec()), (functions, function_spec()), (vault, secret_spec())]
+
+
+def remembered(site: Site, spec: RecordedSpec) -> dict[str, object]:
+    rows = site.by_hand(f"select * from bubble_sync.ledger where object = '{spec.object_name}'")
+    return rows[0] if rows else {}
+
+
+def as_0_1_0_made_it(site: Site) -> None:
+    """Give the ledger the columns it had then."""
+    site.by_hand("alter table bubble_sync.ledger drop column place, drop column claim")
+
+
+@pytest.mark.parametrize(("kind", "spec"), KINDS)
+def test_a_resource_removes_what_it_claims_and_its_predecessor_does_not(
+    prepared: Site, kind: ModuleType, spec: RecordedSpec
+):
+    prepared.converge(kind, spec, "first")
+    before = remembered(prepared, spec)
+    prepared.converge(kind, spec, "second")
+
+    assert remembered(prepared, spec) == {**before, "claim": "second"}, "since when it is as it is stays"
+    assert prepared.remove(kind, spec, "first") == ANOTHER
+    assert prepared.observe(kind, spec) is not None
+    assert prepared.remove(kind, spec, "second") is None
+    assert prepared.observe(kind, spec) is None
+    assert remembered(prepared, spec) == {}
+
+
+def test_a_change_keeps_the_claim_that_it_is_given(prepared: Site):
+    prepared.converge(cron, job_spec(), "first")
+    prepared.converge(cron, job_spec(schedule="0 0 * * *"), "first")
+
+    assert remembered(prepared, job_spec())["claim"] == "first"
+
+
+def test_what_the_program_still_declares_is_kept_with_its_claim(prepared: Site):
+    prepared.converge(cron, job_spec(), "first")
+
+    assert prepared.remove(cron, job_spec(), "first", declared=True) == "the program still declares it"
+    assert remembered(prepared, job_spec())["claim"] == "first"
+    prepared.adopt = False
+    prepared.converge(cron, job_spec(), "second")
+    assert prepared.remove(cron, job_spec(), "second") is None
+
+
+def test_an_extension_says_who_manages_it_before_it_says_why_it_always_stays(prepared: Site):
+    spec = ExtensionSpec(name="pg_net", stack=STACK)
+    prepared.converge(extensions, spec, "second")
+
+    assert prepared.remove(extensions, spec, "first") == ANOTHER
+    assert "dropping an extension" in str(prepared.remove(extensions, spec, "second"))
+
+
+def test_the_row_of_an_object_that_is_gone_is_its_managers_to_forget(prepared: Site):
+    prepared.converge(cron, job_spec(), "second")
+    prepared.by_hand("delete from cron.job")
+
+    assert prepared.remove(cron, job_spec(), "first") == ANOTHER
+    assert remembered(prepared, job_spec())["claim"] == "second"
+    assert prepared.remove(cron, job_spec(), "second") is None
+    assert remembered(prepared, job_spec()) == {}
+
+
+class TestALedgerOf010:
+    """Its rows have no claim, and neither have the states of that time."""
+
+    def test_removes_what_its_state_made(self, prepared: Site):
+        prepared.converge(cron, job_spec())
+        as_0_1_0_made_it(prepared)
+
+        assert prepared.remove(cron, job_spec()) is None
+
+    def test_is_claimed_by_the_first_change_and_then_not_removed_by_the_state_before(self, prepared: Site):
+        prepared.converge(cron, job_spec())
+        as_0_1_0_made_it(prepared)
+
+        prepared.converge(cron, job_spec(), "first")
+
+        assert remembered(prepared, job_spec())["claim"] == "first"
+        assert prepared.remove(cron, job_spec()) == ANOTHER
+        assert prepared.remove(cron, job_spec(), "first") is None
+
+    def test_brought_back_from_a_backup_does_not_prove_a_claim_and_one_more_create_does(self, prepared: Site):
+        prepared.converge(cron, job_spec(), "first")
+        as_0_1_0_made_it(prepared)
+
+        assert prepared.remove(cron, job_spec(), "first") == ANOTHER
+        prepared.converge(cron, job_spec(), "second")
+        assert prepared.remove(cron, job_spec(), "second") is None
+
+    def test_is_not_altered_again_while_somebody_reads_it(self, prepared: Site):
+        prepared.converge(cron, job_spec(), "first")
+        with psycopg.connect(prepared.addresses.admin_url) as reader:
+            reader.execute("select from bubble_sync.ledger")
+            prepared.converge(cron, job_spec(), "second")
+
+        assert remembered(prepared, job_spec())["claim"] == "second"
