@@ -13,15 +13,14 @@ from datetime import datetime
 
 from bubble_sync.database import Connection, Database, Row
 from bubble_sync.questions import sight
+from bubble_sync.questions.answers import VERDICTS
 from bubble_sync.questions.doctor import Diagnosis, examine
 from bubble_sync.questions.jobs import Job
-from bubble_sync.questions.requests import OUTSTANDING
 from bubble_sync.questions.status import Figures, Status, status_in
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
 
 FUNCTIONS = ("bubble_sync_processor", "bubble_sync_retry")
-VERDICTS = ("ok", "partial", "rejected", "timed out", "lost", OUTSTANDING)
 
 Sample = tuple[tuple[str, ...], float]
 """The values of the labels, but for the stack's, and the number."""

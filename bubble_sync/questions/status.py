@@ -8,9 +8,10 @@ from datetime import datetime
 
 from bubble_sync.database import Connection, Database, Row
 from bubble_sync.questions import sight
+from bubble_sync.questions.answers import ANSWERED, GOOD
 from bubble_sync.questions.jobs import Job, jobs_in
 from bubble_sync.questions.pauses import JOBS
-from bubble_sync.questions.requests import GOOD, Request, as_of_now, requests_in
+from bubble_sync.questions.requests import Request, as_of_now, requests_in
 from bubble_sync.questions.sight import Sight
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
@@ -88,7 +89,7 @@ class Status:
             if job.problem:
                 yield f"job {job.name} {job.problem}"
         for request in self.requests:
-            if request.verdict not in GOOD:
+            if request.verdict not in (*GOOD, ANSWERED):
                 yield f"the last request of {request.function} was {request}"
 
     @property
@@ -105,16 +106,24 @@ class Status:
         if "items" in self.unknown:
             yield f"items: {self.unknown['items']}"
         yield from (f"job {job.name}: {job.unknown}" for job in self.jobs if job.unknown)
+        for request in self.requests:
+            if request.verdict == ANSWERED:
+                yield f"whether the last request of {request.function} did anything: it was {request}"
         # Without a log nobody knows whose response it is: a bad one is no proof, and a reason to look.
-        if self.response is not None and not 200 <= (self.response["status_code"] or 0) < 300:
+        if self.response is not None and not self.response["good"]:
             yield f"whether a request of ours was refused: {outcome_of(self.response)} is the last response"
 
 
 def outcome_of(response: Row) -> str:
     """Say what a row of pg_net's answers is."""
     if response["status_code"]:
-        return f"HTTP {response['status_code']}"
+        page = " with a web page, or with a no in its body" if _is_2xx(response) and not response["good"] else ""
+        return f"HTTP {response['status_code']}{page}"
     return "a timeout" if response["timed_out"] else "an error"
+
+
+def _is_2xx(response: Row) -> bool:
+    return bool(200 <= response["status_code"] < 300)
 
 
 def status(database: Database, settings: StackSettings, stack: str) -> Status:
