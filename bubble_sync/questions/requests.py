@@ -12,6 +12,8 @@ from bubble_sync.questions.messages import readable
 from bubble_sync.questions.sight import QUEUE, RESPONSES, Sight
 from bubble_sync.statements import query
 
+LONGEST_ANSWER = timedelta(minutes=3)
+"""The longest timeout, and what pg_net may need besides: it answers a batch as a whole."""
 WORDED = (ANSWERED, "partial", *BAD)
 """Verdicts beside which the first characters of the answer stand."""
 
@@ -61,7 +63,8 @@ def requests_in(rows: Iterable[Row]) -> tuple[Request, ...]:
     return tuple(
         Request(
             function=row.get("function", ""),
-            verdict=row["verdict"] or OUTSTANDING,
+            verdict="ok" if row.get("moved") else row["verdict"] or OUTSTANDING,
+            moved=bool(row.get("moved")),
             error=readable(row["error"]),
             **{
                 name: row[name]
@@ -118,6 +121,15 @@ def newest_answered(requests: Sequence[Request]) -> Request | None:
     """Return the newest answer to a function, a bad one before one that is not; requests come newest first."""
     newest = {one.function: one for one in reversed(requests) if one.verdict != OUTSTANDING}.values()
     return min(newest, key=lambda one: (one.verdict not in BAD, requests.index(one)), default=None)
+
+
+def stuck(requests: Sequence[Request], now: datetime) -> Request | None:
+    """Return the oldest request that is newer than any answered one, and not answered for longer than one may take."""
+    for place, one in enumerate(requests):
+        if one.verdict != OUTSTANDING:
+            requests = requests[:place]
+            break
+    return next((one for one in reversed(requests) if now - one.sent_at > LONGEST_ANSWER), None)
 
 
 def _with_answer(request: Request, answer: Row) -> Request:

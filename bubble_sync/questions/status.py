@@ -13,6 +13,7 @@ from bubble_sync.questions.jobs import Job, jobs_in
 from bubble_sync.questions.pauses import JOBS
 from bubble_sync.questions.requests import Request, as_of_now, requests_in
 from bubble_sync.questions.sight import Sight
+from bubble_sync.questions.signs import Signs, Verdict, outcome_of, works
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
 
@@ -73,7 +74,15 @@ class Status:
     requests: tuple[Request, ...]
     response: Row | None
     """The newest response that pg_net has, to whatever request: asked for only where we have no log of our own."""
+    works: Signs
+    """Whether the sync works right now."""
     unknown: Mapping[str, str]
+
+    @property
+    def good(self) -> bool:
+        """Say whether nothing is wrong and all that matters is known; jobs that sleep on purpose are no reason."""
+        stands = self.works.verdict is Verdict.NO and not self.pauses
+        return not (self.problems or self.not_known or stands)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -112,18 +121,6 @@ class Status:
         # Without a log nobody knows whose response it is: a bad one is no proof, and a reason to look.
         if self.response is not None and not self.response["good"]:
             yield f"whether a request of ours was refused: {outcome_of(self.response)} is the last response"
-
-
-def outcome_of(response: Row) -> str:
-    """Say what a row of pg_net's answers is."""
-    if response["status_code"]:
-        page = " with a web page, or with a no in its body" if _is_2xx(response) and not response["good"] else ""
-        return f"HTTP {response['status_code']}{page}"
-    return "a timeout" if response["timed_out"] else "an error"
-
-
-def _is_2xx(response: Row) -> bool:
-    return bool(200 <= response["status_code"] < 300)
 
 
 def status(database: Database, settings: StackSettings, stack: str) -> Status:
@@ -178,6 +175,7 @@ def status_in(conn: Connection, seen: Sight, settings: StackSettings, stack: str
         jobs=jobs_in(conn, seen, settings),
         requests=requests,
         response=response,
+        works=works(conn, settings, stack),
         unknown=unknown,
     )
 

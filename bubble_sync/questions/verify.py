@@ -17,8 +17,9 @@ from bubble_sync.questions.checklist import AS_OWNER, Line, Standing, line, line
 from bubble_sync.questions.diff import diff, parts_about
 from bubble_sync.questions.jobs import NAMES, Job, jobs_in
 from bubble_sync.questions.pauses import JOBS
-from bubble_sync.questions.requests import as_of_now, newest_answered, requests_in
+from bubble_sync.questions.requests import as_of_now, newest_answered, requests_in, stuck
 from bubble_sync.questions.sight import Sight
+from bubble_sync.questions.signs import Signs, Verdict, works
 from bubble_sync.questions.status import PROMISED_SECONDS, figures_of
 from bubble_sync.questions.trace import Trace, traced
 from bubble_sync.questions.watching import watched
@@ -49,11 +50,13 @@ class Checklist:
     stack: str
     asked_at: datetime
     lines: tuple[Line, ...]
+    works: Signs
+    """Whether the sync works right now."""
 
     @property
     def clean(self) -> bool:
-        """Say whether every line is ok: what is unknown or not proven is not."""
-        return all(one.standing is Standing.OK for one in self.lines)
+        """Say whether every line is ok, and the sync works as far as one knows: what is not proven is not ok."""
+        return self.works.verdict is not Verdict.NO and all(one.standing is Standing.OK for one in self.lines)
 
 
 def verify(database: Database, settings: StackSettings, stack: str, project_ref: str | None) -> Checklist:
@@ -80,7 +83,7 @@ def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checkl
         _queue(conn, seen, drained=settings.processor.active),
         *_sign_up(conn, seen, keeper),
     )
-    return Checklist(keeper.stack, seen.asked_at, lines)
+    return Checklist(keeper.stack, seen.asked_at, lines, works(conn, settings, keeper.stack))
 
 
 def _runs(conn: Connection, seen: Sight, found: Found, settings: StackSettings) -> Line:
@@ -126,6 +129,9 @@ def _endpoint(conn: Connection, seen: Sight) -> Line:
         present = seen.tables[sight.DISPATCHES]["present"]
         return line("endpoint", Standing.UNKNOWN, why, AS_OWNER if present else _LOG)
     known = as_of_now(conn, seen, requests_in(conn.execute(query("requests", "recent")).fetchall()))
+    if waiting := stuck(known, seen.asked_at):
+        said = f"request {waiting.request_id} of {waiting.function} at {format_timestamp(waiting.sent_at)}: no answer"
+        return line("endpoint", Standing.NO, said, "bubble-sync doctor")
     answered = newest_answered(known)
     if answered is None:
         waits = f", and {len(known)} outstanding" if known else ""

@@ -18,7 +18,7 @@ select
         count(*), (select count(*) from newest),
         (pg_catalog.array_agg(
             coalesce('HTTP ' || status_code || case when status_code between 200 and 299
-                then ' with a web page, or with a no in its body' else '' end, error_msg, 'a timeout')
+                then ' with a web page or a no in it' else '' end, error_msg, 'a timeout')
             order by created desc, id desc
         ))[1],
         pg_catalog.to_char(max(created) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')) as evidence,

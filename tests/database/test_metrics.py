@@ -135,7 +135,7 @@ def test_two_jobs_of_one_name_are_one_series(working: Site):
 def test_what_a_role_may_not_see_is_absent_and_said(watcher: Site):
     found = ask(watcher)
 
-    assert found["unknown"] == {("items",): 1, ("jobs",): 1, ("runs",): 1, ("requests",): 1}
+    assert found["unknown"] == {("items",): 1, ("jobs",): 1, ("runs",): 1, ("requests",): 1, ("works",): 1}
     assert found["checks_unknown"][()] > 30
     assert set(found) == {
         "info", "up", "asked_timestamp_seconds", "problems", "unknown", "job_paused", "job_pause_overdue",

@@ -225,8 +225,7 @@ class TestStatus:
         working.by_hand("insert into net._http_response (id, status_code, content) values (1, 200, ' <html>')")
 
         assert ask(working).not_known == (
-            "whether a request of ours was refused: HTTP 200 with a web page, or with a no in its body is the last "
-            "response",
+            "whether a request of ours was refused: HTTP 200 with a web page or a no in it is the last response",
         )
 
     def test_without_a_log_the_last_response_is_anybodys(self, working: Site):
