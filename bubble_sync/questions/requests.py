@@ -14,7 +14,7 @@ from bubble_sync.statements import query
 
 LONGEST_ANSWER = timedelta(minutes=3)
 """The longest timeout, and what pg_net may need besides: it answers a batch as a whole."""
-WORDED = (ANSWERED, "partial", *BAD)
+WORDED = (ANSWERED, *BAD)
 """Verdicts beside which the first characters of the answer stand."""
 
 
