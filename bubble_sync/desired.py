@@ -35,7 +35,7 @@ WEBHOOK_DESCRIPTION = "Webhook that bubble-sync posts alerts to"
 _OPTION = "#variable_conflict use_column\n"
 # People write keys into jobs and descriptions, which row security and Vault would not show a monitor.
 _MASKED = f"return pg_catalog.regexp_replace(answer::text, '{KEY_IN_TEXT}', '[secret]', 'g')::jsonb"
-_PLACE = "-- include: observe block\n"
+_PLACE = "-- here: the block\n"
 
 
 def job_specs(processor: ProcessorSettings, retry: RetrySettings, keeper: Keeper) -> tuple[CronJobSpec, CronJobSpec]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from textwrap import indent
 from typing import LiteralString, cast
 
 from bubble_sync.specs import FunctionSpec, Keeper
@@ -17,7 +18,7 @@ SQL_DIRECTORY = next(path for path in (_PACKAGE / "_sql", _PACKAGE.parent / "sql
 
 _QUERY_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _PART = re.compile(r"^    -- part: (?P<part>\w+) = (?P<subject>\w+) (?P<name>\w+)\n", re.MULTILINE)
-_INCLUDE = re.compile(r"-- include: (\w+) (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"( *)-- include: (\w+) (\w+)$", re.MULTILINE)
 _FUNCTION = re.compile(
     r"^create or replace function (?P<name>[\w.]+)\((?P<arguments>[^)]*)\)\n"
     r"returns (?P<returns>\w+(?:\[\])?)\n"
@@ -33,8 +34,6 @@ _FUNCTION = re.compile(
 _CONSTANT = re.compile(
     r"^(?P<head> *(?P<name>\w+) constant (?P<type>integer|text|boolean) := )(?P<value>[^;\n]*);$", re.MULTILINE
 )
-
-
 _HEADER = re.compile(r"^-- (title|needs|follows|only): (.+)$", re.MULTILINE)
 _MEANING = re.compile(r"^-- ?(.*)$", re.MULTILINE)
 
@@ -69,7 +68,7 @@ def query(subject: str, name: str) -> LiteralString:
 
 
 def _whole(text: LiteralString) -> LiteralString:
-    return _INCLUDE.sub(lambda one: _bare(one[1], one[2]), text)
+    return _INCLUDE.sub(lambda one: query(one[2], one[3]).removesuffix(";"), text)
 
 
 @cache
@@ -106,8 +105,7 @@ def reading_block(parts: tuple[str, ...], answer: str) -> str:
     Its `%(name)s` stand in declarations, for whoever runs it to fill; nothing else in it is a placeholder.
     """
     block = query("observe", "block")
-    unknown = set(parts).difference(every_part())
-    if unknown:
+    if unknown := set(parts).difference(every_part()):
         raise ValueError(f"sql/queries/observe.sql has no part {sorted(unknown)}")
 
     def expanded(match: re.Match[str]) -> str:
@@ -116,14 +114,10 @@ def reading_block(parts: tuple[str, ...], answer: str) -> str:
         text = query(match["subject"], match["name"])
         if "answer :=" in text:
             return f"{text}\n"
-        part = query("observe", "part").replace("{part}", match["part"])
-        return part.replace("{query}", _bare(match["subject"], match["name"])) + "\n"
+        named = query("observe", "part").replace("{part}", match["part"])
+        return named.replace("{query}", text.removesuffix(";")) + "\n"
 
     return _PART.sub(expanded, block).replace("-- answer\n", f"{answer};\n")
-
-
-def _bare(subject: str, name: str) -> str:
-    return query(subject, name).removesuffix(";")
 
 
 @cache
@@ -135,10 +129,15 @@ def _function_source(file: str) -> re.Match[str]:
     return matches[0]
 
 
+def with_parts(body: str) -> str:
+    """Put the statements that a function's text includes into their places."""
+    return _INCLUDE.sub(lambda one: indent(query(one[2], one[3]), one[1]), body)
+
+
 def _settings(source: re.Match[str]) -> tuple[str, ...]:
     """Give what the function sets for itself as the server keeps it."""
-    search_path = "search_path=" + source["search_path"].replace("''", '""')
-    return (search_path, f"lock_timeout={source['lock_timeout']}") if source["lock_timeout"] else (search_path,)
+    path, lock_timeout = source["search_path"].replace("''", '""'), source["lock_timeout"]
+    return f"search_path={path}", *((f"lock_timeout={lock_timeout}",) if lock_timeout else ())
 
 
 def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> FunctionSpec:
@@ -148,7 +147,7 @@ def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> F
         name=source["name"],
         arguments=" ".join(source["arguments"].split()),
         returns=source["returns"],
-        body=with_constants(source["body"], constants),
+        body=with_constants(with_parts(source["body"]), constants),
         language=source["language"],
         security=source["security"],
         volatility=source["volatility"],

@@ -21,13 +21,12 @@ from bubble_sync.cli.axes import (
     scale,
     times,
 )
+from bubble_sync.questions.answers import VERDICTS
 from bubble_sync.questions.history import EDGES, PARTS, PROMISED_SECONDS, Depth, History, Latency, Sent
-from bubble_sync.questions.requests import OUTSTANDING
 
 _LANE_HEIGHT = 24
 _SEEN = 2.0
 """Lower than this nobody sees a mark."""
-VERDICTS = ("ok", "partial", "rejected", "timed out", "lost", OUTSTANDING)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def request_chart(sent: Sequence[Sent], past: History) -> Chart:
             TOP + VERDICTS.index(verdict) * _LANE_HEIGHT + 4,
             max(step - 1, 1),
             _LANE_HEIGHT - 8,
-            verdict.replace(" ", "-"),
+            verdict.replace(" ", "-").replace("'", ""),
             f"from {moment(at)}: {requests} {verdict}",
         )
         for (at, verdict), requests in sorted(counts.items())

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from bubble_sync.questions.status import Figures, Status
 
 
+WORKS = {"it seems so": "green", "no": "red", "unknown": "yellow"}
+
+
 def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """Count the items, with rates, jobs and answers; exit 0 when nothing is wrong or unknown, 1 otherwise."""
     from bubble_sync.questions import status as question
@@ -30,10 +33,12 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
             "waited_seconds": figures.waited_seconds if figures else None,
             "seconds_to_empty": figures.seconds_to_empty if figures else None,
         }
-        print_json(found, **derived, problems=found.problems, not_known=found.not_known, pauses=found.pauses)
+        print_json(
+            found, **derived, good=found.good, problems=found.problems, not_known=found.not_known, pauses=found.pauses
+        )
     else:
         _show(found, screen())
-    raise typer.Exit(_exit_code(found))
+    raise typer.Exit(0 if found.good else 1)
 
 
 def in_one_line(stack: str | None) -> None:
@@ -45,11 +50,7 @@ def in_one_line(stack: str | None) -> None:
     typer.echo(
         f"{found.stack}: {_verdict(found)}; {queue_in_words(found.figures) if found.figures else 'items: unknown'}"
     )
-    raise typer.Exit(_exit_code(found))
-
-
-def _exit_code(found: Status) -> int:
-    return 1 if found.problems or found.not_known else 0
+    raise typer.Exit(0 if found.good else 1)
 
 
 def _verdict(found: Status) -> str:
@@ -60,6 +61,8 @@ def _verdict(found: Status) -> str:
         return f"unknown: {found.not_known[0]}"
     if found.pauses:
         return "; ".join(found.pauses)
+    if not found.good:
+        return f"it does not work: {found.works.text}"
     return f"nothing wrong is seen{' (requests: unknown)' if 'requests' in found.unknown else ''}"
 
 
@@ -91,8 +94,9 @@ def _show(found: Status, out: Console) -> None:
         out.print(pause, style="yellow")
     for problem in found.problems:
         out.print(f"! {problem}", style="red")
-    if not found.problems and not found.not_known and not found.pauses:
+    if found.good and not found.pauses:
         out.print(_verdict(found), style="green")
+    out.print(f"does the sync work now? {found.works}", style=WORKS[found.works.verdict])
 
 
 def _show_items(found: Status, figures: Figures, out: Console) -> None:
@@ -137,7 +141,7 @@ def _show_answers(found: Status, out: Console) -> None:
     for request in found.requests:
         out.print(f"last request of {request.function}, {clock(request.sent_at)}: {request}")
     if found.response is not None:
-        from bubble_sync.questions.status import outcome_of
+        from bubble_sync.questions.signs import outcome_of
 
         out.print(
             f"last response to whatever request, {clock(found.response['created'])}: {outcome_of(found.response)}"

@@ -8,6 +8,7 @@ import typer
 
 from bubble_sync.cli.answers import Asked, asking, clock, print_json, screen, table
 from bubble_sync.cli.arguments import ConfigFile, Json, StackName
+from bubble_sync.cli.status import WORKS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,3 +54,4 @@ def _show(found: Checklist, out: Console) -> None:
     out.print(lines)
     good = sum(one.standing == "ok" for one in found.lines)
     out.print(f"{good} of {len(found.lines)} are ok", style="green" if found.clean else "red")
+    out.print(f"does the sync work now? {found.works}", style=WORKS[found.works.verdict])

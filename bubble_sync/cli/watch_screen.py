@@ -12,7 +12,7 @@ from rich.text import Text
 from bubble_sync.cli.answers import ago, clock, table
 from bubble_sync.cli.doctor import STYLE
 from bubble_sync.cli.status import flow_in_words, queue_in_words, run_in_words, state_in_words
-from bubble_sync.questions.requests import GOOD
+from bubble_sync.questions.answers import GOOD
 from bubble_sync.schedules import first_due
 
 if TYPE_CHECKING:

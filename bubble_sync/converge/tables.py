@@ -16,6 +16,9 @@ from bubble_sync.statements import query
 
 PARTS = ("tables",)
 
+_VERDICTS = (
+    "ok", "answered", "partial", "refused by its body", "not the function''s answer", "rejected", "timed out", "lost",
+)  # fmt: skip
 _TOLD = "timestamp with time zone not null"
 _WANTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -34,6 +37,9 @@ _WANTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "column processed integer",
             "column failed integer",
             "column verdict text",
+            "check dispatches_verdict_check CHECK ((verdict = ANY (ARRAY["
+            + ", ".join(f"'{word}'::text" for word in _VERDICTS)
+            + "])))",
             "index dispatches_pkey",
             "index dispatches_outstanding",
             "index dispatches_sent_at",
@@ -69,7 +75,8 @@ def refuse(wanted: Collection[str], found: Found) -> None:
     """Raise ForeignObject for a table that cannot be completed: nothing that holds rows is dropped for that."""
     for row in found.rows("tables"):
         name, names = row["name"], {part.split()[1] for part in row["parts"]}
-        changed = [part for part in _missing(row) if part.split()[1] in names]
+        # A check is made anew; a column or an index of that name is in the way.
+        changed = [part for part in _missing(row) if part.split()[1] in names and not part.startswith("check")]
         wrong = [*_foreign(row), *changed]
         if name in wanted and wrong:
             raise ForeignObject(
@@ -80,7 +87,7 @@ def refuse(wanted: Collection[str], found: Found) -> None:
 
 def statements(wanted: Collection[str], there: Collection[str]) -> list[LiteralString]:
     """Return what makes the wanted tables, leaves alone what is there, and drops what is wanted no more."""
-    dropped = [query("tables", "drop_alerts")] if ALERTS in there and ALERTS not in wanted else []
+    dropped = [query("dropped", "alerts")] if ALERTS in there and ALERTS not in wanted else []
     made = {DISPATCHES: query("tables", "dispatches"), ALERTS: query("tables", "alerts")}
     return [*(made[name] for name in wanted), *dropped]
 

@@ -14,12 +14,20 @@ FILE = "edge_function_behaviour.json"
 class Behaviour(BaseModel):
     """What to do other than working; the defaults work."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, ser_json_bytes="base64", val_json_bytes="base64"
+    )
 
     #: False stands for a project where nobody has deployed the function: the gateway answers 404.
     deployed: bool = True
     #: Answer this HTTP status and touch no item.
     status: int | None = Field(default=None, ge=200, le=599)
+    #: Answer with this body, and `status` or 200, and touch no item.
+    body: bytes | None = None
+    #: Work, and answer 202 with nothing.
+    silent: bool = False
+    #: Answer with a redirect to a page that asks who calls.
+    redirect: bool = False
     #: Wait so long before anything else.
     hang_seconds: float = Field(default=0, ge=0)
     #: Mark each claimed item as failed with this message.

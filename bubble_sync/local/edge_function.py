@@ -26,7 +26,10 @@ PATH = "/functions/v1/bubble_sync"
 REQUEST_LOG = "edge_function.jsonl"
 LARGEST_BODY = 1_000_000
 
-Answer = tuple[int, Mapping[str, object]]
+LOGIN = "/login"
+LOGIN_PAGE = b"<!doctype html>\n<html><head><title>Log in</title></head><body>Who are you?</body></html>\n"
+
+Answer = tuple[int, Mapping[str, object] | bytes]
 NOT_DEPLOYED: Answer = (404, {"code": "NOT_FOUND", "message": "Requested function was not found"})
 
 
@@ -50,6 +53,10 @@ class EdgeFunction(ThreadingHTTPServer):
     def answer(self, body: bytes, behaviour: Behaviour, facts: dict[str, object]) -> Answer:
         """Do what a request that may call asks."""
         self._never.wait(behaviour.hang_seconds)
+        if behaviour.redirect:
+            return 302, b""
+        if behaviour.body is not None:
+            return behaviour.status or 200, behaviour.body
         if behaviour.status is not None:
             return behaviour.status, {"success": behaviour.status < 400, "error": "told to answer this status"}
         try:
@@ -60,7 +67,8 @@ class EdgeFunction(ThreadingHTTPServer):
         if call.action not in (*CLAIMS, STATUS):
             return _refused(400, f"unknown action; known are {', '.join((*CLAIMS, STATUS))}")
         try:
-            return 200, {"success": True, "data": self._work(call, behaviour, facts)}
+            done = self._work(call, behaviour, facts)
+            return (202, b"") if behaviour.silent else (200, {"success": True, "data": done})
         except psycopg.Error as problem:
             return _refused(500, f"the database refused (SQLSTATE {problem.sqlstate})")
 
@@ -116,15 +124,19 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(status, answer)
 
     def do_GET(self) -> None:
-        """Refuse what is not a call."""
-        self.server.record({"method": self.command, "path": self.path.partition("?")[0], "status": 405})
+        """Show the page that a redirect leads to, and refuse what is not a call."""
+        path = self.path.partition("?")[0]
+        status, answer = (200, LOGIN_PAGE) if path == LOGIN else _refused(405, "POST only")
+        self.server.record({"method": self.command, "path": path, "status": status})
         with suppress(ConnectionError):
-            self._reply(*_refused(405, "POST only"))
+            self._reply(status, answer)
 
-    def _reply(self, status: int, answer: Mapping[str, object]) -> None:
-        content = json.dumps(answer).encode()
+    def _reply(self, status: int, answer: Mapping[str, object] | bytes) -> None:
+        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/html" if content.startswith(b"<") else "application/json")
+        if status == 302:
+            self.send_header("Location", LOGIN)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

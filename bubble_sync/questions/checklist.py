@@ -39,7 +39,7 @@ TITLES: Mapping[str, str] = {
     "functions": "the functions are there, as the program has them",
     "jobs": "both jobs are scheduled and active",
     "runs": "the last run of each job succeeded",
-    "endpoint": "the Edge Function answers with 2xx",
+    "endpoint": "the Edge Function answers that it worked",
     "queue": "the queue drains",
     "sign_up": "the newest sign-up was synced, in time and without an error",
     "bubble_ids": "its three bubble_ids are filled",

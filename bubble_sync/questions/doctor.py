@@ -29,6 +29,8 @@ from bubble_sync.specs import Keeper
 from bubble_sync.statements import Check, checks
 
 Level = Literal["error", "warning", "info"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "info")
+"""The worst first."""
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
@@ -117,22 +119,34 @@ def ask(conn: Connection, check: Check, seen: Sight, told: Told) -> str | list[F
 
 
 def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Mark what follows from something else that was found; causes come first, errors before the rest."""
+    """Mark what follows from something else that was found; causes come first, errors before the rest.
+
+    A cause has at least the level of what follows from it: who reads the causes alone must not miss an error.
+    """
     explaining = {check.id: check.follows for check in checks()}
-    marked = [
-        replace(finding, follows=tuple(id for id in explaining[finding.id] if _explains(id, finding, findings)))
-        for finding in findings
+    causes = [
+        [place for place, cause in enumerate(findings) if cause.id in explaining[one.id] and _explains(cause, one)]
+        for one in findings
     ]
-    order = ("error", "warning", "info")
-    return tuple(sorted(marked, key=lambda finding: (bool(finding.follows), order.index(finding.level), finding.id)))
+    levels = [one.level for one in findings]
+    # Causes have causes: as often as there are findings is enough for the longest chain.
+    for _ in findings:
+        for follower, places in enumerate(causes):
+            for place in places:
+                levels[place] = min(levels[place], levels[follower], key=LEVELS.index)
+    marked = []
+    for one, places, level in zip(findings, causes, levels, strict=True):
+        named = {findings[place].id for place in places}
+        marked.append(replace(one, level=level, follows=tuple(id for id in explaining[one.id] if id in named)))
+    return tuple(sorted(marked, key=lambda one: (bool(one.follows), LEVELS.index(one.level), one.id)))
 
 
-def _explains(cause: str, finding: Finding, findings: Sequence[Finding]) -> bool:
-    """Say whether a cause was found, and not about other objects of this one's kind alone."""
-    kind = finding.object.split()[0]
+def _explains(cause: Finding, finding: Finding) -> bool:
+    """Say whether a cause is about this object, or about one of another kind."""
     # What is merely told breaks nothing: it explains what is merely told too.
-    found = [one.object for one in findings if one.id == cause and (one.level != "info" or finding.level == "info")]
-    return any(one == finding.object or one.split()[0] != kind for one in found)
+    if cause.level == "info" and finding.level != "info":
+        return False
+    return cause.object == finding.object or cause.object.split()[0] != finding.object.split()[0]
 
 
 class Told:

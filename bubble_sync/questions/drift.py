@@ -9,12 +9,14 @@ from enum import StrEnum
 
 from bubble_sync.converge import ledger
 from bubble_sync.converge.reading import Found
+from bubble_sync.database import Connection
 from bubble_sync.desired import hidden
 from bubble_sync.questions.acceptance import Acceptance, acceptance
 from bubble_sync.questions.diff import Change, Item, State, judge, parts_to_judge
 from bubble_sync.questions.signs import PARTS as SIGNS
-from bubble_sync.questions.signs import Signs, signs_of
-from bubble_sync.specs import CronJobSpec, RecordedSpec, Spec, VaultSecretSpec
+from bubble_sync.questions.signs import Signs, signs_in
+from bubble_sync.questions.watching import watched
+from bubble_sync.specs import RecordedSpec, Spec, VaultSecretSpec
 
 PRESENCE = "presence"
 """The field that an object lacks which is not there."""
@@ -70,8 +72,21 @@ def parts_for(specs: Sequence[Spec]) -> set[str]:
     return parts_to_judge(specs) | {*SIGNS}
 
 
-def drift(
-    stack: str, specs: Sequence[Spec], found: Found, *, arguments: str, secret_keys: Mapping[str, str], adopt: bool
+def read(conn: Connection, specs: Sequence[Spec]) -> tuple[Found, Signs]:
+    """Read a stack, and whether it works."""
+    found = watched(conn, parts_for(specs), specs)
+    return found, signs_in(conn, specs, found)
+
+
+def drift(  # what was read, and how to speak of it
+    stack: str,
+    specs: Sequence[Spec],
+    found: Found,
+    signs: Signs,
+    *,
+    arguments: str,
+    secret_keys: Mapping[str, str],
+    adopt: bool,
 ) -> Report:
     """Compare every object; pure. `arguments` make a Pulumi command mean the stack."""
     if not ledger.rows(found):
@@ -89,9 +104,8 @@ def drift(
         for item in (judge(spec, found, adopt=adopt, hide=hide) for spec in specs)
         for change in _changes(item, found)
     ]
-    job = next(spec for spec in specs if isinstance(spec, CronJobSpec))
     standing = Standing.DRIFT if findings else Standing.CLEAN
-    return Report(stack, standing, tuple(findings), signs_of(job, found))
+    return Report(stack, standing, tuple(findings), signs)
 
 
 def _changes(item: Item, found: Found) -> Iterator[Change]:

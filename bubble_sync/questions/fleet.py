@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bubble_sync.database import Database
 from bubble_sync.desired import desired
 from bubble_sync.errors import ConfigurationError, SyncError
-from bubble_sync.questions.drift import Report, Standing, drift, parts_for
-from bubble_sync.questions.watching import watch
+from bubble_sync.questions.drift import Report, Standing, drift, read
 from bubble_sync.specs import Keeper
 from bubble_sync.stacks import Stack
 from bubble_sync.values import WEBHOOK_NAME
@@ -40,13 +39,14 @@ def _ask(stack: Stack) -> Report:
     url_key = "supabaseUrl" if settings.supabase_url else "projectRef"
     database = Database(settings.address(stack.environment))
     try:
-        found = watch(database, parts_for(specs), specs)
+        found, signs = database.read("reading the stack", lambda conn: read(conn, specs))
     finally:
         database.close()
     return drift(
         stack.name,
         specs,
         found,
+        signs,
         arguments=shlex.join(stack.options),
         secret_keys={
             settings.supabase_url_name: url_key,

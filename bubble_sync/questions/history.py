@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from bubble_sync.database import Connection, Database, Row
 from bubble_sync.questions import sight
-from bubble_sync.questions.requests import OUTSTANDING
+from bubble_sync.questions.answers import OUTSTANDING
 from bubble_sync.statements import query
 
 PROMISED_SECONDS = 75

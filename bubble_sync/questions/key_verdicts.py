@@ -10,9 +10,11 @@ import json
 from dataclasses import dataclass
 
 from bubble_sync.keys import KeyKind
+from bubble_sync.questions.answers import FOREIGN, REFUSED, first_characters, verdict_of
 
 _DEPLOY = "`supabase functions deploy bubble_sync`"
 _LOGS = "Read the function's log in the dashboard: Edge Functions -> bubble_sync -> Logs."
+_OTHER_ANSWERS = "Check the project URL, and who redirects it or answers there with a page."
 _ITS_OWN_CHECK = (
     f"Set verify_jwt = false for bubble_sync in supabase/config.toml, let the function check the key itself "
     f"(docs/keys.md), then {_DEPLOY}."
@@ -71,7 +73,7 @@ def judge(answer: Answer | None, kind: KeyKind, timeout_ms: int) -> Verdict:
 def _by_status(status: int, content: str, kind: KeyKind) -> Verdict:
     answered = f"HTTP {status}"
     if 200 <= status < 300:
-        return Verdict(True, answered, "the key works")
+        return _by_body(answered, content)
     if status == 400:
         return Verdict(True, answered, "the key passed; the function does not know the action, which is fine here")
     if status == 401:
@@ -84,6 +86,18 @@ def _by_status(status: int, content: str, kind: KeyKind) -> Verdict:
         return Verdict(None, answered, *(_not_deployed() if _gateway_says(content) else _not_found()))
     cause, remedy = _UNKNOWN.get(status, ("the function failed" if status >= 500 else "unexpected", _LOGS))
     return Verdict(None, answered, cause, remedy)
+
+
+def _by_body(answered: str, content: str) -> Verdict:
+    verdict = verdict_of(content)
+    if verdict == FOREIGN:
+        said = first_characters(content)
+        return Verdict(None, answered, f"something else than the function answers: {said}", _OTHER_ANSWERS)
+    if verdict == REFUSED:
+        return Verdict(
+            None, answered, f"the body says no, and not whether to the key: {first_characters(content)}", _LOGS
+        )
+    return Verdict(True, answered, "the key works")
 
 
 def _refused_by_function(kind: KeyKind) -> tuple[str, str]:

@@ -13,15 +13,15 @@ from datetime import datetime
 
 from bubble_sync.database import Connection, Database, Row
 from bubble_sync.questions import sight
+from bubble_sync.questions.answers import VERDICTS
 from bubble_sync.questions.doctor import Diagnosis, examine
 from bubble_sync.questions.jobs import Job
-from bubble_sync.questions.requests import OUTSTANDING
+from bubble_sync.questions.signs import Verdict
 from bubble_sync.questions.status import Figures, Status, status_in
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
 
 FUNCTIONS = ("bubble_sync_processor", "bubble_sync_retry")
-VERDICTS = ("ok", "partial", "rejected", "timed out", "lost", OUTSTANDING)
 
 Sample = tuple[tuple[str, ...], float]
 """The values of the labels, but for the stack's, and the number."""
@@ -92,6 +92,12 @@ def _unknown(status: Status) -> Iterator[Sample]:
     yield ("jobs",), any(job.active is None and not job.problem for job in status.jobs)
     yield ("runs",), any(job.run is None for job in status.jobs)
     yield ("requests",), "requests" in status.unknown
+    yield ("works",), status.works.verdict is Verdict.UNKNOWN
+
+
+def _works(status: Status) -> Iterator[Sample]:
+    if status.works.verdict is not Verdict.UNKNOWN:
+        yield (), status.works.verdict is Verdict.SEEMS_SO
 
 
 def _active(job: Job) -> bool | None:
@@ -128,6 +134,8 @@ FAMILIES: Sequence[Family] = (
            lambda measured: [((), measured.status is not None)]),
     Family("bubble_sync_asked_timestamp_seconds", "When the database was asked", (),
            lambda measured: [((), measured.at.timestamp())]),
+    Family("bubble_sync_works", "1 when the sync seems to work now, 0 when it does not; absent when unknown", (),
+           _of_status(_works)),
     Family("bubble_sync_problems", "How many problems `bubble-sync status` finds", (),
            _of_status(lambda status: [((), len(status.problems))])),
     Family("bubble_sync_findings", "What `bubble-sync doctor` finds, without what follows from something else found",

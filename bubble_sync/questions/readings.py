@@ -6,6 +6,7 @@ No reading holds a value of a secret, only words about it. Each raises psycopg's
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -17,6 +18,8 @@ from bubble_sync.database import Connection, attempt
 from bubble_sync.questions.beside import PARTS as BESIDE
 from bubble_sync.questions.beside import generations
 from bubble_sync.questions.diff import Item, judge, parts_to_judge
+from bubble_sync.questions.requests import moved_on, requests_in, with_answers
+from bubble_sync.questions.sight import look
 from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
@@ -74,6 +77,31 @@ def rows_of(subject: str, name: str) -> Reading:
     return lambda conn, specs: attempt(conn, query(subject, name))
 
 
+def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
+    """List the newest answered requests, as the log and pg_net have them; of the newest one, who answered and what."""
+    rows = attempt(conn, query("outcomes", "newest"))
+    known = [
+        with_answers((request,), {request.request_id: {**row, "status_code": row["answer_status"]}})[0]
+        if row["remembered"] else request
+        for request, row in zip(requests_in(rows), rows, strict=True)
+    ]  # fmt: skip
+    judged = moved_on(conn, look(conn), known)
+    return [
+        {**vars(request), "settled": row["settled_at"] is not None, "age": row["age"], **_who_answered(row["content"])}
+        for request, row in zip(judged, rows, strict=True)
+    ]
+
+
+def _who_answered(content: bytes | None) -> Mapping[str, object]:
+    """Say whether the gateway answered, which writes a `message`, and what that is."""
+    if content is None:
+        return {"by_gateway": None, "message": None}
+    text = content.decode("utf-8", "replace")
+    message = re.search(r'"message"\s*:(?:\s*"([^"]{1,80}))?', text)
+    by_gateway = message is not None and not re.search(r'"(success|error)"\s*:', text)
+    return {"by_gateway": by_gateway, "message": message[1] if message else None}
+
+
 def worker_down(conn: Connection, specs: Sequence[Spec]) -> object:
     """Say whether pg_net's worker is known not to be there."""
     try:
@@ -102,7 +130,7 @@ READINGS: Mapping[str, Reading] = {
     "worker_down": worker_down,
     "unindexed": unindexed,
     "items": rows_of("items", "by_status"),
-    "requests": rows_of("outcomes", "newest"),
+    "requests": newest_requests,
 }
 """By the name of the parameter that a check is given."""
 

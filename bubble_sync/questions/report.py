@@ -10,6 +10,7 @@ from bubble_sync.questions.checklist import Line
 from bubble_sync.questions.doctor import Diagnosis, doctor
 from bubble_sync.questions.failures import Failures, failures
 from bubble_sync.questions.history import History, history
+from bubble_sync.questions.signs import Signs
 from bubble_sync.questions.verify import verify
 from bubble_sync.settings import StackSettings
 
@@ -23,6 +24,7 @@ class Report:
     stack: str
     asked_at: datetime
     checklist: tuple[Line, ...]
+    works: Signs
     diagnosis: Diagnosis
     history: History
     failures: Failures
@@ -30,11 +32,12 @@ class Report:
 
 def report(database: Database, settings: StackSettings, stack: str, project_ref: str | None, span: timedelta) -> Report:
     """Ask all of it."""
-    past = history(database, span)
+    past, checked = history(database, span), verify(database, settings, stack, project_ref)
     return Report(
         stack=stack,
         asked_at=past.until,
-        checklist=verify(database, settings, stack, project_ref).lines,
+        checklist=checked.lines,
+        works=checked.works,
         diagnosis=doctor(database, settings, stack),
         history=past,
         failures=failures(database, stack, project_ref, FAILED_ITEMS),

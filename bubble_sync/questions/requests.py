@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bubble_sync.database import Connection, Row
+from bubble_sync.questions.answers import ANSWERED, BAD, OUTSTANDING, first_characters, judged
 from bubble_sync.questions.messages import readable
-from bubble_sync.questions.sight import RESPONSES, Sight
+from bubble_sync.questions.sight import QUEUE, RESPONSES, Sight
 from bubble_sync.statements import query
 
-OUTSTANDING = "outstanding"
-GOOD = ("ok", OUTSTANDING)
+LONGEST_ANSWER = timedelta(minutes=3)
+"""The longest timeout, and what pg_net may need besides: it answers a batch as a whole."""
+WORDED = (ANSWERED, *BAD)
+"""Verdicts beside which the first characters of the answer stand."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,18 @@ class Request:
     failed: int | None
     skipped: int
     """Ticks that the overlap guard has held back since."""
+    said: str = ""
+    """How an answer begins that is not good, as long as pg_net remembers it."""
+    moved: bool = False
+    """The answer said nothing, and an item was processed in the minutes after the request."""
 
     def __str__(self) -> str:
         """Say the verdict and what it rests on."""
         numbers = ((self.processed, "processed"), (self.failed, "failed"), (self.skipped or None, "skipped since"))
         counts = [f"{number} {word}" for number, word in numbers if number is not None]
-        facts = [f"HTTP {self.status_code}" if self.status_code else "", self._took(), *counts, self.error]
+        status = f"HTTP {self.status_code}" if self.status_code else ""
+        moved = "an item was processed since" if self.moved else ""
+        facts = [status, self._took(), *counts, moved, self.error, self.said]
         said = ", ".join(fact for fact in facts if fact)
         return f"{self.verdict} ({said})" if said else self.verdict
 
@@ -54,7 +63,8 @@ def requests_in(rows: Iterable[Row]) -> tuple[Request, ...]:
     return tuple(
         Request(
             function=row.get("function", ""),
-            verdict=row["verdict"] or OUTSTANDING,
+            verdict="ok" if row.get("moved") else row["verdict"] or OUTSTANDING,
+            moved=bool(row.get("moved")),
             error=readable(row["error"]),
             **{
                 name: row[name]
@@ -69,24 +79,61 @@ def requests_in(rows: Iterable[Row]) -> tuple[Request, ...]:
 
 
 def answers_to(conn: Connection, seen: Sight, requests: Sequence[Request]) -> Mapping[int, Row]:
-    """Return the answers to requests of one time by their ids, as long as pg_net remembers them."""
+    """Return the answers to requests of one time by their ids, as long as pg_net remembers them.
+
+    Of one that the log has a verdict of, no more is read than can be shown.
+    """
     if not requests or seen.why_not(RESPONSES):
         return {}
-    since = min(request.sent_at for request in requests) - timedelta(seconds=1)
-    asked = {"ids": [request.request_id for request in requests], "since": since}
+    asked = {
+        "ids": [request.request_id for request in requests],
+        "unread": [request.request_id for request in requests if request.verdict == OUTSTANDING],
+        "since": min(request.sent_at for request in requests) - timedelta(seconds=1),
+    }
     return {row["request_id"]: row for row in conn.execute(query("requests", "answers"), asked).fetchall()}
 
 
 def with_answers(requests: Sequence[Request], answers: Mapping[int, Row]) -> tuple[Request, ...]:
-    """Give requests that the next tick has yet to settle the verdict of what pg_net has."""
+    """Give requests that no tick has settled yet the verdict of what pg_net has, and bad answers their words."""
+    return tuple(_with_answer(one, answer) if (answer := answers.get(one.request_id)) else one for one in requests)
+
+
+def moved_on(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tuple[Request, ...]:
+    """Call those ok whose answer said nothing, and after which an item was processed."""
+    silent = [one for one in requests if one.verdict == ANSWERED]
+    if not silent or seen.why_not(QUEUE):
+        return tuple(requests)
+    asked = {"ids": [one.request_id for one in silent], "moments": [one.sent_at for one in silent]}
+    moved = {row["request_id"] for row in conn.execute(query("requests", "moved"), asked).fetchall()}
     return tuple(
-        replace(one, verdict=answer["verdict"], status_code=answer["status_code"])
-        if one.verdict == OUTSTANDING and (answer := answers.get(one.request_id))
-        else one
+        replace(one, verdict="ok", said="", moved=True) if one in silent and one.request_id in moved else one
         for one in requests
     )
 
 
 def as_of_now(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tuple[Request, ...]:
-    """Do so for those of these requests that are outstanding."""
-    return with_answers(requests, answers_to(conn, seen, [one for one in requests if one.verdict == OUTSTANDING]))
+    """Do all of it for those of these requests that are not good, or not known yet."""
+    asked = [one for one in requests if one.verdict in (OUTSTANDING, *WORDED)]
+    return moved_on(conn, seen, with_answers(requests, answers_to(conn, seen, asked)))
+
+
+def newest_answered(requests: Sequence[Request]) -> Request | None:
+    """Return the newest answer to a function, a bad one before one that is not; requests come newest first."""
+    newest = {one.function: one for one in reversed(requests) if one.verdict != OUTSTANDING}.values()
+    return min(newest, key=lambda one: (one.verdict not in BAD, requests.index(one)), default=None)
+
+
+def stuck(requests: Sequence[Request], now: datetime) -> Request | None:
+    """Return the oldest request that is newer than any answered one, and not answered for longer than one may take."""
+    for place, one in enumerate(requests):
+        if one.verdict != OUTSTANDING:
+            requests = requests[:place]
+            break
+    return next((one for one in reversed(requests) if now - one.sent_at > LONGEST_ANSWER), None)
+
+
+def _with_answer(request: Request, answer: Row) -> Request:
+    if request.verdict == OUTSTANDING:
+        request = replace(request, **{**judged(answer), "error": readable(answer["error_msg"])})
+    said = first_characters(answer["content"]) if request.verdict in WORDED else ""
+    return replace(request, said=said)

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from bubble_sync.database import Connection, Database
 from bubble_sync.questions import sight
+from bubble_sync.questions.answers import GOOD
 from bubble_sync.questions.jobs import Job, jobs_in
 from bubble_sync.questions.messages import readable
-from bubble_sync.questions.requests import GOOD, Request, as_of_now, requests_in
+from bubble_sync.questions.requests import Request, as_of_now, requests_in
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
 

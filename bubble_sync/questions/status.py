@@ -8,10 +8,12 @@ from datetime import datetime
 
 from bubble_sync.database import Connection, Database, Row
 from bubble_sync.questions import sight
+from bubble_sync.questions.answers import ANSWERED, GOOD
 from bubble_sync.questions.jobs import Job, jobs_in
 from bubble_sync.questions.pauses import JOBS
-from bubble_sync.questions.requests import GOOD, Request, as_of_now, requests_in
+from bubble_sync.questions.requests import Request, as_of_now, requests_in
 from bubble_sync.questions.sight import Sight
+from bubble_sync.questions.signs import Signs, Verdict, outcome_of, works
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
 
@@ -72,7 +74,15 @@ class Status:
     requests: tuple[Request, ...]
     response: Row | None
     """The newest response that pg_net has, to whatever request: asked for only where we have no log of our own."""
+    works: Signs
+    """Whether the sync works right now."""
     unknown: Mapping[str, str]
+
+    @property
+    def good(self) -> bool:
+        """Say whether nothing is wrong and all that matters is known; jobs that sleep on purpose are no reason."""
+        stands = self.works.verdict is Verdict.NO and not self.pauses
+        return not (self.problems or self.not_known or stands)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -88,7 +98,7 @@ class Status:
             if job.problem:
                 yield f"job {job.name} {job.problem}"
         for request in self.requests:
-            if request.verdict not in GOOD:
+            if request.verdict not in (*GOOD, ANSWERED):
                 yield f"the last request of {request.function} was {request}"
 
     @property
@@ -105,16 +115,12 @@ class Status:
         if "items" in self.unknown:
             yield f"items: {self.unknown['items']}"
         yield from (f"job {job.name}: {job.unknown}" for job in self.jobs if job.unknown)
+        for request in self.requests:
+            if request.verdict == ANSWERED:
+                yield f"whether the last request of {request.function} did anything: it was {request}"
         # Without a log nobody knows whose response it is: a bad one is no proof, and a reason to look.
-        if self.response is not None and not 200 <= (self.response["status_code"] or 0) < 300:
+        if self.response is not None and not self.response["good"]:
             yield f"whether a request of ours was refused: {outcome_of(self.response)} is the last response"
-
-
-def outcome_of(response: Row) -> str:
-    """Say what a row of pg_net's answers is."""
-    if response["status_code"]:
-        return f"HTTP {response['status_code']}"
-    return "a timeout" if response["timed_out"] else "an error"
 
 
 def status(database: Database, settings: StackSettings, stack: str) -> Status:
@@ -169,6 +175,7 @@ def status_in(conn: Connection, seen: Sight, settings: StackSettings, stack: str
         jobs=jobs_in(conn, seen, settings),
         requests=requests,
         response=response,
+        works=works(conn, settings, stack),
         unknown=unknown,
     )
 

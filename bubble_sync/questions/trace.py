@@ -17,7 +17,7 @@ from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.questions import sight
 from bubble_sync.questions.messages import function_log, readable
-from bubble_sync.questions.requests import answers_to, requests_in, with_answers
+from bubble_sync.questions.requests import answers_to, moved_on, requests_in, with_answers
 from bubble_sync.questions.sight import Sight
 from bubble_sync.questions.status import PROMISED_SECONDS
 from bubble_sync.statements import query
@@ -169,7 +169,7 @@ def _first_run(
 def _requests(conn: Connection, seen: Sight, since: datetime, until: datetime) -> Iterator[tuple[str, str, datetime]]:
     found = requests_in(conn.execute(query("requests", "around"), {"since": since, "until": until}).fetchall())
     answers = answers_to(conn, seen, found)
-    for request in dict.fromkeys(with_answers(found, answers)):
+    for request in dict.fromkeys(moved_on(conn, seen, with_answers(found, answers))):
         yield "request", f"{request.request_id} of {request.function}, {request.waiting} waiting", request.sent_at
         answer = answers.get(request.request_id)
         if at := answer["created"] if answer else request.settled_at:

@@ -12,12 +12,14 @@ from bubble_sync.desired import desired
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.questions import sight
+from bubble_sync.questions.answers import ANSWERED, BAD
 from bubble_sync.questions.checklist import AS_OWNER, Line, Standing, line, lines_of, lines_unknown
 from bubble_sync.questions.diff import diff, parts_about
 from bubble_sync.questions.jobs import NAMES, Job, jobs_in
 from bubble_sync.questions.pauses import JOBS
-from bubble_sync.questions.requests import OUTSTANDING, as_of_now, requests_in
+from bubble_sync.questions.requests import as_of_now, newest_answered, requests_in, stuck
 from bubble_sync.questions.sight import Sight
+from bubble_sync.questions.signs import Signs, Verdict, works
 from bubble_sync.questions.status import PROMISED_SECONDS, figures_of
 from bubble_sync.questions.trace import Trace, traced
 from bubble_sync.questions.watching import watched
@@ -35,7 +37,8 @@ _LOG = "pulumi config set bubble-sync:dispatchLog true && pulumi up"
 _VERDICTS = {
     "ok": (Standing.OK, ""),
     "partial": (Standing.OK, ""),
-    "rejected": (Standing.NO, "bubble-sync doctor"),
+    ANSWERED: (Standing.NOT_PROVEN, _SEND),
+    **dict.fromkeys(BAD, (Standing.NO, "bubble-sync doctor")),
 }
 """What an answer proves of the endpoint; a lost one, and one that did not come in time, prove nothing."""
 
@@ -47,11 +50,13 @@ class Checklist:
     stack: str
     asked_at: datetime
     lines: tuple[Line, ...]
+    works: Signs
+    """Whether the sync works right now."""
 
     @property
     def clean(self) -> bool:
-        """Say whether every line is ok: what is unknown or not proven is not."""
-        return all(one.standing is Standing.OK for one in self.lines)
+        """Say whether every line is ok, and the sync works as far as one knows: what is not proven is not ok."""
+        return self.works.verdict is not Verdict.NO and all(one.standing is Standing.OK for one in self.lines)
 
 
 def verify(database: Database, settings: StackSettings, stack: str, project_ref: str | None) -> Checklist:
@@ -78,7 +83,7 @@ def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checkl
         _queue(conn, seen, drained=settings.processor.active),
         *_sign_up(conn, seen, keeper),
     )
-    return Checklist(keeper.stack, seen.asked_at, lines)
+    return Checklist(keeper.stack, seen.asked_at, lines, works(conn, settings, keeper.stack))
 
 
 def _runs(conn: Connection, seen: Sight, found: Found, settings: StackSettings) -> Line:
@@ -119,13 +124,15 @@ def _said(job: Job, recorded: Mapping[str, datetime]) -> str:
 
 
 def _endpoint(conn: Connection, seen: Sight) -> Line:
-    """Judge the newest answer to each function: one that is rejected, before one that is not."""
+    """Judge the newest answer to each function: one that is bad, before one that is not."""
     if why := seen.why_not(sight.DISPATCHES):
         present = seen.tables[sight.DISPATCHES]["present"]
         return line("endpoint", Standing.UNKNOWN, why, AS_OWNER if present else _LOG)
     known = as_of_now(conn, seen, requests_in(conn.execute(query("requests", "recent")).fetchall()))
-    newest = {one.function: one for one in reversed(known) if one.verdict != OUTSTANDING}.values()
-    answered = min(newest, key=lambda one: (one.verdict != "rejected", known.index(one)), default=None)
+    if waiting := stuck(known, seen.asked_at):
+        said = f"request {waiting.request_id} of {waiting.function} at {format_timestamp(waiting.sent_at)}: no answer"
+        return line("endpoint", Standing.NO, said, "bubble-sync doctor")
+    answered = newest_answered(known)
     if answered is None:
         waits = f", and {len(known)} outstanding" if known else ""
         return line("endpoint", Standing.NOT_PROVEN, f"no answer is on record{waits}", _SEND)

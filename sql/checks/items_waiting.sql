@@ -4,6 +4,7 @@
 -- follows: run_longer_than_interval request_unauthorized request_forbidden request_not_found
 -- follows: request_rejected endpoint_failing endpoint_unreachable request_timed_out request_lost
 -- follows: request_unanswered request_nothing_processed net_backlog queue_growing response_not_good
+-- follows: request_refused_by_body request_answered_by_other request_answered_with_nothing
 -- follows: cron_scheduler_down extension_missing function_differs function_missing function_other_owner
 -- follows: function_overloaded job_differs job_owner_dropped net_worker_down privilege_missing queue_hidden
 -- follows: queue_incomplete queue_unindexed secret_differs secret_empty secret_expiring secret_malformed

@@ -3,6 +3,7 @@
 -- follows: job_missing job_inactive job_silent runs_failing runs_not_started request_unauthorized
 -- follows: request_forbidden request_not_found request_rejected endpoint_failing endpoint_unreachable
 -- follows: request_unanswered request_nothing_processed request_timed_out net_backlog
+-- follows: request_refused_by_body request_answered_by_other request_answered_with_nothing
 -- follows: cron_scheduler_down extension_missing function_differs function_missing function_other_owner
 -- follows: function_overloaded job_differs job_owner_dropped net_worker_down privilege_missing queue_hidden
 -- follows: queue_incomplete queue_unindexed secret_differs secret_empty secret_expiring secret_malformed

@@ -11,7 +11,7 @@ select
         count(*) filter (where status_code = 401), count(*),
         pg_catalog.to_char(max(sent_at) filter (where age = 1) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'),
         case pg_catalog.bool_or(by_gateway)
-            when true then pg_catalog.format('the gateway says "%%s"', max(said))
+            when true then pg_catalog.format('the gateway says "%%s"', max(message))
             when false then 'the function itself refuses the key'
             else 'who refused is not on record any more'
         end) as evidence,
@@ -25,6 +25,6 @@ select
             || ', once the function checks the key itself (docs/keys.md); or the key was revoked: bubble-sync key rotate.'
     end || ' Ask with the stored key: bubble-sync key probe.' as remedy
 from pg_catalog.jsonb_to_recordset(%(requests)s::jsonb)
-    as request (function text, sent_at timestamptz, status_code integer, by_gateway boolean, said text, age bigint)
+    as request (function text, sent_at timestamptz, status_code integer, by_gateway boolean, message text, age bigint)
 group by function
 having pg_catalog.bool_or(status_code = 401) filter (where age = 1);

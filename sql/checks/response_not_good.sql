@@ -4,7 +4,10 @@
 -- does not say whose request it answers, so that this may be about somebody else's. With the log, the requests' own
 -- checks say more.
 with newest as (
-    select id, status_code, timed_out, error_msg, created from net._http_response order by created desc, id desc
+    select * from (
+        -- include: outcomes at_a_glance
+    ) as response
+    order by created desc, id desc
     limit 20
 )
 select
@@ -14,12 +17,13 @@ select
         '%%s of the newest %%s answers, whosever requests they answer, are no success; last %%s at %%s UTC',
         count(*), (select count(*) from newest),
         (pg_catalog.array_agg(
-            coalesce('HTTP ' || status_code, error_msg, 'a timeout') order by created desc, id desc
+            coalesce('HTTP ' || status_code || case when status_code between 200 and 299
+                then ' with a web page or a no in it' else '' end, error_msg, 'a timeout')
+            order by created desc, id desc
         ))[1],
         pg_catalog.to_char(max(created) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')) as evidence,
     'Ask the endpoint: bubble-sync key probe. With bubble-sync:dispatchLog true each request of ours is followed.'
         as remedy
 from newest
-where not %(dispatch_log)s::boolean and status_code is distinct from 200
-    and coalesce(status_code, 0) not between 201 and 299
+where not %(dispatch_log)s::boolean and not good
 having count(*) > 0;

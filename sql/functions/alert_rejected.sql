@@ -1,4 +1,4 @@
--- A line when the newest answered requests were all rejected, one of them since the last such line, and that is longer ago
+-- A line when the newest answered requests were all refused, by status, body or another than the function, one of them since the last such line, and that is longer ago
 -- than the cooldown. A log that is not there, or not as we make it, is for `drift` to tell.
 create or replace function bubble_sync.alert_rejected(requests integer, cooldown_minutes integer)
 returns text[]
@@ -14,7 +14,8 @@ declare
     told boolean;
 begin
     select pg_catalog.count(*), pg_catalog.max(last.dispatch_id),
-        pg_catalog.string_agg(distinct coalesce('HTTP ' || last.status_code, 'no answer'), ', ')
+        pg_catalog.string_agg(distinct coalesce('HTTP ' || last.status_code, 'no answer')
+            || case when last.verdict = 'rejected' then '' else ', ' || last.verdict end, ', ')
     into rejected, newest, answers
     from (
         select * from bubble_sync.dispatches as dispatch
@@ -22,7 +23,7 @@ begin
         order by dispatch.dispatch_id desc
         limit requests
     ) as last
-    where last.verdict = 'rejected';
+    where last.verdict in ('rejected', 'refused by its body', 'not the function''s answer');
 
     if rejected = requests then
         update bubble_sync.alerts as state

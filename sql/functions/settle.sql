@@ -1,5 +1,6 @@
 -- Writes down what became of the requests: for each dispatch without a verdict the answer that pg_net keeps, or that there
 -- will be none. Called at every tick; writes nothing while no answer is outstanding. Whoever calls it catches what it raises.
+-- What reads a body, from sql/queries/outcomes.sql, takes the place of the `include`.
 create or replace function bubble_sync.settle()
 returns void
 language plpgsql
@@ -10,7 +11,10 @@ set lock_timeout = '1s'
 as $function$
 declare
     answer record;
-    reply jsonb;
+    reply json;
+    is_json boolean;
+    says_yes boolean;
+    says_no boolean;
     processed_count integer;
     failed_count integer;
     took_ms integer;
@@ -37,17 +41,7 @@ begin
         limit 100
         for update of dispatch skip locked
     loop
-        processed_count := null;
-        failed_count := null;
-        -- Any text may stand there: counts are read where they are whole numbers, at the top or under `data`.
-        begin
-            reply := answer.content::jsonb;
-            reply := case pg_catalog.jsonb_typeof(reply->'data') when 'object' then reply->'data' else reply end;
-            processed_count := case when reply->>'processed' ~ '^[0-9]{1,9}$' then (reply->>'processed')::integer end;
-            failed_count := case when reply->>'failed' ~ '^[0-9]{1,9}$' then (reply->>'failed')::integer end;
-        exception when others then
-            null;
-        end;
+        -- include: outcomes body
 
         -- `created` is when the batch began. The endpoint's own clock tells when it answered, to the second.
         begin
@@ -68,9 +62,12 @@ begin
             verdict = case
                 when not answer.answered then 'lost'
                 when answer.timed_out or (answer.status_code is null and answer.error_msg ~* '^timeout') then 'timed out'
-                when answer.status_code between 200 and 299 and failed_count > 0 then 'partial'
-                when answer.status_code between 200 and 299 then 'ok'
-                else 'rejected'
+                when answer.status_code is null or answer.status_code not between 200 and 299 then 'rejected'
+                when not is_json then 'not the function''s answer'
+                when failed_count > 0 or (says_no and (says_yes or processed_count > 0)) then 'partial'
+                when says_no then 'refused by its body'
+                when says_yes or processed_count is not null or failed_count is not null then 'ok'
+                else 'answered'
             end
         where dispatch.dispatch_id = answer.dispatch_id;
     end loop;

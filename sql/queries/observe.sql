@@ -39,6 +39,7 @@ begin
     -- part: reaching_jobs = reaching jobs
     -- part: definitions = undo functions
     -- part: runs = signs runs
+    -- part: dispatches = signs dispatches
     -- part: responses = signs responses
     -- answer
 end

@@ -1,5 +1,4 @@
--- Requests that our functions sent, and what became of them, from our own log, whole rows; and what pg_net still knows of
--- answers.
+-- Requests that our functions sent, from our own log, whole rows; and what pg_net still knows of answers.
 
 -- name: newest
 -- The newest of each function.
@@ -8,7 +7,7 @@ from (select * from bubble_sync.dispatches order by dispatch_id desc limit 1000)
 order by function, dispatch_id desc;
 
 -- name: verdicts
--- Of the last hour, as far as the newest requests reach.
+-- Of the last hour, as far as the newest reach.
 select function, coalesce(verdict, 'outstanding') as verdict, count(*) as count
 from (select function, verdict, sent_at from bubble_sync.dispatches order by dispatch_id desc limit 10000) as newest
 where sent_at > pg_catalog.now() - interval '1 hour'
@@ -17,10 +16,7 @@ order by function, verdict;
 
 -- name: recent
 -- The newest of all, answered or not.
-select *
-from bubble_sync.dispatches
-order by dispatch_id desc
-limit 10;
+select * from bubble_sync.dispatches order by dispatch_id desc limit 10;
 
 -- name: of_runs
 -- Narrowed by time, which has an index.
@@ -46,27 +42,39 @@ where runid = any (%(runids)s::bigint[]) and sent_at >= %(since)s - interval '1 
 
 -- name: response
 -- The newest response to anybody's request: pg_net does not say whose it was, and forgets after some hours.
-select id as request_id, status_code, coalesce(timed_out, false) as timed_out, error_msg is not null as failed, created
-from net._http_response
+select id as request_id, status_code, coalesce(timed_out, false) as timed_out, error_msg is not null as failed, created, good
+from (
+    -- include: outcomes at_a_glance
+) as response
 order by created desc
 limit 1;
 
 -- name: answers
--- When each answer came, and what its status says: the body is for the next tick to read. Narrowed by time: the table
--- has no index on id.
-select id as request_id, created, status_code, verdict
-from (
-    -- include: outcomes judged
-) as response
+-- When each answer came, and its body: whole where no tick has read it, else its beginning. As bytes: pg_net stores what came.
+select id as request_id, created, status_code, coalesce(timed_out, false) as timed_out, error_msg, case
+        when id <> all (%(unread)s::bigint[]) then pg_catalog.substr(pg_catalog.textsend(content), 1, 2000)
+        when pg_catalog.octet_length(content) <= 2000000 then pg_catalog.textsend(content)
+    end as content
+from net._http_response
 where id = any (%(ids)s::bigint[]) and created >= %(since)s;
 
 -- name: answer
 -- The answer to one request. Narrowed by time: ids begin anew after a crash, and the table has no index on them.
-select status_code, coalesce(timed_out, false) as timed_out, error_msg, content, pg_catalog.clock_timestamp() as read_at
+select status_code, coalesce(timed_out, false) as timed_out, error_msg, pg_catalog.clock_timestamp() as read_at,
+    case when pg_catalog.octet_length(content) <= 2000000 then pg_catalog.textsend(content) end as content
 from net._http_response
 where id = %(id)s and created >= %(sent_at)s - interval '1 minute'
 order by created desc
 limit 1;
+
+-- name: moved
+-- The requests after which an item was processed within five minutes: what a silent answer leaves open.
+select distinct asked.request_id
+from rows from (
+    pg_catalog.unnest(%(ids)s::bigint[]), pg_catalog.unnest(%(moments)s::timestamptz[])
+) as asked (request_id, sent_at)
+join public.sync_queue as item
+    on item.processed_at >= asked.sent_at and item.processed_at < asked.sent_at + interval '5 minutes';
 
 -- name: queued
 select id as request_id from net.http_request_queue where id = %(id)s;

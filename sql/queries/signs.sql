@@ -22,13 +22,34 @@ exception when undefined_table or invalid_schema_name or insufficient_privilege 
     null;
 end;
 
+-- name: dispatches
+-- Our newest requests, as the log has them; `moved` where an answer said nothing and an item was processed after it.
+begin
+    answer := answer || pg_catalog.jsonb_build_object('dispatches', (
+        select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(sent)), '[]') from (
+            select function, runid, request_id, waiting, sent_at, settled_at, verdict, status_code, duration_ms, processed,
+                failed, skipped, pg_catalog.left(error, 200) as error, verdict = 'answered' and exists (
+                    select from public.sync_queue as item
+                    where item.processed_at >= sent_at and item.processed_at < sent_at + interval '5 minutes'
+                ) as moved
+            from bubble_sync.dispatches
+            order by dispatch_id desc
+            limit 20
+        ) as sent
+    ));
+exception when undefined_table or undefined_column or invalid_schema_name or insufficient_privilege then
+    null;
+end;
+
 -- name: responses
 -- The newest response to anybody's request: pg_net does not say whose it was, and forgets after some hours.
 begin
     answer := answer || pg_catalog.jsonb_build_object('responses', (
         select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(response)), '[]') from (
-            select status_code, coalesce(timed_out, false) as timed_out, error_msg is not null as failed, created
-            from net._http_response
+            select status_code, coalesce(timed_out, false) as timed_out, error_msg is not null as failed, created, good
+            from (
+                -- include: outcomes at_a_glance
+            ) as answer
             order by created desc
             limit 1
         ) as response

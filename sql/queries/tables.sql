@@ -19,8 +19,13 @@ alter table bubble_sync.dispatches
     add column if not exists error text,
     add column if not exists processed integer,
     add column if not exists failed integer,
-    add column if not exists verdict text
-        check (verdict in ('ok', 'partial', 'rejected', 'timed out', 'lost'));
+    add column if not exists verdict text;
+-- Made anew each time, so that a table of an earlier version takes the words of this one; its rows keep theirs.
+alter table bubble_sync.dispatches
+    drop constraint if exists dispatches_verdict_check,
+    add constraint dispatches_verdict_check check (verdict in (
+        'ok', 'answered', 'partial', 'refused by its body', 'not the function''s answer', 'rejected', 'timed out', 'lost'
+    ));
 create index if not exists dispatches_outstanding on bubble_sync.dispatches (dispatch_id) where settled_at is null;
 create index if not exists dispatches_sent_at on bubble_sync.dispatches (sent_at);
 comment on table bubble_sync.dispatches is 'bubble-sync: what was sent to the Edge Function, and what became of it';
@@ -43,20 +48,9 @@ alter table bubble_sync.alerts
     add column if not exists weekly_told timestamptz not null default now();
 comment on table bubble_sync.alerts is 'bubble-sync: what the alerts have seen, and when each was last posted';
 
--- name: drop_alerts
-drop table if exists bubble_sync.alerts;
-
--- name: forget_alerts
-do $forget$
-begin
-    if pg_catalog.to_regprocedure('bubble_sync.alert()') is null then
-        drop table if exists bubble_sync.alerts;
-    end if;
-end;
-$forget$;
-
 -- name: state
--- No row where there is no such relation. `parts` are columns as they are declared, and valid indexes by name.
+-- No row where there is no such relation. `parts` are columns as they are declared, valid indexes by name, and checks of the
+-- words that a column may hold.
 select
     c.relname::text as name,
     c.relkind::text as kind,
@@ -72,6 +66,10 @@ select
         from pg_catalog.pg_index as i
         join pg_catalog.pg_class as x on x.oid = i.indexrelid
         where i.indrelid = c.oid and i.indisvalid
+        union all
+        select pg_catalog.concat_ws(' ', 'check', k.conname, pg_catalog.pg_get_constraintdef(k.oid))
+        from pg_catalog.pg_constraint as k
+        where k.conrelid = c.oid and k.contype = 'c'
     ) as parts
 from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace

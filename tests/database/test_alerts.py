@@ -325,6 +325,15 @@ class TestRejected:
         alerts.wait(rejected=61)
         assert alerts.lines() == []
 
+    def test_what_a_body_refuses_and_what_another_answers_is_rejected_too(self, alerts: Alerts):
+        alerts.requests("rejected")
+        alerts.requests("refused by its body", "not the function''s answer", status="200")
+
+        assert alerts.lines() == [
+            "the last 3 requests were rejected: HTTP 200, not the function's answer, HTTP 200, refused by its body, "
+            f"HTTP 401{NEXT}"
+        ]
+
     def test_within_the_cooldown_it_is_quiet(self, alerts: Alerts):
         alerts.requests("rejected", "rejected", "rejected")
         alerts.tick()
@@ -332,7 +341,7 @@ class TestRejected:
 
         assert alerts.lines() == []
 
-    @pytest.mark.parametrize("between", ["ok", "partial", "timed out", "lost"])
+    @pytest.mark.parametrize("between", ["ok", "answered", "partial", "timed out", "lost"])
     def test_another_outcome_breaks_the_row(self, alerts: Alerts, between: str):
         alerts.requests("rejected", "rejected", between, "rejected", "rejected")
 

@@ -6,13 +6,21 @@ from contextlib import closing
 
 import pytest
 
-from bubble_sync.questions.doctor import Finding, explained
+from bubble_sync.cli import doctor
+from bubble_sync.cli.metrics import text_of
+from bubble_sync.questions.doctor import Finding, Level, explained
+from bubble_sync.questions.metrics import measure
 from bubble_sync.statements import checks
-from tests.fixtures.breaking import Breakage, diagnose, exposure, installed, running, set_up
+from tests.fixtures.breaking import Breakage, diagnose, exposure, installed, running, set_up, working
 from tests.fixtures.site import Site
+from tests.fixtures.specs import STACK
 
 PARTS = (exposure.BREAKAGES, installed.BREAKAGES, running.BREAKAGES)
 BREAKAGES = {check: breakage for part in PARTS for check, breakage in part.items()}
+
+
+def found(check: str, level: Level = "error", about: str = "object") -> Finding:
+    return Finding(check, "title", level, about, "evidence", "remedy")
 
 
 def test_every_check_has_a_breakage_and_none_has_two():
@@ -30,10 +38,10 @@ def test_every_check_is_explained_and_follows_from_others_that_exist():
 
 
 def test_a_set_up_that_works_has_no_finding(converged: Site):
-    found = diagnose(converged)
+    diagnosis = diagnose(converged)
 
-    assert (found.findings, dict(found.unknown), found.clean) == ((), {}, True)
-    assert found.checked == len(checks())
+    assert (diagnosis.findings, dict(diagnosis.unknown), diagnosis.clean) == ((), {}, True)
+    assert diagnosis.checked == len(checks())
 
 
 @pytest.mark.parametrize("check", BREAKAGES)
@@ -49,10 +57,10 @@ def test_a_check_is_quiet_until_something_is_broken(site: Site, check: str):
         if breakage.mending:
             site.by_hand(*breakage.mending)
 
-    found = [finding for finding in diagnosis.findings if finding.id == check]
-    assert breakage.evidence in [finding.evidence for finding in found]
-    assert all(finding.level in ("error", "warning", "info") for finding in found)
-    assert all(finding.object and finding.remedy for finding in found)
+    fired = [finding for finding in diagnosis.findings if finding.id == check]
+    assert breakage.evidence in [finding.evidence for finding in fired]
+    assert all(finding.level in ("error", "warning", "info") for finding in fired)
+    assert all(finding.object and finding.remedy for finding in fired)
     if check in installed.BREAKAGES:
         assert {finding.id for finding in diagnosis.causes} == {breakage.caused_by or check}
 
@@ -61,22 +69,69 @@ def test_who_may_not_look_is_told_so(converged: Site):
     other = converged.as_role("onlooker")
 
     with closing(other.db):
-        found = diagnose(other)
+        diagnosis = diagnose(other)
 
-    assert not found.clean
+    assert not diagnosis.clean
     # pg_net lets everybody read its tables.
     hidden = {check.id for check in checks() if any(not table.startswith("net.") for table in check.needs)}
-    assert hidden <= set(found.unknown)
+    assert hidden <= set(diagnosis.unknown)
 
 
 def test_a_finding_that_another_one_explains_comes_after_it(converged: Site):
-    symptom = next((check for check in checks() if check.follows), None)
-    if symptom is None:
-        return
-    findings = [
-        Finding(check, "title", "error", "object", "evidence", "remedy") for check in (symptom.id, symptom.follows[0])
-    ]
+    symptom = next(check for check in checks() if check.follows)
 
-    assert [(finding.id, finding.follows) for finding in explained(findings)] == [
+    assert [(one.id, one.follows) for one in explained([found(symptom.id), found(symptom.follows[0])])] == [
         (symptom.follows[0], ()), (symptom.id, symptom.follows[:1]),
     ]  # fmt: skip
+
+
+RELATIONS = [(check.id, cause) for check in checks() for cause in check.follows]
+
+
+@pytest.mark.parametrize("level", ["error", "warning"])
+@pytest.mark.parametrize(("symptom", "cause"), RELATIONS)
+def test_a_cause_has_at_least_the_level_of_what_follows_from_it(symptom: str, cause: str, level: Level):
+    first, _ = explained([found(symptom, level, "job a"), found(cause, "warning", "function b")])
+
+    assert (first.id, first.follows, first.level) == (cause, (), level)
+
+
+def test_a_cause_of_causes_has_the_level_of_the_last_one():
+    chain = [found("request_lost", "error", "requests of a"), found("request_unanswered", "warning", "requests of a")]
+
+    first, *others = explained([*chain, found("net_worker_down", "warning", "extension pg_net")])
+
+    assert (first.id, first.level) == ("net_worker_down", "error")
+    assert [(one.id, one.level) for one in others] == [("request_lost", "error"), ("request_unanswered", "error")]
+
+
+def test_what_is_merely_told_explains_no_error_and_becomes_none():
+    told, other = found("job_paused", "info", "job a"), found("job_inactive", "warning", "job b")
+
+    levels = {one.id: one.level for one in explained([found("items_waiting", "error", "items of q"), told, other])}
+
+    assert levels == {"job_paused": "info", "job_inactive": "error", "items_waiting": "error"}
+
+
+def test_nothing_explains_itself_by_way_of_others():
+    causes = {check.id: set(check.follows) for check in checks()}
+    while causes:
+        last = [check for check, of in causes.items() if not of & set(causes)]
+        assert last, f"a circle among {sorted(causes)}"
+        for check in last:
+            del causes[check]
+
+
+def test_a_function_that_fails_every_run_is_an_error_of_the_function(converged: Site):
+    converged.by_hand(
+        "create or replace function public.invoke_bubble_sync_processor() returns void language plpgsql "
+        "set search_path = '' as $$ begin raise exception 'broken by hand'; end $$",
+        running.runs(running.run(1, "failed", "ERROR:  broken by hand")),
+        running.item(ago="10 minutes"),
+    )
+    diagnosis = diagnose(converged)
+
+    assert [(one.id, one.level) for one in diagnosis.causes] == [("function_differs", "error")]
+    assert {one.id for one in diagnosis.findings} == {"function_differs", "runs_failing", "items_waiting"}
+    assert doctor._summary(diagnosis).endswith(" checks: 1 error, 2 following")
+    assert text_of(measure(converged.db, working(), STACK, "1")).count('level="error"') == 1

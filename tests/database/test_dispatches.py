@@ -19,6 +19,9 @@ from bubble_sync.converge import functions, ledger, vault
 from bubble_sync.desired import tables_of
 from bubble_sync.errors import ForeignObject
 from bubble_sync.functions import function_specs
+from bubble_sync.questions.answers import OUTSTANDING, VERDICTS, verdict_of
+from bubble_sync.questions.requests import Request, as_of_now, requests_in
+from bubble_sync.questions.sight import look
 from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
 from bubble_sync.specs import Keeper
 from tests.fixtures.server_log import ServerLog
@@ -102,6 +105,12 @@ def answered(site: Site, request: int = REQUEST, **columns: object) -> None:
                 psycopg.sql.SQL(", ").join(psycopg.sql.Literal(value) for value in values.values()),
             )
         )
+
+
+def newest(conn: psycopg.Connection[psycopg.rows.DictRow]) -> tuple[Request, ...]:
+    """Read the newest requests as the reading commands do."""
+    rows = conn.execute("select * from bubble_sync.dispatches order by dispatch_id desc limit 10").fetchall()
+    return as_of_now(conn, look(conn), requests_in(rows))
 
 
 @pytest.fixture
@@ -242,7 +251,57 @@ ANSWERS = {
     "counts at the top": ({"status_code": 200, "content": '{"processed": 2, "failed": 0}'}, ("ok", 2, 0)),
     "some failed": ({"status_code": 200, "content": counts(processed=3, failed=1)}, ("partial", 3, 1)),
     "nothing to do": ({"status_code": 200, "content": counts(processed=0, failed=0)}, ("ok", 0, 0)),
-    "no body": ({"status_code": 204}, ("ok", None, None)),
+    "counts of nothing": ({"status_code": 200, "content": '{"processed": 0, "failed": 0}'}, ("ok", 0, 0)),
+    "counts under other names": ({"status_code": 200, "content": '{"syncedCount": 2, "failures": 0}'}, ("ok", 2, 0)),
+    "failures under another name": (
+        {"status_code": 200, "content": '{"ok": true, "failed_items": 1}'},
+        ("partial", None, 1),
+    ),
+    "counts as text": ({"status_code": 200, "content": '{"data": {"total_processed": "4"}}'}, ("ok", 4, None)),
+    "success and no more": ({"status_code": 200, "content": '{"success": true}'}, ("ok", None, None)),
+    "success, and no errors": (
+        {"status_code": 200, "content": '{"success": true, "error": null, "errors": [ ]}'},
+        ("ok", None, None),
+    ),
+    "success of 1 MB": (
+        {"status_code": 200, "content": json.dumps({"items": ["x" * 99] * 10_000, "success": True})},
+        ("ok", None, None),
+    ),
+    "success false": ({"status_code": 200, "content": '{"success": false}'}, ("refused by its body", None, None)),
+    "success false, and zeros": (
+        {"status_code": 200, "content": '{"success": false, "processed": 0, "failed": 0}'},
+        ("refused by its body", 0, 0),
+    ),
+    "an error": ({"status_code": 200, "content": '{"error": "no table"}'}, ("refused by its body", None, None)),
+    "an error within": (
+        {"status_code": 200, "content": '{"data": {"error": {"code": 1}}}'},
+        ("refused by its body", None, None),
+    ),
+    "errors": ({"status_code": 200, "content": '{"errors": [{"message": "no"}]}'}, ("refused by its body", None, None)),
+    "a number of errors": ({"status_code": 200, "content": '{"errors": 2}'}, ("refused by its body", None, None)),
+    "errors, and some processed": (
+        {"status_code": 200, "content": '{"success": true, "processed": 2, "errors": ["no"]}'},
+        ("partial", 2, None),
+    ),
+    "no body": ({"status_code": 204}, ("answered", None, None)),
+    "accepted": ({"status_code": 202, "content": ""}, ("answered", None, None)),
+    "blank": ({"status_code": 200, "content": " \r\n"}, ("answered", None, None)),
+    "an object that says nothing": ({"status_code": 200, "content": '{"message": "hello"}'}, ("answered", None, None)),
+    "a list": ({"status_code": 200, "content": '[{"success": true}]'}, ("answered", None, None)),
+    "a number": ({"status_code": 200, "content": "3"}, ("answered", None, None)),
+    "a string": ({"status_code": 200, "content": '"success"'}, ("answered", None, None)),
+    "more than is read": ({"status_code": 200, "content": "[" + "1," * 1_000_000 + "1]"}, ("answered", None, None)),
+    "a log-in page": (
+        {"status_code": 200, "content": "<!doctype html><title>Log in</title>"},
+        ("not the function's answer", None, None),
+    ),
+    "the page that a redirect led to": (
+        {"status_code": 200, "content": "\n<html>", "headers": '{"location": "/login"}'},
+        ("not the function's answer", None, None),
+    ),
+    "garbage": ({"status_code": 200, "content": '{"success": true'}, ("not the function's answer", None, None)),
+    "a text": ({"status_code": 200, "content": "OK"}, ("not the function's answer", None, None)),
+    "an error page": ({"status_code": 502, "content": "<html>"}, ("rejected", None, None)),
     "unauthorised": ({"status_code": 401, "content": '{"code": 401}'}, ("rejected", None, None)),
     "an error of the function": ({"status_code": 500, "content": "Internal"}, ("rejected", None, None)),
     "a redirect": ({"status_code": 302, "content": ""}, ("rejected", None, None)),
@@ -252,7 +311,10 @@ ANSWERS = {
     "nothing at all": ({}, ("rejected", None, None)),
 }
 ODD = [
-    "", " ", "null", "[]", "[1]", '"processed"', "3", "{", "<html>", "{}" * 3, '{"data": []}', '{"data": null}',
+    "", " ", "null", "NaN", "true", '{"success": 1}', '{"error": false}', '{"error": NaN}', '{"ok": "true"}',
+    '{"Processed_Count": 5, "processed": 4}', '{"success": true, "a": "\\u0000"}', '{"success": true, "a": "\\ud800"}',
+    '{"success": true, "a": "\\ud83d\\ude00"}', '{"success": true, "n": 1e131072}', "[" * 500 + "]" * 500,
+    "[]", "[1]", '"processed"', "3", "{", "<html>", "{}" * 3, '{"data": []}', '{"data": null}',
     '{"data": {"processed": "many", "failed": -1}}', '{"data": {"processed": 1.5, "failed": 1e400}}',
     '{"data": {"processed": 99999999999999999999, "failed": [1]}}', '{"processed": {"failed": 1}}', '{"a": "\\u0000"}',
     "[" * 100_000, '{"processed": null, "failed": true}', "\ufeff{}",
@@ -305,14 +367,34 @@ class TestTheNextTickSettles:
         assert (row["duration_ms"], row["processed"], row["verdict"]) == (None, 2, "ok")
 
     @pytest.mark.parametrize("content", ODD)
-    def test_an_odd_body_has_no_counts(self, synced: Site, content: str):
+    def test_an_odd_body_stops_nothing(self, synced: Site, content: str):
         sent(synced)
         answered(synced, status_code=200, content=content)
 
         made = tick(synced)
 
-        assert [(row["verdict"], row["processed"], row["failed"]) for row in made.rows] == [("ok", None, None)]
+        assert [row["verdict"] in VERDICTS for row in made.rows] == [True]
         assert len(made.told) == 1
+
+    def test_a_body_that_is_no_text_stops_nothing_and_is_shown(self, synced: Site):
+        sent(synced)
+        synced.by_hand(
+            "create cast (bytea as text) without function",
+            "insert into net._http_response (id, status_code, content) "
+            f"values ({REQUEST}, 200, '\\xff1b5b31fe'::bytea::text)",
+            "drop cast (bytea as text)",
+        )
+
+        (row,) = tick(synced).rows
+        assert row["verdict"] == "not the function's answer"
+        unknown = "\N{REPLACEMENT CHARACTER}"
+        synced.by_hand("update bubble_sync.dispatches set verdict = 'rejected', settled_at = now(), status_code = 500")
+        settled = synced.db.read("a test", newest)
+        synced.by_hand("update bubble_sync.dispatches set verdict = null, settled_at = null, status_code = null")
+        unread = synced.db.read("a test", newest)
+
+        assert [one.verdict for one in (*settled, *unread)] == ["rejected", "not the function's answer"]
+        assert {one.said for one in (*settled, *unread)} == {f"{unknown * 2}[1{unknown}"}
 
     def test_an_answer_is_read_once(self, synced: Site):
         sent(synced)
@@ -320,7 +402,7 @@ class TestTheNextTickSettles:
 
         (row,) = tick(synced, PROCESSOR, "create temporary table before as select now()", PROCESSOR).rows
 
-        assert row["verdict"] == "ok"
+        assert row["verdict"] == "answered"
 
     def test_an_answer_from_before_the_request_is_another_ones(self, synced: Site):
         sent(synced)
@@ -368,17 +450,22 @@ class TestTheNextTickSettles:
         assert len(made.told) == 1
 
 
+WORDS = st.sampled_from(["success", "ok", "error", "errors", "data", "processed", "Synced", "failed", "totalFailures"])
+VALUES = st.sampled_from([True, False, None, 0, 3, "0", "2", "", "no", [], [1], {}, 1.5, "true", "false"])
+REPLIES = st.dictionaries(WORDS, VALUES | st.dictionaries(WORDS, VALUES)).map(json.dumps)
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+@given(content=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])) | REPLIES)
 @example(content='{"processed": 1e131072}')
-def test_no_body_stops_a_tick(synced: Site, content: str):
+def test_no_body_stops_a_tick_and_both_judges_agree(synced: Site, content: str):
     synced.by_hand("truncate bubble_sync.dispatches", f"delete from net._http_response where id = {REQUEST}")
     sent(synced)
     answered(synced, status_code=200, content=content)
 
     made = tick(synced)
 
-    assert made.rows[0]["verdict"] == "ok"
+    assert made.rows[0]["verdict"] == verdict_of(content)
     assert len(made.told) == 1
 
 
@@ -618,6 +705,13 @@ class TestNothingInTheLogStopsARequest:
         assert made.told == [f"WARNING {LOG} a skipped tick is not counted (SQLSTATE 42703)", SKIPPED]
 
 
+VERDICT_CHECK = (
+    "check dispatches_verdict_check CHECK ((verdict = ANY (ARRAY["
+    + ", ".join("'" + verdict.replace("'", "''") + "'::text" for verdict in VERDICTS if verdict != OUTSTANDING)
+    + "])))"
+)
+
+
 class TestTheTable:
     """Made with the ledger, and found when a hand changes it."""
 
@@ -632,6 +726,24 @@ class TestTheTable:
         site.converge(ledger, ledger_spec(tables=[]))
 
         assert site.by_hand("select to_regclass('bubble_sync.dispatches') is null as absent") == [{"absent": True}]
+
+    def test_one_of_an_earlier_version_takes_new_words_and_keeps_its_rows(self, prepared: Site):
+        prepared.by_hand(
+            "alter table bubble_sync.dispatches drop constraint dispatches_verdict_check, add check "
+            "(verdict in ('ok', 'partial', 'rejected', 'timed out', 'lost'))",
+        )
+        sent(prepared)
+        prepared.by_hand("update bubble_sync.dispatches set verdict = 'ok', settled_at = now()")
+        (seen,) = prepared.observe(ledger, ledger_spec()).actual.tables
+
+        assert seen.startswith(
+            "dispatches (without check dispatches_verdict_check CHECK ((verdict = ANY (ARRAY['ok'::text"
+        )
+        assert prepared.converge(ledger, ledger_spec()).actual == ledger_spec()
+        assert prepared.by_hand(
+            "insert into bubble_sync.dispatches (verdict) values ('not the function''s answer')",
+            "select verdict from bubble_sync.dispatches order by dispatch_id",
+        ) == [{"verdict": "ok"}, {"verdict": "not the function's answer"}]
 
     def test_one_that_is_wanted_no_more_stays(self, prepared: Site):
         sent(prepared)
@@ -650,8 +762,12 @@ class TestTheTable:
         ("by_hand", "seen"),
         [
             ("drop table bubble_sync.dispatches", ()),
-            ("alter table bubble_sync.dispatches drop runid, drop verdict",
-             ("dispatches (without column runid bigint, column verdict text)",)),
+            ("alter table bubble_sync.dispatches drop runid, drop skipped",
+             ("dispatches (without column runid bigint, column skipped integer not null)",)),
+            ("alter table bubble_sync.dispatches drop verdict",
+             (f"dispatches (without column verdict text, {VERDICT_CHECK})",)),
+            ("alter table bubble_sync.dispatches drop constraint dispatches_verdict_check",
+             (f"dispatches (without {VERDICT_CHECK})",)),
             ("alter table bubble_sync.dispatches drop waiting",
              ("dispatches (without column waiting integer not null)",)),
             ("drop index bubble_sync.dispatches_outstanding",

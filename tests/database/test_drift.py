@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -9,10 +10,9 @@ from psycopg import sql
 
 from bubble_sync.converge.reading import filled, names_of
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
-from bubble_sync.questions.drift import Finding, Report, Standing, drift, parts_for
+from bubble_sync.questions.drift import Finding, Report, Standing, drift, parts_for, read
 from bubble_sync.questions.signs import Verdict
-from bubble_sync.questions.watching import watch
-from bubble_sync.specs import CronJobSpec, ExtensionSpec
+from bubble_sync.specs import CronJobSpec, ExtensionSpec, Spec
 from bubble_sync.statements import reading_block
 from tests.fixtures.adoption import WANTED, converge_all
 from tests.fixtures.mutations import Mutation, refused, rounds
@@ -30,9 +30,9 @@ RUN = """
 """
 
 
-def ask(site: Site) -> Report:
-    found = watch(site.db, parts_for(WANTED), WANTED)
-    return drift(STACK, WANTED, found, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
+def ask(site: Site, wanted: Sequence[Spec] = WANTED) -> Report:
+    found, signs = site.db.read("reading the stack", lambda conn: read(conn, wanted))
+    return drift(STACK, wanted, found, signs, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
 
 
 def the_finding(site: Site) -> Finding:
@@ -113,8 +113,7 @@ def test_a_job_that_a_hand_has_woken_can_be_accepted_without_leaving_a_reason_to
     wanted = [one.model_copy(update={"active": False}) if isinstance(one, CronJobSpec) else one for one in WANTED]
     converge_all(site, wanted)
     site.by_hand("update cron.job set active = true where jobname = 'bubble-sync-retry'")
-    found = watch(site.db, parts_for(wanted), wanted)
-    report = drift(STACK, wanted, found, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
+    report = ask(site, wanted)
 
     assert str(report.findings[0].accept) == "bubble-sync resume --job retry --stack test"
 
@@ -174,20 +173,12 @@ def test_of_a_secret_vault_itself_knows_since_when(site: Site):
     ("by_hand", "verdict", "says"),
     [
         ((RUN.format(runid=1, status="failed", ago="5 s"),), Verdict.NO, "failed, at "),
-        ((RUN.format(runid=1, status="succeeded", ago="5 s"),), Verdict.UNKNOWN, "its SQL ran; no response is known"),
-        ((RUN.format(runid=1, status="failed", ago="70 s"), RUN.format(runid=2, status="succeeded", ago="5 s"),
-          "insert into net._http_response (id, status_code) values (1, 200)"), Verdict.SEEMS_SO, "is HTTP 200, at "),
-        ((RUN.format(runid=1, status="succeeded", ago="5 s"),
-          "insert into net._http_response (id, timed_out) values (1, true)"), Verdict.UNKNOWN, "is a timeout, at "),
-        ((RUN.format(runid=1, status="succeeded", ago="5 s"),
-          "insert into net._http_response (id, status_code, created) values (1, 200, now() - interval '1 h')"),
-         Verdict.UNKNOWN, "UTC, before a secret was changed"),
         ((RUN.format(runid=1, status="succeeded", ago="5 h"),), Verdict.UNKNOWN, "it was due again at "),
         (("update cron.job set active = false",), Verdict.NO, "is not active"),
         (("delete from cron.job",), Verdict.NO, "is not there"),
     ],
 )  # fmt: skip
-def test_whether_it_works_is_read_from_the_newest_run_and_response(
+def test_whether_it_works_is_read_from_the_job_and_its_newest_run(
     site: Site, by_hand: tuple[str, ...], verdict: Verdict, says: str
 ):
     converge_all(site)

@@ -10,6 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from bubble_sync.cli.metrics import text_of
+from bubble_sync.questions.answers import VERDICTS
 from bubble_sync.questions.metrics import FAMILIES, Measured, measure
 from bubble_sync.settings import read_settings
 from tests.fixtures.breaking import working as working_settings
@@ -67,12 +68,12 @@ def test_a_sync_that_works(working: Site):
     for number in (2, 3):
         dispatch(working, number, "3 min", "ok")
     dispatch(working, 4, "1 min", None)
+    dispatch(working, 5, "1 min", "not the function''s answer", function="bubble_sync_retry")
     found = ask(working)
 
     assert set(found) == {family.name.removeprefix("bubble_sync_") for family in FAMILIES}
-    assert found["info"] == {("1.2.3",): 1}
-    assert found["up"] == {(): 1}
-    assert found["problems"] == {(): 1}
+    assert (found["info"], found["up"]) == ({("1.2.3",): 1}, {(): 1})
+    assert found["problems"] == {(): 2}
     assert set(found["unknown"].values()) == {0}
     assert found["items"] == {
         ("pending", "SIGNUP_ATOMIC"): 1, ("processing", "INSERT"): 1, ("failed", "SIGNUP_ATOMIC"): 1,
@@ -87,9 +88,10 @@ def test_a_sync_that_works(working: Site):
     assert now == pytest.approx(datetime.now(UTC).timestamp(), abs=60)
     assert found["job_last_run_timestamp_seconds"][PROCESSOR,] == pytest.approx(now - 30, abs=10)
     requests = found["requests_last_hour"]
-    assert len(requests) == 12
+    assert len(requests) == 2 * len(VERDICTS)
     assert {key: number for key, number in requests.items() if number} == {
         ("bubble_sync_processor", "ok"): 2, ("bubble_sync_processor", "outstanding"): 1,
+        ("bubble_sync_retry", "not the function's answer"): 1,
     }  # fmt: skip
 
 
@@ -133,7 +135,7 @@ def test_two_jobs_of_one_name_are_one_series(working: Site):
 def test_what_a_role_may_not_see_is_absent_and_said(watcher: Site):
     found = ask(watcher)
 
-    assert found["unknown"] == {("items",): 1, ("jobs",): 1, ("runs",): 1, ("requests",): 1}
+    assert found["unknown"] == {("items",): 1, ("jobs",): 1, ("runs",): 1, ("requests",): 1, ("works",): 1}
     assert found["checks_unknown"][()] > 30
     assert set(found) == {
         "info", "up", "asked_timestamp_seconds", "problems", "unknown", "job_paused", "job_pause_overdue",

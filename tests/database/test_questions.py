@@ -186,6 +186,48 @@ class TestStatus:
         working.by_hand("insert into net._http_response (id, status_code) values (4, 401)")
         assert ask(working).problems == ("the last request of bubble_sync_retry was rejected (HTTP 401)",)
 
+    @pytest.mark.parametrize(
+        ("verdict", "content", "said"),
+        [
+            ("refused by its body", "{\"error\": \"ada@example.com\"}",
+             "refused by its body (HTTP 200, {\"error\": \"[email]\"})"),
+            ("not the function''s answer", "<html>\n  log in",
+             "not the function's answer (HTTP 200, <html> log in)"),
+        ],
+    )  # fmt: skip
+    def test_a_good_status_with_another_body_is_a_problem_with_what_it_said(
+        self, working: Site, verdict: str, content: str, said: str
+    ):
+        dispatch(working, 1, "1 min", verdict, status_code=200)
+        working.by_hand(f"insert into net._http_response (id, status_code, content, created) "
+                        f"values (1, 200, '{content}', now() - interval '1 min')")  # fmt: skip
+        assert ask(working).problems == (f"the last request of bubble_sync_processor was {said}",)
+        working.by_hand("update bubble_sync.dispatches set runid = 2")
+        found = runs(working.db, read_settings(config()), "test", 1)
+        assert (str(found.runs[0].request), found.clean) == (said, False)
+
+        item(working, "70 s")
+        assert [step.said for step in follow(working, None).steps if step.what == "response"] == [said]
+
+    def test_an_answer_that_says_nothing_is_unknown_until_an_item_was_processed(self, working: Site):
+        dispatch(working, 1, "1 min", "answered", status_code=204)
+        found = ask(working)
+        unknown = "whether the last request of bubble_sync_processor did anything: it was answered (HTTP 204)"
+        assert (found.problems, found.not_known) == ((), (unknown,))
+
+        item(working, "2 min", status="completed", processed="50 s")
+        found = ask(working)
+        assert (found.problems, found.not_known) == ((), ())
+        assert str(found.requests[0]) == "ok (HTTP 204, an item was processed since)"
+
+    def test_without_a_log_a_page_is_no_good_answer(self, working: Site):
+        working.by_hand("drop table bubble_sync.dispatches")
+        working.by_hand("insert into net._http_response (id, status_code, content) values (1, 200, ' <html>')")
+
+        assert ask(working).not_known == (
+            "whether a request of ours was refused: HTTP 200 with a web page or a no in it is the last response",
+        )
+
     def test_without_a_log_the_last_response_is_anybodys(self, working: Site):
         working.by_hand("drop table bubble_sync.dispatches")
         good = ask(working)

@@ -15,7 +15,8 @@ from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing, ServerRefu
 from bubble_sync.functions import function_specs
 from bubble_sync.local.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
-from bubble_sync.questions.following import follow, judged, why_not
+from bubble_sync.questions.answers import judged
+from bubble_sync.questions.following import follow, why_not
 from bubble_sync.questions.requests import Request
 from bubble_sync.settings import ProcessorSettings, RetrySettings
 from bubble_sync.specs import Keeper
@@ -212,14 +213,32 @@ class TestWhatBecameOfIt:
             (Behaviour(fail_with="no"), "partial"),
             (Behaviour(status=500), "rejected"),
             (Behaviour(status=401), "rejected"),
+            (Behaviour(body=b'{"success": false}'), "refused by its body"),
+            (Behaviour(body=b'{"errors": ["no"]}', status=201), "refused by its body"),
+            (Behaviour(redirect=True), "not the function's answer"),
+            (Behaviour(body=b"\x1f\x8b\xff\xfe"), "not the function's answer"),
+            (Behaviour(body=b"", status=204), "answered"),
+            (Behaviour(body=b"[" + b'"x",' * 300_000 + b"1]"), "answered"),
         ],
-        ids=["items fail", "500", "401"],
+        ids=["items fail", "500", "401", "a no", "errors", "a redirect", "garbage", "nothing", "1 MB"],
     )
     def test_an_answer_that_is_not_good(self, served: Site, platform: Platform, behaviour: Behaviour, verdict: str):
         platform.behave(behaviour)
         item(served, "1 s", operation="INSERT")
 
-        assert followed(served).verdict == verdict
+        request = followed(served)
+
+        assert request.verdict == verdict
+        assert request.said or request.verdict in ("partial", "rejected", "answered")
+        assert len(request.said) <= 123
+
+    def test_an_answer_that_says_nothing_is_good_where_an_item_was_processed(self, served: Site, platform: Platform):
+        platform.behave(Behaviour(silent=True))
+        item(served, "1 s", operation="INSERT")
+
+        request = followed(served)
+
+        assert (request.verdict, str(request)) == ("ok", "ok (HTTP 202, an item was processed since)")
 
     def test_a_timeout(self, served: Site, platform: Platform):
         platform.behave(Behaviour(hang_seconds=2))
@@ -272,6 +291,7 @@ class TestOneVerdict:
         (row,) = tick(served).rows
 
         given = {"content": None, "status_code": None, "error_msg": None, "timed_out": False, **answer}
+        given["content"] = (given["content"] or "").encode()
         assert dict(judged(given)) == {
             name: row[name] for name in ("verdict", "status_code", "error", "processed", "failed")
         }

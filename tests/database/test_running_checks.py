@@ -105,6 +105,53 @@ def test_an_answer_that_no_tick_has_read_yet_counts(converged: Site):
     assert diagnose(converged).clean
 
 
+@pytest.mark.parametrize(
+    ("content", "cause", "begins"),
+    [
+        ("'{\"success\": false}'", "request_refused_by_body", '{"success": false}'),
+        ("'<html>'", "request_answered_by_other", "<html>"),
+        ("null", "request_answered_with_nothing", "nothing"),
+    ],
+)
+def test_a_good_status_is_not_enough(converged: Site, content: str, cause: str, begins: str):
+    ago = "now() - interval '130 s'"
+    converged.by_hand(
+        "insert into bubble_sync.dispatches (function, request_id, sent_at) "
+        f"values ('bubble_sync_processor', 9, {ago})",
+        f"insert into net._http_response (id, status_code, content, created) values (9, 200, {content}, {ago})",
+        item(ago="10 minutes"),
+    )
+
+    found = diagnose(converged)
+
+    assert [one.id for one in found.causes] == [cause]
+    assert found.causes[0].evidence.endswith(f": {begins}")
+    assert of(found, "items_waiting").follows == (cause,)
+
+
+def test_answers_that_say_nothing_are_good_where_items_are_processed(converged: Site):
+    converged.by_hand(
+        request(3, "answered", status_code=202),
+        item("completed", ago=f"{DAY} 03:02:50+00", processed_at=f"{DAY} 03:03:09+00"),
+    )
+    assert diagnose(converged).clean
+
+    converged.by_hand("update public.sync_queue set processed_at = processed_at + interval '1 day'")
+    assert of(diagnose(converged), "request_answered_with_nothing").level == "warning"
+
+    converged.by_hand(*(request(number, "answered", status_code=202) for number in (4, 5)))
+    assert of(diagnose(converged), "request_answered_with_nothing").level == "error"
+
+
+@pytest.mark.parametrize(("content", "found"), [("<html>", 1), ('{"success": false}', 1), ("ok", 0), ("", 0)])
+def test_without_a_log_a_page_or_a_no_is_seen_in_whosever_answer(site: Site, content: str, found: int):
+    settings = working(dispatchLog="false")
+    set_up(site, settings)
+    site.by_hand(answer(1, 200, content))
+
+    assert len(diagnose(site, settings).findings) == found
+
+
 def test_a_run_that_does_not_end_is_named_with_what_ends_it(converged: Site):
     (backend,) = converged.by_hand("select pid from pg_stat_activity where backend_type = 'checkpointer'")
     converged.by_hand(

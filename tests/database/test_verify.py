@@ -156,6 +156,9 @@ class TestEndpoint:
         ("verdict", "standing", "remedy"),
         [
             ("partial", "ok", ""), ("rejected", "no", "bubble-sync doctor"),
+            ("answered", "not proven", "bubble-sync run-now --wait"),
+            ("refused by its body", "no", "bubble-sync doctor"),
+            ("not the function''s answer", "no", "bubble-sync doctor"),
             ("timed out", "unknown", "bubble-sync run-now --wait"), ("lost", "unknown", "bubble-sync run-now --wait"),
         ],
     )  # fmt: skip
@@ -169,9 +172,21 @@ class TestEndpoint:
     @pytest.mark.parametrize(
         ("columns", "standing", "evidence"),
         [
-            ("status_code, timed_out) values (8, 200, false", "ok", "ok (HTTP 200)"),
+            ("status_code, timed_out, content) values (8, 200, false, '{\"success\": true}'", "ok", "ok (HTTP 200)"),
+            ("status_code, content) values (8, 200, '{\"processed\": 2}'", "ok", "ok (HTTP 200, 2 processed)"),
+            ("status_code) values (8, 204", "not proven", "answered (HTTP 204)"),
+            (
+                "status_code, content) values (8, 200, '{\"success\": false}'",
+                "no",
+                'refused by its body (HTTP 200, {"success": false})',
+            ),
+            (
+                "status_code, content) values (8, 200, '<html>\nada@example.com'",
+                "no",
+                "not the function's answer (HTTP 200, <html> [email])",
+            ),
             ("status_code, timed_out) values (8, 401, false", "no", "rejected (HTTP 401)"),
-            ("timed_out, error_msg) values (8, true, 'Timeout'", "unknown", "timed out"),
+            ("timed_out, error_msg) values (8, true, 'Timeout'", "unknown", "timed out (Timeout)"),
         ],
     )
     def test_an_answer_that_no_tick_has_noted_yet_counts_too(

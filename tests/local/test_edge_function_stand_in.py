@@ -303,6 +303,32 @@ def test_told_a_status_it_answers_that_and_touches_nothing(database, platform, s
     assert queue(database) == [("pending", None, 0, False)]
 
 
+@pytest.mark.parametrize("body", [b"", b"\xff<", b'{"success": false}', b"[" * 1_000_000])
+def test_told_a_body_it_answers_that_and_touches_nothing(database, platform, body):
+    platform.sign_up("kept@example.test")
+    platform.behave(Behaviour(body=body))
+    answer = call(database)
+    assert (answer.status_code, answer.content) == (200, body)
+    assert queue(database) == [("pending", None, 0, False)]
+
+
+def test_told_to_be_silent_it_works_and_says_nothing(database, platform):
+    platform.sign_up("done@example.test")
+    platform.behave(Behaviour(silent=True))
+    answer = call(database)
+    assert (answer.status_code, answer.content) == (202, b"")
+    assert queue(database) == [("completed", None, 0, True)]
+
+
+def test_told_to_redirect_it_shows_a_page(database, platform):
+    platform.behave(Behaviour(redirect=True))
+    answer = call(database)
+    assert (answer.status_code, answer.headers["location"]) == (302, "/login")
+    page = httpx.get(database.endpoint_url + "/login", trust_env=False)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html")
+    assert page.text.startswith("<!doctype html>")
+
+
 @pytest.mark.parametrize("body", [{"action": "unknown"}, {"limit": 1}, [], {"action": "retry_failed", "payload": 1}])
 def test_what_it_does_not_know_is_400(database, body):
     assert call(database, body).status_code == 400

@@ -59,7 +59,7 @@ def test_with_pg_cron_stopped_the_demo_fails_and_says_which_job_did_not_run(tmp_
     )
     assert "no request came" in done.stdout
     assert "$ bubble-sync verify --stack local\n" in done.stdout
-    assert "\nnot proven  the Edge Function answers with 2xx\n" in done.stdout
+    assert "\nnot proven  the Edge Function answers that it worked\n" in done.stdout
     assert "\n$ bubble-sync trace --latest --stack local\nSIGNUP_ATOMIC of record " in done.stdout
     assert f" {CHECKOUT / 'report.html'}\n" in done.stdout
     assert "0 of 0 sign-ups took less than 75 s" in (CHECKOUT / "report.html").read_text()

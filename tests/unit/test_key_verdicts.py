@@ -57,6 +57,21 @@ class TestTheKeyIsAccepted:
         assert verdict.cause.startswith("the key passed; the function does not know the action")
 
 
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        ("<!doctype html>\n<title>Log in</title>",
+         "something else than the function answers: <!doctype html> <title>Log in</title>"),
+        ('{"success": false, "error": "who is ada@example.com?"}',
+         'the body says no, and not whether to the key: {"success": false, "error": "who is [email]?"}'),
+    ],
+)  # fmt: skip
+def test_a_good_status_with_another_body_tells_nothing_of_the_key(content: str, cause: str):
+    verdict = answered(200, content)
+
+    assert (verdict.accepted, verdict.cause, bool(verdict.remedy)) == (None, cause, True)
+
+
 class TestTheKeyIsRefused:
     """With 401 by the function or the gateway, which the body tells, or with 403."""
 
