@@ -22,7 +22,7 @@ GUIDE = NOTHING | {
     "extension pg_cron": "adopt", "extension pg_net": "adopt", "extension supabase_vault": "adopt",
     "secret supabase_url": "adopt and change", "secret service_role_key": "adopt and change",
     PROCESSOR: "adopt and change", RETRY: "adopt and change",
-    "job bubble-sync-processor": "adopt", "job bubble-sync-retry": "adopt and change",
+    "job bubble-sync-processor": "adopt and change", "job bubble-sync-retry": "adopt and change",
 }  # fmt: skip
 ALL_FOREIGN = {name: "foreign" for name in NOTHING if name != "prerequisites"} | {"prerequisites": "equal"}
 
@@ -46,14 +46,14 @@ ADOPTED = {
             "secret supabase_url": ["value"],
             "secret service_role_key": ["value", "description"],
             PROCESSOR: ["body", "security", "config", "comment", "executors"],
-            "job bubble-sync-processor": [],
+            "job bubble-sync-processor": ["command"],
             "job bubble-sync-retry": ["command"],
         },
     ),
     "disabled": Start(
         ("as_executed", "disabled"),
-        GUIDE | {"job bubble-sync-processor": "adopt and change"},
-        {"job bubble-sync-processor": ["active"]},
+        GUIDE,
+        {"job bubble-sync-processor": ["command", "active"]},
     ),
     "definer": Start(
         ("as_executed", "definer"), GUIDE, {RETRY: ["body", "security", "config", "comment", "executors"]}

@@ -107,6 +107,48 @@ def test_earlier_generations_are_found_with_what_ends_each(converged: Site):
     assert found[0].remedy == "Where nothing needs it: select cron.unschedule(3);"
 
 
+HIDDEN = ("create schema app", "alter role postgres set search_path = app, extensions")
+SHADOWED = (
+    "create schema app", "alter role postgres set search_path = app, public",
+    "create function app.invoke_bubble_sync_processor() returns void language plpgsql as 'begin end'",
+)  # fmt: skip
+AS_THE_GUIDE = "update cron.job set command = replace(command, 'public.', '')"
+FAILED = """
+    insert into cron.job_run_details (jobid, runid, database, username, command, status, return_message, start_time)
+    select jobid, nextval('cron.runid_seq'), database, username, command, 'failed',
+        'ERROR:  function invoke_bubble_sync_processor() does not exist', now()
+    from cron.job
+"""
+
+
+@pytest.mark.parametrize("path", [HIDDEN, SHADOWED])
+def test_a_command_without_a_schema_is_the_cause_whatever_the_search_path_makes_of_it(
+    converged: Site, path: tuple[str, ...]
+):
+    converged.by_hand(*path, AS_THE_GUIDE, *([FAILED] if path is HIDDEN else []))
+    converged.end_sessions()
+
+    diagnosis = diagnose(converged)
+
+    assert [(one.id, one.level, one.object) for one in diagnosis.causes] == [
+        ("job_differs", "error", "job bubble-sync-processor"), ("job_differs", "error", "job bubble-sync-retry"),
+    ]  # fmt: skip
+    assert diagnosis.causes[0].evidence == (
+        "its command is 'SELECT invoke_bubble_sync_processor()', not 'SELECT public.invoke_bubble_sync_processor()': "
+        "it names no schema, so that the search_path of the job's role decides which function runs, or none"
+    )
+    assert all(one.follows == ("job_differs",) for one in diagnosis.findings if one.id == "runs_failing")
+    assert any(one.id == "runs_failing" for one in diagnosis.findings) == (path is HIDDEN)
+
+
+@pytest.mark.parametrize("path", [HIDDEN, SHADOWED])
+def test_nothing_is_wrong_with_a_search_path_where_the_command_names_the_schema(converged: Site, path: tuple[str, ...]):
+    converged.by_hand(*path)
+    converged.end_sessions()
+
+    assert [one.id for one in diagnose(converged).findings if one.level == "error"] == []
+
+
 def test_another_roles_job_of_our_name_explains_why_ours_is_not_there(converged: Site):
     converged.by_hand(
         "update cron.job set username = 'supabase_admin' where jobname = 'bubble-sync-retry'",
