@@ -116,7 +116,8 @@ def remove(conn: Connection, kind: Kind[S], spec: S) -> str | None:
         if reason is not None:
             return reason
         kind.remove(conn, spec, there)
-    ledger.forget(conn, spec)
+    if isinstance(spec, RecordedSpec):
+        ledger.forget(conn, spec)
     return None
 
 

@@ -29,10 +29,12 @@ select
     array(select grantee from privilege group by grantee having pg_catalog.bool_and(harmless) order by grantee) as users;
 
 -- name: rows
--- A ledger that 0.1.0 made has no `place`: through JSON it is null there, and no error.
-select object, stack, coalesce(project_ref, '') as project_ref, origin, recorded_at,
-    coalesce(pg_catalog.to_jsonb(row)->>'place', '') as place
-from bubble_sync.ledger as row;
+-- Through JSON a column that is not there is null, and no error: a ledger that 0.1.0 made has no `place`. A table of others
+-- that has the name has no row of ours.
+select row.value->>'object' as object, row.value->>'stack' as stack, coalesce(row.value->>'project_ref', '') as project_ref,
+    row.value->>'origin' as origin, row.value->>'recorded_at' as recorded_at, coalesce(row.value->>'place', '') as place
+from (select pg_catalog.to_jsonb(ledger) as value from bubble_sync.ledger) as row
+where row.value operator(pg_catalog.?&) array['object', 'stack', 'origin'];
 
 -- name: record
 insert into bubble_sync.ledger as row (object, stack, project_ref, origin)

@@ -56,23 +56,20 @@ end;
 $forget$;
 
 -- name: state
--- No row where there is no such relation. `parts` are columns as they are declared, and valid indexes by name.
+-- No row where there is no such relation.
 select
     c.relname::text as name,
-    c.relkind::text as kind,
+    case when c.relispartition then 'partition' else c.relkind::text end as kind,
     pg_catalog.pg_get_userbyid(c.relowner) as owner,
     c.relowner = (select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user) as mine,
-    array(
-        select pg_catalog.concat_ws(' ', 'column', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),
-            case when a.attnotnull then 'not null' end, case when a.attidentity <> '' then 'identity' end)
-        from pg_catalog.pg_attribute as a
-        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-        union all
-        select 'index ' || x.relname
-        from pg_catalog.pg_index as i
-        join pg_catalog.pg_class as x on x.oid = i.indexrelid
-        where i.indrelid = c.oid and i.indisvalid
+    (
+        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(part.kind, part.name, part.text)
+            order by part.kind, part.name, part.text)
+        from (
+            -- include: table_parts parts
+        ) as part
+        where part.relation = c.oid
     ) as parts
 from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-where n.nspname = 'bubble_sync' and c.relname in ('dispatches', 'alerts');
+where n.nspname = 'bubble_sync' and c.relname in ('ledger', 'dispatches', 'alerts');

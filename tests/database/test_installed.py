@@ -107,6 +107,27 @@ def test_earlier_generations_are_found_with_what_ends_each(converged: Site):
     assert found[0].remedy == "Where nothing needs it: select cron.unschedule(3);"
 
 
+@pytest.mark.parametrize("name", ["schema_in_use", "ledger_in_use"])
+def test_a_schema_of_the_applications_own_is_told_with_what_makes_way(site: Site, name: str):
+    play(site, name)
+
+    (ledger,) = [one for one in diagnose(site).causes if one.object == "ledger"]
+
+    assert (ledger.id, ledger.level) == ("ledger_missing", "error")
+    assert ledger.remedy.endswith("alter schema bubble_sync rename to bubble_sync_app;")
+
+
+def test_what_others_have_added_to_the_log_is_told_with_what_takes_it_away(converged: Site):
+    converged.by_hand("create rule none as on insert to bubble_sync.dispatches do instead nothing")
+
+    (finding,) = diagnose(converged).findings
+
+    assert (finding.id, finding.evidence) == (
+        "ledger_missing", "wanted is dispatches, there is dispatches (with rule none)",
+    )  # fmt: skip
+    assert finding.remedy.endswith('drop rule "none" on "bubble_sync"."dispatches";')
+
+
 HIDDEN = ("create schema app", "alter role postgres set search_path = app, extensions")
 SHADOWED = (
     "create schema app", "alter role postgres set search_path = app, public",
