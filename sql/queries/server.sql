@@ -25,9 +25,15 @@ with wanted_extension (name, sign) as (
             then pg_catalog.current_setting(w.sign, true) is null
     end
     union all
-    select pg_catalog.format('database %I, where pg_cron runs its jobs (this is %I)', s.setting, current_database())
+    select pg_catalog.format('database %I, where %s (this is %I)', s.setting, w.what, current_database())
     from pg_catalog.pg_settings as s
-    where s.name = 'cron.database_name' and s.setting <> current_database()
+    join (values ('cron.database_name', 'pg_cron runs its jobs'), ('pg_net.database_name', 'pg_net sends'))
+        as w (name, what) on w.name = s.name
+    where s.setting <> current_database()
+    union all
+    select 'setting cron.launch_active_jobs on (it is off, so that pg_cron starts no job)'
+    from pg_catalog.pg_settings as s
+    where s.name = 'cron.launch_active_jobs' and s.setting = 'off'
     union all
     select 'a writable server (this one is read-only)'
     where pg_catalog.pg_is_in_recovery() or exists (

@@ -8,7 +8,7 @@ import pytest
 
 from bubble_sync.compare import compare
 from bubble_sync.converge.kinds import kind_of
-from bubble_sync.errors import ForeignObject
+from bubble_sync.errors import ForeignObject, PrivilegeMissing
 from bubble_sync.questions.script import forward
 from bubble_sync.specs import Spec
 from tests.fixtures.adoption import WANTED, converge_all, look
@@ -27,6 +27,7 @@ REPAIRED = [
     ("function " + PROCESSOR, "attributes", f"revoke execute on function {PROCESSOR}() from postgres"),
     ("function " + PROCESSOR, "attributes", f"revoke all on function {PROCESSOR}() from postgres, public"),
     ("function " + SEND, "attributes", f"revoke execute on function {SEND} from postgres"),
+    ("function " + SEND, "attributes", f"alter function {SEND} support generate_series_int4_support"),
     ("job bubble-sync-processor", "database", JOB.format("nodename = 'db.example.com'")),
     ("job bubble-sync-processor", "database", JOB.format("nodeport = 1")),
     ("job bubble-sync-processor", "database", JOB.format("nodename = '10.0.0.1', database = 'template1'")),
@@ -211,6 +212,20 @@ def test_a_job_that_pg_cron_would_run_elsewhere_is_made_anew_and_says_so_first(s
     assert "current_database() on db.example.com:" in str(difference.actual)
     assert "`up` makes the job anew, with another jobid" in str(difference.actual)
     assert (repaired.facts["jobid"], repaired.actual) == ("3", job)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "denied"),
+    [
+        (f"revoke select on {LEDGER} from postgres", "table ledger"),
+        ("revoke usage on schema bubble_sync from postgres", "schema bubble_sync"),
+    ],
+)
+def test_without_what_every_reading_needs_nothing_is_taken_for_gone(stack: Site, by_hand: str, denied: str):
+    stack.by_hand(by_hand)
+
+    with pytest.raises(PrivilegeMissing, match=f"permission denied for {denied}"):
+        found(stack)
 
 
 def test_a_ledger_that_has_lost_the_projects_gets_them_back(stack: Site):

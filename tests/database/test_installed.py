@@ -189,7 +189,7 @@ def test_processes_and_settings_that_the_role_may_not_see_are_unknown_and_never_
     settings, processes = (f"postgres may not read pg_catalog.{view}" for view in ("pg_settings", "pg_stat_activity"))
     assert dict(diagnosis.unknown) == {
         **dict.fromkeys(("cron_scheduler_down", "net_worker_down"), processes),
-        **dict.fromkeys(("cron_database_other", "cron_timezone", "extension_unavailable"), settings),
+        **dict.fromkeys(("cron_database_other", "cron_jobs_held", "cron_timezone", "extension_unavailable"), settings),
     }
     assert not diagnosis.clean
 
@@ -215,6 +215,8 @@ def test_whatever_up_would_refuse_for_is_one_checks_finding(converged: Site):
         "operation 'INSERT' in the constraint few of public.sync_queue",
         "status 'failed' in the enum of public.sync_queue.status", "extension pg_net, available on the server",
         "extension pg_cron in shared_preload_libraries", "database a, where pg_cron runs its jobs (this is b)",
+        "database a, where pg_net sends (this is b)",
+        "setting cron.launch_active_jobs on (it is off, so that pg_cron starts no job)",
         "a writable server (this one is read-only)", "privilege SELECT on public.sync_queue for postgres",
         "privilege EXECUTE on cron.unschedule for postgres", "privilege CREATE on database postgres for postgres",
         "row security of public.sync_queue that lets postgres see the items",

@@ -7,6 +7,7 @@ import pytest
 from bubble_sync.converge import prerequisites
 from bubble_sync.errors import PrerequisiteMissing
 from bubble_sync.specs import PrerequisitesSpec
+from tests.fixtures.breaking.installed import setting
 from tests.fixtures.site import Site
 
 pytestmark = pytest.mark.modes
@@ -171,3 +172,23 @@ def test_privileges_on_the_installed_extensions_are_looked_at(prepared: Site):
     ):
         assert privilege in named
     assert not any("shared_preload_libraries" in one for one in named), "what the role may not see is unknown"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("cron.database_name", "elsewhere", "database elsewhere, where pg_cron runs its jobs (this is postgres)"),
+        ("pg_net.database_name", "elsewhere", "database elsewhere, where pg_net sends (this is postgres)"),
+        ("cron.launch_active_jobs", "off",
+         "setting cron.launch_active_jobs on (it is off, so that pg_cron starts no job)"),
+    ],
+)  # fmt: skip
+def test_a_setting_of_the_server_that_keeps_jobs_or_requests_from_this_database_is_named(
+    site: Site, name: str, value: str, named: str
+):
+    changed = setting(name, value)
+    try:
+        site.by_hand(*changed["by_hand"])
+        assert named in missing(site)
+    finally:
+        site.by_hand(*changed["mending"])
