@@ -1,4 +1,7 @@
-"""pg_cron jobs: adopted in place with their jobid, altered and never unscheduled and made anew."""
+"""pg_cron jobs: adopted in place with their jobid, and altered.
+
+One alone is unscheduled and made anew: a job that pg_cron would run on another server, which nothing else repairs.
+"""
 
 from __future__ import annotations
 
