@@ -45,8 +45,12 @@ def differences(found: Found) -> tuple[str, ...]:
     row = _row(found)
     if row is None:
         return ()
-    owner = () if row["mine"] else (f"schema (owner {row['owner']})",)
-    return owner if row["comment"] == _COMMENT else (*owner, f"schema (comment {row['comment']!r})")
+    wrong = {
+        f"schema (owner {row['owner']})": not row["mine"],
+        "schema (without the rights of its owner)": not row["usable"],
+        f"schema (comment {row['comment']!r})": row["comment"] != _COMMENT,
+    }
+    return tuple(said for said, applies in wrong.items() if applies)
 
 
 def refuse(found: Found) -> None:

@@ -2,6 +2,7 @@
 
 -- name: create
 create schema if not exists bubble_sync;
+grant all on schema bubble_sync to current_user;
 create table if not exists bubble_sync.ledger (
     object text primary key,
     stack text not null,

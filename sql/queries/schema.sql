@@ -32,6 +32,11 @@ select
     pg_catalog.pg_get_userbyid(schema.nspowner) as owner,
     schema.nspowner = (select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user) as mine,
     current_user::text as role,
+    array['USAGE', 'CREATE'] <@ array(
+        select x.privilege_type
+        from pg_catalog.aclexplode(coalesce(schema.nspacl, pg_catalog.acldefault('n', schema.nspowner))) as x
+        where x.grantee = schema.nspowner
+    ) as usable,
     coalesce(schema.comment, '') as comment,
     coalesce(known.ledger, true) as ledger,
     coalesce(known.ledger, false) or coalesce(schema.comment, '') like 'bubble-sync: %'

@@ -49,6 +49,8 @@ with wanted_extension (name, sign) as (
     cross join (values ('USAGE'), ('CREATE')) as p (privilege)
     where (n.nspname in ('public', 'bubble_sync') or (n.nspname in ('cron', 'net', 'vault') and p.privilege = 'USAGE'))
         and not pg_catalog.has_schema_privilege(n.oid, p.privilege)
+        -- Whose our own schema is gives itself what it lacks.
+        and not (n.nspname = 'bubble_sync' and pg_catalog.pg_get_userbyid(n.nspowner) = current_user)
     union all
     select pg_catalog.format('privilege CREATE on database %I for %I', current_database(), current_user)
     where pg_catalog.to_regnamespace('bubble_sync') is null
