@@ -27,7 +27,7 @@ def objects() -> list[tuple[ModuleType, Spec]]:
         *((extensions, ExtensionSpec(name=name, stack=STACK)) for name in EXTENSIONS),
         (vault, secret_spec()),
         *((functions, spec) for spec in stack_functions()),
-        (cron, job_spec(command="SELECT invoke_bubble_sync_processor()")),
+        (cron, job_spec(command="SELECT public.invoke_bubble_sync_processor()")),
     ]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bubble_sync.functions import alert_functions, function_specs
+from bubble_sync.functions import PROCESSOR, RETRY, alert_functions, command_of, function_specs
 from bubble_sync.keys import KEY_IN_TEXT
 from bubble_sync.setting_groups import AlertSettings, ProcessorSettings, RetrySettings
 from bubble_sync.settings import StackSettings
@@ -39,12 +39,12 @@ _PLACE = "-- here: the block\n"
 
 
 def job_specs(processor: ProcessorSettings, retry: RetrySettings, keeper: Keeper) -> tuple[CronJobSpec, CronJobSpec]:
-    """Return both jobs; their commands have no semicolon, which Studio's editor would mangle."""
+    """Return both jobs."""
     return (
         CronJobSpec(
             name="bubble-sync-processor",
             schedule=processor.schedule,
-            command="SELECT invoke_bubble_sync_processor()",
+            command=command_of(PROCESSOR),
             active=processor.active,
             stack=keeper.stack,
             project_ref=keeper.project_ref,
@@ -52,7 +52,7 @@ def job_specs(processor: ProcessorSettings, retry: RetrySettings, keeper: Keeper
         CronJobSpec(
             name="bubble-sync-retry",
             schedule=retry.schedule,
-            command="SELECT invoke_bubble_sync_retry()",
+            command=command_of(RETRY),
             active=retry.active,
             stack=keeper.stack,
             project_ref=keeper.project_ref,
@@ -65,7 +65,7 @@ def alert_job(keeper: Keeper) -> CronJobSpec:
     return CronJobSpec(
         name="bubble-sync-alerts",
         schedule="* * * * *",
-        command="SELECT bubble_sync.alert()",
+        command=command_of("bubble_sync.alert"),
         stack=keeper.stack,
         project_ref=keeper.project_ref,
     )

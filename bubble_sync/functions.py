@@ -7,6 +7,8 @@ from bubble_sync.specs import FunctionSpec, Keeper
 from bubble_sync.statements import function
 from bubble_sync.values import WEBHOOK_NAME
 
+PROCESSOR, RETRY = "public.invoke_bubble_sync_processor", "public.invoke_bubble_sync_retry"
+"""What the jobs run."""
 PRIVATE = ("send", "settle", "unanswered", "record")
 """What the public functions call, in the schema `bubble_sync`."""
 ALERTS = ("alert_conditions", "alert_rejected", "alert_report", "post_alert")
@@ -27,9 +29,18 @@ def function_specs(  # one argument for each declared constant's source
     sizes = {"max_items": processor.max_items, "batch_size": processor.batch_size}
     return (
         *(function(name, {}, keeper) for name in PRIVATE),
-        function("invoke_bubble_sync_processor", {**names, **sizes, **_run(processor, dispatch_log)}, keeper),
-        function("invoke_bubble_sync_retry", {**names, **_run(retry, dispatch_log)}, keeper),
+        function(_file(PROCESSOR), {**names, **sizes, **_run(processor, dispatch_log)}, keeper),
+        function(_file(RETRY), {**names, **_run(retry, dispatch_log)}, keeper),
     )
+
+
+def command_of(function_name: str) -> str:
+    """Return the job's command that runs a function.
+
+    It names the schema: without one, the search_path of the job's role decides which function runs. It has no
+    semicolon, which Studio's editor would mangle.
+    """
+    return f"SELECT {function_name}()"
 
 
 def alert_functions(alerts: AlertSettings, keeper: Keeper, *, dispatch_log: bool = True) -> tuple[FunctionSpec, ...]:
@@ -42,6 +53,10 @@ def alert_functions(alerts: AlertSettings, keeper: Keeper, *, dispatch_log: bool
         "webhook_secret": WEBHOOK_NAME,
     }
     return *(function(name, {}, keeper) for name in ALERTS), function("alert", constants, keeper)
+
+
+def _file(function_name: str) -> str:
+    return function_name.split(".")[1]
 
 
 def _run(job: RetrySettings, dispatch_log: bool) -> dict[str, int | str]:

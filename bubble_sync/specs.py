@@ -120,7 +120,7 @@ class FunctionSpec(RecordedSpec):
     """Roles other than the owner that may execute it. That a wanted one can is for whoever grants it, so that an
     observation has each of them."""
     attributes: tuple[str, ...] = ()
-    """What a hand can add beside the rest: strict, leakproof, a parallel mode, setof."""
+    """What a hand can add beside the rest: strict, a parallel mode, parameter defaults, no EXECUTE for the owner."""
     overloads: tuple[str, ...] = ()
     """Parameters of other functions of this name that a call without arguments also means."""
 

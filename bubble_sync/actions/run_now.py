@@ -16,6 +16,7 @@ from psycopg import errors
 from bubble_sync.database import Connection, Database, Row
 from bubble_sync.desired import job_specs
 from bubble_sync.errors import PrerequisiteMissing, ServerRefused
+from bubble_sync.functions import PROCESSOR
 from bubble_sync.questions import sight
 from bubble_sync.questions.following import Sent
 from bubble_sync.questions.messages import readable
@@ -85,7 +86,7 @@ def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told
         told.append(Told(notice.severity_nonlocalized or "", readable(notice.message_primary)))
         tell(told[-1])
 
-    with database.operation("running the processor's command") as conn, _refusals(stack):
+    with database.operation("running the processor's command") as conn, _refusals(prepared, stack):
         conn.add_notice_handler(listen)
         try:
             # As bytes, since it is nobody's literal; the job's own text in any case.
@@ -128,7 +129,7 @@ def _prepare(conn: Connection, stack: str) -> Prepared:
     why = why or seen.why_no_job() or f"the connecting role has no job {_JOB.name} here"
     there = conn.execute(query("run_now", "function")).fetchone()
     if there is None or not there["there"]:
-        raise _nothing_to_run(f"{why}, and there is no function public.invoke_bubble_sync_processor()", stack)
+        raise _nothing_to_run(f"{why}, and there is no function {PROCESSOR}()", stack)
     notes.append(f"{why}: calling the function")
     return Prepared(query("run_now", "call").removesuffix(";"), None, tuple(notes), *known)
 
@@ -161,11 +162,17 @@ def _nothing_to_run(what: str, stack: str) -> PrerequisiteMissing:
 
 
 @contextmanager
-def _refusals(stack: str) -> Iterator[None]:
+def _refusals(prepared: Prepared, stack: str) -> Iterator[None]:
     """Say what the command raised, where its words are known to hold no value."""
     try:
         yield
     except errors.UndefinedFunction:
+        if prepared.jobid is not None and prepared.command != _JOB.command:
+            # The function may well be there, in a schema that the role's search_path does not have.
+            raise PrerequisiteMissing(
+                f"the command of job {_JOB.name} finds no function of that name in the role's search_path: nothing was "
+                f"run. `pulumi up --stack {stack}` gives the job its command, {_JOB.command}, which names the schema."
+            ) from None
         raise _nothing_to_run("the command calls a function that is not there", stack) from None
     except errors.RaiseException as problem:
         said = problem.diag.message_primary or ""

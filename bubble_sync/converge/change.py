@@ -138,7 +138,8 @@ def remove(conn: Connection, kind: Kind[S], spec: S, *, claim: str = "", declare
         if reason is not None:
             return reason
         kind.remove(conn, spec, there)
-    ledger.forget(conn, spec)
+    if isinstance(spec, RecordedSpec):
+        ledger.forget(conn, spec)
     return None
 
 

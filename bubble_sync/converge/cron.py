@@ -1,4 +1,7 @@
-"""pg_cron jobs: adopted in place with their jobid, altered and never unscheduled and made anew."""
+"""pg_cron jobs: adopted in place with their jobid, and altered.
+
+One alone is unscheduled and made anew: a job that pg_cron would run on another server, which nothing else repairs.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from bubble_sync.statements import query
 PARTS = ("jobs", "reader")
 
 
+_ANEW = " (`up` makes the job anew, with another jobid)"
+
+
 def observed(spec: CronJobSpec, found: Found) -> Observation[CronJobSpec] | None:
     """Return the connecting role's job of this name."""
     row = next((row for row in _same_name(spec, found) if row["mine"]), None)
@@ -23,7 +29,7 @@ def observed(spec: CronJobSpec, found: Found) -> Observation[CronJobSpec] | None
             "duplicates": tuple(others),
             "schedule": row["schedule"],
             "command": row["command"],
-            "database": "current_database()" if row["here"] else row["database"],
+            "database": ("current_database()" if row["here"] else row["database"]) + _node(row["node"]),
             "active": row["active"],
         }
     )
@@ -55,6 +61,10 @@ def refuse(spec: CronJobSpec, found: Found) -> None:
 
 def apply(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpec] | None) -> None:
     """Schedule the job, or alter in place what differs."""
+    if observed is not None and is_elsewhere(observed.actual):
+        # cron.alter_job does not know the node, and the table is not ours to update.
+        remove(conn, spec, observed)
+        observed = None
     if observed is None:
         jobid = _schedule(conn, spec)
         if not spec.active:
@@ -63,6 +73,11 @@ def apply(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpec
     changed = changes(spec, observed.actual)
     if any(value is not None for value in changed.values()):
         _alter(conn, observed.facts["jobid"], **changed)
+
+
+def is_elsewhere(actual: CronJobSpec) -> bool:
+    """Say whether pg_cron connects to another server for the job."""
+    return actual.database.endswith(_ANEW)
 
 
 def changes(spec: CronJobSpec, actual: CronJobSpec) -> dict[str, object]:
@@ -93,6 +108,10 @@ def require_same_role(conn: Connection, name: str, username: str) -> None:
         raise PrivilegeMissing(
             f"job {name} belongs to the role {username}, and {row['name']} cannot see it: connect as that role."
         )
+
+
+def _node(node: str) -> str:
+    return f" on {node}{_ANEW}" if node else ""
 
 
 def _version(found: Found) -> str:

@@ -12,6 +12,8 @@ from bubble_sync.specs import FunctionSpec, Observation
 from bubble_sync.statements import query
 
 PARTS = ("functions",)
+_NOT_FOR_ITS_OWNER = "no EXECUTE for its owner"
+_OWN = "grant execute on function {name}({arguments}) to current_user;\n"
 _CREATE = """\
 create or replace function {name}({arguments})
 returns {returns}
@@ -59,7 +61,9 @@ def refuse(spec: FunctionSpec, found: Found) -> None:
             f"nothing was changed. Rename or drop it: drop function {called};"
         )
     if row is not None and (
-        row["kind"] != "f" or row["identity_arguments"] != spec.arguments or "setof" in row["attributes"]
+        row["kind"] != "f"
+        or row["identity_arguments"] != spec.arguments
+        or {"setof", "parameter defaults"} & {*row["attributes"]}
     ):
         raise _something_else(spec)
     for other in _overloads(spec, rows):
@@ -73,15 +77,17 @@ def apply(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSp
     """Create or replace the function, and revoke EXECUTE from every role not wanted in the same transaction."""
     try:
         # In one round trip.
-        conn.execute(statement(spec))
+        conn.execute(statement(spec, observed.actual if observed else None))
     except (errors.InvalidFunctionDefinition, errors.WrongObjectType):
         raise _something_else(spec) from None
 
 
-def statement(spec: FunctionSpec) -> sql.Composed:
+def statement(spec: FunctionSpec, there: FunctionSpec | None = None) -> sql.Composed:
     """Compose what makes the function, and takes EXECUTE from every role not wanted."""
+    # First, because the server lets nobody replace what they may not execute.
+    own = _OWN if there is not None and _NOT_FOR_ITS_OWNER in there.attributes else ""
     schema, name = spec.name.split(".")
-    create = sql.SQL(_CREATE).format(
+    create = sql.SQL(own + _CREATE).format(
         name=sql.Identifier(schema, name),
         arguments=sql.SQL(spec.arguments),  # type names from our own file
         returns=sql.SQL(spec.returns),

@@ -6,12 +6,13 @@ and a clone of another project is recognised.
 
 from __future__ import annotations
 
-from typing import LiteralString, NamedTuple
+from typing import NamedTuple
 
-from psycopg import sql
+from psycopg import errors, sql
 
-from bubble_sync.converge import tables
+from bubble_sync.converge import schema, tables
 from bubble_sync.converge.reading import Found
+from bubble_sync.converge.table_parts import LEDGER
 from bubble_sync.database import Connection, fetch
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing, WrongEnvironment
 from bubble_sync.specs import ALERTS, LedgerSpec, Observation, RecordedSpec, Spec
@@ -30,7 +31,7 @@ class LedgerRow(NamedTuple):
     """The claim of the resource that manages it; empty where 0.1.0 or a script wrote the row."""
 
 
-ROWS = ("ledger", "recorded")
+ROWS = (*schema.PARTS, "ledger", "recorded")
 PARTS = (*ROWS, *tables.PARTS)
 
 
@@ -53,7 +54,8 @@ def require(spec: RecordedSpec, found: Found) -> None:
 
 
 def require_ours(found: Found, stack: str, project_ref: str) -> None:
-    """Raise WrongEnvironment or ForeignObject when a row names another project or another stack."""
+    """Raise ForeignObject for a schema of others, and it or WrongEnvironment for a row of another stack or project."""
+    schema.require_ours(found)
     for row in rows(found).values():
         if project_ref and row.project_ref and row.project_ref != project_ref:
             raise WrongEnvironment(
@@ -93,7 +95,7 @@ def forget(conn: Connection, spec: Spec) -> None:
 def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
     """Return the ledger with the first stack or project in it that is not the wanted one."""
     state = _state(found)
-    if not state.present:
+    if not state.present or not schema.is_ours(found):
         return None
     known = rows(found).values()
     others = [row.project_ref for row in known if row.project_ref and spec.project_ref != row.project_ref]
@@ -102,7 +104,7 @@ def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
         update={
             "stack": next((row.stack for row in known if row.stack != spec.stack), spec.stack),
             "project_ref": next(iter(others), spec.project_ref) if spec.project_ref else "",
-            "tables": tables.state(spec.tables, found),
+            "tables": (*schema.differences(found), *tables.state(spec.tables, found)),
             "grantees": tuple(sorted({*spec.grantees, *foreign})),
         }
     )
@@ -112,20 +114,25 @@ def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
 def refuse(spec: LedgerSpec, found: Found) -> None:
     """Raise WrongEnvironment or ForeignObject when it, or a table of that name, is another's."""
     require_ours(found, spec.stack, spec.project_ref)
+    schema.refuse(found)
     tables.refuse(spec.tables, found)
 
 
 def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] | None) -> None:
     """Make schema and tables as wanted, and take back every privilege on them that is not wanted."""
-    for statement in creations(spec, observed.actual if observed else None):
-        conn.execute(statement)
+    try:
+        for statement in creations(spec, observed.actual if observed else None):
+            conn.execute(statement)
+    except errors.IntegrityError as problem:
+        # A key, a CHECK or a NOT NULL that comes back, and rows that were written without it.
+        table = problem.diag.table_name or LEDGER
+        raise tables.cannot_be_mended("holds rows that its own constraints refuse", table) from None
     conn.execute(revoke(spec))
 
 
-def creations(spec: LedgerSpec, there: LedgerSpec | None) -> list[LiteralString]:
-    """Return what makes schema and tables, leaves alone what is there, and drops a table that is wanted no more."""
-    statements = tables.statements(spec.tables, there.tables if there else ())
-    return statements if there else [query("ledger", "create"), *statements]
+def creations(spec: LedgerSpec, there: LedgerSpec | None) -> list[sql.SQL | sql.Composed]:
+    """Return what makes and mends schema and tables, and drops a table that is wanted no more."""
+    return [sql.SQL(query("ledger", "create")), *tables.statements(spec.tables, there.tables if there else ())]
 
 
 def revoke(spec: LedgerSpec) -> sql.Composed:

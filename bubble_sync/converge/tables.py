@@ -1,109 +1,141 @@
-"""The tables beside the ledger, made with it; their rows are the functions' own.
+"""Our tables, part by part: what is wanted of each, what is not so, and what mends it.
 
 What the log of requests remembers stays when it is wanted no more. What the alerts have told goes with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from types import MappingProxyType
-from typing import LiteralString
+import json
+import re
+from collections.abc import Collection
+
+from psycopg import sql
 
 from bubble_sync.converge.reading import Found, Row
+from bubble_sync.converge.schema import aside
+from bubble_sync.converge.table_parts import LEDGER, WANTED, Part, declared, making
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import ALERTS, DISPATCHES
 from bubble_sync.statements import query
 
 PARTS = ("tables",)
 
-_VERDICTS = (
-    "ok", "answered", "partial", "refused by its body", "not the function''s answer", "rejected", "timed out", "lost",
-)  # fmt: skip
-_TOLD = "timestamp with time zone not null"
-_WANTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        DISPATCHES: (
-            "column dispatch_id bigint not null identity",
-            "column function text not null",
-            "column runid bigint",
-            "column waiting integer not null",
-            "column request_id bigint not null",
-            "column sent_at timestamp with time zone not null",
-            "column skipped integer not null",
-            "column settled_at timestamp with time zone",
-            "column status_code integer",
-            "column duration_ms integer",
-            "column error text",
-            "column processed integer",
-            "column failed integer",
-            "column verdict text",
-            "check dispatches_verdict_check CHECK ((verdict = ANY (ARRAY["
-            + ", ".join(f"'{word}'::text" for word in _VERDICTS)
-            + "])))",
-            "index dispatches_pkey",
-            "index dispatches_outstanding",
-            "index dispatches_sent_at",
-        ),
-        ALERTS: (
-            "column only_row boolean not null",
-            "column failed bigint",
-            "column failed_items bigint not null",
-            "column newly_failed bigint not null",
-            "column depths bigint[] not null",
-            "column last_rejected bigint not null",
-            *(f"column {one}_told {_TOLD}" for one in ("failures", "growing", "oldest", "rejected", "daily", "weekly")),
-            "index alerts_pkey",
-        ),
-    }
-)
-
 
 def state(wanted: Collection[str], found: Found) -> tuple[str, ...]:
     """Name the tables that are there, each with what is not as we make it; columns of others may stay.
 
-    Of those that are not wanted it names the one that would be dropped, if it is of our making.
+    Of those that are not wanted it names the one that would be dropped, if it is of our making. The ledger, which is
+    always wanted, is named where something is wrong.
     """
     rows = {row["name"]: row for row in found.rows("tables")}
-    return tuple(
-        _told(rows[name])
-        for name in _WANTED
-        if name in rows and (name in wanted or (name == ALERTS and not _wrong(rows[name])))
-    )
+    return tuple(_told(rows[name]) for name in WANTED if name in rows and _concerns(rows[name], wanted))
+
+
+def _concerns(row: Row, wanted: Collection[str]) -> bool:
+    if row["name"] == LEDGER:
+        return bool(_wrong(row))
+    return row["name"] in wanted or (row["name"] == ALERTS and not _wrong(row))
 
 
 def refuse(wanted: Collection[str], found: Found) -> None:
-    """Raise ForeignObject for a table that cannot be completed: nothing that holds rows is dropped for that."""
+    """Raise ForeignObject for what somebody else has added, and for a table that cannot be completed.
+
+    Nothing that holds rows, and nothing of others, is dropped to mend a table.
+    """
     for row in found.rows("tables"):
-        name, names = row["name"], {part.split()[1] for part in row["parts"]}
-        # A check is made anew; a column or an index of that name is in the way.
-        changed = [part for part in _missing(row) if part.split()[1] in names and not part.startswith("check")]
-        wrong = [*_foreign(row), *changed]
-        if name in wanted and wrong:
+        if row["name"] not in (LEDGER, *wanted):
+            continue
+        wrong = [*_foreign(row), *(str(part) for part in _missing(row) if _is_of_another_type(part, row))]
+        if wrong:
+            raise cannot_be_mended(f"is without {', '.join(wrong)}, which cannot be mended", row["name"])
+        if added := _added(row):
+            steps = " ".join(_removal(row["name"], part).as_string() for part in added)
             raise ForeignObject(
-                f"bubble_sync.{name} is without {', '.join(wrong)}, which cannot be mended; nothing was changed. "
-                f"Put it aside: alter table bubble_sync.{name} rename to {name}_before;"
+                f"bubble_sync.{row['name']} has {', '.join(map(str, added))}, which is not ours and can keep rows from "
+                f"being written: nothing was changed. Where nothing needs it: {steps}"
             )
 
 
-def statements(wanted: Collection[str], there: Collection[str]) -> list[LiteralString]:
-    """Return what makes the wanted tables, leaves alone what is there, and drops what is wanted no more."""
-    dropped = [query("dropped", "alerts")] if ALERTS in there and ALERTS not in wanted else []
-    made = {DISPATCHES: query("tables", "dispatches"), ALERTS: query("tables", "alerts")}
-    return [*(made[name] for name in wanted), *dropped]
+def cannot_be_mended(what: str, table: str) -> ForeignObject:
+    """Return the error for a table that has to make way for a new one."""
+    return ForeignObject(f"bubble_sync.{table} {what}; nothing was changed. Put it aside: {aside(table)}")
+
+
+def statements(wanted: Collection[str], there: Collection[str]) -> list[sql.SQL | sql.Composed]:
+    """Return what makes the wanted tables, mends what is there, and drops what is wanted no more."""
+    made = {DISPATCHES: sql.SQL(query("tables", "dispatches")), ALERTS: sql.SQL(query("tables", "alerts"))}
+    dropped = [sql.SQL(query("dropped", "alerts"))] if ALERTS in there and ALERTS not in wanted else []
+    broken = {one.split(" (")[0] for one in there if " (" in one}
+    mended = [_mending(name) for name in (LEDGER, *wanted) if name in broken]
+    return [*(made[name] for name in wanted), *mended, *dropped]
 
 
 def _told(row: Row) -> str:
-    wrong = _wrong(row)
-    return f"{row['name']} (without {', '.join(wrong)})" if wrong else str(row["name"])
+    without = ", ".join([*_foreign(row), *map(str, _missing(row))])
+    added = ", ".join(map(str, _added(row)))
+    wrong = [f"{word} {parts}" for word, parts in (("without", without), ("with", added)) if parts]
+    return f"{row['name']} ({'; '.join(wrong)})" if wrong else str(row["name"])
 
 
-def _wrong(row: Row) -> list[str]:
-    return [*_foreign(row), *_missing(row)]
+def _wrong(row: Row) -> list[object]:
+    return [*_foreign(row), *_missing(row), *_added(row)]
 
 
-def _missing(row: Row) -> list[str]:
-    return [part for part in _WANTED[row["name"]] if part not in row["parts"]]
+def _actual(row: Row) -> list[Part]:
+    return [Part(*part) for part in row["parts"] or ()]
+
+
+def _missing(row: Row) -> list[Part]:
+    there = _actual(row)
+    return [part for part in WANTED[row["name"]] if part not in there]
 
 
 def _foreign(row: Row) -> list[str]:
     return [] if row["kind"] == "r" and row["mine"] else [f"being a table of ours (owner {row['owner']})"]
+
+
+def _is_of_another_type(wanted: Part, row: Row) -> bool:
+    actual = next((part for part in _actual(row) if part[:2] == wanted[:2]), None)
+    if actual is None or wanted.kind != "column":
+        return False
+    return declared(actual)["type"] != declared(wanted)["type"] or " generated" in actual.text
+
+
+def _added(row: Row) -> list[Part]:
+    """List what others have added that can keep a row from being written, found or removed."""
+    ours = {part[:2] for part in WANTED[row["name"]]}
+    return [part for part in _actual(row) if part[:2] not in ours and _can_refuse(part)]
+
+
+def _can_refuse(part: Part) -> bool:
+    if part.kind == "column":
+        must_be_filled = " not null" in part.text and not re.search(" (default|identity)", part.text)
+        return must_be_filled or " generated" in part.text or " domain" in part.text
+    return part.text.startswith("CREATE UNIQUE") if part.kind == "index" else part.kind != "property"
+
+
+def _removal(table: str, part: Part) -> sql.Composed:
+    if part.kind == "column" and " not null" not in part.text:
+        part = part._replace(kind="value")
+    how = {
+        "value": "alter table {table} drop column {name};",
+        "column": "alter table {table} alter {name} drop not null;",
+        "constraint": "alter table {table} drop constraint {name};",
+        "reference": "alter table {text} drop constraint {name};",
+        "index": "drop index bubble_sync.{name};",
+        "trigger": "drop trigger {name} on {table};",
+        "rule": "drop rule {name} on {table};",
+        "child": "alter table {bare} no inherit {table};",
+    }
+    names = {"table": sql.Identifier("bubble_sync", table), "name": sql.Identifier(part.name)}
+    # The server has quoted these.
+    as_written = {"text": sql.SQL(part.text), "bare": sql.SQL(part.name)}
+    return sql.SQL(how[part.kind]).format(**names, **as_written)
+
+
+def _mending(table: str) -> sql.Composed:
+    """Compose what makes the parts of a table that are not there."""
+    steps = [{**part._asdict(), "step": making(table, part).as_string()} for part in WANTED[table]]
+    return sql.SQL(query("table_parts", "mend")).format(
+        steps=sql.Literal(json.dumps(steps, indent=1)), relation=sql.Literal(f"bubble_sync.{table}")
+    )

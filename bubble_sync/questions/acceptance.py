@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from bubble_sync.converge.vault import Stored
 from bubble_sync.database_url import NAMESPACE
+from bubble_sync.functions import PROCESSOR, RETRY
 from bubble_sync.questions.diff import Change
 from bubble_sync.setting_groups import AlertSettings, ProcessorSettings, RetrySettings, Settings
 from bubble_sync.settings import StackSettings
@@ -20,8 +21,8 @@ from bubble_sync.statements import constants_in, with_constants
 _GROUPS: Mapping[str, tuple[str, type[Settings]]] = {
     "bubble-sync-processor": ("processor", ProcessorSettings),
     "bubble-sync-retry": ("retry", RetrySettings),
-    "public.invoke_bubble_sync_processor": ("processor", ProcessorSettings),
-    "public.invoke_bubble_sync_retry": ("retry", RetrySettings),
+    PROCESSOR: ("processor", ProcessorSettings),
+    RETRY: ("retry", RetrySettings),
     "bubble_sync.alert": ("alerts", AlertSettings),
 }
 _LOG = "dispatch_log"

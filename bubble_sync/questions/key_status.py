@@ -11,12 +11,11 @@ from bubble_sync.converge.reading import Found, read
 from bubble_sync.converge.users import PARTS as USERS
 from bubble_sync.converge.users import pattern_of, users_in
 from bubble_sync.database import Database
-from bubble_sync.functions import function_specs
+from bubble_sync.functions import PROCESSOR, RETRY, function_specs
 from bubble_sync.keys import KeyShape, read_key, warnings_about
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper, VaultSecretSpec
 
-_CALLED_BY_JOBS = ("invoke_bubble_sync_processor", "invoke_bubble_sync_retry")
 OWN_NAME = "bubble_sync_key"
 """What we call the key's secret where others need the usual name."""
 
@@ -71,7 +70,7 @@ def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabas
     return KeyInDatabase(
         stored=_stored(spec, found),
         others=tuple(one for one in users if one not in ours),
-        functions_read_it=all(any(called in one for one in ours & set(users)) for called in _CALLED_BY_JOBS),
+        functions_read_it=all(any(called in one for one in ours & set(users)) for called in (PROCESSOR, RETRY)),
     )
 
 

@@ -17,7 +17,7 @@ from bubble_sync.converge.reading import read
 from bubble_sync.database import Connection, attempt
 from bubble_sync.questions.beside import PARTS as BESIDE
 from bubble_sync.questions.beside import generations
-from bubble_sync.questions.diff import Item, judge, parts_to_judge
+from bubble_sync.questions.diff import Item, State, judge, parts_to_judge
 from bubble_sync.questions.requests import moved_on, requests_in, with_answers
 from bubble_sync.questions.sight import look
 from bubble_sync.specs import (
@@ -142,7 +142,8 @@ def _of(kind: type[S], specs: Sequence[Spec]) -> list[S]:
 def _differences(item: Item) -> Iterator[Mapping[str, object]]:
     """Give each field that differs; an object that is not there differs in its presence, and nothing else."""
     spec = item.spec
-    about = {"object": spec.object_name, "arguments": getattr(spec, "arguments", "")}
+    refused = item.reason if item.state is State.FOREIGN else ""
+    about = {"object": spec.object_name, "arguments": getattr(spec, "arguments", ""), "refused": refused}
     if item.actual is None:
         yield {**about, "field": "presence"}
         return

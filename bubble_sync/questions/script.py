@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from psycopg import sql
 
 from bubble_sync.converge import extensions, functions, ledger
-from bubble_sync.converge.cron import changes
+from bubble_sync.converge.cron import changes, is_elsewhere
 from bubble_sync.converge.reading import filled
 from bubble_sync.converge.vault import Stored
 from bubble_sync.questions.diff import Comparison, Item, State
@@ -83,26 +83,31 @@ def _statements(item: Item) -> Iterator[str]:
     spec = item.spec
     if isinstance(spec, LedgerSpec):
         there = item.actual.actual if item.actual else None
-        yield from ledger.creations(spec, there if isinstance(there, LedgerSpec) else None)
+        yield from map(_text, ledger.creations(spec, there if isinstance(there, LedgerSpec) else None))
         yield _text(ledger.revoke(spec))
     elif isinstance(spec, ExtensionSpec) and item.state is State.CREATE:
         yield f"{_text(extensions.statement(spec))};"
     elif isinstance(spec, VaultSecretSpec):
         yield from _secret(item, spec)
     elif isinstance(spec, FunctionSpec) and item.state is not State.ADOPT:
-        yield _text(functions.statement(spec))
+        there = item.actual.actual if item.actual else None
+        yield _text(functions.statement(spec, there if isinstance(there, FunctionSpec) else None))
     elif isinstance(spec, CronJobSpec):
         yield from _job(item, spec)
 
 
 def _job(item: Item, spec: CronJobSpec) -> Iterator[str]:
-    if item.actual is None:
+    there = item.actual.actual if item.actual else None
+    anew = isinstance(there, CronJobSpec) and is_elsewhere(there)
+    if anew:
+        yield f"select cron.unschedule(jobid) {_text(my_job(spec))}"
+    if there is None or anew:
         values = [sql.Literal(value) for value in (spec.name, spec.schedule, spec.command)]
         yield _text(sql.SQL("select cron.schedule({values});").format(values=sql.SQL(", ").join(values)))
         if not spec.active:
             yield alter(spec, {"active": False})
-    elif isinstance(item.actual.actual, CronJobSpec):
-        given = changes(spec, item.actual.actual)
+    elif isinstance(there, CronJobSpec):
+        given = changes(spec, there)
         given["database"] = given.pop("here")
         if any(value is not None for value in given.values()):
             yield alter(spec, given)

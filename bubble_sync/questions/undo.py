@@ -11,7 +11,7 @@ from functools import partial
 from psycopg import sql
 
 from bubble_sync.converge import functions, tables
-from bubble_sync.converge.cron import changes
+from bubble_sync.converge.cron import changes, is_elsewhere
 from bubble_sync.converge.reading import Found
 from bubble_sync.converge.vault import Stored
 from bubble_sync.keys import masked
@@ -47,7 +47,7 @@ def _statements(item: Item, found: Found) -> Iterator[str]:
         yield "-- It was not installed. When nothing else has come to use it:"
         yield f"--     {_text(sql.SQL('drop extension {};').format(sql.Identifier(spec.name)))}"
     elif isinstance(spec, LedgerSpec):
-        yield from _ledger(item)
+        yield from _ledger(item, found)
     if isinstance(spec, RecordedSpec) and item.state is not State.UPDATE and "recorded" in found.parts:
         forget = sql.SQL("delete from bubble_sync.ledger where object = {};")
         yield _text(forget.format(sql.Literal(spec.object_name)))
@@ -58,7 +58,9 @@ def _job(spec: CronJobSpec, there: CronJobSpec | None) -> Iterator[str]:
         yield f"select cron.unschedule(jobid) {_text(my_job(spec))}"
         return
     given = changes(there, spec)
-    given["database"] = there.database if given.pop("here") else None
+    given["database"] = there.database if given.pop("here") and not is_elsewhere(there) else None
+    if is_elsewhere(there):
+        yield "-- The server that pg_cron connected to for it is not brought back: only a superuser can set it."
     if any(value is not None for value in given.values()):
         yield alter(spec, given)
 
@@ -109,10 +111,14 @@ def _value(spec: VaultSecretSpec) -> Iterator[str]:
     ).format(**names))  # fmt: skip
 
 
-def _ledger(item: Item) -> Iterator[str]:
+def _ledger(item: Item, found: Found) -> Iterator[str]:
     if item.actual is None:
         yield from (f"drop table if exists bubble_sync.{table};" for table in (*_tables(item.spec), "ledger"))
+    if item.actual is None and not found.rows("schema"):
         yield "drop schema if exists bubble_sync;"
+    for row in found.rows("schema"):
+        said = sql.Literal(row["comment"]) if row["comment"] else sql.SQL("null")
+        yield f"comment on schema bubble_sync is {_text(said)};"
     for change in item.changes:
         if change.field == "grantees":
             yield "-- Privileges that other roles hold on it are not brought back."
@@ -120,7 +126,8 @@ def _ledger(item: Item) -> Iterator[str]:
             wanted = _tables(item.spec)
             there = [one.split(" ")[0] for one in _tables(item.actual.actual if item.actual else item.spec)]
             yield from (f"drop table if exists bubble_sync.{table};" for table in wanted if table not in there)
-            yield from tables.statements([table for table in there if table not in wanted], there)
+            gone = [table for table in there if table in ("dispatches", "alerts") and table not in wanted]
+            yield from map(_text, tables.statements(gone, gone))
 
 
 def _tables(spec: Spec) -> tuple[str, ...]:

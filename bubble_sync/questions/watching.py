@@ -15,7 +15,7 @@ from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.specs import Spec
 from bubble_sync.statements import query
 
-ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused", "server", "tables"})
+ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused", "schema", "server", "tables"})
 """Parts that every answer has: they are read from the server's own catalog."""
 
 

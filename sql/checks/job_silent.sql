@@ -1,7 +1,7 @@
 -- title: Job that is due and does not run
 -- needs: cron.job cron.job_run_details
 -- follows: job_missing job_inactive runid_behind
--- follows: cron_scheduler_down job_owner_dropped extension_missing job_differs
+-- follows: cron_scheduler_down job_owner_dropped extension_missing job_differs cron_jobs_held
 -- The job is there and active, and the moment at which it was due last but one went by without a run. Either pg_cron's
 -- scheduler is not at work, or the last run has not ended: pg_cron begins no second run of a job while one is under
 -- way. Where the history is switched off (`cron.log_run`), and where the job's schedule was changed by hand, nothing

@@ -9,6 +9,7 @@ select
         when 'presence' then 'there is no table bubble_sync.ledger'
         else pg_catalog.format('wanted is %%s, there is %%s', change.wanted, coalesce(nullif(change.actual, ''), 'none'))
     end as evidence,
-    'Run pulumi up.' as remedy
-from pg_catalog.jsonb_to_recordset(%(ledger_changes)s::jsonb) as change (field text, actual text, wanted text)
+    coalesce(nullif(change.refused, ''), 'Run pulumi up.') as remedy
+from pg_catalog.jsonb_to_recordset(%(ledger_changes)s::jsonb)
+    as change (field text, actual text, wanted text, refused text)
 where change.field in ('presence', 'tables');

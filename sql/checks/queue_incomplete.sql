@@ -15,4 +15,4 @@ select
         else 'Add or mend the column by the application''s migration that has it: supabase db push'
     end as remedy
 from pg_catalog.jsonb_array_elements_text(%(missing)s::jsonb) as missing (text)
-where missing.text !~ '^(extension|database|privilege|a writable server|row security) ';
+where missing.text !~ '^(extension|database|setting|privilege|a writable server|row security) ';

@@ -1,6 +1,6 @@
 -- title: Run whose SQL failed
 -- needs: cron.job cron.job_run_details
--- follows: job_missing
+-- follows: job_missing job_differs
 -- follows: function_missing function_differs function_overloaded function_other_owner secret_unreadable
 -- follows: secret_malformed privilege_missing queue_incomplete extension_missing
 -- The job's command raised an error: among the newest twenty runs of each job, by what the message means. An error

@@ -2,10 +2,19 @@
 -- What begins with `given.` is declared by the block in observe.sql.
 
 -- name: observe
--- Every job of these names, ours first; `mine` is decided by the role's name, as pg_cron does.
+-- Every job of these names, ours first; `mine` is decided by the role's name, as pg_cron does. `node` is where pg_cron
+-- connects for the job, where that is not this server; in background workers it connects nowhere.
 select jobid, jobname::text as name, schedule, command, database, active, username,
     username = current_user as mine,
-    database = pg_catalog.current_database() as here
+    database = pg_catalog.current_database() as here,
+    case
+        when 'on' = (select s.setting from pg_catalog.pg_settings as s where s.name = 'cron.use_background_workers') then ''
+        when nodeport = pg_catalog.current_setting('port')::integer and (
+            nodename ~ '^(localhost|127\.0\.0\.1|::1|/.*|)$'
+            or nodename = (select s.setting from pg_catalog.pg_settings as s where s.name = 'cron.host')
+        ) then ''
+        else pg_catalog.format('%s:%s', nodename, nodeport)
+    end as node
 from cron.job
 where jobname = any (given.jobs)
 order by mine desc, jobid;

@@ -22,7 +22,12 @@ select
         select a.name
         from (values
             (f.proisstrict, 'strict'), (f.proleakproof, 'leakproof'), (f.proretset, 'setof'),
-            (f.proparallel <> 'u', 'parallel ' || case f.proparallel when 's' then 'safe' else 'restricted' end)
+            (f.proparallel <> 'u', 'parallel ' || case f.proparallel when 's' then 'safe' else 'restricted' end),
+            (f.pronargdefaults > 0, 'parameter defaults'), (f.prosupport <> 0, 'a support function'),
+            (not exists (
+                select from pg_catalog.aclexplode(f.proacl) as x
+                where x.privilege_type = 'EXECUTE' and x.grantee = f.proowner
+            ) and f.proacl is not null, 'no EXECUTE for its owner')
         ) as a (applies, name)
         where a.applies
     ) as attributes,

@@ -2,6 +2,7 @@
 
 -- name: create
 create schema if not exists bubble_sync;
+grant all on schema bubble_sync to current_user;
 create table if not exists bubble_sync.ledger (
     object text primary key,
     stack text not null,
@@ -30,11 +31,13 @@ select
     array(select grantee from privilege group by grantee having pg_catalog.bool_and(harmless) order by grantee) as users;
 
 -- name: rows
--- A ledger that 0.1.0 made has no `place` and no `claim`: through JSON they are null there, and no error.
-select object, stack, coalesce(project_ref, '') as project_ref, origin, recorded_at,
-    coalesce(pg_catalog.to_jsonb(row)->>'place', '') as place,
-    coalesce(pg_catalog.to_jsonb(row)->>'claim', '') as claim
-from bubble_sync.ledger as row;
+-- Through JSON a column that is not there is null, and no error: a ledger that 0.1.0 made has no `place` and no `claim`. A
+-- table of others that has the name has no row of ours.
+select row.value->>'object' as object, row.value->>'stack' as stack, coalesce(row.value->>'project_ref', '') as project_ref,
+    row.value->>'origin' as origin, row.value->>'recorded_at' as recorded_at, coalesce(row.value->>'place', '') as place,
+    coalesce(row.value->>'claim', '') as claim
+from (select pg_catalog.to_jsonb(ledger) as value from bubble_sync.ledger) as row
+where row.value operator(pg_catalog.?&) array['object', 'stack', 'origin'];
 
 -- name: record
 insert into bubble_sync.ledger as row (object, stack, project_ref, origin)

@@ -10,7 +10,14 @@ select c.relowner, x.grantee, false
 from pg_catalog.pg_class as c
 join pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts']) as o (name)
     on c.oid = pg_catalog.to_regclass('bubble_sync.' || o.name),
-    pg_catalog.aclexplode(c.relacl) as x;
+    pg_catalog.aclexplode(c.relacl) as x
+union all
+-- To revoke them from the table takes these back too.
+select c.relowner, x.grantee, false
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = 'bubble_sync'
+join pg_catalog.pg_attribute as a on a.attrelid = c.oid, pg_catalog.aclexplode(a.attacl) as x
+where c.relname in ('ledger', 'dispatches', 'alerts');
 
 -- name: revoke
 -- From every role but the owner, whatever default privileges have given. A wanted role gets USAGE back, if it had more.

@@ -27,6 +27,7 @@ begin
     -- part: reader = cron reader
     -- part: secrets = vault observe
     -- part: digests = vault digests
+    -- part: schema = schema observe
     -- part: ledger = ledger state
     -- part: recorded = ledger rows
     -- part: tables = tables state

@@ -25,9 +25,15 @@ with wanted_extension (name, sign) as (
             then pg_catalog.current_setting(w.sign, true) is null
     end
     union all
-    select pg_catalog.format('database %I, where pg_cron runs its jobs (this is %I)', s.setting, current_database())
+    select pg_catalog.format('database %I, where %s (this is %I)', s.setting, w.what, current_database())
     from pg_catalog.pg_settings as s
-    where s.name = 'cron.database_name' and s.setting <> current_database()
+    join (values ('cron.database_name', 'pg_cron runs its jobs'), ('pg_net.database_name', 'pg_net sends'))
+        as w (name, what) on w.name = s.name
+    where s.setting <> current_database()
+    union all
+    select 'setting cron.launch_active_jobs on (it is off, so that pg_cron starts no job)'
+    from pg_catalog.pg_settings as s
+    where s.name = 'cron.launch_active_jobs' and s.setting = 'off'
     union all
     select 'a writable server (this one is read-only)'
     where pg_catalog.pg_is_in_recovery() or exists (
@@ -43,6 +49,8 @@ with wanted_extension (name, sign) as (
     cross join (values ('USAGE'), ('CREATE')) as p (privilege)
     where (n.nspname in ('public', 'bubble_sync') or (n.nspname in ('cron', 'net', 'vault') and p.privilege = 'USAGE'))
         and not pg_catalog.has_schema_privilege(n.oid, p.privilege)
+        -- Whose our own schema is gives itself what it lacks.
+        and not (n.nspname = 'bubble_sync' and pg_catalog.pg_get_userbyid(n.nspowner) = current_user)
     union all
     select pg_catalog.format('privilege CREATE on database %I for %I', current_database(), current_user)
     where pg_catalog.to_regnamespace('bubble_sync') is null

@@ -19,11 +19,7 @@ alter table bubble_sync.dispatches
     add column if not exists error text,
     add column if not exists processed integer,
     add column if not exists failed integer,
-    add column if not exists verdict text;
--- Made anew each time, so that a table of an earlier version takes the words of this one; its rows keep theirs.
-alter table bubble_sync.dispatches
-    drop constraint if exists dispatches_verdict_check,
-    add constraint dispatches_verdict_check check (verdict in (
+    add column if not exists verdict text check (verdict in (
         'ok', 'answered', 'partial', 'refused by its body', 'not the function''s answer', 'rejected', 'timed out', 'lost'
     ));
 create index if not exists dispatches_outstanding on bubble_sync.dispatches (dispatch_id) where settled_at is null;
@@ -49,28 +45,20 @@ alter table bubble_sync.alerts
 comment on table bubble_sync.alerts is 'bubble-sync: what the alerts have seen, and when each was last posted';
 
 -- name: state
--- No row where there is no such relation. `parts` are columns as they are declared, valid indexes by name, and checks of the
--- words that a column may hold.
+-- No row where there is no such relation.
 select
     c.relname::text as name,
-    c.relkind::text as kind,
+    case when c.relispartition then 'partition' else c.relkind::text end as kind,
     pg_catalog.pg_get_userbyid(c.relowner) as owner,
     c.relowner = (select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user) as mine,
-    array(
-        select pg_catalog.concat_ws(' ', 'column', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),
-            case when a.attnotnull then 'not null' end, case when a.attidentity <> '' then 'identity' end)
-        from pg_catalog.pg_attribute as a
-        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-        union all
-        select 'index ' || x.relname
-        from pg_catalog.pg_index as i
-        join pg_catalog.pg_class as x on x.oid = i.indexrelid
-        where i.indrelid = c.oid and i.indisvalid
-        union all
-        select pg_catalog.concat_ws(' ', 'check', k.conname, pg_catalog.pg_get_constraintdef(k.oid))
-        from pg_catalog.pg_constraint as k
-        where k.conrelid = c.oid and k.contype = 'c'
+    (
+        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(part.kind, part.name, part.text)
+            order by part.kind, part.name, part.text)
+        from (
+            -- include: table_parts parts
+        ) as part
+        where part.relation = c.oid
     ) as parts
 from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-where n.nspname = 'bubble_sync' and c.relname in ('dispatches', 'alerts');
+where n.nspname = 'bubble_sync' and c.relname in ('ledger', 'dispatches', 'alerts');

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 
+from bubble_sync.converge.kinds import kind_of
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing, SyncError, WrongEnvironment
 from bubble_sync.questions.diff import Comparison, State
 from bubble_sync.questions.script import forward
@@ -23,7 +24,7 @@ GUIDE = NOTHING | {
     "extension pg_cron": "adopt", "extension pg_net": "adopt", "extension supabase_vault": "adopt",
     "secret supabase_url": "adopt and change", "secret service_role_key": "adopt and change",
     PROCESSOR: "adopt and change", RETRY: "adopt and change",
-    "job bubble-sync-processor": "adopt", "job bubble-sync-retry": "adopt and change",
+    "job bubble-sync-processor": "adopt and change", "job bubble-sync-retry": "adopt and change",
 }  # fmt: skip
 ALL_FOREIGN = {name: "foreign" for name in NOTHING if name != "prerequisites"} | {"prerequisites": "equal"}
 
@@ -47,14 +48,14 @@ ADOPTED = {
             "secret supabase_url": ["value"],
             "secret service_role_key": ["value", "description"],
             PROCESSOR: ["body", "security", "config", "comment", "executors"],
-            "job bubble-sync-processor": [],
+            "job bubble-sync-processor": ["command"],
             "job bubble-sync-retry": ["command"],
         },
     ),
     "disabled": Start(
         ("as_executed", "disabled"),
-        GUIDE | {"job bubble-sync-processor": "adopt and change"},
-        {"job bubble-sync-processor": ["active"]},
+        GUIDE,
+        {"job bubble-sync-processor": ["command", "active"]},
     ),
     "definer": Start(
         ("as_executed", "definer"), GUIDE, {RETRY: ["body", "security", "config", "comment", "executors"]}
@@ -68,6 +69,8 @@ ADOPTED = {
     "half_made": Start(("half_made",), NOTHING | {"ledger": "update", "extension pg_cron": "equal"}),
     "net_in_public": Start(("net_in_public",), NOTHING | {"extension pg_net": "adopt"}),
     "old_extension": Start(("old_extension",), NOTHING | {"extension pg_cron": "adopt"}),
+    "schema_free": Start(("schema_free",), NOTHING),
+    "ledger_lost": Start(("ledger_lost",), NOTHING | {"function bubble_sync.settle": "adopt and change"}),
     "generations": Start(("as_executed", "generations"), GUIDE),
 }
 # name -> the objects that are refused, the error, and words of its cause and next step
@@ -84,9 +87,20 @@ REFUSED: dict[str, tuple[dict[str, str], type[SyncError], str]] = {
         NOTHING | {"prerequisites": "missing prerequisite"}, PrerequisiteMissing, "privilege SELECT on",
     ),
     "other_project": (ALL_FOREIGN, WrongEnvironment, r"update bubble_sync\.ledger set \"project_ref\""),
+    "schema_in_use": (ALL_FOREIGN, ForeignObject, r"holds progress\).*alter schema bubble_sync rename to"),
+    "ledger_in_use": (ALL_FOREIGN, ForeignObject, r"holds ledger\).*alter schema bubble_sync rename to"),
+    "ledger_replaced": (ALL_FOREIGN, ForeignObject, r"alter table bubble_sync\.ledger set schema"),
     "other_stack": (ALL_FOREIGN, ForeignObject, r"update bubble_sync\.ledger set \"stack\""),
 }  # fmt: skip
 
+SCHEMAS = """
+    select oid, nspname::text as name, nspacl::text, obj_description(oid, 'pg_namespace') as comment
+    from pg_namespace where nspname ~ '^bubble_sync'
+"""
+RELATIONS = """
+    select relname::text as table, relacl::text from pg_class
+    where relnamespace::regnamespace::text ~ '^bubble_sync' and relkind = 'r'
+"""
 UNREADABLE = ("value", "unreadable")
 
 
@@ -206,6 +220,34 @@ class TestRefused:
             for part in re.split("^-- (?=secret |function |job |extension |ledger|prerequisites)", text, flags=re.M):
                 if part.split(":")[0] in refused:
                     assert [line for line in part.splitlines()[1:] if line and not line.startswith("--")] == []
+
+
+@pytest.mark.parametrize("name", ["schema_in_use", "ledger_in_use", "ledger_replaced"])
+def test_the_sql_that_the_refusal_comes_with_makes_way_and_the_application_keeps_what_it_had(name: str, site: Site):
+    play(site, name)
+    before = [row | {"table": ""} for row in snapshot(site)["tables"]]
+    (schema,) = site.by_hand(SCHEMAS)
+    comparison, _ = look(site)
+    (ledger,) = [item for item in comparison.items if item.spec.object_name == "ledger"]
+
+    run_as_a_person(site, re.split(": (?=alter|create)", ledger.reason)[1])
+    converge_all(site)
+
+    assert look(site)[0].clean
+    after = [row for row in site.by_hand(RELATIONS) if row["table"] in ("progress", "ledger")]
+    assert [row for row in after if row | {"table": ""} in before]
+    if name != "ledger_replaced":
+        assert {**schema, "name": "bubble_sync_app"} in site.by_hand(SCHEMAS)
+
+
+def test_a_schema_that_is_refused_is_destroyed_no_more_than_made(site: Site):
+    play(site, "ledger_in_use")
+    before = snapshot(site)
+
+    for spec in reversed(WANTED[:2]):
+        site.remove(kind_of(spec), spec)
+
+    assert snapshot(site) == before
 
 
 def changes_of(comparison: Comparison) -> dict[str, list[object]]:

@@ -21,11 +21,11 @@ VIEW_LEDGER = ("grant usage on schema bubble_sync to poor", "grant select, inser
 
 @dataclass(frozen=True)
 class Case:
-    """One kind: what is wanted, and for each field the statement of a hand that changes it."""
+    """One kind: what is wanted, and for each field the statement, or each of several, of a hand that changes it."""
 
     kind: ModuleType
     spec: Spec
-    by_hand: dict[str, str] = field(default_factory=dict)
+    by_hand: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     stays: bool = False
     """Whether `remove` keeps it."""
     grants: tuple[str, ...] = VIEW_LEDGER
@@ -42,7 +42,12 @@ CASES = {
         ledger_spec(),
         {
             "grantees": "grant usage on schema bubble_sync to anon",
-            "tables": "drop table bubble_sync.dispatches",
+            "tables": (
+                "drop table bubble_sync.dispatches",
+                "alter table bubble_sync.dispatches drop constraint dispatches_pkey, alter sent_at drop default",
+                "alter table bubble_sync.ledger drop constraint ledger_pkey, drop recorded_at",
+                "comment on schema bubble_sync is 'mine'",
+            ),
         },
         stays=True,
         grants=(),
@@ -73,7 +78,11 @@ CASES = {
             "volatility": "alter function public.tick() stable",
             "config": "alter function public.tick() reset search_path",
             "comment": "comment on function public.tick() is 'mine'",
-            "attributes": "alter function public.tick() strict parallel safe",
+            "attributes": (
+                "alter function public.tick() strict parallel safe",
+                "do $$ begin execute (select format('revoke execute on function public.tick from %s', "
+                "proowner::regrole) from pg_proc where proname = 'tick'); end $$",
+            ),
             "executors": "grant execute on function public.tick() to anon with grant option",
             "stack": "delete from bubble_sync.ledger where object = 'function public.tick'",
         },
@@ -90,7 +99,12 @@ CASES = {
         },
     ),
 }
-MUTATIONS = [(name, field_name) for name, case in CASES.items() for field_name in case.by_hand]
+MUTATIONS = [
+    (name, field_name, statement)
+    for name, case in CASES.items()
+    for field_name, given in case.by_hand.items()
+    for statement in ((given,) if isinstance(given, str) else given)
+]
 
 
 @pytest.fixture
@@ -128,11 +142,11 @@ def test_a_second_time_writes_nothing_and_changes_no_fact(name: str, ready: Site
     assert written == {"written": False}
 
 
-@pytest.mark.parametrize(("name", "changed"), MUTATIONS)
-def test_a_change_by_hand_is_named_and_repaired_in_place(name: str, changed: str, ready: Site):
+@pytest.mark.parametrize(("name", "changed", "by_hand"), MUTATIONS)
+def test_a_change_by_hand_is_named_and_repaired_in_place(name: str, changed: str, by_hand: str, ready: Site):
     case = CASES[name]
     made = ready.converge(case.kind, case.spec)
-    ready.by_hand(case.by_hand[changed])
+    ready.by_hand(by_hand)
 
     differences = compare(case.spec, ready.observe(case.kind, case.spec))
     repaired = ready.converge(case.kind, case.spec)

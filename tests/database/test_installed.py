@@ -107,6 +107,69 @@ def test_earlier_generations_are_found_with_what_ends_each(converged: Site):
     assert found[0].remedy == "Where nothing needs it: select cron.unschedule(3);"
 
 
+@pytest.mark.parametrize("name", ["schema_in_use", "ledger_in_use"])
+def test_a_schema_of_the_applications_own_is_told_with_what_makes_way(site: Site, name: str):
+    play(site, name)
+
+    (ledger,) = [one for one in diagnose(site).causes if one.object == "ledger"]
+
+    assert (ledger.id, ledger.level) == ("ledger_missing", "error")
+    assert ledger.remedy.endswith("alter schema bubble_sync rename to bubble_sync_app;")
+
+
+def test_what_others_have_added_to_the_log_is_told_with_what_takes_it_away(converged: Site):
+    converged.by_hand("create rule none as on insert to bubble_sync.dispatches do instead nothing")
+
+    (finding,) = diagnose(converged).findings
+
+    assert (finding.id, finding.evidence) == (
+        "ledger_missing", "wanted is dispatches, there is dispatches (with rule none)",
+    )  # fmt: skip
+    assert finding.remedy.endswith('drop rule "none" on "bubble_sync"."dispatches";')
+
+
+HIDDEN = ("create schema app", "alter role postgres set search_path = app, extensions")
+SHADOWED = (
+    "create schema app", "alter role postgres set search_path = app, public",
+    "create function app.invoke_bubble_sync_processor() returns void language plpgsql as 'begin end'",
+)  # fmt: skip
+AS_THE_GUIDE = "update cron.job set command = replace(command, 'public.', '')"
+FAILED = """
+    insert into cron.job_run_details (jobid, runid, database, username, command, status, return_message, start_time)
+    select jobid, nextval('cron.runid_seq'), database, username, command, 'failed',
+        'ERROR:  function invoke_bubble_sync_processor() does not exist', now()
+    from cron.job
+"""
+
+
+@pytest.mark.parametrize("path", [HIDDEN, SHADOWED])
+def test_a_command_without_a_schema_is_the_cause_whatever_the_search_path_makes_of_it(
+    converged: Site, path: tuple[str, ...]
+):
+    converged.by_hand(*path, AS_THE_GUIDE, *([FAILED] if path is HIDDEN else []))
+    converged.end_sessions()
+
+    diagnosis = diagnose(converged)
+
+    assert [(one.id, one.level, one.object) for one in diagnosis.causes] == [
+        ("job_differs", "error", "job bubble-sync-processor"), ("job_differs", "error", "job bubble-sync-retry"),
+    ]  # fmt: skip
+    assert diagnosis.causes[0].evidence == (
+        "its command is 'SELECT invoke_bubble_sync_processor()', not 'SELECT public.invoke_bubble_sync_processor()': "
+        "it names no schema, so that the search_path of the job's role decides which function runs, or none"
+    )
+    assert all(one.follows == ("job_differs",) for one in diagnosis.findings if one.id == "runs_failing")
+    assert any(one.id == "runs_failing" for one in diagnosis.findings) == (path is HIDDEN)
+
+
+@pytest.mark.parametrize("path", [HIDDEN, SHADOWED])
+def test_nothing_is_wrong_with_a_search_path_where_the_command_names_the_schema(converged: Site, path: tuple[str, ...]):
+    converged.by_hand(*path)
+    converged.end_sessions()
+
+    assert [one.id for one in diagnose(converged).findings if one.level == "error"] == []
+
+
 def test_another_roles_job_of_our_name_explains_why_ours_is_not_there(converged: Site):
     converged.by_hand(
         "update cron.job set username = 'supabase_admin' where jobname = 'bubble-sync-retry'",
@@ -126,7 +189,7 @@ def test_processes_and_settings_that_the_role_may_not_see_are_unknown_and_never_
     settings, processes = (f"postgres may not read pg_catalog.{view}" for view in ("pg_settings", "pg_stat_activity"))
     assert dict(diagnosis.unknown) == {
         **dict.fromkeys(("cron_scheduler_down", "net_worker_down"), processes),
-        **dict.fromkeys(("cron_database_other", "cron_timezone", "extension_unavailable"), settings),
+        **dict.fromkeys(("cron_database_other", "cron_jobs_held", "cron_timezone", "extension_unavailable"), settings),
     }
     assert not diagnosis.clean
 
@@ -152,6 +215,8 @@ def test_whatever_up_would_refuse_for_is_one_checks_finding(converged: Site):
         "operation 'INSERT' in the constraint few of public.sync_queue",
         "status 'failed' in the enum of public.sync_queue.status", "extension pg_net, available on the server",
         "extension pg_cron in shared_preload_libraries", "database a, where pg_cron runs its jobs (this is b)",
+        "database a, where pg_net sends (this is b)",
+        "setting cron.launch_active_jobs on (it is off, so that pg_cron starts no job)",
         "a writable server (this one is read-only)", "privilege SELECT on public.sync_queue for postgres",
         "privilege EXECUTE on cron.unschedule for postgres", "privilege CREATE on database postgres for postgres",
         "row security of public.sync_queue that lets postgres see the items",

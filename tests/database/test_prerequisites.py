@@ -11,6 +11,7 @@ from bubble_sync.questions.diff import diff, find
 from bubble_sync.specs import PrerequisitesSpec
 from tests.fixtures.adoption import WANTED as WHOLE_STACK
 from tests.fixtures.adoption import converge_all, snapshot
+from tests.fixtures.breaking.installed import setting
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK
 
@@ -268,3 +269,23 @@ def test_a_role_that_may_not_read_what_is_asked_for_is_told_what_is_missing(prep
     with pytest.raises(PrerequisiteMissing, match="privilege USAGE on schema cron for poor"):
         poor.converge(prerequisites, PrerequisitesSpec(objects=object_names("supabase_url", "service_role_key")))
     poor.db.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("cron.database_name", "elsewhere", "database elsewhere, where pg_cron runs its jobs (this is postgres)"),
+        ("pg_net.database_name", "elsewhere", "database elsewhere, where pg_net sends (this is postgres)"),
+        ("cron.launch_active_jobs", "off",
+         "setting cron.launch_active_jobs on (it is off, so that pg_cron starts no job)"),
+    ],
+)  # fmt: skip
+def test_a_setting_of_the_server_that_keeps_jobs_or_requests_from_this_database_is_named(
+    site: Site, name: str, value: str, named: str
+):
+    changed = setting(name, value)
+    try:
+        site.by_hand(*changed["by_hand"])
+        assert named in missing(site)
+    finally:
+        site.by_hand(*changed["mending"])

@@ -26,8 +26,10 @@ from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK, jwt, secret_spec
 
 JOB = "bubble-sync-processor"
-COMMAND = "SELECT invoke_bubble_sync_processor()"
+COMMAND = "SELECT public.invoke_bubble_sync_processor()"
 CALL = "select public.invoke_bubble_sync_processor()"
+
+SAME_NAME = "create function app.invoke_bubble_sync_processor() returns void language plpgsql as 'begin end'"
 
 
 def scheduled(site: Site, command: str = COMMAND, role: str = "postgres") -> None:
@@ -143,6 +145,24 @@ class TestWhatIsRun:
         )
 
         assert ran(served).told[0].text == '"$user", public, extensions 0'
+
+    @pytest.mark.parametrize("path", ["app, extensions", "app, public"])
+    def test_the_jobs_command_runs_our_function_whatever_the_search_path_of_the_role(self, served: Site, path: str):
+        served.by_hand("create schema app", SAME_NAME, f"alter role postgres set search_path = {path}")
+        served.end_sessions()
+
+        assert ran(served).outcome == NOTHING
+
+    def test_the_guides_command_that_reaches_no_function_is_told_with_what_names_the_schema(self, served: Site):
+        scheduled(served, "SELECT invoke_bubble_sync_processor()")
+        served.by_hand("create schema app", "alter role postgres set search_path = app, extensions")
+        served.end_sessions()
+
+        with pytest.raises(PrerequisiteMissing) as refused:
+            ran(served)
+
+        assert "finds no function of that name in the role's search_path: nothing was run." in str(refused.value)
+        assert "`pulumi up --stack test` gives the job its command, " + COMMAND in str(refused.value)
 
     def test_its_messages_are_heard_whatever_the_role_is_set_to(self, served: Site):
         served.by_hand("alter role postgres set client_min_messages = error")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bubble_sync.local.platform import Platform
+from tests.fixtures.adoption import play, snapshot
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack, kill_tree
@@ -209,3 +210,36 @@ def test_a_url_in_the_place_of_a_variable_name_is_refused_and_not_shown(stack: S
 
     assert "bubble-sync:databaseUrlEnv: is not the name of an environment variable" in refusal
     assert "hunter2hunter2" not in refusal
+
+
+def test_an_applications_own_schema_is_refused_and_kept_by_up_and_destroy_and_makes_way_by_the_sql(
+    stack: Stack, site: Site
+):
+    play(site, "schema_in_use")
+    before = snapshot(site)
+
+    refusal = stack.up(expect=1)
+    assert "ForeignObject: the schema bubble_sync is not ours (it holds progress)" in refusal
+    assert "Traceback" not in refusal
+    stack.run("destroy", "--yes", "--skip-preview")
+    assert snapshot(site) == before
+
+    site.by_hand(refusal.split("change what names it: ")[1].splitlines()[0])
+    stack.up()
+    stack.expect_no_changes()
+    assert site.by_hand("select note from bubble_sync_app.progress") == [{"note": "seen"}]
+
+
+def test_a_job_of_the_guide_gets_a_command_with_the_schema_once_and_in_place(converged: Stack, site: Site):
+    site.by_hand("update cron.job set command = replace(command, 'public.', '')")
+
+    assert converged.drift() == {
+        f"sync-jobs-{name}": ["command"] for name in ("bubble-sync-processor", "bubble-sync-retry")
+    }
+    converged.up()
+
+    converged.expect_no_changes()
+    assert site.by_hand(JOBS) == FRESH
+    assert site.by_hand("select command from cron.job where jobid = 1") == [
+        {"command": "SELECT public.invoke_bubble_sync_processor()"}
+    ]

@@ -61,7 +61,7 @@ class TestRunNow:
         assert (idle.returncode, idle.stderr) == (0, "")
         assert idle.stdout.splitlines() == [
             "stack local: 0 waiting; the Edge Function takes real items",
-            "run: SELECT invoke_bubble_sync_processor()  (job bubble-sync-processor, jobid 1)",
+            "run: SELECT public.invoke_bubble_sync_processor()  (job bubble-sync-processor, jobid 1)",
             "NOTICE: [bubble_sync_processor] No pending items in queue",
             "nothing to do",
         ]

@@ -33,9 +33,9 @@ def test_the_record_comes_out_of_one_up_with_the_hand_made_jobs_kept(stack: Stac
     jobs = site.by_hand("select jobid, jobname::text, schedule, command, active, database from cron.job order by 1")
     assert jobs == [
         {"jobid": 3, "jobname": "bubble-sync-processor", "schedule": "* * * * *", "active": True,
-         "command": "SELECT invoke_bubble_sync_processor()", "database": "postgres"},
+         "command": "SELECT public.invoke_bubble_sync_processor()", "database": "postgres"},
         {"jobid": 4, "jobname": "bubble-sync-retry", "schedule": "*/5 * * * *", "active": True,
-         "command": "SELECT invoke_bubble_sync_retry()", "database": "postgres"},
+         "command": "SELECT public.invoke_bubble_sync_retry()", "database": "postgres"},
     ]  # fmt: skip
     assert stack.outputs()["jobids"] == {"bubble-sync-processor": "3", "bubble-sync-retry": "4"}
     # 9: both secrets, the same rows, with the guide's descriptions

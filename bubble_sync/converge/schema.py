@@ -1,0 +1,67 @@
+"""The schema `bubble_sync`: whether it is ours, and what of it is not as we make it. Others' is never touched."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from bubble_sync.converge.reading import Found, Row
+from bubble_sync.errors import ForeignObject
+
+PARTS = ("schema",)
+_COMMENT = "bubble-sync: private objects of the sync"
+
+
+def is_ours(found: Found) -> bool:
+    """Say whether there is no such schema yet, or one of ours, and no other table in the ledger's place."""
+    row = _row(found)
+    return row is None or bool(row["ours"] and row["ledger"])
+
+
+def require_ours(found: Found) -> None:
+    """Raise ForeignObject for an application's schema of that name, and for a table of theirs that is called ledger."""
+    row = _row(found)
+    if row is None or is_ours(found):
+        return
+    if not row["ours"]:
+        held = ", ".join(row["holds"]) or "nothing but a comment or grants of its own"
+        raise ForeignObject(
+            f"the schema bubble_sync is not ours (it holds {held}), and we would need the name: nothing was changed. "
+            "Give yours another one, and change what names it: alter schema bubble_sync rename to bubble_sync_app;"
+        )
+    raise ForeignObject(
+        "bubble_sync.ledger is not our ledger, or has lost its columns object, stack or origin: nothing was changed. "
+        f"Put it aside, and `pulumi up` adopts what is there: {aside('ledger')}"
+    )
+
+
+def aside(table: str) -> str:
+    """Return what makes way for a new table: one that is merely renamed leaves its indexes and its key in the way."""
+    there = "bubble_sync_before"
+    return f"create schema if not exists {there}; alter table bubble_sync.{table} set schema {there};"
+
+
+def differences(found: Found) -> tuple[str, ...]:
+    """Name what is not as we make it."""
+    row = _row(found)
+    if row is None:
+        return ()
+    wrong = {
+        f"schema (owner {row['owner']})": not row["mine"],
+        "schema (without the rights of its owner)": not row["usable"],
+        f"schema (comment {row['comment']!r})": row["comment"] != _COMMENT,
+    }
+    return tuple(said for said, applies in wrong.items() if applies)
+
+
+def refuse(found: Found) -> None:
+    """Raise ForeignObject where the schema is another role's: that role alone can give it back."""
+    row = _row(found)
+    if row is not None and not row["mine"]:
+        change = sql.SQL("alter schema bubble_sync owner to {};").format(sql.Identifier(row["role"])).as_string()
+        raise ForeignObject(
+            f"the schema bubble_sync is owned by {row['owner']}: nothing was changed. As that role: {change}"
+        )
+
+
+def _row(found: Found) -> Row | None:
+    return next(iter(found.rows("schema")), None)
