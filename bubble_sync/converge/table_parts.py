@@ -31,12 +31,10 @@ class Part(NamedTuple):
 
 
 _TOLD = "timestamp with time zone not null default"
-_VERDICTS = ", ".join(
-    f"'{word}'::text"
-    for word in (
-        "ok", "answered", "partial", "refused by its body", "not the function''s answer", "rejected", "timed out", "lost",
-    )
+_WORDS = (
+    "ok", "answered", "partial", "refused by its body", "not the function''s answer", "rejected", "timed out", "lost",
 )  # fmt: skip
+_VERDICTS = ", ".join(f"'{word}'::text" for word in _WORDS)
 _BY_SENDING = "bubble_sync.dispatches USING btree"
 # The first of them comes first, because nothing can be mended without it.
 _PROPERTIES = tuple(

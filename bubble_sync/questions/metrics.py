@@ -106,7 +106,7 @@ def _active(job: Job) -> bool | None:
 
 
 def _states(figures: Figures) -> Iterator[Sample]:
-    for state in ("waiting", "undrained", "in_flight", "stalled", "retrying", "dead"):
+    for state in ("waiting", "undrained", "unrecognised", "in_flight", "stalled", "retrying", "dead"):
         yield (state,), getattr(figures, state)
 
 

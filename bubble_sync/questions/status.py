@@ -28,6 +28,7 @@ class Figures:
     waiting: int
     waiting_since: datetime | None
     undrained: int
+    unrecognised: int
     in_flight: int
     stalled: int
     retrying: int
@@ -57,6 +58,7 @@ class Figures:
             f"{self.stalled} stalled in processing": self.stalled,
             f"{self.dead} dead: failed, with no attempt left": self.dead,
             f"{self.undrained} pending with an operation that no job counts": self.undrained,
+            f"{self.unrecognised} with a status that no job knows": self.unrecognised,
         }
         return tuple(problem for problem, there in found.items() if there)
 
@@ -144,6 +146,7 @@ def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
         waiting=total("count", "pending", drained=True),
         waiting_since=min(waiting, default=None),
         undrained=total("count", "pending", drained=False),
+        unrecognised=sum(row["count"] for row in groups if not (row["recognised"] or row["declared"])),
         in_flight=total("count", "processing") - total("stalled"),
         stalled=total("stalled"),
         retrying=total("count", "failed") - total("dead"),

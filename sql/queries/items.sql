@@ -3,8 +3,20 @@
 -- name: by_status
 -- Guide, step 7; the first three columns are the record's, step 11. What came and went is of the last hour. The queue has
 -- no column that says when an item was taken: one in `processing` that was queued ten minutes ago counts as stalled.
+-- `skipped` is the source application's own word. What a CHECK or the enum of another application names is declared, but
+-- for another spelling of a word of ours: that is a mistake.
 select status::text as status, operation::text as operation, count(*) as count, min(created_at) as oldest_item,
     coalesce(operation::text in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE'), false) as drained,
+    coalesce(status::text in ('pending', 'processing', 'completed', 'failed', 'skipped'), false) as recognised,
+    pg_catalog.lower(pg_catalog.btrim(status::text)) not in ('pending', 'processing', 'completed', 'failed') and exists (
+        select from pg_catalog.pg_attribute as a
+        left join pg_catalog.pg_constraint as c on c.contype = 'c' and (c.conrelid = a.attrelid or c.contypid = a.atttypid)
+        left join pg_catalog.pg_enum as e on e.enumtypid = a.atttypid
+        where a.attrelid = 'public.sync_queue'::regclass and a.attname = 'status' and (
+            e.enumlabel = status::text
+            or pg_catalog.strpos(pg_catalog.pg_get_constraintdef(c.oid), pg_catalog.quote_literal(status::text)) > 0
+        )
+    ) as declared,
     count(*) filter (
         where status = 'processing' and created_at <= pg_catalog.now() - interval '10 minutes'
     ) as stalled,

@@ -19,7 +19,7 @@ from bubble_sync.converge import functions, ledger, vault
 from bubble_sync.desired import tables_of
 from bubble_sync.errors import ForeignObject
 from bubble_sync.functions import function_specs
-from bubble_sync.questions.answers import OUTSTANDING, VERDICTS, verdict_of
+from bubble_sync.questions.answers import VERDICTS, verdict_of
 from bubble_sync.questions.requests import Request, as_of_now, requests_in
 from bubble_sync.questions.sight import look
 from bubble_sync.setting_groups import ProcessorSettings, RetrySettings

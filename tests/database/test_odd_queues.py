@@ -9,8 +9,11 @@ import pytest
 
 from bubble_sync.actions.requeue import carry_out, release_plan, retry_plan
 from bubble_sync.actions.run_now import count
+from bubble_sync.cli.metrics import text_of
 from bubble_sync.errors import ConfigurationError
+from bubble_sync.questions.checklist import Standing
 from bubble_sync.questions.failures import failures
+from bubble_sync.questions.metrics import measure
 from bubble_sync.questions.status import status
 from bubble_sync.questions.trace import trace
 from bubble_sync.questions.verify import verify
@@ -89,6 +92,79 @@ def test_a_pending_item_without_an_operation_is_one_that_nobody_drains(converged
     assert " and operation is null and created_at <= " in finding.remedy
     converged.by_hand(finding.remedy.partition("then: ")[2].partition(";")[0])
     assert converged.by_hand("select id::text, status from public.sync_queue") == [{"id": one, "status": "completed"}]
+
+
+@pytest.mark.parametrize("word", ["queued", "PENDING", "pending ", "pending\n", "error", "", None], ids=repr)
+def test_items_of_a_status_that_nobody_knows_are_named_by_every_command(converged: Site, word: str | None):
+    converged.by_hand(
+        NULLABLE.format("status"), "alter table public.sync_queue drop constraint sync_queue_status_check"
+    )
+    ones = {item(converged, "1 hour"), item(converged, "1 hour", operation="DELETE", record_id="r2")}
+    text = "null" if word is None else "'{}'".format(word.replace("\n", "' || chr(10) || '"))
+    converged.by_hand(f"update public.sync_queue set status = {text}")
+
+    (finding,) = diagnose(converged).causes
+    asked = status(converged.db, working(), STACK)
+    measured = measure(converged.db, working(), STACK, "1.0.0")
+    lines = {one.id: one for one in verify(converged.db, working(), STACK, None).lines}
+
+    shown = "NULL" if word is None else "'{}'".format(word.replace("\n", " "))
+    assert (finding.id, finding.level) == ("items_unrecognised", "warning")
+    assert finding.evidence.startswith(f"2 of the status {shown} (1 DELETE, 1 SIGNUP_ATOMIC), the oldest since ")
+    assert "2 with a status that no job knows" in asked.problems
+    assert (asked.figures.unrecognised, asked.figures.undrained) == (2, 0)
+    assert lines["queue"].standing is Standing.NO
+    assert 'queue_items{stack="test",state="unrecognised"} 2' in text_of(measured)
+    converged.by_hand(finding.remedy.partition("sent: ")[2])
+    put_back = converged.by_hand("select id::text from public.sync_queue where status = 'pending'")
+    assert {row["id"] for row in put_back} == ones
+
+
+def test_many_words_that_nobody_knows_are_ten_findings_and_their_number(converged: Site):
+    converged.by_hand(
+        "alter table public.sync_queue drop constraint sync_queue_status_check",
+        "insert into public.sync_queue (table_name, record_id, operation, status) "
+        "select 'user', number::text, 'INSERT', 'odd ' || number from generate_series(1, 500) as number",
+    )
+
+    found = [one for one in diagnose(converged).findings if one.id == "items_unrecognised"]
+
+    assert len(found) == 10
+    assert all("; one of 500 such statuses" in one.evidence for one in found)
+
+
+@pytest.mark.parametrize(
+    ("word", "rule", "told"),
+    [
+        ("skipped", "", []),
+        ("archived", "in ('pending', 'processing', 'completed', 'failed', 'archived')", ["info"]),
+        ("PENDING", "in ('pending', 'processing', 'completed', 'failed', 'PENDING')", ["warning"]),
+    ],
+)
+def test_a_word_that_the_queue_declares_is_the_applications(converged: Site, word: str, rule: str, told: list[str]):
+    if rule:
+        converged.by_hand(
+            "alter table public.sync_queue drop constraint sync_queue_status_check",
+            f"alter table public.sync_queue add check (status {rule})",
+        )
+    item(converged, "1 hour", status=word)
+
+    found = [one.level for one in diagnose(converged).findings if one.id == "items_unrecognised"]
+    problems = status(converged.db, working(), STACK).problems
+
+    assert (found, bool(problems)) == (told, "warning" in told)
+
+
+def test_a_word_of_the_enum_is_the_applications(converged: Site):
+    converged.by_hand(
+        "create type public.words as enum ('pending', 'processing', 'completed', 'failed', 'archived')",
+        "alter table public.sync_queue drop constraint sync_queue_status_check, alter status drop default",
+        "drop index public.sync_queue_open, public.sync_queue_retry, public.sync_queue_one_pending",
+        "alter table public.sync_queue alter status type public.words using status::public.words",
+    )
+    item(converged, "1 hour", status="archived")
+
+    assert [(one.id, one.level) for one in diagnose(converged).findings] == [("items_unrecognised", "info")]
 
 
 def test_what_is_done_by_hand_completes_no_item_that_came_meanwhile(converged: Site):

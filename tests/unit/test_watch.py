@@ -21,7 +21,7 @@ from bubble_sync.questions.status import Figures, Status
 from bubble_sync.schedules import first_due
 
 NOW = datetime(2026, 11, 22, 4, 30, 10, tzinfo=UTC)
-FIGURES = Figures(3, NOW - timedelta(seconds=20), 0, 1, 0, 0, 0, 5, 2, NOW)
+FIGURES = Figures(3, NOW - timedelta(seconds=20), 0, 0, 1, 0, 0, 0, 5, 2, NOW)
 HEALTHY = Diagnosis("prod", NOW, (), {}, 40)
 
 
