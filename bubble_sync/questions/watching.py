@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection, Sequence
 
 from bubble_sync.converge.reading import Found, Row, read
-from bubble_sync.database import Connection, Database
+from bubble_sync.database import Connection
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.specs import Spec
 from bubble_sync.statements import query
@@ -19,13 +19,8 @@ ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused
 """Parts that every answer has: they are read from the server's own catalog."""
 
 
-def watch(database: Database, parts: Collection[str], specs: Sequence[Spec]) -> Found:
-    """Read the parts about `specs`; raise PrivilegeMissing with the grant that is lacking."""
-    return database.read("reading the stack", lambda conn: watched(conn, parts, specs))
-
-
 def watched(conn: Connection, parts: Collection[str], specs: Sequence[Spec]) -> Found:
-    """Do the same on a connection that reads."""
+    """Read the parts about `specs`; raise PrivilegeMissing with the grant that is lacking."""
     way = conn.execute(query("watching", "way")).fetchone()
     if way is None or way["owner"] in (None, way["role"]):
         return read(conn, tuple(sorted(parts)), specs)

@@ -10,10 +10,9 @@ import pytest
 from bubble_sync.converge.kinds import kind_of
 from bubble_sync.desired import desired
 from bubble_sync.questions.diff import State
-from bubble_sync.questions.drift import Report, Standing, drift, parts_for
+from bubble_sync.questions.drift import Report, Standing, drift, read
 from bubble_sync.questions.script import forward
 from bubble_sync.questions.undo import back
-from bubble_sync.questions.watching import watch
 from bubble_sync.settings import read_settings
 from bubble_sync.specs import Keeper, Spec
 from bubble_sync.values import WEBHOOK_NAME
@@ -39,8 +38,8 @@ LEFT = """
 
 
 def ask(site: Site, wanted: Sequence[Spec] = TOLD) -> Report:
-    found = watch(site.db, parts_for(wanted), wanted)
-    return drift(STACK, wanted, found, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
+    found, signs = site.db.read("reading the stack", lambda conn: read(conn, wanted))
+    return drift(STACK, wanted, found, signs, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
 
 
 @pytest.fixture

@@ -12,14 +12,16 @@ import pytest
 
 from bubble_sync.cli.arguments import duration
 from bubble_sync.cli.axes import LEFT, RIGHT_EDGE, above, times
-from bubble_sync.cli.charts import VERDICTS, depth_chart, latency_chart, request_chart
+from bubble_sync.cli.charts import depth_chart, latency_chart, request_chart
 from bubble_sync.cli.report_page import page, verdict_of
 from bubble_sync.errors import ConfigurationError
+from bubble_sync.questions.answers import VERDICTS
 from bubble_sync.questions.checklist import Line, Standing
 from bubble_sync.questions.doctor import Diagnosis, Finding
 from bubble_sync.questions.failures import Failure, Failures, Group
 from bubble_sync.questions.history import EDGES, PARTS, Depth, History, Latency, Sent, depths_of
 from bubble_sync.questions.report import Report
+from bubble_sync.questions.signs import Signs, Verdict
 from tests.fixtures.specs import jwt
 
 UNTIL = datetime(2026, 11, 22, 4, 30, tzinfo=UTC)
@@ -44,6 +46,7 @@ def report(**changed: object) -> Report:
         "stack": "prod",
         "asked_at": UNTIL,
         "checklist": (Line("runs", "the job runs", Standing.OK, "its last run succeeded"),),
+        "works": Signs(Verdict.SEEMS_SO, "the last run succeeded"),
         "diagnosis": Diagnosis("prod", UNTIL, (), {}, 40),
         "history": past(),
         "failures": Failures("prod", 50, (), "", {}),

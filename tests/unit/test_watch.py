@@ -17,16 +17,18 @@ from bubble_sync.errors import Unreachable
 from bubble_sync.questions.doctor import Diagnosis, Finding
 from bubble_sync.questions.jobs import Job
 from bubble_sync.questions.latest import Latest
+from bubble_sync.questions.signs import Signs, Verdict
 from bubble_sync.questions.status import Figures, Status
 from bubble_sync.schedules import first_due
 
 NOW = datetime(2026, 11, 22, 4, 30, 10, tzinfo=UTC)
+WORKS = Signs(Verdict.SEEMS_SO, "the last run succeeded")
 FIGURES = Figures(3, NOW - timedelta(seconds=20), 0, 0, 1, 0, 0, 0, 5, 2, NOW)
 HEALTHY = Diagnosis("prod", NOW, (), {}, 40)
 
 
 def latest(*jobs: Job, **unknown: str) -> Latest:
-    return Latest(Status("prod", NOW, (), FIGURES, (), jobs, (), None, unknown), ())
+    return Latest(Status("prod", NOW, (), FIGURES, (), jobs, (), None, WORKS, unknown), ())
 
 
 def job(**changed: object) -> Job:
