@@ -17,6 +17,7 @@ from bubble_sync.database import Connection, attempt
 from bubble_sync.questions.beside import PARTS as BESIDE
 from bubble_sync.questions.beside import generations
 from bubble_sync.questions.diff import Item, judge, parts_to_judge
+from bubble_sync.questions.due import record_in, recorded_in
 from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
@@ -74,6 +75,21 @@ def rows_of(subject: str, name: str) -> Reading:
     return lambda conn, specs: attempt(conn, query(subject, name))
 
 
+def silent(conn: Connection, specs: Sequence[Spec]) -> object:
+    """List the jobs that have missed a run; what was changed by hand is another check's."""
+    wanted = {spec.name: spec.schedule for spec in _of(CronJobSpec, specs)}
+    with conn.transaction():
+        record = record_in(conn, recorded_in(conn))
+        found = conn.execute(query("runs", "jobs")).fetchall()
+    return [
+        job
+        for job in found
+        if job["active"]
+        and wanted.get(job["jobname"]) == job["schedule"]
+        and record.due(job["jobname"], job["schedule"], job["jobid"]).missed
+    ]
+
+
 def worker_down(conn: Connection, specs: Sequence[Spec]) -> object:
     """Say whether pg_net's worker is known not to be there."""
     try:
@@ -99,6 +115,7 @@ READINGS: Mapping[str, Reading] = {
     "job_changes": changes(CronJobSpec),
     "stored": stored,
     "reaching": reaching,
+    "silent": silent,
     "worker_down": worker_down,
     "unindexed": unindexed,
     "items": rows_of("items", "by_status"),

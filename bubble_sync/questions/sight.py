@@ -20,6 +20,7 @@ HISTORY = "cron.job_run_details"
 RESPONSES = "net._http_response"
 QUEUED = "net.http_request_queue"
 DISPATCHES = "bubble_sync.dispatches"
+LEDGER = "bubble_sync.ledger"
 
 _OWN_ROWS = (JOBS, HISTORY)
 """pg_cron's tables show everyone their own rows: whoever finds a job there sees it whole."""

@@ -7,16 +7,17 @@ sender. So there are signs, and no proof; what is not known is said to be unknow
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bubble_sync.converge import cron
 from bubble_sync.converge.reading import Found, Row
 from bubble_sync.formatting import format_timestamp
-from bubble_sync.schedules import overdue_since
+from bubble_sync.questions.due import counted_from, due
 from bubble_sync.specs import CronJobSpec
 
 PARTS = ("runs", "responses")
+_MOMENTS = ("began_at", "server_started_at", "oldest_run_at")
 
 
 class Verdict(StrEnum):
@@ -54,10 +55,10 @@ def signs_of(spec: CronJobSpec, found: Found) -> Signs:
         where = f"see cron.job_run_details, runid {run['runid']}"
         return Signs(Verdict.NO, f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}: {where}")
     ran = f"the last run of {spec.object_name} succeeded, {_at(run, 'start_time')}"
-    due = _missed(job.actual.schedule, run)
-    if due is not None:
+    missed = _missed(spec, job.actual.schedule, run, found)
+    if missed is not None:
         return Signs(
-            Verdict.UNKNOWN, f"{ran}; it was due again at {format_timestamp(due)}, and no run since is on record"
+            Verdict.UNKNOWN, f"{ran}; it was due again at {format_timestamp(missed)}, and no run since is on record"
         )
     response = next(iter(found.rows("responses")), None)
     if response is None:
@@ -82,13 +83,12 @@ def _at(row: Row, column: str) -> str:
     return f"at {format_timestamp(datetime.fromisoformat(row[column]))}"
 
 
-def _missed(schedule: str, run: Row) -> datetime | None:
-    """Return when the job was last due but one, if its newest run is older than that."""
-    started = datetime.fromisoformat(run["start_time"]).astimezone(UTC)
-    return missed(schedule, started, started + timedelta(seconds=run["seconds_ago"]))
-
-
-def missed(schedule: str, started: datetime, now: datetime) -> datetime | None:
-    """Return when a job was last due but one, if its newest run began before that."""
-    due = overdue_since(schedule, now)
-    return due if due is not None and started < due else None
+def _missed(spec: CronJobSpec, schedule: str, run: Row, found: Found) -> datetime | None:
+    """Return when the job was last due but one, if no run has begun since and that counts."""
+    about = {name: datetime.fromisoformat(run[name]) if run.get(name) else None for name in _MOMENTS}
+    # An observing function of an earlier version does not tell of the others.
+    began = about["began_at"] or datetime.fromisoformat(run["start_time"])
+    now = datetime.fromisoformat(run["start_time"]) + timedelta(seconds=run["seconds_ago"])
+    written = [row["recorded_at"] for row in found.rows("recorded") if row["object"] == spec.object_name]
+    floor = max((counted_from(about), *map(datetime.fromisoformat, written)))
+    return due(schedule, began, floor, now).missed

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bubble_sync.converge.reading import Found
 from bubble_sync.database import Connection, Database, translated
@@ -21,13 +21,10 @@ from bubble_sync.questions.sight import Sight
 from bubble_sync.questions.status import PROMISED_SECONDS, figures_of
 from bubble_sync.questions.trace import Trace, traced
 from bubble_sync.questions.watching import watched
-from bubble_sync.schedules import first_due
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import query
 
-_A_RUN = timedelta(minutes=1)
-"""What pg_cron is given to begin and end a run that is due."""
 _PROCESSOR = JOBS["processor"]
 _SEND = "bubble-sync run-now --wait"
 _SIGN_UP = "sign somebody up in the application, and wait two minutes"
@@ -73,7 +70,7 @@ def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checkl
         objects = tuple(lines_of(diff(keeper.stack, specs, found, adopt=settings.adopt != "never").items))
     lines = (
         *objects,
-        _runs(conn, seen, found, settings),
+        _runs(conn, seen, settings),
         _endpoint(conn, seen),
         _queue(conn, seen, drained=settings.processor.active),
         *_sign_up(conn, seen, keeper),
@@ -81,8 +78,8 @@ def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checkl
     return Checklist(keeper.stack, seen.asked_at, lines)
 
 
-def _runs(conn: Connection, seen: Sight, found: Found, settings: StackSettings) -> Line:
-    """Judge the last run of each job; what has not been due since the ledger knows it is not missed."""
+def _runs(conn: Connection, seen: Sight, settings: StackSettings) -> Line:
+    """Judge the last run of each job; one that has not been due yet is not missed."""
     jobs = [job for job in jobs_in(conn, seen, settings) if job.name in NAMES]
     if wrong := [f"{job.name} {job.problem}" for job in jobs if job.problem]:
         return line("runs", Standing.NO, "; ".join(wrong), "bubble-sync doctor")
@@ -90,32 +87,19 @@ def _runs(conn: Connection, seen: Sight, found: Found, settings: StackSettings) 
         return line("runs", Standing.UNKNOWN, why, AS_OWNER)
     if asleep := [f"{job.name} is {job.pause}" for job in jobs if job.asleep]:
         return line("runs", Standing.NOT_PROVEN, "; ".join(asleep), "bubble-sync resume")
-    recorded = {row["object"]: datetime.fromisoformat(row["recorded_at"]) for row in found.rows("recorded")}
-    unproven = [job for job in jobs if not job.run and not _due_later(job, recorded, seen.asked_at)]
-    if unproven:
+    if unproven := [job for job in jobs if job.unknown]:
         said = "; ".join(f"{job.name}: {job.unknown}" for job in unproven)
         return line("runs", Standing.NOT_PROVEN, said, "bubble-sync doctor")
-    said = "; ".join(_said(job, recorded) for job in jobs)
+    said = "; ".join(map(_said, jobs))
     if not any(job.run for job in jobs):
         return line("runs", Standing.NOT_PROVEN, said, "bubble-sync verify, when a job was due")
     return line("runs", Standing.OK, said)
 
 
-def _due(job: Job, recorded: Mapping[str, datetime]) -> datetime | None:
-    since = recorded.get(f"job {job.name}")
-    return first_due(job.schedule, since) if job.schedule and since else None
-
-
-def _due_later(job: Job, recorded: Mapping[str, datetime], now: datetime) -> bool:
-    due = _due(job, recorded)
-    return due is not None and due + _A_RUN > now
-
-
-def _said(job: Job, recorded: Mapping[str, datetime]) -> str:
-    if job.run_at:
-        return f"{job.name} {job.run} at {format_timestamp(job.run_at)}"
-    due = _due(job, recorded)
-    return f"{job.name} is first due at {format_timestamp(due)}" if due else ""
+def _said(job: Job) -> str:
+    ran = f" {job.run} at {format_timestamp(job.run_at)}" if job.run_at else ""
+    due = f" is first due at {format_timestamp(job.first_due)}" if job.first_due else ""
+    return job.name + " and".join(filter(None, (ran, due)))
 
 
 def _endpoint(conn: Connection, seen: Sight) -> Line:

@@ -39,7 +39,7 @@ from (
         ('cron.job_run_details', array['runid']),
         ('net._http_response', array['id']),
         ('net.http_request_queue', array['id']),
-        ('bubble_sync.ledger', array['object']),
+        ('bubble_sync.ledger', array['object', 'recorded_at']),
         ('vault.decrypted_secrets', array['name']),
         ('pg_catalog.pg_settings', array['name']),
         ('pg_catalog.pg_stat_activity', array['pid']),
