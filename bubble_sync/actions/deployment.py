@@ -73,6 +73,7 @@ def deploy(
         say_on(" ".join(["pulumi up", *up[len(_UP) :], "..."]))
         done = stack.pulumi(*up)
         problem = complaint(done) if done.returncode else _asked(why_not_so)
+        failed = "`pulumi up` failed" if done.returncode else "`pulumi up` did not bring it about"
         if not problem:
             return done.stdout + done.stderr
         say_on("that failed: putting back what was there ...")
@@ -81,11 +82,11 @@ def deploy(
         undone = stack.pulumi(*up)
         if undone.returncode != 0:
             raise PulumiRefused(
-                f"`pulumi up` failed ({problem}), and so did the way back ({complaint(undone)}). The "
+                f"{failed} ({problem}), and the way back failed ({complaint(undone)}). The "
                 "configuration is as it was; the database may have the old or the new value, so keep both valid, mend "
                 "this, and run `pulumi up`"
             )
-        raise PulumiRefused(f"`pulumi up` failed, and everything is as it was: {problem}")
+        raise PulumiRefused(f"{failed}, and everything is as it was: {problem}")
 
 
 def _asked(why_not_so: Callable[[], str]) -> str:

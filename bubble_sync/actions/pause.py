@@ -111,7 +111,7 @@ def _why_not_so(differing: Sequence[Item]) -> str:
     if not differing:
         return ""
     return (
-        f"it succeeded, and {differing[0].spec.object_name} is not as configured: the program does not take its jobs "
+        f"{differing[0].spec.object_name} is not as configured: the program does not take its jobs "
         "from the configuration, or something else changes them"
     )
 

@@ -71,6 +71,11 @@ class Sight:
         return f"row security hides rows of {name} from {table['role']}" if table["filtered"] else ""
 
 
+def never_up(conn: Connection) -> bool:
+    """Say whether no `up` has ever begun in this database."""
+    return any(row["never_up"] for row in conn.execute(query("sight", "never_up")).fetchall())
+
+
 def look(conn: Connection) -> Sight:
     """Ask the catalog."""
     rows = conn.execute(query("sight", "tables")).fetchall()

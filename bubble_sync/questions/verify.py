@@ -26,6 +26,7 @@ from bubble_sync.specs import Keeper
 from bubble_sync.statements import query
 
 _PROCESSOR = JOBS["processor"]
+_DIFF = "bubble-sync diff"
 _SEND = "bubble-sync run-now --wait"
 _SIGN_UP = "sign somebody up in the application, and wait two minutes"
 _LOG = "pulumi config set bubble-sync:dispatchLog true && pulumi up"
@@ -71,7 +72,7 @@ def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checkl
     lines = (
         *objects,
         _runs(conn, seen, settings),
-        _endpoint(conn, seen),
+        _endpoint(conn, seen, logged=settings.dispatch_log),
         _queue(conn, seen, drained=settings.processor.active),
         *_sign_up(conn, seen, keeper),
     )
@@ -84,7 +85,7 @@ def _runs(conn: Connection, seen: Sight, settings: StackSettings) -> Line:
     if wrong := [f"{job.name} {job.problem}" for job in jobs if job.problem]:
         return line("runs", Standing.NO, "; ".join(wrong), "bubble-sync doctor")
     if why := seen.why_not(sight.HISTORY) or next((job.unknown for job in jobs if job.jobid is None), ""):
-        return line("runs", Standing.UNKNOWN, why, AS_OWNER)
+        return line("runs", Standing.UNKNOWN, why, _to_read(seen, sight.JOBS, sight.HISTORY))
     if asleep := [f"{job.name} is {job.pause}" for job in jobs if job.asleep]:
         return line("runs", Standing.NOT_PROVEN, "; ".join(asleep), "bubble-sync resume")
     if unproven := [job for job in jobs if job.unknown]:
@@ -102,11 +103,16 @@ def _said(job: Job) -> str:
     return job.name + " and".join(filter(None, (ran, due)))
 
 
-def _endpoint(conn: Connection, seen: Sight) -> Line:
+def _to_read(seen: Sight, *names: str, absent: str = "pulumi up") -> str:
+    """Return what makes tables readable: another role reads no table that is not there."""
+    return AS_OWNER if all(seen.tables[name]["present"] for name in names) else absent
+
+
+def _endpoint(conn: Connection, seen: Sight, *, logged: bool) -> Line:
     """Judge the newest answer to each function: one that is rejected, before one that is not."""
     if why := seen.why_not(sight.DISPATCHES):
-        present = seen.tables[sight.DISPATCHES]["present"]
-        return line("endpoint", Standing.UNKNOWN, why, AS_OWNER if present else _LOG)
+        remedy = _to_read(seen, sight.DISPATCHES, absent="pulumi up" if logged else _LOG)
+        return line("endpoint", Standing.UNKNOWN, why, remedy)
     known = as_of_now(conn, seen, requests_in(conn.execute(query("requests", "recent")).fetchall()))
     newest = {one.function: one for one in reversed(known) if one.verdict != OUTSTANDING}.values()
     answered = min(newest, key=lambda one: (one.verdict != "rejected", known.index(one)), default=None)
@@ -120,7 +126,7 @@ def _endpoint(conn: Connection, seen: Sight) -> Line:
 
 def _queue(conn: Connection, seen: Sight, *, drained: bool) -> Line:
     if why := seen.why_not(sight.QUEUE):
-        return line("queue", Standing.UNKNOWN, why, AS_OWNER)
+        return line("queue", Standing.UNKNOWN, why, _to_read(seen, sight.QUEUE, absent=_DIFF))
     figures = figures_of(conn.execute(query("items", "by_status")).fetchall(), seen.asked_at)
     problems = figures.problems(drained=drained)
     if not problems:
@@ -134,7 +140,8 @@ def _queue(conn: Connection, seen: Sight, *, drained: bool) -> Line:
 def _sign_up(conn: Connection, seen: Sight, keeper: Keeper) -> Iterator[Line]:
     """Judge the newest sign-up, whatever became of others."""
     if why := seen.why_not(sight.QUEUE):
-        yield from (line(name, Standing.UNKNOWN, why, AS_OWNER) for name in ("sign_up", "bubble_ids"))
+        remedy = _to_read(seen, sight.QUEUE, absent=_DIFF)
+        yield from (line(name, Standing.UNKNOWN, why, remedy) for name in ("sign_up", "bubble_ids"))
         return
     item = traced(conn, seen, keeper.stack, keeper.project_ref, None)
     if item is None:

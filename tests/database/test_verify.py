@@ -114,6 +114,13 @@ class TestObjects:
             "bubble-sync resume --job retry",
         )  # fmt: skip
 
+    def test_no_remedy_of_a_stack_that_was_never_up_is_one_that_cannot_work(self, site: Site):
+        site.by_hand("drop table public.sync_queue cascade")
+        remedies = {name: line.remedy for name, line in ask(site).items()}
+
+        assert (remedies["runs"], remedies["endpoint"]) == ("pulumi up", "pulumi up")
+        assert {remedies[name] for name in ("queue", "sign_up", "bubble_ids")} == {"bubble-sync diff"}
+
     def test_without_a_stack_nothing_is_there(self, site: Site):
         assert {name: line.standing for name, line in ask(site).items()} == {
             **dict.fromkeys(OBJECTS, "no"), "runs": "unknown", "endpoint": "unknown", "queue": "ok",

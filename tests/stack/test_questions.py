@@ -67,6 +67,18 @@ def test_a_sync_that_does_not_is_one_everywhere(served: Stack, site: Site):
         assert EMAIL not in done.stdout
 
 
+def test_of_a_stack_that_was_never_up_every_command_says_so_first(stack: Stack):
+    given = {CONFIG_VARIABLE: stack.given()[CONFIG_VARIABLE]}
+
+    for command in (*COMMANDS, "doctor", "metrics", "key status", "report --html /dev/null"):
+        done = stack.ours(*command.split(), **given)
+        assert re.match(
+            r"this stack was never up: `bubble-sync diff --stack local.*`, then `pulumi up --stack local.*`\n",
+            done.stderr,
+        ), (command, done.stderr)
+        assert "dispatchLog true" not in done.stdout
+
+
 def test_a_narrow_terminal_loses_nothing(served: Stack, site: Site):
     given = {CONFIG_VARIABLE: served.given()[CONFIG_VARIABLE]}
     (row,) = site.by_hand("select id::text from public.sync_queue")

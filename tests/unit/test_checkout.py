@@ -242,11 +242,11 @@ class TestTheCallersOwnChangeIsLetThrough:
         checkout.commit(CONFIG, PLAIN)
         checkout.commit("README.md")
         (checkout.folder / "README.md").write_text("changed")
-        with pytest.raises(NotCurrent, match="README.md"):
+        with pytest.raises(NotCurrent, match=r"README\.md"):
             commit_line(checkout.config, MESSAGE, OWN)
 
         checkout.config.write_text(PLAIN + ASLEEP)
-        with pytest.raises(NotCurrent, match="README.md"):
+        with pytest.raises(NotCurrent, match=r"README\.md"):
             commit_line(checkout.config, MESSAGE, OWN)
 
 
