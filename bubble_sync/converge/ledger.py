@@ -6,6 +6,7 @@ and a clone of another project is recognised.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import LiteralString, NamedTuple
 
 from psycopg import sql
@@ -13,7 +14,7 @@ from psycopg import sql
 from bubble_sync.converge import tables
 from bubble_sync.converge.reading import Found
 from bubble_sync.database import Connection, fetch
-from bubble_sync.errors import ForeignObject, PrerequisiteMissing, WrongEnvironment
+from bubble_sync.errors import ConfigurationError, ForeignObject, PrerequisiteMissing, WrongEnvironment
 from bubble_sync.specs import ALERTS, LedgerSpec, Observation, RecordedSpec, Spec
 from bubble_sync.statements import query
 
@@ -30,6 +31,8 @@ class LedgerRow(NamedTuple):
 
 ROWS = ("ledger", "recorded")
 PARTS = (*ROWS, *tables.PARTS)
+PROGRAM = "program"
+"""The row of a program that fills its arguments itself; of any other there is none."""
 
 
 def rows(found: Found) -> dict[str, LedgerRow]:
@@ -64,6 +67,16 @@ def require_ours(found: Found, stack: str, project_ref: str) -> None:
             )
 
 
+def require_configured(objects: Collection[str]) -> None:
+    """Raise ConfigurationError where the ledger says that the configuration is not what the program wants."""
+    if PROGRAM in objects:
+        raise ConfigurationError(
+            "the program of this stack fills SyncSetupArgs itself, so that its configuration does not say what is "
+            "wanted: nothing was compared or changed. `pulumi preview --expect-no-changes` finds drift; trace, runs, "
+            "failures, run-now, retry and release-stalled work"
+        )
+
+
 def record(conn: Connection, object_name: str, row: LedgerRow) -> None:
     """Remember that a stack made or adopted an object."""
     values = {"object": object_name, "stack": row.stack, "project_ref": row.project_ref}
@@ -92,6 +105,7 @@ def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
             "project_ref": next(iter(others), spec.project_ref) if spec.project_ref else "",
             "tables": tables.state(spec.tables, found),
             "grantees": tuple(sorted({*spec.grantees, *foreign})),
+            "own_arguments": PROGRAM in rows(found),
         }
     )
     return Observation(actual)
@@ -108,6 +122,10 @@ def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] 
     for statement in creations(spec, observed.actual if observed else None):
         conn.execute(statement)
     conn.execute(revoke(spec))
+    if spec.own_arguments:
+        record(conn, PROGRAM, LedgerRow(spec.stack, spec.project_ref, made=True))
+    else:
+        fetch(conn, query("ledger", "forget"), {"object": PROGRAM})
 
 
 def creations(spec: LedgerSpec, there: LedgerSpec | None) -> list[LiteralString]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from bubble_sync.converge import ledger
 from bubble_sync.database import Connection, Row
 from bubble_sync.statements import query
 
@@ -69,6 +70,12 @@ class Sight:
     def _hidden(self, name: str) -> str:
         table = self.tables[name]
         return f"row security hides rows of {name} from {table['role']}" if table["filtered"] else ""
+
+
+def require_configured(conn: Connection, seen: Sight) -> None:
+    """Raise ConfigurationError for a program that does not take what it wants from the configuration."""
+    if not seen.why_not(LEDGER):
+        ledger.require_configured([row["object"] for row in conn.execute(query("ledger", "rows")).fetchall()])
 
 
 def never_up(conn: Connection) -> bool:

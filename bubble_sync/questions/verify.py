@@ -60,6 +60,7 @@ def verify(database: Database, settings: StackSettings, stack: str, project_ref:
 
 def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checklist:
     seen = sight.look(conn)
+    sight.require_configured(conn, seen)
     specs = desired(settings, keeper)
     found = Found()
     try:

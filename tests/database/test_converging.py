@@ -43,6 +43,8 @@ CASES = {
         {
             "grantees": "grant usage on schema bubble_sync to anon",
             "tables": "drop table bubble_sync.dispatches",
+            "own_arguments": "insert into bubble_sync.ledger (object, stack, origin) "
+            f"values ('program', '{STACK}', 'made')",
         },
         stays=True,
         grants=(),
