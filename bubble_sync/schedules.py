@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,16 @@ def first_due(schedule: str, since: datetime) -> datetime | None:
         return next(occurrences(schedule, since))
     except (ValueError, StopIteration):
         return None
+
+
+def next_due(schedule: str, ran: datetime | None, now: datetime) -> datetime | None:
+    """Return when a job is due next; one that runs by seconds counts them from its newest run, where that is known."""
+    seconds = seconds_of(schedule)
+    if seconds and ran is None:
+        return None
+    if seconds and ran:
+        return ran + timedelta(seconds=seconds) * max(1, math.ceil((now - ran).total_seconds() / seconds))
+    return first_due(schedule, now)
 
 
 def interval_of(schedule: str, now: datetime) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 DIFFERS = "<differs>"
 """Stands for a secret value in the database that is not ours, or cannot be decrypted."""
@@ -65,6 +65,16 @@ class LedgerSpec(Spec):
     grantees: tuple[str, ...] = ()
     """Roles other than the owner that hold a privilege on the schema or a table. A wanted one may use the schema and
     no more; that it can is for whoever grants it, so that an observation has each of them."""
+    own_arguments: bool = False
+    """Whether the program fills its arguments itself, so that the configuration does not say what it wants."""
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out what states of earlier versions do not have."""
+        fields: dict[str, object] = serialize(self)
+        if not self.own_arguments:
+            del fields["own_arguments"]
+        return fields
 
 
 class RecordedSpec(Spec):

@@ -18,8 +18,8 @@ from bubble_sync.session_address import session_address
 from bubble_sync.settings import ConfigValue, StackSettings, read_settings
 
 
-def read_stack() -> tuple[StackSettings, str | None]:
-    """Return the settings and the one project they name; raise pulumi.RunError with every problem."""
+def configured() -> tuple[StackSettings, str | None]:
+    """Return the settings and the one project they name; raise ConfigurationError with every problem."""
     prefix = f"{NAMESPACE}:"
     values = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     config = {
@@ -27,9 +27,14 @@ def read_stack() -> tuple[StackSettings, str | None]:
         for key, value in values.items()
         if key.startswith(prefix)
     }
+    settings = read_settings(config)
+    return settings, settings.project(os.environ)
+
+
+def read_stack() -> tuple[StackSettings, str | None]:
+    """Return the settings and the one project they name; raise pulumi.RunError with every problem."""
     try:
-        settings = read_settings(config)
-        project = settings.project(os.environ)
+        settings, project = configured()
         if settings.access.monitor_role:
             _require_pulumi_postgresql()
             # What pulumi-postgresql is told: it is read again, and any trouble with it is said here.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pulumi
 
 from bubble_sync.desired import object_names, observe_spec, tables_of
+from bubble_sync.errors import SyncError
 from bubble_sync.functions import function_specs
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
@@ -18,6 +21,7 @@ from bubble_sync.specs import Keeper
 from components.alerts import Alerts, AlertsArgs
 from components.cron_jobs import CronJobs
 from components.extensions import Extensions
+from components.program import configured
 from components.sync_functions import SyncFunctions
 from components.vault_secrets import VaultSecrets, VaultSecretsArgs
 
@@ -73,6 +77,35 @@ class SyncSetupArgs:
         )
 
 
+def _own(args: SyncSetupArgs) -> pulumi.Input[bool]:
+    """Say whether these are other arguments than the stack's configuration gives: commands read that alone."""
+    try:
+        wanted = SyncSetupArgs.of(*configured())
+    except SyncError:
+        return True
+    alerts, access = args.alerts, args.access
+    values = (
+        args.secrets.supabase_url,
+        args.secrets.service_role_key,
+        alerts.webhook_url if alerts else "",
+        access.monitor_password if access else "",
+    )
+
+    def other(known: Sequence[Any]) -> bool:
+        secrets = replace(args.secrets, supabase_url=known[0], service_role_key=known[1])
+        mine = replace(
+            args,
+            secrets=secrets,
+            alerts=replace(alerts, webhook_url=known[2]) if alerts else None,
+            access=replace(access, monitor_password=known[3]) if access else None,
+        )
+        return mine != wanted
+
+    if all(isinstance(value, str) for value in values):
+        return other(values)
+    return pulumi.Output.unsecret(pulumi.Output.all(*values).apply(other))
+
+
 class SyncSetup(pulumi.ComponentResource):
     """Prerequisites, ledger, extensions, secrets, functions, jobs, alerts, access; destroyed from the end."""
 
@@ -91,7 +124,14 @@ class SyncSetup(pulumi.ComponentResource):
         monitors = [args.access.monitor_role] if args.access else []
         tables = tables_of(args.dispatch_log, args.processor, args.retry, alerts=args.alerts is not None)
         after = self._after(prerequisites)
-        ledger = Ledger(f"{name}-ledger", keeper=keeper, tables=tables, grantees=monitors, opts=after)
+        ledger = Ledger(
+            f"{name}-ledger",
+            keeper=keeper,
+            tables=tables,
+            grantees=monitors,
+            own_arguments=_own(args),
+            opts=after,
+        )
         extensions = Extensions(f"{name}-extensions", keeper=keeper, opts=self._after(ledger))
         secrets = VaultSecrets(f"{name}-secrets", args.secrets, keeper=keeper, opts=self._after(extensions))
         specs = function_specs(args.processor, args.retry, *names, keeper, dispatch_log=args.dispatch_log)

@@ -8,17 +8,25 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
+import yaml
+
+from bubble_sync.database_url import NAMESPACE
 from bubble_sync.errors import NotCurrent
 
 _GIVE_UP_AFTER_SECONDS = 60
 
 
-def commit_line(file: Path, message: str) -> str | None:
+def commit_line(file: Path, message: str, own: Collection[str] = ()) -> str | None:
     """Return the line that commits and pushes `file`; None when no git keeps it.
 
-    Raises NotCurrent when the checkout has uncommitted changes, is on no branch, or lacks commits of its upstream.
+    Args:
+        own: Settings, as in `retry.active`, whose uncommitted changes in `file` are the caller's from before.
+
+    Raises:
+        NotCurrent: The checkout has uncommitted changes, is on no branch, or lacks commits of its upstream.
     """
     folder = file.parent
     if not _in_work_tree(folder):
@@ -28,7 +36,7 @@ def commit_line(file: Path, message: str) -> str | None:
             return None
         raise NotCurrent(f"{file.name} is not in git, so that nothing was changed: `git add` and commit it first")
     changed = [line[3:] for line in _said(folder, "status", "--porcelain", "--untracked-files=no").splitlines()]
-    if changed:
+    if changed and not (len(changed) == 1 and _changed_in_these_alone(file, own)):
         raise NotCurrent(
             f"the checkout has uncommitted changes ({', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''}), so "
             "that nothing was changed: commit or stash them first"
@@ -40,6 +48,38 @@ def commit_line(file: Path, message: str) -> str | None:
     push = _has_upstream(folder)
     git = "git" if folder == Path.cwd() else f"git -C {shlex.quote(str(folder))}"
     return f"{git} commit -m {shlex.quote(message)} -- {shlex.quote(file.name)}{f' && {git} push' if push else ''}"
+
+
+def committed(file: Path) -> bool:
+    """Say whether a file that git keeps is as it was committed."""
+    return _git(file.parent, "show", f"HEAD:./{file.name}").stdout == file.read_text(errors="replace")
+
+
+def _changed_in_these_alone(file: Path, own: Collection[str]) -> bool:
+    """Say whether it is this file that has changed since its commit, and in no other setting."""
+    before = _git(file.parent, "show", f"HEAD:./{file.name}")
+    if before.returncode != 0 or committed(file):
+        return False
+    try:
+        return _without(before.stdout, own) == _without(file.read_text(errors="replace"), own)
+    except yaml.YAMLError:
+        return False
+
+
+def _without(text: str, own: Collection[str]) -> object:
+    document = yaml.safe_load(text)
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        return document
+    for key in own:
+        group, _, word = f"{NAMESPACE}:{key}".rpartition(".")
+        words = config.get(group)
+        if isinstance(words, dict):
+            words.pop(word, None)
+            # Pulumi takes an object away with its last word.
+            if not words:
+                del config[group]
+    return document
 
 
 def _in_work_tree(folder: Path) -> bool:

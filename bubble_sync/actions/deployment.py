@@ -46,8 +46,17 @@ def alone(stack: Stack) -> Iterator[None]:
         os.close(descriptor)
 
 
-def deploy(stack: Stack, settings: Sequence[Setting], targets: Sequence[str], say: Say) -> str:
+def deploy(
+    stack: Stack,
+    settings: Sequence[Setting],
+    targets: Sequence[str],
+    say: Say,
+    why_not_so: Callable[[], str] = lambda: "",
+) -> str:
     """Set values and run `up`, for `targets` alone where there are any; return what it said.
+
+    Args:
+        why_not_so: Asked after an `up` that succeeded: says what it has not brought about, or nothing.
 
     Raises PulumiRefused or ConfigurationError after the file, and where it was touched the database, are as before.
     """
@@ -63,7 +72,9 @@ def deploy(stack: Stack, settings: Sequence[Setting], targets: Sequence[str], sa
         up = (*_UP, *(word for target in targets for word in ("--target", target)))
         say_on(" ".join(["pulumi up", *up[len(_UP) :], "..."]))
         done = stack.pulumi(*up)
-        if done.returncode == 0:
+        problem = complaint(done) if done.returncode else _asked(why_not_so)
+        failed = "`pulumi up` failed" if done.returncode else "`pulumi up` did not bring it about"
+        if not problem:
             return done.stdout + done.stderr
         say_on("that failed: putting back what was there ...")
         if _content(stack) == written:
@@ -71,11 +82,18 @@ def deploy(stack: Stack, settings: Sequence[Setting], targets: Sequence[str], sa
         undone = stack.pulumi(*up)
         if undone.returncode != 0:
             raise PulumiRefused(
-                f"`pulumi up` failed ({complaint(done)}), and so did the way back ({complaint(undone)}). The "
+                f"{failed} ({problem}), and the way back failed ({complaint(undone)}). The "
                 "configuration is as it was; the database may have the old or the new value, so keep both valid, mend "
                 "this, and run `pulumi up`"
             )
-        raise PulumiRefused(f"`pulumi up` failed, and everything is as it was: {complaint(done)}")
+        raise PulumiRefused(f"{failed}, and everything is as it was: {problem}")
+
+
+def _asked(why_not_so: Callable[[], str]) -> str:
+    try:
+        return why_not_so()
+    except SyncError as unknown:
+        return str(unknown)
 
 
 def _set(stack: Stack, setting: Setting, say: Say) -> None:

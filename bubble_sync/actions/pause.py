@@ -8,11 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bubble_sync.actions.checkout import commit_line
+from bubble_sync.actions.checkout import commit_line, committed
 from bubble_sync.actions.deployment import Say, Setting, alone, deploy
 from bubble_sync.database import Database
 from bubble_sync.desired import job_specs
-from bubble_sync.errors import ConfigurationError, PrerequisiteMissing, ServerRefused
+from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
 from bubble_sync.questions.diff import Item, State, find, judge
 from bubble_sync.questions.pauses import JOBS
 from bubble_sync.setting_groups import RetrySettings
@@ -23,6 +23,8 @@ from bubble_sync.values import check_reason, read_moment
 
 _DURATION = re.compile(r"(?=\d)(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m(?:in)?)?")
 _WORDS = ("active", "pauseReason", "pauseUntil")
+_OWN = tuple(f"{key}.{word}" for key in JOBS for word in _WORDS)
+"""What these commands write: a pause that nobody has committed yet stops neither the next one nor its end."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,22 @@ def _change(stack: Stack, keys: Sequence[str], wanted: dict[str, object], messag
             ]
             if not changes and not differing:
                 return Slept(False, new, None)
-            commit = commit_line(stack.config_file, message) if changes else None
-            deploy(stack, changes, [f"**-jobs-{JOBS[key]}" for key in keys], say)
-            if _differing(database, new, keys, keeper):
-                raise ServerRefused(
-                    "`pulumi up` succeeded, and a job is not as wanted: something else changes it. Look with "
-                    "`bubble-sync diff`."
-                )
-        return Slept(True, new, commit)
+            commit = commit_line(stack.config_file, message, _OWN) if changes else None
+            deploy(
+                stack, changes, [f"**-jobs-{JOBS[key]}" for key in keys], say,
+                lambda: _why_not_so(_differing(database, new, keys, keeper)),
+            )  # fmt: skip
+        return Slept(True, new, None if commit and committed(stack.config_file) else commit)
+
+
+def _why_not_so(differing: Sequence[Item]) -> str:
+    """Say what `up` has not brought about."""
+    if not differing:
+        return ""
+    return (
+        f"{differing[0].spec.object_name} is not as configured: the program does not take its jobs "
+        "from the configuration, or something else changes them"
+    )
 
 
 def _differing(database: Database, settings: StackSettings, keys: Sequence[str], keeper: Keeper) -> list[Item]:

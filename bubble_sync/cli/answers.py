@@ -6,8 +6,9 @@ import io
 import json
 import os
 import re
+import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bubble_sync.cli.arguments import the_stack
+from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -60,7 +62,21 @@ def asking(stack: str | None, config_file: Path | None, environment: Mapping[str
     opened = the_stack(stack, config_file, environment)
     settings = opened.settings()
     with closing(Database(settings.address(opened.environment))) as database:
-        yield Asked(opened.name, settings.project(opened.environment), settings, database, opened.environment)
+        try:
+            yield Asked(opened.name, settings.project(opened.environment), settings, database, opened.environment)
+        except (PrerequisiteMissing, PrivilegeMissing):
+            tell_if_never_up(database, opened.options)
+            raise
+        tell_if_never_up(database, opened.options)
+
+
+def tell_if_never_up(database: Database, options: Sequence[str]) -> None:
+    """Say first of all, beside the answer, that there is no stack yet to ask about."""
+    from bubble_sync.questions.sight import never_up
+
+    if database.read("looking for the stack", never_up):
+        words = shlex.join(options)
+        typer.echo(f"this stack was never up: `bubble-sync diff {words}`, then `pulumi up {words}`", err=True)
 
 
 def screen() -> Console:

@@ -77,7 +77,7 @@ def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
             typer.echo(f"\n$ bubble-sync verify --stack {NAME}")
             verify.show(checklist)
             typer.echo(f"\n$ bubble-sync trace --latest --stack {NAME}")
-            trace.answer(asked, None)
+            trace.answer(trace.ask(asked, None), None)
     return proven
 
 

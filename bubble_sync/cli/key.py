@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.answers import tell_if_never_up
 from bubble_sync.cli.arguments import ConfigFile, Json, KeyFd, StackName, ask_for_key, read_key_from, the_stack
 from bubble_sync.keys import HARMLESS_ACTION
 
@@ -48,6 +49,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
             typer.echo(line)
     with closing(Database(settings.address(chosen.environment))) as database:
         in_database = key_in_database(database, settings)
+        tell_if_never_up(database, chosen.options)
     if as_json:
         typer.echo(json.dumps(_facts(found, in_database), indent=2))
     else:

@@ -127,7 +127,7 @@ def state_in_words(job: Job) -> str:
     """Say what is wrong with a job, or that it sleeps on purpose."""
     if job.pause and not job.active:
         return "paused" if job.asleep else "paused, overdue" if job.problem else ""
-    return job.problem
+    return job.problem or (f"first due at {clock(job.first_due)}" if job.first_due else "")
 
 
 def run_in_words(job: Job, now: datetime) -> str:

@@ -29,15 +29,19 @@ def trace(
     if latest == bool(wanted):
         raise ConfigurationError("name one thing to follow: an email, an id, or --latest")
     with asking(stack, config_file) as asked:
-        synced = answer(asked, wanted, as_json=as_json)
-    raise typer.Exit(0 if synced else 1)
+        found = ask(asked, wanted)
+    raise typer.Exit(0 if answer(found, wanted, as_json=as_json) else 1)
 
 
-def answer(asked: Asked, wanted: str | None, *, as_json: bool = False) -> bool:
-    """Print the way of what is wanted, or of the newest sign-up; say whether it is synced."""
+def ask(asked: Asked, wanted: str | None) -> Trace | None:
+    """Follow what is wanted, or the newest sign-up."""
     from bubble_sync.questions import trace as question
 
-    found = question.trace(asked.database, asked.name, asked.project_ref, wanted)
+    return question.trace(asked.database, asked.name, asked.project_ref, wanted)
+
+
+def answer(found: Trace | None, wanted: str | None, *, as_json: bool = False) -> bool:
+    """Print the way of what was wanted; say whether it is synced."""
     if found is None:
         typer.echo(f"not found: no {f'item of {wanted}' if wanted else 'sign-up is in the queue'}", err=True)
         return False

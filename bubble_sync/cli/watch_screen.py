@@ -13,7 +13,7 @@ from bubble_sync.cli.answers import ago, clock, table
 from bubble_sync.cli.doctor import STYLE
 from bubble_sync.cli.status import flow_in_words, queue_in_words, run_in_words, state_in_words
 from bubble_sync.questions.answers import GOOD
-from bubble_sync.schedules import first_due
+from bubble_sync.schedules import next_due
 
 if TYPE_CHECKING:
     from bubble_sync.questions.doctor import Diagnosis
@@ -54,7 +54,7 @@ def _parts(found: Latest, diagnosis: Diagnosis | None, trouble: str, age: float)
 def _next_tick(job: Job, now: datetime) -> str:
     if not job.active or job.schedule is None:
         return ""
-    due = first_due(job.schedule, now)
+    due = next_due(job.schedule, job.run_at, now)
     return f"in {ago((due - now).total_seconds())}" if due else job.schedule
 
 

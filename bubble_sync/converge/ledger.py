@@ -6,6 +6,7 @@ and a clone of another project is recognised.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from psycopg import errors, sql
@@ -14,7 +15,7 @@ from bubble_sync.converge import schema, tables
 from bubble_sync.converge.reading import Found
 from bubble_sync.converge.table_parts import LEDGER
 from bubble_sync.database import Connection, fetch
-from bubble_sync.errors import ForeignObject, PrerequisiteMissing, WrongEnvironment
+from bubble_sync.errors import ConfigurationError, ForeignObject, PrerequisiteMissing, WrongEnvironment
 from bubble_sync.specs import ALERTS, LedgerSpec, Observation, RecordedSpec, Spec
 from bubble_sync.statements import query
 
@@ -33,6 +34,8 @@ class LedgerRow(NamedTuple):
 
 ROWS = (*schema.PARTS, "ledger", "recorded")
 PARTS = (*ROWS, *tables.PARTS)
+PROGRAM = "program"
+"""The row of a program that fills its arguments itself; of any other there is none."""
 
 
 def rows(found: Found) -> dict[str, LedgerRow]:
@@ -68,6 +71,16 @@ def require_ours(found: Found, stack: str, project_ref: str) -> None:
                 f"the ledger in this database names stack {row.stack!r}, but this is stack {stack!r}: nothing was "
                 f"changed. Where this stack takes over, accept it once: {_accept('stack', stack)}"
             )
+
+
+def require_configured(objects: Collection[str]) -> None:
+    """Raise ConfigurationError where the ledger says that the configuration is not what the program wants."""
+    if PROGRAM in objects:
+        raise ConfigurationError(
+            "the program of this stack fills SyncSetupArgs itself, so that its configuration does not say what is "
+            "wanted: nothing was compared or changed. `pulumi preview --expect-no-changes` finds drift; trace, runs, "
+            "failures, run-now, retry and release-stalled work"
+        )
 
 
 def record(conn: Connection, object_name: str, row: LedgerRow) -> None:
@@ -106,6 +119,7 @@ def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
             "project_ref": next(iter(others), spec.project_ref) if spec.project_ref else "",
             "tables": (*schema.differences(found), *tables.state(spec.tables, found)),
             "grantees": tuple(sorted({*spec.grantees, *foreign})),
+            "own_arguments": PROGRAM in rows(found),
         }
     )
     return Observation(actual)
@@ -128,6 +142,10 @@ def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] 
         table = problem.diag.table_name or LEDGER
         raise tables.cannot_be_mended("holds rows that its own constraints refuse", table) from None
     conn.execute(revoke(spec))
+    if spec.own_arguments:
+        record(conn, PROGRAM, LedgerRow(spec.stack, spec.project_ref, made=True))
+    else:
+        fetch(conn, query("ledger", "forget"), {"object": PROGRAM})
 
 
 def creations(spec: LedgerSpec, there: LedgerSpec | None) -> list[sql.SQL | sql.Composed]:

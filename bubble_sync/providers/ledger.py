@@ -45,8 +45,11 @@ class Ledger(Resource, module="bubble_sync", name="Ledger"):
         keeper: Keeper,
         tables: Sequence[str] = (),
         grantees: Sequence[str] = (),
+        own_arguments: pulumi.Input[bool] = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the ledger of one stack, the tables beside it, and the roles that may use its schema."""
         props: dict[str, Any] = {**asdict(keeper), "tables": list(tables), "grantees": list(grantees)}
+        if own_arguments is not False:
+            props["own_arguments"] = own_arguments
         super().__init__(LedgerProvider(), resource_name, props, opts)

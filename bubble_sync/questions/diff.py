@@ -79,10 +79,12 @@ class Comparison:
 
 
 def find(database: Database, specs: Sequence[Spec]) -> Found:
-    """Read everything that an answer is made of, and the way back, in one round trip."""
+    """Read everything that an answer is made of, and the way back, in one round trip; raise ConfigurationError."""
     parts = parts_about(specs)
     work = "comparing the stack with the database"
-    return database.read(work, lambda conn: read(conn, tuple(sorted(parts)), specs, pattern_of(key_of(specs))))
+    found = database.read(work, lambda conn: read(conn, tuple(sorted(parts)), specs, pattern_of(key_of(specs))))
+    ledger.require_configured(ledger.rows(found))
+    return found
 
 
 def parts_about(specs: Sequence[Spec]) -> set[str]:

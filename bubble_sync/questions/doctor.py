@@ -76,6 +76,7 @@ def doctor(database: Database, settings: StackSettings, stack: str) -> Diagnosis
 
 def examine(conn: Connection, seen: Sight, settings: StackSettings, stack: str) -> Diagnosis:
     """Ask every check of a connection that reads, of what has been seen there."""
+    sight.require_configured(conn, seen)
     told = Told(conn, settings, stack, seen.asked_at)
     asked = [check for check in checks() if told.concerns(check)]
     findings: list[Finding] = []

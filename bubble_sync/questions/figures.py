@@ -1,4 +1,4 @@
-"""What checks are told in numbers: when each job is due or sleeps, what guards its requests, where its log is."""
+"""What checks are told in numbers: how often each job runs, pauses, what guards requests, where the log is."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import datetime
 from bubble_sync.desired import job_specs
 from bubble_sync.questions.messages import function_log
 from bubble_sync.questions.pauses import paused
-from bubble_sync.schedules import interval_of, overdue_since
+from bubble_sync.schedules import interval_of
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 
 
 def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[str, object]:
-    """Give the moment since which each job must have begun a run, pauses, guards of requests, the function's log."""
+    """Give how often each job runs, pauses, guards of requests, the function's log."""
     jobs = (settings.processor, settings.retry)
     specs = job_specs(*jobs, Keeper(""))
     return {
@@ -23,8 +23,6 @@ def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[st
             [
                 {
                     "name": spec.name,
-                    "schedule": spec.schedule,
-                    "since": overdue_since(spec.schedule, now),
                     "every": interval_of(spec.schedule, now),
                 }
                 for spec in specs

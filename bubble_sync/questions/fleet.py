@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from bubble_sync.converge import ledger
 from bubble_sync.database import Database
 from bubble_sync.desired import desired
 from bubble_sync.errors import ConfigurationError, SyncError
@@ -42,6 +43,7 @@ def _ask(stack: Stack) -> Report:
         found, signs = database.read("reading the stack", lambda conn: read(conn, specs))
     finally:
         database.close()
+    ledger.require_configured(ledger.rows(found))
     return drift(
         stack.name,
         specs,

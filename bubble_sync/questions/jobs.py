@@ -8,11 +8,10 @@ from datetime import datetime
 
 from bubble_sync.database import Connection, Row
 from bubble_sync.desired import alert_job
-from bubble_sync.formatting import format_timestamp
+from bubble_sync.questions.due import NO_RUN, Due, Record, record_in, recorded_in
 from bubble_sync.questions.pauses import JOBS as JOB_NAMES
 from bubble_sync.questions.pauses import Pause, paused
-from bubble_sync.questions.sight import HISTORY, JOBS, Sight
-from bubble_sync.questions.signs import missed
+from bubble_sync.questions.sight import HISTORY, JOBS, LEDGER, Sight
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import query
@@ -32,6 +31,8 @@ class Job:
     run: str | None = None
     """How its newest finished run ended."""
     run_at: datetime | None = None
+    first_due: datetime | None = None
+    """When it is first due, where it has not been due yet since it became what it is."""
     problem: str = ""
     unknown: str = ""
     pause: Pause | None = None
@@ -53,19 +54,28 @@ def jobs_in(conn: Connection, sight: Sight, settings: StackSettings) -> tuple[Jo
     rows = conn.execute(query("runs", "jobs")).fetchall()
     hidden = sight.why_not(HISTORY)
     runs = {} if hidden else {row["jobid"]: row for row in conn.execute(query("runs", "newest")).fetchall()}
-    found = _jobs(names, rows, runs, sight.why_no_job(), hidden, now)
+    record = Record(now, now, silent=hidden) if hidden else _record(conn, sight)
+    found = _jobs(names, rows, runs, sight.why_no_job(), record)
     return tuple(_with_pause(job, pauses.get(job.name)) for job in found)
 
 
-def _jobs(  # one argument for each thing that is known
-    names: Sequence[str], rows: list[Row], runs: dict[int, Row], unseen: str, hidden: str, now: datetime
-) -> Iterator[Job]:
+def _record(conn: Connection, sight: Sight) -> Record:
+    if not sight.tables[LEDGER]["present"]:
+        return record_in(conn, {})
+    if why := sight.why_not(LEDGER):
+        # Nobody knows since when the jobs are as they are.
+        return replace(record_in(conn, {}), silent=why)
+    return record_in(conn, recorded_in(conn))
+
+
+def _jobs(names: Sequence[str], rows: list[Row], runs: dict[int, Row], unseen: str, record: Record) -> Iterator[Job]:
     for name in dict.fromkeys((*names, *(row["jobname"] for row in rows))):
         found = [row for row in rows if row["jobname"] == name]
         if not found:
             yield Job(name, unknown=unseen) if unseen else Job(name, problem="is not there")
         for row in found:
             run = runs.get(row["jobid"])
+            due = record.due(name, row["schedule"], row["jobid"]) if row["active"] else Due()
             yield Job(
                 name=name,
                 jobid=row["jobid"],
@@ -73,8 +83,9 @@ def _jobs(  # one argument for each thing that is known
                 active=row["active"],
                 run=run["status"] if run else None,
                 run_at=run["start_time"] if run else None,
-                problem=_problem(row, run, now),
-                unknown=hidden or ("" if run else "no finished run of it is on record"),
+                first_due=due.first,
+                problem=_problem(row, run, due),
+                unknown=due.unknown or ("" if run or due.first or due.missed else record.silent or NO_RUN),
             )
 
 
@@ -87,12 +98,9 @@ def _with_pause(job: Job, pause: Pause | None) -> Job:
     return replace(job, pause=pause, problem=f"is {pause}" if pause.overdue else "", unknown="")
 
 
-def _problem(job: Row, run: Row | None, now: datetime) -> str:
+def _problem(job: Row, run: Row | None, due: Due) -> str:
     if not job["active"]:
         return "is not active"
-    if run is None:
-        return ""
-    if run["status"] == "failed":
+    if run is not None and run["status"] == "failed":
         return f"failed in its last run (runid {run['runid']})"
-    due = missed(job["schedule"], run["start_time"], now)
-    return f"was due at {format_timestamp(due)}, and no run since is on record" if due else ""
+    return str(due) if due.missed else ""

@@ -90,7 +90,7 @@ def _of_jobs(tell: Callable[[Job], float | bool | None]) -> Callable[[Measured],
 def _unknown(status: Status) -> Iterator[Sample]:
     yield ("items",), status.figures is None
     yield ("jobs",), any(job.active is None and not job.problem for job in status.jobs)
-    yield ("runs",), any(job.run is None for job in status.jobs)
+    yield ("runs",), any(job.run is None and job.first_due is None for job in status.jobs)
     yield ("requests",), "requests" in status.unknown
     yield ("works",), status.works.verdict is Verdict.UNKNOWN
 

@@ -18,6 +18,7 @@ from bubble_sync.database import Connection, attempt
 from bubble_sync.questions.beside import PARTS as BESIDE
 from bubble_sync.questions.beside import generations
 from bubble_sync.questions.diff import Item, State, judge, parts_to_judge
+from bubble_sync.questions.due import record_in, recorded_in
 from bubble_sync.questions.requests import moved_on, requests_in, with_answers
 from bubble_sync.questions.sight import look
 from bubble_sync.specs import (
@@ -102,6 +103,21 @@ def _who_answered(content: bytes | None) -> Mapping[str, object]:
     return {"by_gateway": by_gateway, "message": message[1] if message else None}
 
 
+def silent(conn: Connection, specs: Sequence[Spec]) -> object:
+    """List the jobs that have missed a run; what was changed by hand is another check's."""
+    wanted = {spec.name: spec.schedule for spec in _of(CronJobSpec, specs)}
+    with conn.transaction():
+        record = record_in(conn, recorded_in(conn))
+        found = conn.execute(query("runs", "jobs")).fetchall()
+    return [
+        job
+        for job in found
+        if job["active"]
+        and wanted.get(job["jobname"]) == job["schedule"]
+        and record.due(job["jobname"], job["schedule"], job["jobid"]).missed
+    ]
+
+
 def worker_down(conn: Connection, specs: Sequence[Spec]) -> object:
     """Say whether pg_net's worker is known not to be there."""
     try:
@@ -127,6 +143,7 @@ READINGS: Mapping[str, Reading] = {
     "job_changes": changes(CronJobSpec),
     "stored": stored,
     "reaching": reaching,
+    "silent": silent,
     "worker_down": worker_down,
     "unindexed": unindexed,
     "items": rows_of("items", "by_status"),

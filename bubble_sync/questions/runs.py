@@ -56,7 +56,7 @@ class Runs:
         """Say whether every run of the day is known to be good, and so is each request that is shown."""
         failures = sum(one.failures for one in self.performance)
         requests = [run.request for run in self.runs if run.request]
-        known = bool(self.performance) and not any(job.problem or job.unknown for job in self.jobs)
+        known = not any(job.problem or job.unknown for job in self.jobs)
         return known and not failures and all(request.verdict in GOOD for request in requests)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from bubble_sync.converge import ledger
 from bubble_sync.database import Connection, Row
 from bubble_sync.statements import query
 
@@ -20,6 +21,7 @@ HISTORY = "cron.job_run_details"
 RESPONSES = "net._http_response"
 QUEUED = "net.http_request_queue"
 DISPATCHES = "bubble_sync.dispatches"
+LEDGER = "bubble_sync.ledger"
 
 _OWN_ROWS = (JOBS, HISTORY)
 """pg_cron's tables show everyone their own rows: whoever finds a job there sees it whole."""
@@ -68,6 +70,17 @@ class Sight:
     def _hidden(self, name: str) -> str:
         table = self.tables[name]
         return f"row security hides rows of {name} from {table['role']}" if table["filtered"] else ""
+
+
+def require_configured(conn: Connection, seen: Sight) -> None:
+    """Raise ConfigurationError for a program that does not take what it wants from the configuration."""
+    if not seen.why_not(LEDGER):
+        ledger.require_configured([row["object"] for row in conn.execute(query("ledger", "rows")).fetchall()])
+
+
+def never_up(conn: Connection) -> bool:
+    """Say whether no `up` has ever begun in this database."""
+    return any(row["never_up"] for row in conn.execute(query("sight", "never_up")).fetchall())
 
 
 def look(conn: Connection) -> Sight:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -21,9 +21,9 @@ from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.questions import sight
 from bubble_sync.questions.answers import BAD
+from bubble_sync.questions.due import counted_from, due
 from bubble_sync.questions.requests import Request, as_of_now, newest_answered, requests_in, stuck
 from bubble_sync.questions.watching import watched
-from bubble_sync.schedules import overdue_since
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import (
     DISPATCHES,
@@ -40,6 +40,7 @@ from bubble_sync.values import WEBHOOK_NAME
 PARTS = ("extensions", "secrets", "functions", "jobs", "reader", "runs", "dispatches", "responses")
 _SENDING = ("public.invoke_bubble_sync_processor", "bubble_sync.send")
 """Functions without which nothing is sent."""
+_MOMENTS = ("began_at", "server_started_at", "oldest_run_at")
 
 
 class Verdict(StrEnum):
@@ -100,9 +101,10 @@ def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | 
     if run is None:
         return Signs(Verdict.UNKNOWN, f"no run of {spec.object_name} is known")
     ran = f"the last run of {spec.object_name} succeeded, {_at(run, 'start_time')}"
-    if due := _missed(job.actual.schedule, run):
+    missed = _missed(spec, job.actual.schedule, run, found)
+    if missed is not None:
         return Signs(
-            Verdict.UNKNOWN, f"{ran}; it was due again at {format_timestamp(due)}, and no run since is on record"
+            Verdict.UNKNOWN, f"{ran}; it was due again at {format_timestamp(missed)}, and no run since is on record"
         )
     return _by_response(ran, found) if requests is None else _by_request(ran, requests, found)
 
@@ -188,13 +190,13 @@ def _at(row: Row, column: str) -> str:
     return f"at {format_timestamp(datetime.fromisoformat(row[column]))}"
 
 
-def _missed(schedule: str, run: Row) -> datetime | None:
-    """Return when the job was last due but one, if its newest run is older than that."""
-    started = datetime.fromisoformat(run["start_time"]).astimezone(UTC)
-    return missed(schedule, started, started + timedelta(seconds=run["seconds_ago"]))
-
-
-def missed(schedule: str, started: datetime, now: datetime) -> datetime | None:
-    """Return when a job was last due but one, if its newest run began before that."""
-    due = overdue_since(schedule, now)
-    return due if due is not None and started < due else None
+def _missed(spec: CronJobSpec, schedule: str, run: Row, found: Found) -> datetime | None:
+    """Return when the job was last due but one, if no run has begun since and that counts."""
+    about = {name: datetime.fromisoformat(run[name]) if run.get(name) else None for name in _MOMENTS}
+    # An observing function of an earlier version does not tell of the others.
+    began = about["began_at"] or datetime.fromisoformat(run["start_time"])
+    now = datetime.fromisoformat(run["start_time"]) + timedelta(seconds=run["seconds_ago"])
+    rows = (row for row in found.rows("recorded") if row["object"] == spec.object_name)
+    written = [row["recorded_at"] for row in rows if row.get("recorded_at")]
+    floor = max((counted_from(about), *map(datetime.fromisoformat, written)))
+    return due(schedule, began, floor, now).missed

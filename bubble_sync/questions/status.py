@@ -159,6 +159,7 @@ def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
 
 def status_in(conn: Connection, seen: Sight, settings: StackSettings, stack: str) -> Status:
     """Read the status in a transaction that is open, of what has been seen there."""
+    sight.require_configured(conn, seen)
     unknown: dict[str, str] = {}
     items, summary, figures = [], [], None
     if why := seen.why_not(sight.QUEUE):

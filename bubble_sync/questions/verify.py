@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bubble_sync.converge.reading import Found
 from bubble_sync.database import Connection, Database, translated
@@ -23,14 +23,12 @@ from bubble_sync.questions.signs import Signs, Verdict, works
 from bubble_sync.questions.status import PROMISED_SECONDS, figures_of
 from bubble_sync.questions.trace import Trace, traced
 from bubble_sync.questions.watching import watched
-from bubble_sync.schedules import first_due
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import query
 
-_A_RUN = timedelta(minutes=1)
-"""What pg_cron is given to begin and end a run that is due."""
 _PROCESSOR = JOBS["processor"]
+_DIFF = "bubble-sync diff"
 _SEND = "bubble-sync run-now --wait"
 _SIGN_UP = "sign somebody up in the application, and wait two minutes"
 _LOG = "pulumi config set bubble-sync:dispatchLog true && pulumi up"
@@ -67,6 +65,7 @@ def verify(database: Database, settings: StackSettings, stack: str, project_ref:
 
 def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checklist:
     seen = sight.look(conn)
+    sight.require_configured(conn, seen)
     specs = desired(settings, keeper)
     found = Found()
     try:
@@ -78,56 +77,48 @@ def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checkl
         objects = tuple(lines_of(diff(keeper.stack, specs, found, adopt=settings.adopt != "never").items))
     lines = (
         *objects,
-        _runs(conn, seen, found, settings),
-        _endpoint(conn, seen),
+        _runs(conn, seen, settings),
+        _endpoint(conn, seen, logged=settings.dispatch_log),
         _queue(conn, seen, drained=settings.processor.active),
         *_sign_up(conn, seen, keeper),
     )
     return Checklist(keeper.stack, seen.asked_at, lines, works(conn, settings, keeper.stack))
 
 
-def _runs(conn: Connection, seen: Sight, found: Found, settings: StackSettings) -> Line:
-    """Judge the last run of each job; what has not been due since the ledger knows it is not missed."""
+def _runs(conn: Connection, seen: Sight, settings: StackSettings) -> Line:
+    """Judge the last run of each job; one that has not been due yet is not missed."""
     jobs = [job for job in jobs_in(conn, seen, settings) if job.name in NAMES]
     if wrong := [f"{job.name} {job.problem}" for job in jobs if job.problem]:
         return line("runs", Standing.NO, "; ".join(wrong), "bubble-sync doctor")
     if why := seen.why_not(sight.HISTORY) or next((job.unknown for job in jobs if job.jobid is None), ""):
-        return line("runs", Standing.UNKNOWN, why, AS_OWNER)
+        return line("runs", Standing.UNKNOWN, why, _to_read(seen, sight.JOBS, sight.HISTORY))
     if asleep := [f"{job.name} is {job.pause}" for job in jobs if job.asleep]:
         return line("runs", Standing.NOT_PROVEN, "; ".join(asleep), "bubble-sync resume")
-    recorded = {row["object"]: datetime.fromisoformat(row["recorded_at"]) for row in found.rows("recorded")}
-    unproven = [job for job in jobs if not job.run and not _due_later(job, recorded, seen.asked_at)]
-    if unproven:
+    if unproven := [job for job in jobs if job.unknown]:
         said = "; ".join(f"{job.name}: {job.unknown}" for job in unproven)
         return line("runs", Standing.NOT_PROVEN, said, "bubble-sync doctor")
-    said = "; ".join(_said(job, recorded) for job in jobs)
+    said = "; ".join(map(_said, jobs))
     if not any(job.run for job in jobs):
         return line("runs", Standing.NOT_PROVEN, said, "bubble-sync verify, when a job was due")
     return line("runs", Standing.OK, said)
 
 
-def _due(job: Job, recorded: Mapping[str, datetime]) -> datetime | None:
-    since = recorded.get(f"job {job.name}")
-    return first_due(job.schedule, since) if job.schedule and since else None
+def _said(job: Job) -> str:
+    ran = f" {job.run} at {format_timestamp(job.run_at)}" if job.run_at else ""
+    due = f" is first due at {format_timestamp(job.first_due)}" if job.first_due else ""
+    return job.name + " and".join(filter(None, (ran, due)))
 
 
-def _due_later(job: Job, recorded: Mapping[str, datetime], now: datetime) -> bool:
-    due = _due(job, recorded)
-    return due is not None and due + _A_RUN > now
+def _to_read(seen: Sight, *names: str, absent: str = "pulumi up") -> str:
+    """Return what makes tables readable: another role reads no table that is not there."""
+    return AS_OWNER if all(seen.tables[name]["present"] for name in names) else absent
 
 
-def _said(job: Job, recorded: Mapping[str, datetime]) -> str:
-    if job.run_at:
-        return f"{job.name} {job.run} at {format_timestamp(job.run_at)}"
-    due = _due(job, recorded)
-    return f"{job.name} is first due at {format_timestamp(due)}" if due else ""
-
-
-def _endpoint(conn: Connection, seen: Sight) -> Line:
+def _endpoint(conn: Connection, seen: Sight, *, logged: bool) -> Line:
     """Judge the newest answer to each function: one that is bad, before one that is not."""
     if why := seen.why_not(sight.DISPATCHES):
-        present = seen.tables[sight.DISPATCHES]["present"]
-        return line("endpoint", Standing.UNKNOWN, why, AS_OWNER if present else _LOG)
+        remedy = _to_read(seen, sight.DISPATCHES, absent="pulumi up" if logged else _LOG)
+        return line("endpoint", Standing.UNKNOWN, why, remedy)
     known = as_of_now(conn, seen, requests_in(conn.execute(query("requests", "recent")).fetchall()))
     if waiting := stuck(known, seen.asked_at):
         said = f"request {waiting.request_id} of {waiting.function} at {format_timestamp(waiting.sent_at)}: no answer"
@@ -143,7 +134,7 @@ def _endpoint(conn: Connection, seen: Sight) -> Line:
 
 def _queue(conn: Connection, seen: Sight, *, drained: bool) -> Line:
     if why := seen.why_not(sight.QUEUE):
-        return line("queue", Standing.UNKNOWN, why, AS_OWNER)
+        return line("queue", Standing.UNKNOWN, why, _to_read(seen, sight.QUEUE, absent=_DIFF))
     figures = figures_of(conn.execute(query("items", "by_status")).fetchall(), seen.asked_at)
     problems = figures.problems(drained=drained)
     if not problems:
@@ -157,7 +148,8 @@ def _queue(conn: Connection, seen: Sight, *, drained: bool) -> Line:
 def _sign_up(conn: Connection, seen: Sight, keeper: Keeper) -> Iterator[Line]:
     """Judge the newest sign-up, whatever became of others."""
     if why := seen.why_not(sight.QUEUE):
-        yield from (line(name, Standing.UNKNOWN, why, AS_OWNER) for name in ("sign_up", "bubble_ids"))
+        remedy = _to_read(seen, sight.QUEUE, absent=_DIFF)
+        yield from (line(name, Standing.UNKNOWN, why, remedy) for name in ("sign_up", "bubble_ids"))
         return
     item = traced(conn, seen, keeper.stack, keeper.project_ref, None)
     if item is None:

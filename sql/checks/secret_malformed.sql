@@ -1,9 +1,10 @@
 -- title: Secret that cannot be what it should be
 -- needs: vault.decrypted_secrets
 -- The URL is scheme and host, with or without a slash at its end; the key is one word, a secret key or a service_role JWT.
--- What else is stored was pasted wrongly: the functions refuse to send it, or the endpoint refuses it.
+-- What else is stored was pasted wrongly: the functions refuse to send it, or the endpoint refuses it. The alerts' webhook is
+-- a URL with a path.
 with secret as (
-    select s.*, s.name = %(key_secret)s::text as is_key
+    select s.*, s.name = %(key_secret)s::text as is_key, s.name = %(url_secret)s::text as is_url
     from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as s (
         name text, empty boolean, unprintable boolean, quoted boolean, placeholder boolean, sendable boolean,
         with_path boolean, publishable boolean, role text
@@ -14,8 +15,8 @@ with secret as (
         when unprintable then 'it holds white space, a line break or a character that none has'
         when quoted then 'it is stored with the quotes around it'
         when placeholder then 'it is the placeholder of an instruction'
-        when not is_key and with_path then 'it has more than scheme and host: the path to the function is added by us'
-        when not is_key and not sendable then 'it is no URL like https://<project ref>.supabase.co'
+        when is_url and with_path then 'it has more than scheme and host: the path to the function is added by us'
+        when is_url and not sendable then 'it is no URL like https://<project ref>.supabase.co'
         when is_key and publishable then 'it is a publishable key'
         when is_key and role <> 'service_role' then 'it is a key of the role ' || role
     end as wrong

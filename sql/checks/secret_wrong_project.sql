@@ -3,7 +3,7 @@
 -- The URL names a project, and so does a legacy key. Another than the stack's: this database is a copy that still calls the
 -- original, or somebody has pasted the other environment's. A custom domain and a secret key name none.
 with secret as (
-    select s.name, case s.name when %(key_secret)s::text then s.key_ref else s.url_ref end as ref
+    select s.name, case s.name when %(key_secret)s::text then s.key_ref when %(url_secret)s::text then s.url_ref end as ref
     from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as s (name text, url_ref text, key_ref text)
 )
 select

@@ -1,5 +1,9 @@
 -- What the connecting role can see of the tables that a question reads. From the catalog alone: nothing of it raises.
 
+-- name: never_up
+-- The first `up` makes the schema, and nothing of ours takes it away.
+select pg_catalog.to_regnamespace('bubble_sync') is null as never_up;
+
 -- name: tables
 -- `filtered` is row security: no row, or some, may then mean that the role is not shown them.
 select
@@ -39,7 +43,7 @@ from (
         ('cron.job_run_details', array['runid']),
         ('net._http_response', array['id']),
         ('net.http_request_queue', array['id']),
-        ('bubble_sync.ledger', array['object']),
+        ('bubble_sync.ledger', array['object', 'recorded_at']),
         ('vault.decrypted_secrets', array['name']),
         ('pg_catalog.pg_settings', array['name']),
         ('pg_catalog.pg_stat_activity', array['pid']),

@@ -4,13 +4,19 @@
 -- name: runs
 -- The newest finished run of each of our jobs, and whether pg_cron has one at all. The table may be long and is indexed
 -- by runid alone: the newest rows are read, and never a span of time. Its messages stay: they have been seen to hold keys.
+-- What else is needed to tell whether a run is overdue comes with it.
 begin
     answer := answer || pg_catalog.jsonb_build_object('runs', (
         select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(run)), '[]') from (
             select distinct on (job.jobid) job.jobname::text as name, newest.runid, newest.status, newest.start_time,
-                extract(epoch from pg_catalog.now() - newest.start_time)::bigint as seconds_ago
+                extract(epoch from pg_catalog.now() - newest.start_time)::bigint as seconds_ago,
+                newest.began_at, newest.oldest_run_at, pg_catalog.pg_postmaster_start_time() as server_started_at
             from (
-                select runid, jobid, status, start_time from cron.job_run_details order by runid desc limit 1000
+                select runid, jobid, status, start_time, max(start_time) over (partition by jobid) as began_at,
+                    min(start_time) over () as oldest_run_at
+                from (
+                    select runid, jobid, status, start_time from cron.job_run_details order by runid desc limit 1000
+                ) as latest
             ) as newest
             join cron.job on job.jobid = newest.jobid
             where job.jobname = any (given.jobs) and job.username = current_user

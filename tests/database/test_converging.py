@@ -48,6 +48,8 @@ CASES = {
                 "alter table bubble_sync.ledger drop constraint ledger_pkey, drop recorded_at",
                 "comment on schema bubble_sync is 'mine'",
             ),
+            "own_arguments": "insert into bubble_sync.ledger (object, stack, origin) "
+            f"values ('program', '{STACK}', 'made')",
         },
         stays=True,
         grants=(),

@@ -8,15 +8,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bubble_sync.converge.kinds import kind_of
 from bubble_sync.database import attempt
+from bubble_sync.desired import desired
 from bubble_sync.questions.doctor import Diagnosis, Finding, explained
+from bubble_sync.settings import StackSettings
+from bubble_sync.specs import Keeper, PrerequisitesSpec
 from bubble_sync.statements import checks
 from tests.fixtures.adoption import play
-from tests.fixtures.breaking import diagnose, set_up, working
+from tests.fixtures.breaking import UNTIL_THE_LAUNCHER_IS_BACK, diagnose, set_up, working
 from tests.fixtures.breaking.installed import stored
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
-from tests.fixtures.specs import OTHER_REF, REF, jwt
+from tests.fixtures.specs import OTHER_REF, REF, STACK, jwt
 
 KEY, URL = "service_role_key", "supabase_url"
 OTHER_VALUE = ("secret_differs", "its value in Vault is not the configured one")
@@ -55,6 +59,39 @@ def test_a_stored_value_is_told_for_what_it_looks_like(converged: Site, name: st
 
     assert causes(diagnosis) == [cause]
     assert diagnosis.unknown == {}
+
+
+def with_alerts(site: Site, webhook: str) -> StackSettings:
+    """Set up a stack whose alerts name the project."""
+    settings = working(alerts="{}", alertWebhookUrl=webhook)
+    for spec in desired(settings, Keeper(STACK, REF)):
+        if not isinstance(spec, PrerequisitesSpec):
+            site.converge(kind_of(spec), spec)
+    site.by_hand(UNTIL_THE_LAUNCHER_IS_BACK)
+    return settings
+
+
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        "https://hooks.slack.com/services/T0/B0/x",
+        f"https://{REF}.supabase.co/functions/v1/tell",
+        "http://127.0.0.1:9/t",
+    ],
+)
+def test_the_alerts_webhook_is_no_project_url(site: Site, webhook: str):
+    settings = with_alerts(site, webhook)
+
+    found = diagnose(site, settings)
+
+    assert (found.findings, found.clean) == ((), True)
+
+
+def test_a_webhook_that_was_stored_with_quotes_is_told_for_what_it_looks_like(site: Site):
+    settings = with_alerts(site, "https://hooks.slack.com/services/T0/B0/x")
+    site.by_hand(*stored("bubble_sync_alert_webhook_url", '"https://hooks.slack.com/services/T0/B0/x"'))
+
+    assert causes(diagnose(site, settings)) == [("secret_malformed", "it is stored with the quotes around it")]
 
 
 @pytest.mark.parametrize("part", ["Q2FuYXJ5SW5BS2V5", "not-base64!", "Canary____w"])

@@ -217,6 +217,7 @@ def test_what_somebody_holds_is_unknown_and_waited_for_once(converged: Site):
 def test_another_roles_job_of_our_name_does_not_lend_us_its_run(converged: Site):
     run(converged, 1, "bubble-sync-processor", "1 hour")
     converged.by_hand(
+        "update bubble_sync.ledger set recorded_at = now() - interval '1 day'",
         "insert into cron.job (jobname, schedule, command, nodeport, username) "
         "values ('bubble-sync-processor', '* * * * *', 'select 1', 1, 'supabase_admin')",
         "insert into cron.job_run_details (jobid, runid, status, start_time, end_time) "

@@ -163,12 +163,15 @@ class TestStatus:
         assert ask(working, **alerts).problems == ("job bubble-sync-alerts is not there",)
         assert ask(watcher(), **alerts).not_known[-1] == f"job bubble-sync-alerts: {BLIND} cron.job"
 
-    def test_a_job_that_never_ran_is_unknown(self, working: Site):
+    def test_a_job_that_never_ran_is_overdue_once_its_run_would_be_on_record(self, working: Site):
         working.by_hand("delete from cron.job_run_details where runid = 2")
         found = ask(working)
 
-        assert found.problems == ()
-        assert found.not_known == (f"job {PROCESSOR}: no finished run of it is on record",)
+        assert (found.problems, found.not_known) == ((), ())
+        assert found.jobs[0].first_due is not None
+
+        working.by_hand("update cron.job_run_details set start_time = now() - interval '1 day'")
+        assert f"job {PROCESSOR} was due at " in ask(working).problems[0]
 
     def test_the_last_request_of_each_function_counts(self, working: Site):
         dispatch(working, 1, "3 min", "rejected", status_code=401)

@@ -10,7 +10,7 @@ from bubble_sync.questions.doctor import Diagnosis, Finding
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import checks
 from tests.fixtures.breaking import diagnose, set_up, working
-from tests.fixtures.breaking.running import DAY, answer, failed, item, refused, request, run, runs
+from tests.fixtures.breaking.running import DAY, answer, failed, item, overlapping, refused, request, run, runs
 from tests.fixtures.site import Site
 
 REMEDIED = {
@@ -157,7 +157,7 @@ def test_a_run_that_does_not_end_is_named_with_what_ends_it(converged: Site):
     converged.by_hand(
         runs("(7, 'running', null, timestamptz '2026-11-20 03:00:00+00', null::timestamptz)"),
         f"update cron.job_run_details set job_pid = {backend['pid']}",
-        "update bubble_sync.ledger set recorded_at = now() - interval '1 day'",
+        "update bubble_sync.ledger set recorded_at = now() - interval '1 day' where object like '%-processor'",
     )
 
     silent = of(diagnose(converged), "job_silent")
@@ -223,9 +223,21 @@ def test_a_job_that_runs_although_it_should_sleep_is_an_error(converged: Site):
 def test_overlapping_requests_are_known_to_whoever_has_switched_the_guard_on(site: Site):
     settings = working(processor='{"overlapGuard": true}')
     set_up(site, settings)
-    site.by_hand(request(1, "ok", duration_ms=75_400), request(2, "ok"))
+    site.by_hand(overlapping(4))
+    assert "requests_overlap" in [finding.id for finding in diagnose(site).findings]
 
     assert diagnose(site, settings).clean
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [overlapping(2), overlapping(4, runids="null"), overlapping(4, ago="2 days")],
+    ids=["once", "by hand", "two days ago"],
+)
+def test_requests_that_overlapped_once_by_hand_or_long_ago_are_no_reason_to_act(converged: Site, requests: str):
+    converged.by_hand(requests)
+
+    assert diagnose(converged).clean
 
 
 def test_a_log_that_the_configuration_does_not_want_is_not_asked(site: Site):

@@ -79,8 +79,6 @@ def test_a_sync_that_works_is_ok_with_evidence_in_every_line(working: Site):
 
 
 def test_right_after_up_what_nobody_has_tried_is_not_proven(converged: Site):
-    converged.by_hand("update bubble_sync.ledger set recorded_at = now() - interval '10 min'")
-
     assert not_ok(converged) == dict.fromkeys(("runs", "endpoint", "sign_up", "bubble_ids"), "not proven")
 
 
@@ -116,6 +114,13 @@ class TestObjects:
             "bubble-sync resume --job retry",
         )  # fmt: skip
 
+    def test_no_remedy_of_a_stack_that_was_never_up_is_one_that_cannot_work(self, site: Site):
+        site.by_hand("drop table public.sync_queue cascade")
+        remedies = {name: line.remedy for name, line in ask(site).items()}
+
+        assert (remedies["runs"], remedies["endpoint"]) == ("pulumi up", "pulumi up")
+        assert {remedies[name] for name in ("queue", "sign_up", "bubble_ids")} == {"bubble-sync diff"}
+
     def test_without_a_stack_nothing_is_there(self, site: Site):
         assert {name: line.standing for name, line in ask(site).items()} == {
             **dict.fromkeys(OBJECTS, "no"), "runs": "unknown", "endpoint": "unknown", "queue": "ok",
@@ -147,7 +152,10 @@ class TestRuns:
             "no", f"{PROCESSOR} failed in its last run (runid 3)", "bubble-sync doctor",
         )  # fmt: skip
 
-        working.by_hand("update cron.job_run_details set start_time = now() - interval '1 day', status = 'succeeded'")
+        working.by_hand(
+            "update cron.job_run_details set start_time = now() - interval '1 day', status = 'succeeded'",
+            "update bubble_sync.ledger set recorded_at = now() - interval '1 day'",
+        )
         assert not_ok(working)["runs"] == "no"
 
 

@@ -37,6 +37,8 @@ def _same(graph: Graph, wanted: Sequence[Spec]) -> None:
     found = list(declared(graph).values())
     specs = [json.loads(spec.model_dump_json()) for spec in wanted]
     for inputs in found:
+        # This program has no configuration: it fills its arguments itself.
+        inputs.pop("own_arguments", None)
         (spec,) = [spec for spec in specs if inputs.items() <= spec.items()]
         specs.remove(spec)
     assert specs == []

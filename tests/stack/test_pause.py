@@ -197,6 +197,21 @@ def test_the_changed_configuration_is_committed_with_the_printed_line(converged:
     assert "the checkout has uncommitted changes" not in converged.sync("resume")
 
 
+def test_a_pause_that_was_not_committed_stops_neither_another_one_nor_its_end(
+    converged: Stack, site: Site, repository: Path
+):
+    before = state(converged, site)
+    for _ in range(2):
+        assert "commit it:" in converged.sync("pause", "--reason", REASON)
+        assert "commit it:" in converged.sync("pause", "--job", "retry", "--reason", "longer")
+
+        said = converged.sync("resume")
+
+        assert "commit it:" not in said, "nothing differs from what is committed"
+        assert state(converged, site) == before
+        assert git(repository, "status", "--porcelain", "--untracked-files=no") == ""
+
+
 def test_a_checkout_that_is_not_clean_is_refused(converged: Stack, site: Site, repository: Path):
     converged.configure("retry.timeoutMs", "20000")
 

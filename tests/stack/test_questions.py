@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,18 @@ def test_a_sync_that_does_not_is_one_everywhere(served: Stack, site: Site):
         assert (done.returncode, done.stderr) == (1, "")
         assert says in done.stdout
         assert EMAIL not in done.stdout
+
+
+def test_of_a_stack_that_was_never_up_every_command_says_so_first(stack: Stack, tmp_path: Path):
+    given = {CONFIG_VARIABLE: stack.given()[CONFIG_VARIABLE]}
+
+    for command in (*COMMANDS, "doctor", "metrics", "key status", f"report --html {tmp_path}/report.html"):
+        done = stack.ours(*command.split(), **given)
+        assert re.match(
+            r"this stack was never up: `bubble-sync diff --stack local.*`, then `pulumi up --stack local.*`\n",
+            done.stderr,
+        ), (command, done.stderr)
+        assert "dispatchLog true" not in done.stdout
 
 
 def test_a_narrow_terminal_loses_nothing(served: Stack, site: Site):

@@ -198,6 +198,58 @@ class TestACurrentCheckout:
         assert upstream.git("-c", "core.quotepath=off", "show", "--format=", "--name-only", "main") == name
 
 
+PLAIN = "config:\n  bubble-sync:projectRef: a\n"
+OWN = ("processor.active", "processor.pauseReason", "retry.active", "retry.pauseReason")
+ASLEEP = "  bubble-sync:processor:\n    active: false\n    pauseReason: the CRM moves\n"
+
+
+class TestTheCallersOwnChangeIsLetThrough:
+    """A pause that nobody has committed yet stops neither the next one nor its end."""
+
+    def test_when_nothing_else_has_changed(self, checkout: Checkout):
+        checkout.commit(CONFIG, PLAIN)
+        checkout.config.write_text(PLAIN + ASLEEP)
+
+        assert commit_line(checkout.config, MESSAGE, OWN) is not None
+        assert "uncommitted changes" in refusal(checkout)
+
+    def test_when_it_was_taken_out_of_what_is_committed_or_is_in_the_index(self, checkout: Checkout):
+        checkout.commit(CONFIG, f"{PLAIN}  bubble-sync:retry: {{timeoutMs: 7, active: false}}\n")
+        checkout.config.write_text(f"{PLAIN}  bubble-sync:retry:\n      timeoutMs: 7\n")
+        checkout.git("add", CONFIG)
+
+        assert commit_line(checkout.config, MESSAGE, OWN) is not None
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            PLAIN.replace(": a", ": b") + ASLEEP,
+            f"{PLAIN}{ASLEEP}    timeoutMs: 7\n",
+            f"{PLAIN}  bubble-sync:processor: false\n",
+            f"{PLAIN}{ASLEEP}encryptionsalt: v1\n",
+            PLAIN + "  {",
+            "[]",
+        ],
+    )
+    def test_but_no_other_setting(self, checkout: Checkout, content: str):
+        checkout.commit(CONFIG, PLAIN)
+        checkout.config.write_text(content)
+
+        with pytest.raises(NotCurrent, match="uncommitted changes"):
+            commit_line(checkout.config, MESSAGE, OWN)
+
+    def test_but_no_other_file(self, checkout: Checkout):
+        checkout.commit(CONFIG, PLAIN)
+        checkout.commit("README.md")
+        (checkout.folder / "README.md").write_text("changed")
+        with pytest.raises(NotCurrent, match=r"README\.md"):
+            commit_line(checkout.config, MESSAGE, OWN)
+
+        checkout.config.write_text(PLAIN + ASLEEP)
+        with pytest.raises(NotCurrent, match=r"README\.md"):
+            commit_line(checkout.config, MESSAGE, OWN)
+
+
 class TestAnOldOrChangedCheckoutIsRefused:
     """A deploy from it would put back what the change replaced, or the commit would hold more than the change."""
 

@@ -9,7 +9,7 @@ import pytest
 from bubble_sync.converge import cron
 from bubble_sync.converge.reading import Found
 from bubble_sync.errors import PrerequisiteMissing
-from bubble_sync.questions.signs import missed
+from bubble_sync.questions.due import Due, due
 from bubble_sync.schedules import interval_of, overdue_since, require_known, seconds_of
 from tests.fixtures.specs import job_spec
 
@@ -38,8 +38,42 @@ def test_of_a_schedule_that_cannot_be_read_nothing_is_said(schedule: str):
 
 
 def test_a_job_that_runs_by_seconds_is_missed_after_a_minute():
-    assert missed("30 seconds", NOW - timedelta(seconds=59), NOW) is None
-    assert missed("30 seconds", NOW - timedelta(seconds=61), NOW) == NOW - timedelta(seconds=60)
+    long_ago = NOW - timedelta(days=1)
+
+    assert due("30 seconds", NOW - timedelta(seconds=59), long_ago, NOW) == Due()
+    assert due("30 seconds", NOW - timedelta(seconds=61), long_ago, NOW) == Due(missed=NOW - timedelta(seconds=60))
+
+
+def at(clock: str) -> datetime:
+    return datetime.fromisoformat(f"2026-11-20T{clock}+00:00")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "began", "counted_from", "said"),
+    [
+        ("*/5 * * * *", "02:30:00", "02:00:00", "was due at 2026-11-20 03:00:00 UTC, and no run since is on record"),
+        ("*/5 * * * *", "02:30:00", "03:00:01", ""),
+        ("*/5 * * * *", "02:30:00", "03:07:00", "is first due at 2026-11-20 03:10:00 UTC"),
+        ("*/5 * * * *", None, "03:07:00", "is first due at 2026-11-20 03:10:00 UTC"),
+        ("*/5 * * * *", None, "02:59:00", "was due at 2026-11-20 03:00:00 UTC, and no run since is on record"),
+        ("* * * * *", None, "03:06:20", "is first due at 2026-11-20 03:07:00 UTC"),
+        ("* * * * *", None, "03:05:20", "was due at 2026-11-20 03:06:00 UTC, and no run since is on record"),
+        ("30 seconds", None, "03:06:40", "is first due at 2026-11-20 03:07:10 UTC"),
+        ("30 seconds", "03:00:00", "03:07:20", "is first due at 2026-11-20 03:07:50 UTC"),
+        ("30 seconds", "03:00:00", "03:06:00", "was due at 2026-11-20 03:06:30 UTC, and no run since is on record"),
+        ("at times", None, "03:00:00", ""),
+    ],
+)
+def test_a_due_time_counts_only_where_its_run_would_be_on_record(
+    schedule: str, began: str | None, counted_from: str, said: str
+):
+    assert str(due(schedule, at(began) if began else None, at(counted_from), NOW)) == said
+
+
+def test_an_absent_run_that_says_nothing_is_unknown_and_one_that_is_there_is_fine():
+    assert due("* * * * *", None, at("02:00:00"), NOW, "no history") == Due(unknown="no history")
+    assert due("* * * * *", at("03:07:00"), at("02:00:00"), NOW, "no history") == Due()
+    assert due("*/5 * * * *", None, at("03:03:00"), NOW).unknown == "no finished run of it is on record"
 
 
 @pytest.mark.parametrize("version", ["1.4-1", "1.4", "1.3", "1.0", "0.9"])

@@ -19,7 +19,7 @@ from bubble_sync.questions.jobs import Job
 from bubble_sync.questions.latest import Latest
 from bubble_sync.questions.signs import Signs, Verdict
 from bubble_sync.questions.status import Figures, Status
-from bubble_sync.schedules import first_due
+from bubble_sync.schedules import next_due
 
 NOW = datetime(2026, 11, 22, 4, 30, 10, tzinfo=UTC)
 WORKS = Signs(Verdict.SEEMS_SO, "the last run succeeded")
@@ -51,9 +51,16 @@ class TestScreen:
         assert "in 20 s" in shown(latest(job()), age=30)
         assert "in 4 min" in shown(latest(job(schedule="*/5 * * * *")), age=40)
 
+    def test_a_schedule_in_seconds_counts_down_from_its_newest_run_and_begins_anew(self):
+        by_seconds = latest(job(schedule="30 seconds"))
+
+        told = [shown(by_seconds, age=age) for age in (0, 5, 15, 19, 21)]
+        assert ["in 20 s" in told[0], "in 15 s" in told[1], "in 5 s" in told[2], "in 1 s" in told[3]] == [True] * 4
+        assert "in 29 s" in told[4]
+
     def test_a_job_without_a_tick_has_no_countdown(self):
         assert "in 50 s" not in shown(latest(job(active=False, problem="is not active")))
-        assert "in 30 s" in shown(latest(job(schedule="30 seconds")))
+        assert "30 seconds" in shown(latest(job(schedule="30 seconds", run=None, run_at=None)))
         assert "every moon" in shown(latest(job(schedule="every moon")))
         assert "is not there" in shown(latest(Job("processor", problem="is not there")))
 
@@ -91,12 +98,13 @@ class TestScreen:
     [
         ("* * * * *", "04:31:00"),
         ("*/5 * * * *", "04:35:00"),
-        ("30 seconds", "04:30:40"),
+        ("30 seconds", "04:30:30"),
+        ("1 seconds", "04:30:10"),
         ("nonsense", None),
     ],
 )
 def test_a_job_is_due_at_its_next_tick(schedule: str, due: str | None):
-    found = first_due(schedule, NOW)
+    found = next_due(schedule, NOW - timedelta(seconds=10), NOW)
 
     assert (f"{found:%H:%M:%S}" if found else None) == due
 

@@ -1,0 +1,42 @@
+"""A program that fills `SyncSetupArgs` itself, through the real Pulumi: no drift, and no command that calls it one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tests.fixtures.stack import Stack, lay_out_program
+
+PROGRAM = """
+from dataclasses import replace
+
+import pulumi
+
+from bubble_sync.setting_groups import ProcessorSettings
+from components.program import read_stack
+from components.sync_setup import SyncSetup, SyncSetupArgs
+
+settings, project_ref = read_stack()
+args = replace(SyncSetupArgs.of(settings, project_ref), processor=ProcessorSettings(max_items=11))
+SyncSetup("sync", args)
+"""
+
+
+def test_a_program_of_ones_own_is_refused_where_its_configuration_would_be_compared(converged: Stack, tmp_path: Path):
+    folder = lay_out_program(tmp_path / "project", but=("__main__.py",))
+    (folder / "__main__.py").write_text(PROGRAM)
+    own = Stack(replace(converged.local, checkout=folder))
+    before = own.local.config_file.read_bytes()
+    own.up()
+    own.expect_no_changes()
+
+    for command in (("diff",), ("drift",), ("verify",), ("pause", "--reason", "a test")):
+        done = own.ours(*command)
+        assert done.returncode == 2, done.stdout
+        assert done.stderr.splitlines()[-1].startswith("error: the program of this stack fills SyncSetupArgs itself")
+    assert own.ours("failures").returncode == 0
+    assert own.local.config_file.read_bytes() == before
+
+    converged.up()
+    converged.expect_no_changes()
+    assert converged.ours("diff").returncode == 0
