@@ -130,7 +130,7 @@ def revoke(spec: LedgerSpec) -> sql.Composed:
 
 def kept(conn: Connection, spec: LedgerSpec) -> str | None:
     """Say that the ledger always stays; what the alerts have told goes, unless their function is still there."""
-    if ALERTS in spec.tables:
+    if ALERTS in tables.names(spec.tables):
         conn.execute(query("tables", "forget_alerts"))
     return "it remembers what was made here and what was adopted"
 
