@@ -160,7 +160,7 @@ def revoke(spec: LedgerSpec) -> sql.Composed:
 
 def kept(conn: Connection, spec: LedgerSpec) -> str | None:
     """Say that the ledger always stays; what the alerts have told goes, unless their function is still there."""
-    if ALERTS in spec.tables:
+    if ALERTS in tables.names(spec.tables):
         conn.execute(query("dropped", "alerts_of_no_function"))
     return "it remembers what was made here and what was adopted"
 

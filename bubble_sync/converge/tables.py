@@ -21,13 +21,18 @@ from bubble_sync.statements import query
 PARTS = ("tables",)
 
 
-def state(wanted: Collection[str], found: Found) -> tuple[str, ...]:
+def names(said: Collection[str]) -> frozenset[str]:
+    """Return the bare names: after an `up` that failed, the state says of a table what was wrong with it then."""
+    return frozenset(one.split(" (")[0] for one in said)
+
+
+def state(said: Collection[str], found: Found) -> tuple[str, ...]:
     """Name the tables that are there, each with what is not as we make it; columns of others may stay.
 
     Of those that are not wanted it names the one that would be dropped, if it is of our making. The ledger, which is
     always wanted, is named where something is wrong.
     """
-    rows = {row["name"]: row for row in found.rows("tables")}
+    rows, wanted = {row["name"]: row for row in found.rows("tables")}, names(said)
     return tuple(_told(rows[name]) for name in WANTED if name in rows and _concerns(rows[name], wanted))
 
 
@@ -65,7 +70,7 @@ def statements(wanted: Collection[str], there: Collection[str]) -> list[sql.SQL 
     """Return what makes the wanted tables, mends what is there, and drops what is wanted no more."""
     made = {DISPATCHES: sql.SQL(query("tables", "dispatches")), ALERTS: sql.SQL(query("tables", "alerts"))}
     dropped = [sql.SQL(query("dropped", "alerts"))] if ALERTS in there and ALERTS not in wanted else []
-    broken = {one.split(" (")[0] for one in there if " (" in one}
+    broken = names([one for one in there if " (" in one])
     mended = [_mending(name) for name in (LEDGER, *wanted) if name in broken]
     return [*(made[name] for name in wanted), *mended, *dropped]
 

@@ -219,6 +219,16 @@ def test_a_job_that_pg_cron_would_run_elsewhere_is_made_anew_and_says_so_first(s
     assert (repaired.facts["jobid"], repaired.actual) == ("3", job)
 
 
+def test_what_a_failed_up_has_saved_of_a_table_is_not_taken_for_what_is_wanted(stack: Site):
+    ledger = named("ledger")
+    stack.by_hand(f"create rule none as on insert to {LOG} do instead nothing")
+    saved = stack.observe(kind_of(ledger), ledger).actual
+    stack.by_hand(f"drop rule none on {LOG}")
+
+    assert saved.tables == ("dispatches (with rule none)",)
+    assert stack.observe(kind_of(ledger), saved).actual == ledger
+
+
 def test_a_ledger_that_has_lost_the_projects_gets_them_back(stack: Site):
     stack.by_hand(f"alter table {LEDGER} drop column project_ref")
     assert found(stack)[0] == ("ledger", "tables")
