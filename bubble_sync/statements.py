@@ -24,12 +24,12 @@ _FUNCTION = re.compile(
     r"language (?P<language>\w+)\n"
     r"(?P<volatility>volatile|stable|immutable)\n"
     r"security (?P<security>invoker|definer)\n"
-    r"set search_path = (?P<search_path>''|pg_catalog, pg_temp)\n"
-    r"(?:set lock_timeout = '(?P<lock_timeout>\w+)'\n)?"
+    r"(?P<settings>set search_path = (?:''|pg_catalog, pg_temp)\n(?:set [\w.]+ = '[^'\n]+'\n)*)"
     r"as \$function\$(?P<body>.*?)\$function\$;\n\n"
     r"comment on function [\w.]+\([^)]*\) is '(?P<comment>[^']*)';$",
     re.MULTILINE | re.DOTALL,
 )
+_EMPTY = '""'
 _CONSTANT = re.compile(
     r"^(?P<head> *(?P<name>\w+) constant (?P<type>integer|text|boolean) := )(?P<value>[^;\n]*);$", re.MULTILINE
 )
@@ -137,8 +137,8 @@ def _function_source(file: str) -> re.Match[str]:
 
 def _settings(source: re.Match[str]) -> tuple[str, ...]:
     """Give what the function sets for itself as the server keeps it."""
-    search_path = "search_path=" + source["search_path"].replace("''", '""')
-    return (search_path, f"lock_timeout={source['lock_timeout']}") if source["lock_timeout"] else (search_path,)
+    written = [line.removeprefix("set ").split(" = ") for line in source["settings"].splitlines()]
+    return tuple("=".join((name, value.strip("'") or _EMPTY)) for name, value in written)
 
 
 def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> FunctionSpec:

@@ -96,8 +96,7 @@ class ConvergingProvider(ResourceProvider):
         from bubble_sync.converge.change import remove
 
         spec = self._spec(_props)
-        with self._database().transaction(f"removing {spec.object_name}") as conn:
-            reason = remove(conn, self.kind(), spec)
+        reason = self._database().change(f"removing {spec.object_name}", lambda conn: remove(conn, self.kind(), spec))
         if reason is not None:
             # The engine shows a dynamic provider's standard output to the user; one write keeps threads apart.
             sys.stdout.write(f"kept {spec.object_name}: {reason}\n")
@@ -107,8 +106,11 @@ class ConvergingProvider(ResourceProvider):
         from bubble_sync.converge.change import converge
 
         spec = self._spec(props)
-        with self._database().transaction(f"converging {spec.object_name}") as conn:
-            return _outputs(converge(conn, self.kind(), spec, adopt=self._config["adopt"] != "never"))
+        adopt = self._config["adopt"] != "never"
+        return self._database().change(
+            f"converging {spec.object_name}",
+            lambda conn: _outputs(converge(conn, self.kind(), spec, adopt=adopt)),
+        )
 
     def _spec(self, props: Props) -> Spec:
         """Read the spec out of props, which also hold facts and the provider itself."""
@@ -135,7 +137,7 @@ class ConvergingProvider(ResourceProvider):
 
 @cache
 def _database(address: DatabaseAddress) -> Database:
-    """Share one database between all provider classes of this process: a connection for each worker thread."""
+    """Share one database, and what is known of connecting to it, between all provider classes of this process."""
     from bubble_sync.database import Database
 
     return Database(address)
