@@ -1,131 +1,128 @@
-"""The only module that connects: one connection a thread, one transaction a change, our errors instead of psycopg's."""
+"""The only way to the database: one transaction a change, our errors instead of psycopg's."""
 
 from __future__ import annotations
 
-import logging
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, LiteralString, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
-from psycopg.rows import dict_row
 
-from bubble_sync import moments
+from bubble_sync import others
+from bubble_sync.connection import Connection as Connection
+from bubble_sync.connection import Pool
 from bubble_sync.database_url import DatabaseAddress
-from bubble_sync.errors import ConfigurationError, Unreachable
-from bubble_sync.refusals import CONNECT_TIMEOUT_SECONDS, refusal, why_not_connected
-from bubble_sync.statements import query
-
-# An aborted pipeline is a warning there, on the standard error that Pulumi shows; we say what matters ourselves.
-logging.getLogger("psycopg").setLevel(logging.ERROR)
+from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
+from bubble_sync.refusals import refusal
+from bubble_sync.transactions import How, begin, rolled_back
 
 Row = dict[str, Any]
-Connection = psycopg.Connection[Row]
 T = TypeVar("T")
 
-
-def connect(address: DatabaseAddress) -> Connection:
-    """Open an autocommit connection; raise Unreachable with the cause in one line."""
-    parameters: dict[str, Any] = {"application_name": "bubble-sync", "connect_timeout": CONNECT_TIMEOUT_SECONDS}
-    # PGHOSTADDR would send the connection elsewhere: the address is the URL's, or the host's own.
-    parameters["hostaddr"] = address.hostaddr or ""
-    if address.sslmode is None:
-        # Never "prefer", libpq's own choice: after a refused password it would try the same password again.
-        parameters["sslmode"] = "disable" if address.loopback else "verify-full"
-    if address.ca is not None:
-        parameters["sslrootcert"] = address.ca
-    try:
-        # A pooler in transaction mode knows no named prepared statements.
-        conn = psycopg.connect(address.url, autocommit=True, prepare_threshold=None, row_factory=dict_row, **parameters)
-    except psycopg.ProgrammingError:
-        raise ConfigurationError(
-            f"the database URL for {address.host} has a part that PostgreSQL's library does not know. "
-            "Remove what another tool wants after the question mark, as in ?pgbouncer=true."
-        ) from None
-    except psycopg.Error as error:
-        cause = why_not_connected(error)
-    else:
-        moments.register(conn)
-        return conn
-    stale = " If its URL has changed since the last `pulumi up`, run `pulumi up --run-program` once."
-    raise Unreachable(
-        f"cannot connect to the database at {address.host}: {cause}.{stale if address.configured else ''}"
-    )
+_NO_MORE_WAITING: LiteralString = "set local lock_timeout = '1ms'"
+_ATTEMPTS = 10
+"""So often a change is begun that loses to another session's."""
 
 
 class Database:
-    """One database, with one connection for each thread, made when first needed and again when it was lost."""
+    """One database, with the connections that its threads need at once, made when first needed."""
 
     def __init__(self, address: DatabaseAddress) -> None:
         """Remember the address; nothing is opened yet."""
-        self._address = address
-        self._local = threading.local()
+        self._pool = Pool(address)
         # Our own threads queue here, so that the wait for another session's lock counts that session alone.
         self._changing = threading.Lock()
 
     def read(self, doing: str, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a read-only transaction with local timeouts."""
-        with translated(doing):
-            conn = self._begin("begin_reading")
-            try:
+        """Run `work` in a read-only transaction with local timeouts; begin it anew when it loses a race."""
+
+        def once() -> T:
+            with self._begun(doing, "reading") as conn:
                 return work(conn)
-            finally:
-                if not conn.closed:
-                    conn.rollback()
+
+        return self._until_won(doing, once)
+
+    def change(self, doing: str, work: Callable[[Connection], T]) -> T:
+        """Run `work` as one change; begin it anew, whole, when another session's change has overtaken it."""
+
+        def once() -> T:
+            with self.transaction(doing) as conn:
+                return work(conn)
+
+        return self._until_won(doing, once)
 
     @contextmanager
     def transaction(self, doing: str) -> Iterator[Connection]:
         """Run a block as one change: our lock, local timeouts, all or nothing."""
-        with self._changing, self._committed(doing, "begin") as conn:
+        with self._changing, self._begun(doing, "change") as conn:
             yield conn
+            conn.commit()
 
     @contextmanager
     def operation(self, doing: str) -> Iterator[Connection]:
         """Run a block that changes no object of a stack, as pg_cron or the application would: without our lock."""
-        with self._committed(doing, "begin_operation") as conn:
+        with self._begun(doing, "operation") as conn:
             yield conn
-
-    def close(self) -> None:
-        """Close this thread's connection."""
-        conn: Connection | None = getattr(self._local, "connection", None)
-        if conn is not None:
-            conn.close()
-
-    @contextmanager
-    def _committed(self, doing: str, how: Literal["begin", "begin_operation"]) -> Iterator[Connection]:
-        with translated(doing):
-            conn = self._begin(how)
-            try:
-                yield conn
-            except BaseException:
-                if not conn.closed:
-                    conn.rollback()
-                raise
             conn.commit()
 
-    def _begin(self, how: Literal["begin", "begin_reading", "begin_operation"]) -> Connection:
-        conn, reused = self._connection()
-        try:
-            conn.execute(query("transaction", how))
-        except psycopg.Error as error:
-            if not conn.closed:
-                conn.rollback()
-            if not (reused and conn.closed and isinstance(error, psycopg.OperationalError)):
-                raise
-            # Lost before anything was done: the outcome is known, so that beginning again is safe.
-            conn, _ = self._connection()
-            conn.execute(query("transaction", how))
-        return conn
+    def close(self) -> None:
+        """Close the connections that no thread is using."""
+        self._pool.close()
 
-    def _connection(self) -> tuple[Connection, bool]:
-        conn: Connection | None = getattr(self._local, "connection", None)
-        if conn is not None and not conn.closed:
-            return conn, True
-        self._local.connection = conn = connect(self._address)
-        return conn, False
+    def _until_won(self, doing: str, once: Callable[[], T]) -> T:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return once()
+            except SyncError as error:
+                if not error.lost_race:
+                    raise
+                lost = error
+            # By chance, so that two who do the same do not meet again.
+            time.sleep(random.uniform(0, 0.05 * attempt))  # noqa: S311
+        with self._begun(doing, "reading") as conn:
+            who = others.changing(conn)
+        raise type(lost)(f"{lost} It was tried {_ATTEMPTS} times; {who}.")
+
+    @contextmanager
+    def _begun(self, doing: str, how: How) -> Iterator[Connection]:
+        """Run a block in a transaction, and roll back what the block has not committed."""
+        conn = self._ready(doing, how)
+        try:
+            with translated(doing, conn), rolled_back(conn):
+                yield conn
+        finally:
+            self._pool.give_back(conn)
+
+    def _ready(self, doing: str, how: How) -> Connection:
+        """Return a connection in a transaction that has just begun."""
+        while True:
+            conn, used = self._pool.take()
+            try:
+                with translated(doing, conn):
+                    begin(conn, how)
+            except BaseException as error:
+                self._pool.give_back(conn)
+                # Lost before anything was done: the outcome is known, so that beginning again is safe.
+                if not (isinstance(error, Unreachable) and used and conn.closed):
+                    raise
+            else:
+                return conn
+
+
+@contextmanager
+def savepoint(conn: Connection) -> Iterator[None]:
+    """Run a block after whose error, which is raised, the transaction goes on; it waits for one lock and no more."""
+    try:
+        with conn.transaction():
+            yield
+    except errors.LockNotAvailable:
+        conn.execute(_NO_MORE_WAITING)
+        raise
 
 
 def fetch(conn: Connection, text: LiteralString, parameters: Mapping[str, object] | None = None) -> list[Row]:
@@ -145,14 +142,33 @@ def attempt(conn: Connection, text: LiteralString, parameters: Mapping[str, obje
             cursor = conn.execute(text, parameters)
             conn.execute("release savepoint fetching")
         return cursor.fetchall()
-    except psycopg.DatabaseError:
+    except psycopg.DatabaseError as error:
         if conn.info.transaction_status == TransactionStatus.INERROR:
             conn.execute("rollback to savepoint fetching")
+            if isinstance(error, errors.LockNotAvailable):
+                conn.execute(_NO_MORE_WAITING)
         raise
 
 
+def holders(conn: Connection, error: psycopg.Error) -> str:
+    """Say who holds the lock that `error` is about; nothing when it is about none, or nobody can be asked."""
+    status = conn.info.transaction_status
+    if not isinstance(error, errors.LockNotAvailable):
+        return ""
+    try:
+        if status == TransactionStatus.INTRANS:
+            return others.holders(conn, error)
+        if status == TransactionStatus.IDLE:
+            begin(conn, "reading")
+            with rolled_back(conn):
+                return others.holders(conn, error)
+    except psycopg.Error:
+        return ""
+    return ""
+
+
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str, conn: Connection | None = None) -> Iterator[None]:
     """Turn psycopg's errors into ours; `doing` says what was going on and with which object."""
     try:
         yield
@@ -161,7 +177,7 @@ def translated(doing: str) -> Iterator[None]:
     except psycopg.Error as error:
         if error.sqlstate is None and not isinstance(error, psycopg.OperationalError | psycopg.DataError):
             raise  # no word from a server or a network: a defect of ours
-        reason = refusal(doing, error)
+        reason = refusal(doing, error, holders(conn, error) if conn else "")
     else:
         return
     raise reason from None

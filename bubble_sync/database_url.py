@@ -30,12 +30,24 @@ class DatabaseAddress:
     ca: str | None = None
     sslmode: str | None = None
     hostaddr: str | None = None
+    port: str = "5432"
+    database: str = "postgres"
+    source: str = ""
+    """The environment variable or configuration key that holds the URL."""
     configured: bool = False
     """Whether the URL stands in the configuration, of which Pulumi remembers the last `up`'s."""
 
     def __repr__(self) -> str:
         """Leave the URL out: it holds the password."""
         return f"DatabaseAddress(host={self.host!r}, user={self.user!r})"
+
+    @property
+    def place(self) -> str:
+        """Name host, port, database, user and where the URL comes from, in one line."""
+        parts = [self.host, f"port {self.port}", f"database {self.database}", f"user {self.user}"]
+        if self.source:
+            parts.append(f"URL from {self.source}")
+        return "".join(one if one.isprintable() else "?" for one in ", ".join(parts))
 
     @property
     def loopback(self) -> bool:
@@ -74,7 +86,16 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
     if parts.scheme not in ("postgresql", "postgres") or not host or not user or parts.fragment or misread:
         raise ValueError(unreadable)
     sslmode = query.get("sslmode", [None])[0]
-    address = DatabaseAddress(url, unquote(host), unquote(user), ca, sslmode, query.get("hostaddr", [None])[0])
+    address = DatabaseAddress(
+        url,
+        unquote(host),
+        unquote(user),
+        ca,
+        sslmode,
+        query.get("hostaddr", [None])[0],
+        str(port or query.get("port", [5432])[0]),
+        unquote(parts.path.strip("/")) or query.get("dbname", [unquote(user)])[0],
+    )
     if sslmode not in (None, "require", "verify-ca", "verify-full") and not address.loopback:
         raise ValueError(f"asks for sslmode={sslmode}, which a stranger on the way can read; remove it (verify-full)")
     return address
@@ -108,6 +129,7 @@ def database_address(
     if ca is not None and not Path(ca).is_file():
         raise ConfigurationError(f"{NAMESPACE}:databaseCa: there is no file {ca!r} in {Path.cwd()}; correct the path")
     try:
-        return replace(read_database_url(url, ca), configured=configured)
+        source = f"{NAMESPACE}:databaseUrl" if configured else f"the environment variable {url_env}"
+        return replace(read_database_url(url, ca), configured=configured, source=source)
     except ValueError as error:
         raise ConfigurationError(f"{url_env or f'{NAMESPACE}:databaseUrl'}: {error}") from None

@@ -22,9 +22,15 @@ only where they cannot be one.
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 class SyncError(Exception):
     """Something the operator can act on."""
+
+    lost_race = False
+    """Whether another session's change at the same moment can be the cause: the same change may succeed when it is
+    begun anew."""
 
     # Pulumi prints module and class of an exception that a provider raises; in builtins only the class name is left,
     # so that a person reads "error: PrerequisiteMissing: ..." in one line.
@@ -46,6 +52,14 @@ class WrongEnvironment(ConfigurationError):
 
 class Unreachable(SyncError):
     """The database does not answer, or does not let us in."""
+
+    retry: Literal["soon", "when free", "never"]
+    """When another attempt to connect makes sense."""
+
+    def __init__(self, text: str, retry: Literal["soon", "when free", "never"] = "soon") -> None:
+        """Take the line to show."""
+        super().__init__(text)
+        self.retry = retry
 
 
 class PrerequisiteMissing(SyncError):

@@ -5,50 +5,113 @@ Their own messages echo connection strings, literals and rows: they are read her
 
 from __future__ import annotations
 
+from typing import Literal
+
 import psycopg
 
 from bubble_sync.errors import Busy, PrerequisiteMissing, PrivilegeMissing, ServerRefused, SyncError, Unreachable
 
 CONNECT_TIMEOUT_SECONDS = 10
 
+Retry = Literal["soon", "when free", "never"]
+
 _DATABASE_CA = "pulumi config set bubble-sync:databaseCa <file> with the CA certificate from the database settings"
+_IPV6 = "the direct host (db.<ref>.supabase.co) has IPv6 addresses only; use the session pooler's URL"
 _UNKNOWN_TENANT = "the pooler knows no such project or user; check host and user, and resume a paused project first"
-# What libpq says -> what it means; the first match counts.
-_CONNECT_CAUSES = (
-    ("password authentication failed", "the password is wrong; it was tried once, since repeated failures are banned"),
-    ("no password supplied", "the URL holds no password"),
-    ("tenant or user not found", _UNKNOWN_TENANT),
-    ("tenant/user", _UNKNOWN_TENANT),
-    ("root certificate file", f"its certificate cannot be checked without a CA: {_DATABASE_CA}"),
-    ("certificate verify failed", f"its certificate is not signed by the given CA, or has expired: {_DATABASE_CA}"),
-    ("does not match host name", "its certificate is for another host; check the host in the database URL"),
-    ("does not support ssl", "it does not offer TLS, and the password would travel in clear text"),
-    ("could not translate host name", "the host name does not resolve; check the database URL, or use the pooler's"),
-    ("failed to resolve host", "the host name does not resolve; check the database URL, or use the pooler's"),
-    ("network is unreachable", "the direct host is IPv6 only; use the session pooler's URL"),
-    ("connection refused", "nothing listens there; check that the server runs, and the port"),
-    ("no such file or directory", "nothing listens there; check that the server runs, and the port"),
-    ("too many c", "it has no connection left; close some, or raise its limit"),
-    ("connection slots are reserved", "it has no connection left; close some, or raise its limit"),
-    ("max client", "it has no connection left; close some, or raise its limit"),
-    ("database system is", "it is starting or stopping; wait a moment, then run again"),
+_BLOCKED = (
+    "the pooler blocks logins after repeated wrong passwords; correct the password in the URL, stop what still uses "
+    "the old one, then wait some minutes"
+)
+_BANNED = (
+    "nothing listens there, or the project has banned this machine's address after wrong passwords; check that the "
+    "project runs, and remove a ban in its database settings (`supabase network-bans get`)"
+)
+_NOT_ALLOWED = "the project's network restrictions do not allow this machine's address; add it in the database settings"
+_NEEDS_TLS = "it accepts encrypted connections only; add ?sslmode=require to a tunnel's URL"
+_NO_PLACE = "it has no connection left; close some, or raise its limit"
+_NOTHING_LISTENS = "nothing listens there; check that the server runs, and the port"
+_UNRESOLVED = "the host name does not resolve; check the database URL, or use the pooler's"
+# What libpq, the server or a pooler says -> what it means, and when to try again; the first match counts.
+_CONNECT_CAUSES: tuple[tuple[str, str, Retry], ...] = (
+    ("ecircuitbreaker", _BLOCKED, "never"),
+    ("circuit breaker open", _BLOCKED, "never"),
+    (
+        "password authentication failed",
+        "the password is wrong; it was tried once, since repeated failures are banned",
+        "never",
+    ),
+    ("wrong password", "the password is wrong; it was tried once, since repeated failures are banned", "never"),
+    ("no password supplied", "the URL holds no password", "never"),
+    ("tenant or user not found", _UNKNOWN_TENANT, "never"),
+    ("tenant/user", _UNKNOWN_TENANT, "never"),
+    ("allow_list", _NOT_ALLOWED, "never"),
+    ("ssl connection is required", _NEEDS_TLS, "never"),
+    ("esslrequired", _NEEDS_TLS, "never"),
+    ("root certificate file", f"its certificate cannot be checked without a CA: {_DATABASE_CA}", "never"),
+    (
+        "certificate verify failed",
+        f"its certificate is not signed by the given CA, or has expired: {_DATABASE_CA}",
+        "never",
+    ),
+    ("does not match host name", "its certificate is for another host; check the host in the database URL", "never"),
+    ("does not support ssl", "it does not offer TLS, and the password would travel in clear text", "never"),
+    ("could not translate host name", _UNRESOLVED, "soon"),
+    ("failed to resolve host", _UNRESOLVED, "soon"),
+    ("network is unreachable", f"no network leads there: {_IPV6}", "soon"),
+    ("cannot assign requested address", f"no network leads there: {_IPV6}", "soon"),
+    ("no route to host", f"no route leads there: a firewall is between, or {_IPV6}", "soon"),
+    ("connection refused", _NOTHING_LISTENS, "soon"),
+    ("no such file or directory", _NOTHING_LISTENS, "soon"),
+    ("too many c", _NO_PLACE, "when free"),
+    ("connection slots are reserved", _NO_PLACE, "when free"),
+    ("max client", _NO_PLACE, "when free"),
+    ("maxclients", _NO_PLACE, "when free"),
+    ("database system is", "it is starting or stopping; wait a moment, then run again", "soon"),
     (
         "no pg_hba.conf entry",
         "it lets nobody in from here; check network restrictions, or add ?sslmode=require to a tunnel's URL",
+        "never",
     ),
-    ("does not exist", "it has no database or no role of that name; check both in the database URL"),
-    ("timeout", f"it did not answer within {CONNECT_TIMEOUT_SECONDS} s; check host, port and network restrictions"),
+    ("does not exist", "it has no database or no role of that name; check both in the database URL", "never"),
+    ("is not permitted to log in", "this role may not log in; use another one in the database URL", "never"),
+    (
+        "timeout",
+        f"it did not answer within {CONNECT_TIMEOUT_SECONDS} s; check host, port and network restrictions",
+        "soon",
+    ),
 )
+_IN_PROJECTS = {
+    _NOTHING_LISTENS: _BANNED,
+    _UNRESOLVED: f"the host name does not resolve: {_IPV6}, or resume the project",
+}
+"""What some causes mean at the direct host of a hosted project."""
+
+_LOST_RACES = ("40001", "40P01")
+_MADE_BY_OTHERS = ("23505", "42710", "42723", "42P06", "42P07")
 
 
-def why_not_connected(error: psycopg.Error) -> str:
-    """Return the cause of a failed connection attempt, as one clause."""
+def why_not_connected(error: psycopg.Error, *, hosted: bool = False) -> tuple[str, Retry]:
+    """Return the cause of a failed connection attempt, as one clause, and when another attempt makes sense."""
     said = str(error).lower()
-    return next((cause for sign, cause in _CONNECT_CAUSES if sign in said), "the server closed the connection")
+    unknown: tuple[str, Retry] = ("the server closed the connection", "soon")
+    cause, retry = next(((cause, retry) for sign, cause, retry in _CONNECT_CAUSES if sign in said), unknown)
+    return (_IN_PROJECTS.get(cause, cause) if hosted else cause), retry
 
 
-def refusal(doing: str, error: psycopg.Error) -> SyncError:
-    """Return the error of ours for one of the server's; `doing` says what was going on and with which object."""
+def refusal(doing: str, error: psycopg.Error, holders: str = "") -> SyncError:
+    """Return the error of ours for one of the server's.
+
+    Args:
+        doing: what was going on, and with which object
+        error: what psycopg raised
+        holders: who holds the lock that was waited for, where that is known
+    """
+    reason = _refusal(doing, error, holders)
+    reason.lost_race = error.sqlstate in (*_LOST_RACES, *_MADE_BY_OTHERS) or _overtaken(error)
+    return reason
+
+
+def _refusal(doing: str, error: psycopg.Error, holders: str) -> SyncError:
     state, doing = error.sqlstate, " ".join(doing.split())
     if state is None and isinstance(error, psycopg.DataError):
         return ServerRefused(f"{doing}: a text holds the character NUL, which PostgreSQL cannot store. Remove it.")
@@ -56,15 +119,29 @@ def refusal(doing: str, error: psycopg.Error) -> SyncError:
         return Unreachable(
             f"{doing}: the server has no connection left. Close some or raise its limit, then run again."
         )
-    if state is None or state.startswith("08") or state in ("57P01", "57P02", "57P03"):
+    if state is None or state.startswith("08") or state in ("57P01", "57P02", "57P03", "25P03", "25P04"):
         return Unreachable(f"{doing}: the connection to the database was lost. Run again: what was done is found.")
     if state == "42501":
         # The primary message of this state names the object and never a value.
         return PrivilegeMissing(f"{doing}: {error.diag.message_primary}. Grant it, or connect as the owner.")
     if state == "57014":
-        return Busy(f"{doing}: it took longer than 30 s, or was cancelled; nothing was kept. Run again later.")
-    if state in ("55P03", "40P01"):
-        return Busy(f"{doing}: another session holds what is needed (SQLSTATE {state}). Wait for it, then run again.")
+        return Busy(f"{doing}: {_cancelled(error)}; nothing was kept. Run again later.")
+    if state == "55P03":
+        return Busy(f"{doing}: {holders or 'another session held a lock (SQLSTATE 55P03)'}.")
+    if state in _LOST_RACES or _overtaken(error):
+        return Busy(f"{doing}: another session changed the same object at the same moment (SQLSTATE {state}).")
     if state == "25006":
         return PrerequisiteMissing(f"{doing}: the server is read-only. Make it writable, then run again.")
     return ServerRefused(f"{doing}: PostgreSQL refused it (SQLSTATE {state}).")
+
+
+def _overtaken(error: psycopg.Error) -> bool:
+    """Say whether the server gave up on a row of its catalog that another session has just changed or removed."""
+    said = error.diag.message_primary or ""
+    return error.sqlstate == "XX000" and said.startswith(("tuple concurrently", "cache lookup failed"))
+
+
+def _cancelled(error: psycopg.Error) -> str:
+    if "timeout" in (error.diag.message_primary or ""):
+        return "a statement took longer than 30 s"
+    return "another session cancelled it (pg_cancel_backend)"

@@ -56,14 +56,14 @@ def session_address(address: DatabaseAddress) -> SessionAddress:
     parts = urlsplit(address.url)
     query = {key: values[0] for key, values in parse_qs(parts.query).items()}
     hosted = ref_of_database(address.host, address.user)
-    port = parts.port or int(query.get("port", _SESSION_PORT))
+    port = int(address.port)
     password = query.get("password") if parts.password is None else unquote(parts.password)
     return SessionAddress(
         # The plugin puts the host into a URL as it is.
         host=f"[{address.host}]" if ":" in address.host else address.host,
         # It prepares statements, which a pooler in transaction mode forgets.
         port=_SESSION_PORT if hosted and port == _TRANSACTION_PORT else port,
-        database=unquote(parts.path.strip("/")) or query.get("dbname", address.user),
+        database=address.database,
         username=address.user,
         role=address.user.removesuffix(f".{hosted}"),
         sslmode=_sslmode(address),

@@ -25,12 +25,12 @@ _FUNCTION = re.compile(
     r"language (?P<language>\w+)\n"
     r"(?P<volatility>volatile|stable|immutable)\n"
     r"security (?P<security>invoker|definer)\n"
-    r"set search_path = (?P<search_path>''|pg_catalog, pg_temp)\n"
-    r"(?:set lock_timeout = '(?P<lock_timeout>\w+)'\n)?"
+    r"(?P<settings>set search_path = (?:''|pg_catalog, pg_temp)\n(?:set [\w.]+ = '[^'\n]+'\n)*)"
     r"as \$function\$(?P<body>.*?)\$function\$;\n\n"
     r"comment on function [\w.]+\([^)]*\) is '(?P<comment>[^']*)';$",
     re.MULTILINE | re.DOTALL,
 )
+_EMPTY = '""'
 _CONSTANT = re.compile(
     r"^(?P<head> *(?P<name>\w+) constant (?P<type>integer|text|boolean) := )(?P<value>[^;\n]*);$", re.MULTILINE
 )
@@ -136,8 +136,8 @@ def with_parts(body: str) -> str:
 
 def _settings(source: re.Match[str]) -> tuple[str, ...]:
     """Give what the function sets for itself as the server keeps it."""
-    path, lock_timeout = source["search_path"].replace("''", '""'), source["lock_timeout"]
-    return f"search_path={path}", *((f"lock_timeout={lock_timeout}",) if lock_timeout else ())
+    written = [line.removeprefix("set ").split(" = ") for line in source["settings"].splitlines()]
+    return tuple("=".join((name, value.strip("'") or _EMPTY)) for name, value in written)
 
 
 def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> FunctionSpec:

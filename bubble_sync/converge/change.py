@@ -154,10 +154,13 @@ def _settle(conn: Connection, kind: Kind[S], spec: S, before: Observation[S] | N
     left = compare(spec, after)
     if after is None or left:
         fields = ", ".join(difference.field for difference in left)
-        raise ServerRefused(
+        refused = ServerRefused(
             f"{spec.object_name}: the server accepted the change, but {fields} is not as wanted; nothing was kept. "
             "An event trigger or a limit of the role may have changed it: look at the server's log."
         )
+        # Or another session has: an object that was removed while it was changed, for one.
+        refused.lost_race = True
+        raise refused
     return after
 
 

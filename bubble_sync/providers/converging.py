@@ -102,9 +102,11 @@ class ConvergingProvider(ResourceProvider):
         from bubble_sync.converge.change import remove
 
         spec = self._spec(_props)
-        with self._database().transaction(f"removing {spec.object_name}") as conn:
-            declared = spec.object_name in _DECLARED
-            reason = remove(conn, self.kind(), spec, claim=_props.get("claim", ""), declared=declared)
+        claim, declared = _props.get("claim", ""), spec.object_name in _DECLARED
+        reason = self._database().change(
+            f"removing {spec.object_name}",
+            lambda conn: remove(conn, self.kind(), spec, claim=claim, declared=declared),
+        )
         if reason is not None:
             # The engine shows a dynamic provider's standard output to the user; one write keeps threads apart.
             sys.stdout.write(f"kept {spec.object_name}: {reason}\n")
@@ -114,9 +116,12 @@ class ConvergingProvider(ResourceProvider):
         from bubble_sync.converge.change import converge
 
         spec = self._spec(props)
-        with self._database().transaction(f"converging {spec.object_name}") as conn:
-            converged = converge(conn, self.kind(), spec, adopt=self._config["adopt"] != "never", claim=claim)
-        return {**_outputs(converged), **({"claim": claim} if isinstance(spec, RecordedSpec) else {})}
+        adopt = self._config["adopt"] != "never"
+        converged = self._database().change(
+            f"converging {spec.object_name}",
+            lambda conn: _outputs(converge(conn, self.kind(), spec, adopt=adopt, claim=claim)),
+        )
+        return {**converged, **({"claim": claim} if isinstance(spec, RecordedSpec) else {})}
 
     def _spec(self, props: Props) -> Spec:
         """Read the spec out of props, which also hold facts and the provider itself."""
@@ -143,7 +148,7 @@ class ConvergingProvider(ResourceProvider):
 
 @cache
 def _database(address: DatabaseAddress) -> Database:
-    """Share one database between all provider classes of this process: a connection for each worker thread."""
+    """Share one database, and what is known of connecting to it, between all provider classes of this process."""
     from bubble_sync.database import Database
 
     return Database(address)

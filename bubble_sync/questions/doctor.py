@@ -15,7 +15,7 @@ from typing import Literal
 import psycopg
 from psycopg import errors
 
-from bubble_sync.database import Connection, Database, attempt
+from bubble_sync.database import Connection, Database, attempt, holders, savepoint
 from bubble_sync.desired import EXTENSIONS, desired, job_specs
 from bubble_sync.keys import masked, read_key
 from bubble_sync.projects import ref_of_url
@@ -102,6 +102,8 @@ def ask(conn: Connection, check: Check, seen: Sight, told: Told) -> str | list[F
         return "the connecting role may not read what it is about"
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction, errors.InvalidSchemaName):
         return "what it is about is not there"
+    except errors.LockNotAvailable as error:
+        return holders(conn, error) or "another session held a lock that it needs"
     except psycopg.DatabaseError as error:
         if conn.closed or error.sqlstate is None:
             raise
@@ -172,7 +174,7 @@ class Told:
                 # Asked again, what waited for a lock until its limit would wait for each check.
                 raise self._failed[name]
             try:
-                with self._conn.transaction():
+                with savepoint(self._conn):
                     self._known[name] = json.dumps(READINGS[name](self._conn, self._specs), default=str)
             except psycopg.DatabaseError as error:
                 self._failed[name] = error

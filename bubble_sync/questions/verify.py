@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.converge.reading import Found
-from bubble_sync.database import Connection, Database, translated
+from bubble_sync.database import Connection, Database, savepoint, translated
 from bubble_sync.desired import desired
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
@@ -69,7 +69,7 @@ def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checkl
     specs = desired(settings, keeper)
     found = Found()
     try:
-        with translated("reading the stack"), conn.transaction():
+        with translated("reading the stack", conn), savepoint(conn):
             found = watched(conn, parts_about(specs), specs)
     except (PrivilegeMissing, PrerequisiteMissing) as problem:
         objects = tuple(lines_unknown(str(problem)))

@@ -7,6 +7,10 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set standard_conforming_strings = 'on'
+set TimeZone = 'UTC'
+set row_security = 'on'
+set exit_on_error = 'off'
 set lock_timeout = '1s'
 as $function$
 declare
@@ -55,7 +59,6 @@ begin
         end if;
         update bubble_sync.alerts set daily_told = pg_catalog.now() where only_row;
     end if;
-
     monday := due - (extract(isodow from due) - 1) * interval '1 day';
     if state.weekly_told < monday at time zone 'UTC' then
         report := bubble_sync.alert_report(7, wrong or greatest(state.failures_told, state.growing_told, state.oldest_told,
@@ -63,7 +66,6 @@ begin
         lines := lines || ('this week, ' || report);
         update bubble_sync.alerts set weekly_told = pg_catalog.now() where only_row;
     end if;
-
     if pg_catalog.cardinality(lines) > 0 then
         perform bubble_sync.post_alert(
             pg_catalog.format(E'bubble-sync, stack %s%s\n- %s%s', stack_name, ' (' || nullif(project_ref, '') || ')',

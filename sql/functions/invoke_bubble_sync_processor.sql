@@ -7,6 +7,10 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set standard_conforming_strings = 'on'
+set TimeZone = 'UTC'
+set row_security = 'on'
+set exit_on_error = 'off'
 as $function$
 declare
     max_items constant integer := 10;
@@ -51,7 +55,6 @@ begin
         raise notice '[bubble_sync_processor] Found % pending items, but the last request is unanswered: skipped', pending_count;
         return;
     end if;
-
     raise notice '[bubble_sync_processor] Found % pending items, invoking Edge Function', pending_count;
     request_id := bubble_sync.send(
         'bubble_sync_processor',

@@ -7,6 +7,10 @@ language plpgsql
 volatile
 security invoker
 set search_path = ''
+set standard_conforming_strings = 'on'
+set TimeZone = 'UTC'
+set row_security = 'on'
+set exit_on_error = 'off'
 as $function$
 declare
     timeout_ms constant integer := 30000;

@@ -1,36 +1,52 @@
--- One transaction per change, one per reading, one per operation. Every limit is local, so that nothing outlives it on a
--- pooled connection; an empty search_path for what is ours, so that nobody's operator in `public` stands in for the
--- server's own. Nothing is compiled there: that takes longer than our queries on the catalog, whose cost the planner
--- overrates. Moments are written in ISO form, whatever the role is set to: other forms are not read.
+-- One transaction per change, one per reading, one per operation. Every limit and setting is local, so that nothing
+-- outlives it on a pooled connection. What a role, a database or a session may set is fixed here as far as an answer
+-- depends on it; tests/database/test_server_settings.py goes through all that PostgreSQL has. Left to whoever set it:
+-- default_transaction_read_only, with which a hosted project stops writing when its disk is full.
 
 -- name: begin
+begin isolation level read committed, not deferrable;
+
+-- name: begin_reading
+begin isolation level read committed, read only, not deferrable;
+
+-- name: limits
+-- First, since a role's own limits may be shorter than what follows takes.
+set local statement_timeout = '30s';
+set local lock_timeout = '5s';
+set local idle_in_transaction_session_timeout = '60s';
+
+-- name: limits_since_17
+set local transaction_timeout = 0;
+
+-- name: search_path
+-- Empty for what is ours, so that nobody's operator in `public` stands in for the server's own.
+set local search_path = '';
+
+-- name: settings
+-- How texts and moments are read and written, which rows and messages are shown, and where tables are made. An error that
+-- is caught must not end the session. Nothing is compiled, and no join of many tables is searched whole: both take longer
+-- than our queries on the catalog, whose cost the planner overrates.
+set local standard_conforming_strings = on;
+set local datestyle = 'ISO, MDY';
+set local intervalstyle = postgres;
+set local timezone = 'UTC';
+set local bytea_output = hex;
+set local quote_all_identifiers = off;
+set local transform_null_equals = off;
+set local row_security = on;
+set local client_min_messages = notice;
+set local exit_on_error = off;
+set local default_tablespace = '';
+set local temp_tablespaces = '';
+set local default_table_access_method = heap;
+set local plpgsql.extra_errors = 'none';
+set local jit = off;
+set local join_collapse_limit = 8;
+set local from_collapse_limit = 8;
+
+-- name: alone
 -- The lock is one for all of our changes in this database: catalog rows have no locks of their own, and two sessions
 -- that grant or replace at once end in "tuple concurrently updated". Another `up` may hold it for a change or two.
-begin;
-set local search_path = '';
-set local datestyle = iso;
-set local jit = off;
 set local lock_timeout = '15s';
 select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bubble-sync', 0));
 set local lock_timeout = '5s';
-set local statement_timeout = '30s';
-set local idle_in_transaction_session_timeout = '60s';
-
--- name: begin_reading
-begin read only;
-set local search_path = '';
-set local datestyle = iso;
-set local jit = off;
-set local lock_timeout = '5s';
-set local statement_timeout = '30s';
-set local idle_in_transaction_session_timeout = '60s';
-
--- name: begin_operation
--- Not a change of the set-up: no lock of ours. The role's own search_path, which commands and triggers of others count on
--- as they do when pg_cron or the application runs them; and what they tell is heard, whatever the role is set to.
-begin;
-set local datestyle = iso;
-set local client_min_messages = notice;
-set local lock_timeout = '5s';
-set local statement_timeout = '30s';
-set local idle_in_transaction_session_timeout = '60s';

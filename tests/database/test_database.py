@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import socketserver
 import threading
@@ -15,8 +16,9 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from bubble_sync.database import Connection, Database, connect, fetch
-from bubble_sync.database_url import read_database_url
+from bubble_sync.connection import connect
+from bubble_sync.database import Connection, Database, fetch
+from bubble_sync.database_url import database_address, read_database_url
 from bubble_sync.errors import (
     Busy,
     ForeignObject,
@@ -120,12 +122,20 @@ class TestConnecting:
     """One line that says why not, and what to do."""
 
     def test_nothing_listens(self):
-        text = refusal(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{free_port()}/postgres")
+        port = free_port()
+        text = refusal(f"postgresql://somebody:{PASSWORD}@127.0.0.1:{port}/shop")
 
         assert text == (
-            "cannot connect to the database at 127.0.0.1: "
+            f"cannot connect to the database at 127.0.0.1, port {port}, database shop, user somebody: "
             "nothing listens there; check that the server runs, and the port."
         )
+
+    def test_the_variable_that_holds_the_url_is_named(self):
+        url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{free_port()}"
+        address = database_address(None, "PROD_URL", None, {"PROD_URL": url})
+
+        with pytest.raises(Unreachable, match="user postgres, URL from the environment variable PROD_URL: nothing"):
+            connect(address)
 
     def test_a_url_in_the_configuration_may_be_the_one_of_the_last_up(self):
         address = read_database_url(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{free_port()}/postgres")
@@ -147,7 +157,8 @@ class TestConnecting:
     def test_an_unknown_host(self):
         text = refusal(f"postgresql://postgres:{PASSWORD}@db.nowhere.invalid:5432/postgres")
 
-        assert text.startswith("cannot connect to the database at db.nowhere.invalid: the host name does not resolve")
+        assert text.startswith("cannot connect to the database at db.nowhere.invalid, ")
+        assert ": the host name does not resolve" in text
 
     def test_a_server_elsewhere_without_tls_never_gets_the_password(self, database: Addresses, server_log: ServerLog):
         host = f"db.example.invalid:{database.database_port}"
@@ -181,7 +192,8 @@ class TestConnecting:
     def test_a_socket_that_is_not_there(self):
         text = refusal(f"postgresql://postgres:{PASSWORD}@/postgres?host=/nowhere")
 
-        assert text.startswith("cannot connect to the database at /nowhere: nothing listens there")
+        assert text.startswith("cannot connect to the database at /nowhere, ")
+        assert ": nothing listens there" in text
 
     @pytest.mark.parametrize(
         ("message", "cause"),
@@ -204,7 +216,7 @@ class TestConnecting:
         with listening(fatal(message)) as port:
             text = refusal(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/postgres")
 
-        assert text.startswith(f"cannot connect to the database at 127.0.0.1: {cause}")
+        assert f", user postgres: {cause}" in text
 
     def test_what_listens_but_says_nothing(self):
         with listening(b"") as port:
@@ -303,20 +315,62 @@ class TestTheServersErrors:
     def test_a_change_of_another_session_is_waited_for_only_so_long(self, site: Site):
         with psycopg.connect(site.addresses.admin_url) as other:
             other.execute(OUR_LOCK)
-            with pytest.raises(Busy, match=r"changing: another session holds what is needed \(SQLSTATE 55P03\)"):
+            with pytest.raises(Busy, match=r"changing: the lock on changes of bubble-sync is held by pid \d+ "):
                 change(site.db, read_one)
 
         change(site.db, read_one)
 
     def test_a_locked_table(self, site: Site):
-        with psycopg.connect(site.addresses.admin_url) as other:
+        with psycopg.connect(site.addresses.admin_url, application_name="by hand") as other:
             other.execute("lock table public.sync_queue")
-            with pytest.raises(Busy, match="SQLSTATE 55P03"):
+            other.execute("select 'CANARY'")
+            pid = other.info.backend_pid
+            with pytest.raises(Busy) as refused:
                 change(site.db, "set local lock_timeout = '20ms'", "table public.sync_queue")
 
+        assert re.fullmatch(
+            rf"changing: the lock on public.sync_queue is held by pid {pid} \(application by hand, "
+            r"role supabase_admin, in a transaction since [\d-]{10} [\d:]{8} UTC, last command SELECT\)\. Wait for it, "
+            rf"or end it: select pg_terminate_backend\({pid}\)\.",
+            str(refused.value),
+        )
+
     def test_a_statement_that_takes_too_long(self, site: Site):
-        with pytest.raises(Busy, match="it took longer than 30 s, or was cancelled"):
+        with pytest.raises(Busy, match="changing: a statement took longer than 30 s"):
             change(site.db, "set local statement_timeout = '20ms'", "select pg_sleep(10)")
+
+    def test_a_statement_that_somebody_cancels(self, site: Site):
+        def cancelled(conn: Connection) -> None:
+            asleep = f"select pg_cancel_backend(pid) from pg_stat_activity where pid = {pid_of(conn)}"
+            threading.Timer(0.3, lambda: site.by_hand(asleep)).start()
+            conn.execute("select pg_sleep(10)")
+
+        with pytest.raises(Busy, match="changing: another session cancelled it"):
+            change(site.db, cancelled)
+
+    def test_a_roles_own_limits_are_not_ours(self, site: Site):
+        site.by_hand(*(f"alter role postgres set {name} = '50ms'" for name in ("statement_timeout", "lock_timeout")))
+
+        with psycopg.connect(site.addresses.admin_url) as other:
+            other.execute(OUR_LOCK)
+            release = threading.Timer(0.3, other.rollback)
+            release.start()
+            change(site.db, "select pg_sleep(0.2)")
+            release.join()
+
+    def test_a_row_that_another_session_has_changed(self, site: Site):
+        site.by_hand("create table public.counter as select 1 as n", "alter table public.counter owner to postgres")
+        with psycopg.connect(site.addresses.admin_url) as other:
+            other.execute("update public.counter set n = 2")
+            with pytest.raises(Busy, match=rf"changing: the lock on public.counter is held by pid {pid_of(other)} "):
+                change(site.db, "set local lock_timeout = '20ms'", "update public.counter set n = 3")
+
+    def test_a_session_of_which_the_role_may_see_little(self, site: Site):
+        poor = site.as_role("poor", "grant select on public.sync_queue to poor")
+        with psycopg.connect(site.addresses.admin_url) as other, closing(poor.db):
+            other.execute("lock table public.sync_queue")
+            with pytest.raises(Busy, match=r"\(role supabase_admin, more is shown to members of pg_read_all_stats\)"):
+                change(poor.db, "set local lock_timeout = '20ms'", "table public.sync_queue")
 
     def test_a_read_only_server(self, site: Site):
         site.by_hand("alter role postgres set default_transaction_read_only = on")

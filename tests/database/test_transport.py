@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bubble_sync.database import connect
+from bubble_sync.connection import connect
 from bubble_sync.database_url import database_address, read_database_url
 from bubble_sync.errors import ConfigurationError, Unreachable
 from bubble_sync.local.addresses import Addresses
