@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pulumi
 from pulumi.runtime import config as runtime_config
 
+from bubble_sync.commands import completed
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.keys import read_key, warnings_about
@@ -35,7 +36,8 @@ def read_stack() -> tuple[StackSettings, str | None]:
             # What pulumi-postgresql is told: it is read again, and any trouble with it is said here.
             session_address(settings.address(os.environ))
     except ConfigurationError as error:
-        raise pulumi.RunError(str(error)) from None
+        # What a person copies from here must not mean the stack that happens to be selected.
+        raise pulumi.RunError(completed(str(error), ("--stack", pulumi.get_stack()))) from None
     _warn_of_unverified_server(settings)
     now = datetime.now(UTC)
     for warning in (*warnings_about(read_key(settings.service_role_key), now), *pauses.warnings_about(settings, now)):

@@ -70,7 +70,8 @@ def refuse(kind: Kind[S], spec: S, found: Found, *, adopt: bool = True) -> None:
         if not adopt and spec.adoptable and unknown and kind.observed(spec, found) is not None:
             raise ForeignObject(
                 f"{spec.object_name} was not made by this stack, and bubble-sync:adopt is 'never': nothing was "
-                "changed. Remove it, or take it over with `pulumi config set bubble-sync:adopt always`."
+                "changed. Remove it, or take it over with `pulumi config set bubble-sync:adopt always "
+                f"--stack {spec.stack}`."
             )
     there: Observation[Spec] | None = observed(kind, spec, found)
     if compare(spec, there):

@@ -27,8 +27,14 @@ from bubble_sync.questions.sight import Sight
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import Check, checks
+from bubble_sync.targets import LIMIT_SECONDS
 
 Level = Literal["error", "warning", "info"]
+_STAGES = (
+    "server", "privilege", "extension", "ledger", "cron", "job", "runid", "function", "queue", "secret", "runs", "run",
+    "net", "endpoint", "request", "response",
+)  # fmt: skip
+"""The first words of checks, in the order in which an item's way needs them."""
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
@@ -124,7 +130,19 @@ def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         for finding in findings
     ]
     order = ("error", "warning", "info")
-    return tuple(sorted(marked, key=lambda finding: (bool(finding.follows), order.index(finding.level), finding.id)))
+
+    def place(finding: Finding) -> tuple[bool, int, int, str]:
+        return bool(finding.follows), order.index(finding.level), _stage(finding.id), finding.id
+
+    return tuple(sorted(marked, key=place))
+
+
+def _stage(check: str) -> int:
+    """Return how early on an item's way something stops: what stops everything comes first, one item last."""
+    stops = check in next(one.follows for one in checks() if one.id == "items_waiting")
+    word = check.split("_")[0]
+    stage = _STAGES.index(word) if word in _STAGES else len(_STAGES)
+    return stage if stops else len(_STAGES) + 1 + stage
 
 
 def _explains(cause: str, finding: Finding, findings: Sequence[Finding]) -> bool:
@@ -179,6 +197,7 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
         "max_items": settings.processor.max_items,
         "batch_size": settings.processor.batch_size,
         "dispatch_log": settings.dispatch_log,
+        "limit_seconds": LIMIT_SECONDS,
         "extensions": list(EXTENSIONS),
         "jobs": json.dumps(
             [{"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active} for job in jobs]

@@ -63,6 +63,8 @@ class Report:
     """None when the stack was not read, or never up."""
     cause: str = ""
     """Why it could not be read."""
+    next: str = ""
+    """What to do where it is not clean."""
 
 
 def parts_for(specs: Sequence[Spec]) -> set[str]:
@@ -75,7 +77,7 @@ def drift(
 ) -> Report:
     """Compare every object; pure. `arguments` make a Pulumi command mean the stack."""
     if not ledger.rows(found):
-        return Report(stack, Standing.NEVER_UP)
+        return Report(stack, Standing.NEVER_UP, next=f"`bubble-sync diff {arguments}`, then `pulumi up {arguments}`")
     hide = hidden(specs)
     findings = [
         Finding(
@@ -91,7 +93,8 @@ def drift(
     ]
     job = next(spec for spec in specs if isinstance(spec, CronJobSpec))
     standing = Standing.DRIFT if findings else Standing.CLEAN
-    return Report(stack, standing, tuple(findings), signs_of(job, found))
+    repair = f"`pulumi up {arguments}` repairs; the line at `accept` keeps what is there"
+    return Report(stack, standing, tuple(findings), signs_of(job, found), next=repair if findings else "")
 
 
 def _changes(item: Item, found: Found) -> Iterator[Change]:

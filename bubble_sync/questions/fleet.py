@@ -23,9 +23,9 @@ def ask(stack: Stack) -> Report:
     try:
         return _ask(stack)
     except ConfigurationError as problem:
-        return Report(stack.name, Standing.CONFIGURATION, cause=str(problem))
+        return Report(stack.name, Standing.CONFIGURATION, cause=stack.completed(str(problem)))
     except SyncError as problem:
-        return Report(stack.name, Standing.UNREACHABLE, cause=str(problem))
+        return Report(stack.name, Standing.UNREACHABLE, cause=stack.completed(str(problem)))
 
 
 def ask_all(stacks: Sequence[Stack]) -> list[Report]:

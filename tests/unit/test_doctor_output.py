@@ -36,6 +36,7 @@ def test_a_pipe_gets_causes_first_then_what_follows_then_what_is_not_known(capsy
         "  not answered: one, two",
         "",
         "38 checks: 1 error, 1 following, 2 unknown",
+        "next: do the first remedy, then `bubble-sync doctor` again",
     ]
 
 

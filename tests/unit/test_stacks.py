@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.errors import ConfigurationError, PlatformError
+from bubble_sync.errors import ConfigurationError
 from bubble_sync.stacks import CONFIG_VARIABLE, Stack, all_stacks, open_stack, parse_config
 from tests.fixtures.specs import REF, config
 
@@ -67,7 +67,7 @@ def test_the_settings_come_from_the_variable_without_asking_pulumi(project: Path
 
 
 def test_a_command_that_changes_the_configuration_asks_pulumi_itself(project: Path):
-    with pytest.raises(PlatformError, match="pulumi is not on PATH"):
+    with pytest.raises(ConfigurationError, match="pulumi is not on PATH: install it"):
         stack(project, **{CONFIG_VARIABLE: shown()}).without_given_config().settings()
 
 
