@@ -24,17 +24,14 @@ from bubble_sync.questions.figures import figures
 from bubble_sync.questions.messages import readable
 from bubble_sync.questions.readings import READINGS
 from bubble_sync.questions.sight import Sight
+from bubble_sync.questions.stages import stage_of
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import Check, checks
 from bubble_sync.targets import LIMIT_SECONDS
 
 Level = Literal["error", "warning", "info"]
-_STAGES = (
-    "server", "privilege", "extension", "ledger", "cron", "job", "runid", "function", "queue", "secret", "runs", "run",
-    "net", "endpoint", "request", "response",
-)  # fmt: skip
-"""The first words of checks, in the order in which an item's way needs them."""
+_LEVELS = ("error", "warning", "info")
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
@@ -129,20 +126,9 @@ def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         replace(finding, follows=tuple(id for id in explaining[finding.id] if _explains(id, finding, findings)))
         for finding in findings
     ]
-    order = ("error", "warning", "info")
-
-    def place(finding: Finding) -> tuple[bool, int, int, str]:
-        return bool(finding.follows), order.index(finding.level), _stage(finding.id), finding.id
-
-    return tuple(sorted(marked, key=place))
-
-
-def _stage(check: str) -> int:
-    """Return how early on an item's way something stops: what stops everything comes first, one item last."""
-    stops = check in next(one.follows for one in checks() if one.id == "items_waiting")
-    word = check.split("_")[0]
-    stage = _STAGES.index(word) if word in _STAGES else len(_STAGES)
-    return stage if stops else len(_STAGES) + 1 + stage
+    return tuple(
+        sorted(marked, key=lambda one: (bool(one.follows), _LEVELS.index(one.level), stage_of(one.id), one.id))
+    )
 
 
 def _explains(cause: str, finding: Finding, findings: Sequence[Finding]) -> bool:

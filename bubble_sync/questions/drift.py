@@ -77,7 +77,7 @@ def drift(
 ) -> Report:
     """Compare every object; pure. `arguments` make a Pulumi command mean the stack."""
     if not ledger.rows(found):
-        return Report(stack, Standing.NEVER_UP, next=f"`bubble-sync diff {arguments}`, then `pulumi up {arguments}`")
+        return Report(stack, Standing.NEVER_UP, next="`bubble-sync diff`, then `pulumi up`")
     hide = hidden(specs)
     findings = [
         Finding(
@@ -93,7 +93,7 @@ def drift(
     ]
     job = next(spec for spec in specs if isinstance(spec, CronJobSpec))
     standing = Standing.DRIFT if findings else Standing.CLEAN
-    repair = f"`pulumi up {arguments}` repairs; the line at `accept` keeps what is there"
+    repair = "`pulumi up` repairs; the line at `accept` keeps what is there"
     return Report(stack, standing, tuple(findings), signs_of(job, found), next=repair if findings else "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from bubble_sync.database import Database
 from bubble_sync.desired import desired
@@ -21,7 +22,8 @@ AT_ONCE = 8
 def ask(stack: Stack) -> Report:
     """Compare one converged stack with its database; raises nothing that an operator can mend."""
     try:
-        return _ask(stack)
+        report = _ask(stack)
+        return replace(report, next=stack.completed(report.next))
     except ConfigurationError as problem:
         return Report(stack.name, Standing.CONFIGURATION, cause=stack.completed(str(problem)))
     except SyncError as problem:

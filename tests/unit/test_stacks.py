@@ -35,6 +35,35 @@ def test_the_project_is_the_nearest_folder_above(project: Path):
     assert (found.folder, found.config_file) == (project, project / "Pulumi.staging.yaml")
 
 
+@pytest.mark.parametrize(
+    "line", ["stackConfigDir: stacks", "stackConfigDir: 'stacks'  # ours", 'stackConfigDir: "stacks"']
+)
+def test_the_files_of_stacks_are_where_the_project_says(project: Path, line: str):
+    (project / "Pulumi.yaml").write_text(f"name: bubble-sync\n{line}\n")
+    (project / "stacks").mkdir()
+    for name in ("local", "prod"):
+        (project / "stacks" / f"Pulumi.{name}.yaml").write_text("config: {}\n")
+
+    assert open_stack("prod", None, project, {}).config_file == project / "stacks" / "Pulumi.prod.yaml"
+    assert [one.name for one in all_stacks(project, {}, "local")] == ["prod"]
+
+
+def test_a_stack_completes_commands_with_what_means_it(project: Path):
+    file = project / "elsewhere.yaml"
+    file.write_text("config: {}\n")
+
+    told = open_stack("shop/bubble-sync/staging", file, project, {}).completed("pulumi up, or bubble-sync diff")
+
+    options = f"--stack shop/bubble-sync/staging --config-file {file}"
+    assert told == f"pulumi up {options}, or bubble-sync diff {options}"
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_no_stack(project: Path, name: str):
+    with pytest.raises(ConfigurationError, match="--stack is empty"):
+        open_stack(name, None, project, {})
+
+
 def test_a_name_with_an_organisation_means_the_same_file(project: Path):
     found = open_stack("shop/bubble-sync/staging", None, project, {})
 
