@@ -33,7 +33,7 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     source = f"environment variable {CONFIG_VARIABLE}" if CONFIG_VARIABLE in os.environ else chosen.config_file.name
     shown = settings or usable_part(written)
     found = configuration(chosen.name, shown, encrypted, source, chosen.environment)
-    found = with_problems(found, problems)
+    found = with_problems(found, problems, written, source)
     # Listed in any case: whoever reads why two parts name two projects wants to see both.
     failure = _failure(chosen, written)
     if as_json:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bubble_sync.questions.failures import Failure, Failures
 
 _DEFAULT = 10
+_WIDE = 125
+_COLUMNS = ("created (UTC)", ">attempts", "next try (UTC)")
 
 
 def failures(
@@ -44,10 +46,13 @@ def _show(found: Failures, out: Console) -> None:
         out.print(f"{group.count} x {group.operation}: {group.error}", style="red")
         if not group.items:
             continue
-        items = table("item", "record", "created (UTC)", ">attempts", "next try (UTC)")
+        # Two ids side by side would be folded on most terminals, and could not be copied.
+        wide = out.width >= _WIDE
+        items = table(*(("item", "record") if wide else ("item, and its record",)), *_COLUMNS)
         for item in group.items:
             attempts = f"{item.retry_count}/{item.max_retries}"
-            items.add_row(item.id, item.record_id, clock(item.created_at), attempts, next_try(item))
+            ids = (item.id, item.record_id) if wide else (f"{item.id}\n  {item.record_id}",)
+            items.add_row(*ids, clock(item.created_at), attempts, next_try(item))
         out.print(items, "", sep="\n")
     if found.total > found.items:
         out.print(f"{found.total} failed items; these are the newest {found.items}, more with --limit")

@@ -73,16 +73,21 @@ def _take_out(given: dict[str, object], place: Sequence[str]) -> None:
         given.pop(place[0], None)
 
 
-def with_problems(found: Configuration, problems: Collection[str]) -> Configuration:
-    """Put each problem to its setting; a key that is no setting is listed too."""
+def with_problems(
+    found: Configuration, problems: Collection[str], written: Collection[str], source: str
+) -> Configuration:
+    """Put each problem to its setting; a key that is no setting is listed too. `written` are the keys of `source`."""
     told: dict[str, list[str]] = {}
     for problem in problems:
         key, _, text = problem.partition(": ")
         told.setdefault(key, []).append(text)
-    listed = [
-        replace(one, value=None, note="", problem="; ".join(told.pop(one.key))) if one.key in told else one
-        for one in found.settings
-    ]
+    listed = []
+    for one in found.settings:
+        if one.key in told:
+            place = source if _top(one) in written else one.source
+            listed.append(replace(one, value=None, note="", source=place, problem="; ".join(told.pop(one.key))))
+        else:
+            listed.append(one)
     listed += [Setting(key, None, UNKNOWN, problem="; ".join(texts)) for key, texts in told.items()]
     return replace(found, settings=tuple(listed))
 

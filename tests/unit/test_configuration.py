@@ -41,11 +41,12 @@ def test_a_setting_says_where_it_is_from():
 def test_what_can_be_used_is_listed_beside_what_cannot():
     given = config(processor='{"maxItems": 0, "batchSize": 7}', projectref="x", serviceRoleKey=None)
     _, problems = checked(given)
-    found = with_problems(configuration("test", usable_part(given), (), FILE, {}), problems)
+    found = with_problems(configuration("test", usable_part(given), (), FILE, {}), problems, given, FILE)
     listed = {one.key.removeprefix(f"{NAMESPACE}:"): one for one in found.settings}
 
     assert listed["processor.batchSize"].value == 7
     assert listed["processor.maxItems"].problem.startswith("0: input should be greater")
+    assert listed["processor.maxItems"].source == FILE
     assert listed["serviceRoleKey"].problem.startswith("not set; ")
     assert (listed["serviceRoleKey"].note, listed["projectref"].source) == ("", "no such key")
     assert listed["projectref"].problem == "there is no such key; did you mean bubble-sync:projectRef?"
