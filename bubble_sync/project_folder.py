@@ -21,6 +21,8 @@ def project_folder(start: Path) -> Path:
 def config_folder(folder: Path) -> Path:
     """Return where the project keeps its stacks' files: `stackConfigDir` of Pulumi.yaml, or its own folder."""
     # Read as one line: a YAML parser takes longer than the shell's completion may.
+    if not (folder / "Pulumi.yaml").is_file():
+        return folder
     try:
         found = _CONFIG_FOLDER.search((folder / "Pulumi.yaml").read_text("utf-8", errors="replace"))
     except OSError as problem:

@@ -36,13 +36,17 @@ def read_stack() -> tuple[StackSettings, str | None]:
             # What pulumi-postgresql is told: it is read again, and any trouble with it is said here.
             session_address(settings.address(os.environ))
     except ConfigurationError as error:
-        # What a person copies from here must not mean the stack that happens to be selected.
-        raise pulumi.RunError(completed(str(error), ("--stack", pulumi.get_stack()))) from None
+        raise pulumi.RunError(_completed(str(error))) from None
     _warn_of_unverified_server(settings)
     now = datetime.now(UTC)
     for warning in (*warnings_about(read_key(settings.service_role_key), now), *pauses.warnings_about(settings, now)):
-        pulumi.warn(warning)
+        pulumi.warn(_completed(warning))
     return settings, project
+
+
+def _completed(text: str) -> str:
+    """Have commands name this stack: what a person copies must not mean the one that happens to be selected."""
+    return completed(text, ("--stack", pulumi.get_stack()))
 
 
 def _require_pulumi_postgresql() -> None:

@@ -113,6 +113,8 @@ def status(as_json: Json = False) -> None:
             typer.echo(line)
         if found.up:
             _next()
+        else:
+            typer.echo("next: `bubble-sync local up`")
     raise typer.Exit(0 if found.up else 1)
 
 

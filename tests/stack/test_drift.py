@@ -21,7 +21,7 @@ BY_HAND = "update cron.job set schedule = '0 0 * * *' where jobname = 'bubble-sy
 
 def test_up_says_once_that_create_adopts(stack: Stack, site: Site):
     site.by_hand(script("as_executed"))
-    line = "+ create adopts what exists; see `bubble-sync diff`"
+    line = "+ create adopts what exists; see `bubble-sync diff --stack local`"
 
     assert line not in stack.run("preview")
     assert stack.up().count(line) == 2, "as it happens, and in the summary"
