@@ -17,8 +17,8 @@ OURS = (
 _PULUMI = ("cancel", "config", "destroy", "preview", "refresh", "up")
 _COMMAND = re.compile(
     rf"\b(?:(?P<ours>bubble-sync (?:{'|'.join(OURS)}))|pulumi (?:config (?:set|rm|get)|{'|'.join(_PULUMI)}))"
-    # No longer word, no title, and none that names its stack before it ends.
-    r"(?![\w*'-])(?!(?:(?!`|\n|&&|[;.,] ).)*--stack)"
+    # No longer word, no title, none of which a sentence tells what it did, and none that names its stack already.
+    r"(?![\w*'-]|` (?:failed|succeeded|would|connects|revokes))(?!(?:(?!`|\n|&&|[;.,] ).)*--stack)"
 )
 
 
