@@ -44,7 +44,10 @@ def test_diff_says_what_up_does_and_then_that_nothing_is_left(stack: Stack, site
     undo = run(stack, "--undo-sql", expect=1, **given)
     sql = run(stack, "--sql", expect=1, **given)
 
-    assert by_pulumi == by_variable
+    # What to do next names the configuration file where one was given.
+    assert by_pulumi.splitlines()[:-1] == by_variable.splitlines()[:-1]
+    assert by_pulumi.splitlines()[-1].endswith(f"`pulumi up --stack local --config-file {file[1]}`")
+    assert by_variable.splitlines()[-1].endswith("; then `pulumi up --stack local`")
     assert told["counts"] == {"equal": 1, "create": 5, "adopt": 4, "adopt and change": 5}
     assert comment.startswith("**bubble-sync diff**, stack local: 1 equal, 5 create, 4 adopt, 5 adopt and change\n")
     assert not any(key in text for text in (by_variable, json.dumps(told), comment, undo, sql))

@@ -34,7 +34,7 @@ def test_a_stack_is_never_up_then_clean_then_drifted(stack: Stack, site: Site):
 
     never = stack.ours("drift", **given)
     assert (never.returncode, never.stderr) == (1, "")
-    assert never.stdout.startswith("stack local: never up: the database remembers no object of it.")
+    assert never.stdout.startswith("stack local: never up: the database remembers no object of it\nnext: `bubble-sync diff")
     assert len(never.stdout.splitlines()) == 2
 
     stack.up()
