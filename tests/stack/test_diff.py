@@ -78,7 +78,7 @@ def test_what_is_wrong_has_its_exit_code(stack: Stack):
         assert done.stdout == ""
         return done.returncode, done.stderr
 
-    assert code("--json", "--sql")[0] == 2
+    assert code("--markdown", "--sql")[0] == 2
     assert code(**{CONFIG_VARIABLE: "{}"})[0] == 2
     unreachable = code(BUBBLE_SYNC_LOCAL_DATABASE_URL="postgresql://postgres:p@127.0.0.1:1/postgres")
     assert unreachable[0] == 3

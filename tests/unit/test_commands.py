@@ -39,7 +39,8 @@ def test_a_command_gets_the_stack_unless_it_has_one(text: str, said: str):
     "text",
     [
         "job bubble-sync-processor", "**bubble-sync diff**, 1 equal", "bubble-sync:processor.schedule", "pulumi.yaml",
-        "bubble-sync local down", "`pulumi up` failed", "the role that `pulumi up` connects as", "the doctor of bubble-sync", "bubble-sync diff's",
+        "bubble-sync local down", "`pulumi up` failed", "the role that `pulumi up` connects as",
+        "the doctor of bubble-sync", "bubble-sync diff's",
     ],
 )  # fmt: skip
 def test_what_is_no_command_stays(text: str):
