@@ -10,6 +10,7 @@
      ├── PrivilegeMissing        grant the named privilege, or connect as the right role
      ├── ForeignObject           decide whose object it is, then accept or remove it
      ├── Busy                    wait for the other session, then run again
+     ├── NotFound                name something that is there
      ├── NotProven               mend the endpoint or the key: the probe did not prove that it works
      ├── NotCurrent              bring the git checkout up to date: an old one would undo the change later
      ├── PulumiRefused           read what Pulumi said, mend it, and run again
@@ -76,6 +77,10 @@ class ForeignObject(SyncError):
 
 class Busy(SyncError):
     """Another session holds a lock that we need."""
+
+
+class NotFound(SyncError):
+    """What was asked about is not there."""
 
 
 class NotProven(SyncError):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from difflib import get_close_matches
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
@@ -19,6 +22,24 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
     )
+
+
+def names_in(model: type[Settings], above: str = "") -> Iterator[str]:
+    """Name every setting of a model as the configuration does, `processor.maxItems` for one of an object."""
+    for name, field in model.model_fields.items():
+        key = f"{above}{field.alias or name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+            yield from names_in(field.annotation, f"{key}.")
+        else:
+            yield key
+
+
+def like(name: str, names: Iterable[str]) -> str:
+    """Return what somebody meant who wrote `name`: one of the names, or nothing where none is near."""
+    plain = {re.sub("[^a-z]", "", one.lower()): one for one in names}
+    plain |= {re.sub("[^a-z]", "", one.split(".")[-1].lower()): one for one in reversed(plain.values())}
+    near = get_close_matches(re.sub("[^a-z]", "", name.lower()), plain, n=1, cutoff=0.75)
+    return plain[near[0]] if near else ""
 
 
 class RetrySettings(Settings):

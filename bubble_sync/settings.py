@@ -24,7 +24,15 @@ from bubble_sync.database_url import (
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.keys import read_key
 from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
-from bubble_sync.setting_groups import AccessSettings, AlertSettings, ProcessorSettings, RetrySettings, Settings
+from bubble_sync.setting_groups import (
+    AccessSettings,
+    AlertSettings,
+    ProcessorSettings,
+    RetrySettings,
+    Settings,
+    like,
+    names_in,
+)
 
 SECRET_KEYS = frozenset({"serviceRoleKey", "databaseUrl", "monitorPassword", "alertWebhookUrl"})
 
@@ -107,17 +115,27 @@ class StackSettings(Settings):
 
 def read_settings(config: Mapping[str, ConfigValue]) -> StackSettings:
     """Validate a stack's values, keyed without namespace; raise ConfigurationError that lists every problem."""
-    problems = [*_plaintext_secrets(config), *_missing_parts(config)]
-    settings = None
-    try:
-        settings = StackSettings.model_validate({key: _plain(value.text) for key, value in config.items()})
-    except ValidationError as error:
-        encrypted = {key for key, value in config.items() if value.secret}
-        problems += [_problem(detail, encrypted) for detail in error.errors(include_url=False, include_context=False)]
+    settings, problems = checked(config)
     if problems or settings is None:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ConfigurationError(f"the configuration of this stack cannot be used; nothing was changed:{listed}")
     return settings
+
+
+def checked(config: Mapping[str, ConfigValue]) -> tuple[StackSettings | None, list[str]]:
+    """Return the settings, or None where they are none, and every problem as `<key>: <what is wrong>`."""
+    problems = [*_plaintext_secrets(config), *_missing_parts(config)]
+    try:
+        return StackSettings.model_validate(plain(config)), problems
+    except ValidationError as error:
+        encrypted = {key for key, value in config.items() if value.secret}
+        details = error.errors(include_url=False, include_context=False)
+        return None, [*problems, *(_problem(detail, encrypted) for detail in details)]
+
+
+def plain(config: Mapping[str, ConfigValue]) -> dict[str, object]:
+    """Return the values as the model takes them."""
+    return {key: _plain(value.text) for key, value in config.items()}
 
 
 def _plain(text: str) -> object:
@@ -165,7 +183,9 @@ def _problem(detail: ErrorDetails, encrypted: Collection[str]) -> str:
     name = ".".join(str(part) for part in detail["loc"])
     key = f"{NAMESPACE}:{name}"
     if detail["type"] == "extra_forbidden":
-        return f"{key}: there is no such key; remove it, or see the table of keys in the README"
+        near = like(name, names_in(StackSettings))
+        meant = f"did you mean {NAMESPACE}:{near}?" if near else "remove it, or see the table of keys in the README"
+        return f"{key}: there is no such key; {meant}"
     if detail["type"] == "missing":
         return f"{key}: not set; pulumi config set --secret {key}"
     if detail["loc"][0] in encrypted and name not in SECRET_KEYS:

@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, RootModel, ValidationError
 
+from bubble_sync.commands import completed
 from bubble_sync.database_url import NAMESPACE
-from bubble_sync.errors import ConfigurationError, PlatformError
-from bubble_sync.project_folder import project_folder, stack_names
+from bubble_sync.errors import ConfigurationError
+from bubble_sync.project_folder import config_folder, project_folder, stack_names
 from bubble_sync.settings import ConfigValue, StackSettings, read_settings
 
 CONFIG_VARIABLE = "BUBBLE_SYNC_CONFIG"
 """Holds what `pulumi config --json --show-secrets` prints, for a machine that has no passphrase."""
 
 _SHOW = ("config", "--json", "--show-secrets")
+_ANSWERS_WITHIN_SECONDS = 120
+_CHANGES_WITHIN_SECONDS = 3600
+"""`up` waits for a person's database: an hour is no work any more, it hangs."""
+_ENDS_WITHIN_SECONDS = 30
+_CHANGING = ("up", "destroy", "refresh")
 
 
 class _Value(BaseModel):
@@ -45,6 +52,12 @@ class Stack:
     environment: Mapping[str, str]
     options: tuple[str, ...]
     """What makes a Pulumi command mean this stack."""
+    own_options: tuple[str, ...] = ()
+    """What makes a command of ours mean it, where that is something else."""
+
+    def completed(self, text: str) -> str:
+        """Return a text whose commands name this stack."""
+        return completed(text, self.options, self.own_options)
 
     def settings(self, config: Mapping[str, ConfigValue] | None = None) -> StackSettings:
         """Validate the stack's configuration, read unless given; raise ConfigurationError with every problem."""
@@ -62,7 +75,7 @@ class Stack:
     def without_given_config(self) -> Stack:
         """Return the same stack, whose settings are Pulumi's own: for a command that changes them."""
         kept = {name: value for name, value in self.environment.items() if name != CONFIG_VARIABLE}
-        return Stack(self.name, self.folder, self.config_file, kept, self.options)
+        return replace(self, environment=kept)
 
     def pulumi(self, *command: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a Pulumi command on this stack, without questions; its outcome is the caller's to judge."""
@@ -77,6 +90,8 @@ class Stack:
 
 def open_stack(name: str | None, config_file: Path | None, start: Path, environment: Mapping[str, str]) -> Stack:
     """Find the stack `name`, or the selected one, of the project that `start` is in; raise ConfigurationError."""
+    if name is not None and not name.strip():
+        raise ConfigurationError("--stack is empty: name a stack, or leave --stack out for the selected one")
     folder = project_folder(start)
     name = name or _selected(folder, environment)
     short = name.rsplit("/", 1)[-1]
@@ -85,7 +100,8 @@ def open_stack(name: str | None, config_file: Path | None, start: Path, environm
         if not config_file.is_file():
             raise ConfigurationError(f"there is no configuration file {config_file}: correct --config-file")
         options += ("--config-file", str(config_file.resolve()))
-    return Stack(short, folder, (config_file or folder / f"Pulumi.{short}.yaml").resolve(), environment, options)
+    file = config_file or config_folder(folder) / f"Pulumi.{short}.yaml"
+    return Stack(short, folder, file.resolve(), environment, options)
 
 
 def all_stacks(start: Path, environment: Mapping[str, str], but: str) -> list[Stack]:
@@ -95,7 +111,8 @@ def all_stacks(start: Path, environment: Mapping[str, str], but: str) -> list[St
     """
     folder = project_folder(start)
     if not (found := [name for name in stack_names(folder) if name != but]):
-        raise ConfigurationError(f"there is no Pulumi.<stack>.yaml in {folder} but {but}'s: nothing to look at")
+        where = config_folder(folder)
+        raise ConfigurationError(f"there is no Pulumi.<stack>.yaml in {where} but {but}'s: nothing to look at")
     return [open_stack(name, None, folder, environment).without_given_config() for name in found]
 
 
@@ -123,19 +140,49 @@ def run_pulumi(
     """Run a Pulumi command in a folder, with `given` on its standard input; its outcome is the caller's to judge."""
     program = shutil.which("pulumi", path=environment.get("PATH", os.defpath))
     if program is None:
-        raise PlatformError("pulumi is not on PATH: run `make setup`, and this command with `uv run`")
-    return subprocess.run(
-        [program, *command, "--non-interactive"],
+        raise ConfigurationError(f"pulumi is not on PATH: {_how_to_get_pulumi(folder)}")
+    arguments = [program, *command, "--non-interactive"]
+    seconds = _CHANGES_WITHIN_SECONDS if command[0] in _CHANGING else _ANSWERS_WITHIN_SECONDS
+    with subprocess.Popen(
+        arguments,
         cwd=folder,
         env={"PULUMI_SKIP_UPDATE_CHECK": "true", **environment},
-        input=given,
-        stdin=subprocess.DEVNULL if given is None else None,
-        capture_output=True,
+        stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
         # A Ctrl-C is ours alone to answer: a Pulumi that is killed leaves its stack locked.
         start_new_session=True,
-    )
+    ) as running:
+        try:
+            said, complained = running.communicate(given, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            _end(running)
+            what = f"error: `pulumi {command[0]}` did not end within {seconds} s: is its backend reachable?"
+            return subprocess.CompletedProcess(arguments, 124, "", what)
+        except BaseException:
+            _end(running)
+            raise
+    return subprocess.CompletedProcess(arguments, running.returncode, said, complained)
+
+
+def _end(running: subprocess.Popen[str]) -> None:
+    """End Pulumi as a person would, so that it gives its lock back; kill what does not listen."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(running.pid, number)
+            running.communicate(timeout=_ENDS_WITHIN_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def _how_to_get_pulumi(folder: Path) -> str:
+    if (folder / "tools" / "setup").is_file():
+        return "run `make setup`, and this command with `uv run`"
+    return "install it (https://www.pulumi.com/docs/install/), or add the folder it is in to PATH"
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:

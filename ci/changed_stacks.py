@@ -6,16 +6,19 @@ what no `up` can see. Exit 0, or 2 when git does not know BASE.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
+
+from bubble_sync.project_folder import config_folder, stack_names
 
 #: No stack of the fleet: it lives and dies with the platform of one machine.
 LOCAL = "local"
 #: Text and checks. Anything that is not listed counts as code: a stack too many is read, none is passed over.
 UNSEEN_FOLDERS = ("docs/", "tests/", "bench/")
-UNSEEN_FILES = (f"Pulumi.{LOCAL}.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md")
+UNSEEN_FILES = ("CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md")
 
 
 class BaseUnknown(Exception):
@@ -24,21 +27,22 @@ class BaseUnknown(Exception):
 
 def fleet(project: Path) -> list[str]:
     """List the stacks that have a file, the platform's own left out."""
-    names = (file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in project.glob("Pulumi.*.yaml"))
-    return sorted(name for name in names if name not in ("", LOCAL))
+    return [name for name in stack_names(project) if name != LOCAL]
 
 
-def touched(changed: Iterable[str], stacks: Iterable[str]) -> list[str]:
-    """Return the stacks that these changed files touch."""
-    own = {f"Pulumi.{stack}.yaml": stack for stack in stacks}
-    seen = [file for file in changed if file not in UNSEEN_FILES and not file.startswith(UNSEEN_FOLDERS)]
+def touched(changed: Iterable[str], stacks: Iterable[str], place: str = ".") -> list[str]:
+    """Return the stacks that these changed files touch; `place` is where the project keeps its stacks' files."""
+    where = PurePath(place)
+    own = {str(where / f"Pulumi.{stack}.yaml"): stack for stack in stacks}
+    unseen = (*UNSEEN_FILES, str(where / f"Pulumi.{LOCAL}.yaml"))
+    seen = [file for file in changed if file not in unseen and not file.startswith(UNSEEN_FOLDERS)]
     # A file that is gone leaves a stack that nothing here can read; it touches no other.
-    code = [file for file in seen if file not in own and not _is_stack_file(file)]
+    code = [file for file in seen if file not in own and not _is_stack_file(PurePath(file), where)]
     return sorted(own.values()) if code else sorted({own[file] for file in seen if file in own})
 
 
-def _is_stack_file(file: str) -> bool:
-    return "/" not in file and file.startswith("Pulumi.") and file.endswith(".yaml") and file != "Pulumi.yaml"
+def _is_stack_file(file: PurePath, place: PurePath) -> bool:
+    return file.parent == place and file.match("Pulumi.*.yaml")
 
 
 def changed_files(project: Path, base: str) -> list[str]:
@@ -59,7 +63,8 @@ def main(arguments: list[str]) -> int:
     except BaseUnknown as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
-    print(*touched(changed, fleet(project)), sep="\n")
+    place = os.path.relpath(config_folder(project), project)
+    print(*touched(changed, fleet(project), place), sep="\n")
     return 0
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pulumi
 from pulumi.runtime import config as runtime_config
 
+from bubble_sync.commands import completed
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.keys import read_key, warnings_about
@@ -40,12 +41,17 @@ def read_stack() -> tuple[StackSettings, str | None]:
             # What pulumi-postgresql is told: it is read again, and any trouble with it is said here.
             session_address(settings.address(os.environ))
     except ConfigurationError as error:
-        raise pulumi.RunError(str(error)) from None
+        raise pulumi.RunError(_completed(str(error))) from None
     _warn_of_unverified_server(settings)
     now = datetime.now(UTC)
     for warning in (*warnings_about(read_key(settings.service_role_key), now), *pauses.warnings_about(settings, now)):
-        pulumi.warn(warning)
+        pulumi.warn(_completed(warning))
     return settings, project
+
+
+def _completed(text: str) -> str:
+    """Have commands name this stack: what a person copies must not mean the one that happens to be selected."""
+    return completed(text, ("--stack", pulumi.get_stack()))
 
 
 def _require_pulumi_postgresql() -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from bubble_sync.actions.checkout import commit_line, committed
 from bubble_sync.actions.deployment import Say, Setting, alone, deploy
 from bubble_sync.database import Database
 from bubble_sync.desired import job_specs
+from bubble_sync.durations import FORMS, read_duration
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
 from bubble_sync.questions.diff import Item, State, find, judge
 from bubble_sync.questions.pauses import JOBS
@@ -21,7 +21,6 @@ from bubble_sync.specs import CronJobSpec, Keeper
 from bubble_sync.stacks import Stack
 from bubble_sync.values import check_reason, read_moment
 
-_DURATION = re.compile(r"(?=\d)(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m(?:in)?)?")
 _WORDS = ("active", "pauseReason", "pauseUntil")
 _OWN = tuple(f"{key}.{word}" for key in JOBS for word in _WORDS)
 """What these commands write: a pause that nobody has committed yet stops neither the next one nor its end."""
@@ -48,15 +47,13 @@ def keys_of(job: str | None) -> tuple[str, ...]:
 
 def moment_of(text: str, now: datetime) -> datetime:
     """Read a moment to come, or how far off it is; raise ConfigurationError."""
-    parts = _DURATION.fullmatch(text)
+    span = read_duration(text)
     try:
-        if parts is None:
-            until = read_moment(text)
-        else:
-            days, hours, minutes = (int(part or 0) for part in parts.groups())
-            until = now.replace(microsecond=0) + timedelta(days=days, hours=hours, minutes=minutes)
+        until = read_moment(text) if span is None else now.replace(microsecond=0) + span
+    except OverflowError:
+        raise ConfigurationError(f"--until {text} is beyond the calendar: nothing was changed") from None
     except ValueError as error:
-        raise ConfigurationError(f"--until: {error}, nor a duration, as in 2h, 90m or 1d12h") from None
+        raise ConfigurationError(f"--until: {error}, nor a duration, as in {FORMS}") from None
     if until <= now:
         raise ConfigurationError(f"--until {text} is past: nothing was changed")
     return until

@@ -48,7 +48,7 @@ RELEASE = Way(
         "next_retry_at": "now",
         "error_message": "that it was released",
     },
-    "the next run of bubble-sync-retry; without an attempt left, `retry --dead`",
+    "the next run of bubble-sync-retry; without an attempt left, `bubble-sync retry --dead`",
 )
 
 

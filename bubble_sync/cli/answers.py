@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.arguments import the_stack
+from bubble_sync.cli.arguments import completed, the_stack
+from bubble_sync.commands import in_all
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 
 if TYPE_CHECKING:
@@ -103,8 +104,18 @@ def table(*columns: str) -> Table:
 
 def print_json(answer: DataclassInstance, **more: object) -> None:
     """Print a dataclass, with what it does not hold as a field, as JSON; moments in ISO form, durations in seconds."""
-    document: Mapping[str, object] = {**asdict(answer), **more}
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))
+    print_document({**asdict(answer), **more})
+
+
+def print_document(document: Mapping[str, object]) -> None:
+    """Print JSON in which every command is complete."""
+    plain = json.loads(json.dumps(document, default=_plain))
+    typer.echo(json.dumps(in_all(plain, completed), indent=2, ensure_ascii=False))
+
+
+def next_step(text: str) -> str:
+    """Return the line that says what to do next, its commands complete."""
+    return completed(f"next: {text}")
 
 
 def _plain(value: object) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.durations import FORMS, read_duration
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.project_folder import project_folder, stack_names
 
@@ -48,8 +50,7 @@ KeyFd = Annotated[
 LOCAL = "local"
 """The name of the embedded platform's stack."""
 _LONGEST_KEY = 16_384
-_DURATION = re.compile(r"([1-9]\d{0,5})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_MEANT: ContextVar[Stack] = ContextVar("the stack that the command is about")
 
 
 def the_stack(name: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Stack:
@@ -57,26 +58,37 @@ def the_stack(name: str | None, config_file: Path | None, environment: Mapping[s
     # Here, as in every command: nobody waits for what another one needs.
     from bubble_sync.stacks import CONFIG_VARIABLE, open_stack
 
+    own: tuple[str, ...] = ()
     if name == LOCAL and config_file is None and CONFIG_VARIABLE not in environment:
         from bubble_sync.local.stack import of_checkout
 
         local = of_checkout(project_folder(Path.cwd()), environment)
         if local is not None:
             config_file, environment = local.config_file, local.environment
-    return open_stack(name, config_file, Path.cwd(), environment)
+            own = ("--stack", LOCAL)
+    opened = replace(open_stack(name, config_file, Path.cwd(), environment), own_options=own)
+    _MEANT.set(opened)
+    return opened
+
+
+def completed(text: str) -> str:
+    """Return a text whose commands name the stack that this command is about; as it stands where there is none."""
+    stack = _MEANT.get(None)
+    return text if stack is None else stack.completed(text)
+
+
+def typed(context: typer.Context, option: str) -> bool:
+    """Say whether a person typed this option: a variable that names a stack is there for other commands too."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def duration(option: str, text: str, least: str, most: str) -> timedelta:
-    """Read a number with its unit, as in 24h."""
-    found = _duration(text)
-    if found is None or not (_duration(least) or found) <= found <= (_duration(most) or found):
-        raise ConfigurationError(f"{option} takes a number with s, m, h or d, from {least} to {most}: not {text!r}")
+    """Read a duration between two others, as in 24h; raise ConfigurationError."""
+    found = read_duration(text)
+    if found is None or not (read_duration(least) or found) <= found <= (read_duration(most) or found):
+        raise ConfigurationError(f"{option} takes a time from {least} to {most}, as in {FORMS}: not {text!r}")
     return found
-
-
-def _duration(text: str) -> timedelta | None:
-    match = _DURATION.fullmatch(text)
-    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
 
 
 def read_key_from(descriptor: int) -> str:

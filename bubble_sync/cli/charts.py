@@ -22,7 +22,8 @@ from bubble_sync.cli.axes import (
     times,
 )
 from bubble_sync.questions.answers import VERDICTS
-from bubble_sync.questions.history import EDGES, PARTS, PROMISED_SECONDS, Depth, History, Latency, Sent
+from bubble_sync.questions.history import EDGES, PARTS, Depth, History, Latency, Sent
+from bubble_sync.targets import TARGET_SECONDS
 
 _LANE_HEIGHT = 24
 _SEEN = 2.0
@@ -105,23 +106,23 @@ def request_chart(sent: Sequence[Sent], past: History) -> Chart:
 
 
 def latency_chart(latency: Latency) -> Chart:
-    """Draw a bar for each bin with a sign-up, the promise between the bins that keep it and those that do not."""
+    """Draw a bar for each bin with a sign-up, the target between the bins that meet it and those that do not."""
     top = above(max(latency.bins))
     floor, step = TOP + PLOT_HEIGHT, PLOT_WIDTH / len(EDGES)
     marks = tuple(
         Mark(
-            LEFT + number * step + 2, floor - high, step - 4, high, "kept" if edge < PROMISED_SECONDS else "late",
+            LEFT + number * step + 2, floor - high, step - 4, high, "kept" if edge < TARGET_SECONDS else "late",
             f"{bin_name(number)}: {items}", str(items),
         )
         for number, (edge, items) in enumerate(zip(EDGES, latency.bins, strict=True))
         if items and (high := max(_SEEN, (PLOT_HEIGHT - 12) * items / top))
     )  # fmt: skip
-    promise = LEFT + EDGES.index(PROMISED_SECONDS) * step
+    promise = LEFT + EDGES.index(TARGET_SECONDS) * step
     edges = tuple(Label(LEFT + number * step, floor + 18, _shorter(edge)) for number, edge in enumerate(EDGES))
-    said = f"{latency.kept} of {latency.items} sign-ups took less than {PROMISED_SECONDS} s."
+    said = f"{latency.kept} of {latency.items} sign-ups took less than {TARGET_SECONDS} s."
     labels, lines = scale(top, PLOT_HEIGHT - 12)
     limit = Line(promise, TOP, promise, floor, "limit")
-    promised = Label(promise + 4, TOP + 2, f"promised: {PROMISED_SECONDS} s", "start")
+    promised = Label(promise + 4, TOP + 2, f"target: {TARGET_SECONDS} s", "start")
     return Chart(
         "latency", "From sign-up to completed", said, floor + BOTTOM, marks, (*labels, *edges, promised),
         (*lines, limit),

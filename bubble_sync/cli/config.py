@@ -8,37 +8,64 @@ from typing import TYPE_CHECKING
 import typer
 
 from bubble_sync.cli.answers import print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, the_stack
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed, the_stack
+from bubble_sync.cli.main import Failure, failure_of
+from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from bubble_sync.questions.configuration import Setting
+    from collections.abc import Mapping
+
+    from bubble_sync.questions.configuration import Configuration, Setting
+    from bubble_sync.settings import ConfigValue
+    from bubble_sync.stacks import Stack
 
 
 def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """List each setting with its source; of a secret only what it is. Asks no database."""
-    from bubble_sync.questions.configuration import configuration
+    from bubble_sync.questions.configuration import configuration, usable_part, with_problems
+    from bubble_sync.settings import checked
     from bubble_sync.stacks import CONFIG_VARIABLE
 
     chosen = the_stack(stack, config_file)
     written = chosen.config()
-    settings = chosen.settings(written)
+    settings, problems = checked(written)
     encrypted = {key for key, value in written.items() if value.secret}
     source = f"environment variable {CONFIG_VARIABLE}" if CONFIG_VARIABLE in os.environ else chosen.config_file.name
-    found = configuration(chosen.name, settings, encrypted, source, chosen.environment)
+    shown = settings or usable_part(written)
+    found = configuration(chosen.name, shown, encrypted, source, chosen.environment)
+    found = with_problems(found, problems, written, source)
+    # Listed in any case: whoever reads why two parts name two projects wants to see both.
+    failure = _failure(chosen, written)
     if as_json:
-        print_json(found)
+        print_json(found, error=failure._asdict() if failure else None)
     else:
-        typer.echo(f"stack {found.stack}")
-        listed = table("key", "value", "source")
-        for one in found.settings:
-            listed.add_row(one.key, _shown(one), one.source)
-        screen().print(listed)
-    # Said last: whoever reads why two parts name two projects wants to see both.
-    settings.project(chosen.environment)
+        _show(found)
+    if failure:
+        typer.echo(f"error: {failure.message}", err=True)
+        raise typer.Exit(failure.exit_code)
+
+
+def _failure(chosen: Stack, written: Mapping[str, ConfigValue]) -> Failure | None:
+    """Return why a command would refuse this configuration."""
+    try:
+        chosen.settings(written).project(chosen.environment)
+    except ConfigurationError as problem:
+        return failure_of(problem)
+    return None
+
+
+def _show(found: Configuration) -> None:
+    typer.echo(f"stack {found.stack}")
+    listed = table("key", "value", "source")
+    for one in found.settings:
+        listed.add_row(one.key, _shown(one), one.source, style="red" if one.problem else None)
+    screen().print(listed)
 
 
 def _shown(setting: Setting) -> str:
     value = setting.value
+    if setting.problem:
+        return completed(f"! {setting.problem}")
     if setting.secret:
         return f"[secret] {setting.note}" if setting.note else ""
     said = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.answers import print_document
 from bubble_sync.cli.arguments import ConfigFile, Json, StackName, the_stack
 from bubble_sync.errors import ConfigurationError
 
@@ -39,7 +39,7 @@ def diff(
     elif as_json:
         from bubble_sync.cli.diff_json import document
 
-        typer.echo(json.dumps(document(comparison), indent=2, ensure_ascii=False))
+        print_document(document(comparison))
     elif as_markdown:
         from bubble_sync.cli.diff_markdown import markdown
 

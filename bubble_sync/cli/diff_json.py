@@ -5,7 +5,8 @@
     {"stack": "prod", "clean": false, "counts": {"equal": 11, "update": 1},
      "objects": [{"object": "job bubble-sync-retry", "kind": "job", "state": "update", "reason": "",
                   "changes": [{"field": "active", "actual": false, "wanted": true}]}],
-     "beside": [{"what": "job old", "text": "jobid 7: ...", "sql": "select cron.unschedule(7);"}]}
+     "beside": [{"what": "job old", "text": "jobid 7: ...", "sql": "select cron.unschedule(7);"}],
+     "next": "keep the way back, ..."}
 
 Of a secret value a change says `"secret": "differs"` or `"unreadable"`, and no value. States: equal, create, adopt,
 adopt and change, update, foreign (`up` refuses it: `reason` says why), missing prerequisite.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from bubble_sync.cli.diff_text import next_of
 from bubble_sync.questions.diff import Change, Comparison, Item
 
 
@@ -26,6 +28,7 @@ def document(comparison: Comparison) -> dict[str, object]:
         "counts": dict(comparison.counts),
         "objects": [_object(item) for item in comparison.items],
         "beside": [asdict(one) for one in comparison.beside],
+        "next": next_of(comparison),
     }
 
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from bubble_sync.cli.diff_text import details, lines_beside, summary
+from bubble_sync.cli.answers import next_step
+from bubble_sync.cli.arguments import completed
+from bubble_sync.cli.diff_text import details, lines_beside, next_of, summary
 from bubble_sync.questions.diff import Comparison, Item, State
 
 
@@ -19,6 +21,8 @@ def markdown(comparison: Comparison) -> Iterator[str]:
     if comparison.beside:
         told = (line for one in comparison.beside for line in lines_beside(one))
         yield from folded(f"beside it: {len(comparison.beside)}", told, "text")
+    if step := next_of(comparison):
+        yield from ("", next_step(step))
     yield ""
     # By which a later run finds this comment, and replaces it.
     yield f"<!-- bubble-sync diff {re.sub('[^A-Za-z0-9._-]', '', comparison.stack)} -->"
@@ -30,7 +34,7 @@ def _title(item: Item) -> str:
 
 
 def _content(item: Item) -> Iterator[str]:
-    yield from item.reason.splitlines()
+    yield from completed(item.reason).splitlines()
     yield from details(item)
 
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from difflib import unified_diff
 
+from bubble_sync.cli.answers import next_step
+from bubble_sync.cli.arguments import completed
 from bubble_sync.questions.beside import Beside
 from bubble_sync.questions.diff import Change, Comparison, Item, State, body_of
 
@@ -29,7 +31,7 @@ def text(comparison: Comparison) -> Iterator[str]:
         if item.reason in said:
             yield f"{_INDENT}(for the same reason)"
         else:
-            yield from (f"{_INDENT}{line}" for line in item.reason.splitlines())
+            yield from (f"{_INDENT}{line}" for line in completed(item.reason).splitlines())
         said |= {item.reason} - {""}
         yield from (f"{_INDENT}{line}" for line in details(item))
     if comparison.beside:
@@ -37,6 +39,17 @@ def text(comparison: Comparison) -> Iterator[str]:
         for one in comparison.beside:
             yield from (f"  {line}" for line in lines_beside(one))
     yield summary(comparison)
+    if step := next_of(comparison):
+        yield next_step(step)
+
+
+def next_of(comparison: Comparison) -> str:
+    """Say what to do about what is not as wanted."""
+    if comparison.clean:
+        return ""
+    if any(item.state in (State.FOREIGN, State.MISSING) for item in comparison.items):
+        return "mend what ! stands at, which `pulumi up` refuses; then `bubble-sync diff` again"
+    return "keep the way back, `bubble-sync diff --undo-sql > back.sql`; then `pulumi up`"
 
 
 def summary(comparison: Comparison) -> str:
@@ -72,6 +85,6 @@ def body_diff(actual: str, wanted: str) -> Iterator[str]:
 
 def lines_beside(one: Beside) -> Iterator[str]:
     """Yield what stands beside it, and the SQL for it."""
-    yield f"{one.what}: {one.text}"
+    yield completed(f"{one.what}: {one.text}")
     if one.sql:
         yield f"    {one.sql}"

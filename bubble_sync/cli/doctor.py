@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.answers import asking, clock, print_json, screen
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName
+from bubble_sync.cli.answers import asking, clock, next_step, print_json, screen
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +25,7 @@ def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     with asking(stack, config_file) as asked:
         found = question.doctor(asked.database, asked.settings, asked.name)
     if as_json:
-        print_json(found, clean=found.clean)
+        print_json(found, clean=found.clean, next=_next(found))
     else:
         _show(found, screen())
     raise typer.Exit(0 if found.clean else 1)
@@ -36,7 +36,7 @@ def _show(found: Diagnosis, out: Console) -> None:
     for finding in found.causes:
         out.print(f"\n{finding.level}: {finding.title} [{finding.id}]", style=STYLE[finding.level])
         _indented(f"{finding.object}: {finding.evidence}", out)
-        _indented(f"do: {finding.remedy}", out)
+        _indented(completed(f"do: {finding.remedy}"), out)
     following: dict[str, list[Finding]] = defaultdict(list)
     for finding in found.findings:
         if finding.follows:
@@ -49,9 +49,20 @@ def _show(found: Diagnosis, out: Console) -> None:
     for check, why in found.unknown.items():
         reasons[why].append(check)
     for why, asked in reasons.items():
-        out.print(f"\nunknown: {why}", style="yellow")
+        out.print(completed(f"\nunknown: {why}"), style="yellow")
         _indented(f"not answered: {', '.join(asked)}", out)
     out.print(f"\n{_summary(found)}", style="green" if found.clean else None)
+    if step := _next(found):
+        out.print(next_step(step))
+
+
+def _next(found: Diagnosis) -> str:
+    """Say what to do about findings: from above, since the first one stops the most."""
+    if found.clean:
+        return ""
+    if all(finding.level == "info" for finding in found.causes):
+        return "ask as a role that may read what is unknown"
+    return "do the first remedy, then `bubble-sync doctor` again"
 
 
 def _indented(text: str, out: Console) -> None:

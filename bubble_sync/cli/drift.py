@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, the_stack
+from bubble_sync.cli.answers import print_document
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, the_stack, typed
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -34,17 +34,14 @@ def drift(
     """
     if as_json and as_markdown:
         raise ConfigurationError("--json and --markdown are two ways to print it: choose one")
-    source = context.get_parameter_source("stack")
-    # A variable that names a stack is no contradiction: a shell has it for other commands.
-    named = source is not None and source.name == "COMMANDLINE"
-    if all_stacks and (named or config_file is not None):
+    if all_stacks and (typed(context, "stack") or config_file is not None):
         raise ConfigurationError("--all-stacks looks at every stack: leave out --stack and --config-file")
     reports = _reports(stack, config_file, all_stacks=all_stacks)
     if as_json:
         from bubble_sync.cli.drift_json import document, documents
 
         shown = documents(reports) if all_stacks else document(reports[0])
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        print_document(shown)
     elif as_markdown:
         from bubble_sync.cli.drift_markdown import markdown
 

@@ -6,19 +6,20 @@
      "findings": [{"object": "job bubble-sync-retry", "field": "schedule", "actual": "0 0 * * *",
                    "wanted": "*/5 * * * *", "since": {"at": "2026-11-22T02:53:09+00:00", "exact": false}, "reason": "",
                    "repair": "pulumi up --stack prod", "accept": ["pulumi config set --path ..."],
-                   "cannot_accept": ""}]}
+                   "cannot_accept": ""}], "next": "`pulumi up --stack prod` ...", "error": null}
 
 With `--all-stacks` these stand in a list under `stacks`. Standings: clean, drift, never up, configuration,
-unreachable; of the last two `cause` says why. Of a secret value a finding says `"secret": "differs"` or `"unreadable"`,
-and no value. An object that is not there lacks the field `presence`. `since` and `works` are null when nothing is
-known; `reason` says why `up` refuses to repair it.
+unreachable; of the last two `cause` says why, and `error` in the shape that every command has. Of a secret value a
+finding says `"secret": "differs"` or `"unreadable"`, and no value. An object that is not there lacks the field
+`presence`. `since` and `works` are null when nothing is known; `reason` says why `up` refuses to repair it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bubble_sync.questions.drift import Finding, Report
+from bubble_sync.cli.main import MISUSED, UNREACHABLE, Failure
+from bubble_sync.questions.drift import Finding, Report, Standing
 
 
 def documents(reports: Sequence[Report]) -> dict[str, object]:
@@ -35,7 +36,17 @@ def document(report: Report) -> dict[str, object]:
         "cause": report.cause,
         "works": {"verdict": signs.verdict.value, "text": signs.text} if signs else None,
         "findings": [_finding(finding) for finding in report.findings],
+        "next": report.next,
+        "error": _error(report),
     }
+
+
+def _error(report: Report) -> dict[str, object] | None:
+    """Return a stack that was not read as the failure of a command that asks it alone."""
+    if not report.cause:
+        return None
+    code = UNREACHABLE if report.standing is Standing.UNREACHABLE else MISUSED
+    return Failure(code, report.standing.value, report.cause)._asdict()
 
 
 def _finding(finding: Finding) -> dict[str, object]:

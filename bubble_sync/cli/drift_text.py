@@ -29,8 +29,7 @@ def text(report: Report) -> Iterator[str]:
     if report.standing is Standing.DRIFT:
         yield f"stack {report.stack}: {counted(len(report.findings))}"
     elif report.standing is Standing.NEVER_UP:
-        yield f"stack {report.stack}: never up: the database remembers no object of it. What `pulumi up` would do:"
-        yield f"{_INDENT}bubble-sync diff --stack {report.stack}"
+        yield f"stack {report.stack}: never up: the database remembers no object of it"
     else:
         yield f"stack {report.stack}: {line(report)}"
     yield from details(report)
@@ -45,6 +44,8 @@ def details(report: Report) -> Iterator[str]:
         yield from (f"{_INDENT}{one}" for one in _repair(findings[0]))
     if report.signs is not None:
         yield f"does the sync work now? {report.signs}"
+    if report.next:
+        yield f"next: {report.next}"
 
 
 def counted(number: int) -> str:

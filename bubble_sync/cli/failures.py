@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import asking, clock, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName
+from bubble_sync.cli.answers import asking, clock, next_step, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bubble_sync.questions.failures import Failure, Failures
 
 _DEFAULT = 10
+_WIDE = 125
+_COLUMNS = ("created (UTC)", ">attempts", "next try (UTC)")
 
 
 def failures(
@@ -29,7 +31,7 @@ def failures(
     with asking(stack, config_file) as asked:
         found = question.failures(asked.database, asked.name, asked.project_ref, limit)
     if as_json:
-        print_json(found)
+        print_json(found, next=_next(found))
     else:
         _show(found, screen())
     raise typer.Exit(1 if found.items or found.unknown else 0)
@@ -37,20 +39,38 @@ def failures(
 
 def _show(found: Failures, out: Console) -> None:
     for what, why in found.unknown.items():
-        out.print(f"unknown: {what}: {why}", style="yellow")
+        out.print(completed(f"unknown: {what}: {why}"), style="yellow")
     if not found.groups and not found.unknown:
         out.print("no item stands at failed", style="green")
     for group in found.groups:
-        out.print(f"{len(group.items)} x {group.operation}: {group.error}", style="red")
-        items = table("item", "created (UTC)", ">attempts", "next try (UTC)")
+        out.print(f"{group.count} x {group.operation}: {group.error}", style="red")
+        if not group.items:
+            continue
+        # Two ids side by side would be folded on most terminals, and could not be copied.
+        wide = out.width >= _WIDE
+        items = table(*(("item", "record") if wide else ("item, and its record",)), *_COLUMNS)
         for item in group.items:
             attempts = f"{item.retry_count}/{item.max_retries}"
-            items.add_row(item.id, clock(item.created_at), attempts, next_try(item))
+            ids = (item.id, item.record_id) if wide else (f"{item.id}\n  {item.record_id}",)
+            items.add_row(*ids, clock(item.created_at), attempts, next_try(item))
         out.print(items, "", sep="\n")
-    if found.items == found.most:
-        out.print(f"the newest {found.most}; more with --limit")
+    if found.total > found.items:
+        out.print(f"{found.total} failed items; these are the newest {found.items}, more with --limit")
+    if found.total > found.counted:
+        out.print(f"the groups count the newest {found.counted}")
     if found.groups and found.function_log:
         out.print(f"the function's log: {found.function_log}")
+    if step := _next(found):
+        out.print(next_step(step))
+
+
+def _next(found: Failures) -> str:
+    """Say what to do about failed items."""
+    if found.unknown:
+        return "`bubble-sync doctor`"
+    if any(item.dead for group in found.groups for item in group.items):
+        return "mend the cause, then `bubble-sync retry --dead`"
+    return "`bubble-sync doctor`; the retry takes them again by itself" if found.groups else ""
 
 
 def next_try(item: Failure) -> str:

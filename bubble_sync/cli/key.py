@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import tell_if_never_up
-from bubble_sync.cli.arguments import ConfigFile, Json, KeyFd, StackName, ask_for_key, read_key_from, the_stack
+from bubble_sync.cli.answers import next_step, print_document, tell_if_never_up
+from bubble_sync.cli.arguments import (
+    ConfigFile,
+    Json,
+    KeyFd,
+    StackName,
+    ask_for_key,
+    completed,
+    read_key_from,
+    the_stack,
+)
+from bubble_sync.cli.grouped import Grouped
 from bubble_sync.keys import HARMLESS_ACTION
 
 if TYPE_CHECKING:
+    from bubble_sync.questions.key_probe import Probe
     from bubble_sync.questions.key_status import KeyInDatabase, KeyStatus
     from bubble_sync.questions.key_verdicts import Verdict
 
-app = typer.Typer(help="The key that the Edge Function is called with.", no_args_is_help=True)
+app = typer.Typer(cls=Grouped, help="The key that the Edge Function is called with.", rich_markup_mode=None)
 
 Action = Annotated[
     str, typer.Option("--action", help="What the request asks the Edge Function for; the default drains nothing.")
@@ -51,7 +61,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
         in_database = key_in_database(database, settings)
         tell_if_never_up(database, chosen.options)
     if as_json:
-        typer.echo(json.dumps(_facts(found, in_database), indent=2))
+        print_document(_facts(found, in_database))
     else:
         for line in _database_lines(found, in_database):
             typer.echo(line)
@@ -81,11 +91,14 @@ def try_key(
         tried = probe(database, settings, settings.service_role_key, action)
     if as_json:
         facts = {"key": _verdict(tried.key), "wrong_key": _verdict(tried.wrong_key)}
-        typer.echo(json.dumps({"proven": tried.proven, "conclusion": tried.conclusion, **facts}, indent=2))
+        said = {"proven": tried.proven, "conclusion": tried.conclusion, **facts}
+        print_document({**said, "next": _after_probe(tried)})
     else:
         typer.echo(f"the key      {tried.key}")
         typer.echo(f"a wrong key  {tried.wrong_key}")
-        typer.echo(tried.conclusion)
+        typer.echo(completed(tried.conclusion))
+        if not tried.proven:
+            typer.echo(next_step(_after_probe(tried)))
     raise typer.Exit(0 if tried.proven else 1)
 
 
@@ -108,7 +121,7 @@ def change_key(
     done = rotate(chosen, Wanted(key, name, action, accept_unchecked), _talk)
     typer.echo(f"rotated: secret {done.secret_name} of stack {chosen.name} holds the new key")
     if not done.probe.proven:
-        typer.echo(done.probe.conclusion)
+        typer.echo(completed(done.probe.conclusion))
     for line in done.kept:
         typer.echo(line)
     if done.commit is not None:
@@ -138,7 +151,14 @@ def _database_lines(found: KeyStatus, known: KeyInDatabase) -> list[str]:
 
 
 def _rows(lines: list[tuple[str, str]]) -> list[str]:
-    return [f"{word:<9} {text}" for word, text in lines]
+    return [f"{word:<9} {completed(text)}" for word, text in lines]
+
+
+def _after_probe(tried: Probe) -> str:
+    if tried.proven:
+        return ""
+    again = "`bubble-sync key probe --action WORD` with an action that the function works on"
+    return again if tried.unchecked else "`bubble-sync key status`, then do what the cause asks for and probe again"
 
 
 def _facts(found: KeyStatus, known: KeyInDatabase) -> dict[str, object]:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.grouped import Grouped
 from bubble_sync.errors import PlatformError
 
 if TYPE_CHECKING:
     from bubble_sync.local.platform import Platform, Status
 
 app = typer.Typer(
-    help="A hosted-like platform on this machine: throw-away, for trying and testing.", no_args_is_help=True
+    cls=Grouped,
+    help="A hosted-like platform on this machine: throw-away, for trying and testing.",
+    rich_markup_mode=None,
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -110,6 +113,8 @@ def status(as_json: Json = False) -> None:
             typer.echo(line)
         if found.up:
             _next()
+        else:
+            typer.echo("next: `bubble-sync local up`")
     raise typer.Exit(0 if found.up else 1)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.arguments import ConfigFile, StackName, the_stack
+from bubble_sync.cli.arguments import ConfigFile, StackName, completed, the_stack
 
 if TYPE_CHECKING:
     from bubble_sync.actions.pause import Slept
@@ -41,8 +41,8 @@ def pause(
     done = action.pause(chosen, keys, reason, moment, _talk)
     _tell(done, chosen.name, keys)
     if done.changed:
-        options = (*(("--job", job) if job else ()), *chosen.options)
-        typer.echo(f"wake with:  bubble-sync resume {shlex.join(options)}")
+        of = f" --job {shlex.quote(job)}" if job else ""
+        typer.echo(completed(f"wake with:  bubble-sync resume{of}"))
 
 
 def resume(stack: StackName = None, config_file: ConfigFile = None, job: Job = None) -> None:
@@ -64,6 +64,6 @@ def _tell(done: Slept, stack: str, keys: tuple[str, ...]) -> None:
     already = "" if done.changed else " already: nothing was changed"
     for key in keys:
         state = asleep.get(JOBS[key], "active")
-        typer.echo(f"job {JOBS[key]} of stack {stack} is {state}{already}")
+        typer.echo(completed(f"job {JOBS[key]} of stack {stack} is {state}{already}"))
     if done.commit is not None:
         typer.echo(f"commit it:  {done.commit}")

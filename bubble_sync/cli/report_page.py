@@ -10,11 +10,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bubble_sync.cli.answers import clock, fine
+from bubble_sync.cli.arguments import completed
 from bubble_sync.cli.axes import WIDTH, dated, moment
 from bubble_sync.cli.charts import bin_name, depth_chart, latency_chart, request_chart
 from bubble_sync.cli.failures import next_try
 from bubble_sync.questions.messages import anonymous
 from bubble_sync.questions.report import Report
+from bubble_sync.targets import LIMIT_SECONDS
 
 _PAGES = Path(__file__).with_name("pages")
 
@@ -49,6 +51,7 @@ def page(report: Report) -> str:
         latency=latency_chart(past.latency) if past.latency is not None else None,
         bin_name=bin_name,
         width=WIDTH,
+        limit=LIMIT_SECONDS,
         version=version("bubble-sync"),
     )
 
@@ -71,8 +74,8 @@ def _many(what: str) -> str:
 
 
 def _shown(value: object) -> object:
-    """Take keys and emails out of every text: names of objects and remedies hold what people called things, too."""
-    return anonymous(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """Take keys and emails out of every text, which names of objects and remedies hold too, and complete commands."""
+    return completed(anonymous(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _px(number: float) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import Asked, asking, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, Yes, consent
+from bubble_sync.cli.answers import Asked, asking, next_step, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, Yes, completed, consent, duration
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,10 +17,9 @@ if TYPE_CHECKING:
 
     from bubble_sync.actions.requeue_plan import Done, Item, Move, Passed, Plan
 
+_NEXT = "`bubble-sync trace ID` shows where an item that was left alone stands"
 _SHOWN = 20
 """So many items of a kind are shown; `--json` has all."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LEAST = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def retry(
 
 def release_stalled(
     older_than: Annotated[
-        str | None, typer.Option("--older-than", metavar="10m", help="How long ago they were queued, as in 90s, 2h.")
+        str | None, typer.Option("--older-than", metavar="TIME", help="How long ago they were queued, as in 90s, 2h.")
     ] = None,
     stack: StackName = None,
     config_file: ConfigFile = None,
@@ -68,18 +65,10 @@ def release_stalled(
     """
     from bubble_sync.actions.requeue import release_plan
 
-    age = None if older_than is None else _age(older_than)
+    age = None if older_than is None else duration("--older-than", older_than, "1m", "3650d")
     with asking(stack, config_file) as asked:
         plan = release_plan(asked.database, age)
         _go_on(asked, plan, "no item is stalled", yes=yes, as_json=as_json)
-
-
-def _age(text: str) -> timedelta:
-    given = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
-    age = timedelta(seconds=int(given[1]) * _UNITS[given[2]]) if given else timedelta()
-    if age < _LEAST:
-        raise ConfigurationError(f"--older-than {text}: give one minute or more, as in 10m, 2h")
-    return age
 
 
 def _go_on(asked: Asked, plan: Plan, nothing: str, *, yes: bool, as_json: bool) -> None:
@@ -93,11 +82,14 @@ def _go_on(asked: Asked, plan: Plan, nothing: str, *, yes: bool, as_json: bool) 
         raise typer.Exit(1)
     done = carry_out(asked.database, plan)
     if as_json:
-        print_json(Answer(asked.name, plan, done.changed, (*plan.passed, *done.passed)))
+        passed = (*plan.passed, *done.passed)
+        print_json(Answer(asked.name, plan, done.changed, passed), next=_NEXT if passed else "")
     elif plan.items:
         _show_done(done, out)
     elif not plan.passed:
         out.print(nothing, style="green")
+    if not as_json and (plan.passed or done.passed):
+        out.print(next_step(_NEXT))
     raise typer.Exit(1 if plan.passed or done.passed else 0)
 
 
@@ -110,7 +102,7 @@ def _show_plan(plan: Plan, out: Console) -> None:
         out.print(f"the oldest {MOST}: run again for the others")
     _show_passed(plan.passed, out)
     for what, why in plan.unknown.items():
-        out.print(f"unknown: {what}: {why}", style="yellow")
+        out.print(completed(f"unknown: {what}: {why}"), style="yellow")
 
 
 def _show_move(move: Move, out: Console) -> None:
@@ -128,7 +120,7 @@ def _show_move(move: Move, out: Console) -> None:
     for column, text in move.way.becomes.items():
         effects.add_row(f"  {column}", text)
     out.print(effects)
-    out.print(f"then: {move.way.then}", "", sep="\n")
+    out.print(completed(f"then: {move.way.then}"), "", sep="\n")
 
 
 def _kind(item: Item) -> tuple[str, str]:
@@ -142,7 +134,7 @@ def _show_done(done: Done, out: Console) -> None:
 
 def _show_passed(passed: tuple[Passed, ...], out: Console) -> None:
     for one in passed[:_SHOWN]:
-        out.print(f"left alone: {one.id}: {one.why}", style="yellow")
+        out.print(completed(f"left alone: {one.id}: {one.why}"), style="yellow")
     if len(passed) > _SHOWN:
         out.print(f"... and {len(passed) - _SHOWN} more", style="yellow")
 

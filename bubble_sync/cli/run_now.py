@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import Asked, asking, fine, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, Yes, consent
+from bubble_sync.cli.answers import Asked, asking, fine, next_step, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, Yes, completed, consent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ def run_now(
         ran = action.run(asked.database, prepared, asked.name, _silent if as_json else _show_told)
         answer = _answer(asked, prepared, ran, wait=wait)
     if as_json:
-        print_json(answer, good=answer.good)
+        print_json(answer, good=answer.good, next=_next(answer))
     else:
         _show(answer, screen())
     raise typer.Exit(0 if answer.good else 1)
@@ -84,14 +84,14 @@ def asks(asked: Asked) -> bool:
 
 def _answer(asked: Asked, prepared: Prepared, ran: Ran, *, wait: bool) -> Answer:
     from bubble_sync.actions.run_now import count
-    from bubble_sync.questions.messages import readable
+    from bubble_sync.questions.messages import whole
 
     unknown = dict(prepared.unknown)
     request = _followed(asked, ran.request, unknown) if wait and ran.request else None
     after = count(asked.database) if request and prepared.items else None
     return Answer(
         stack=asked.name,
-        command=readable(prepared.command),
+        command=whole(prepared.command),
         jobid=prepared.jobid,
         notes=prepared.notes,
         told=ran.told,
@@ -117,19 +117,20 @@ def _followed(asked: Asked, sent: Sent, unknown: dict[str, str]) -> Request | No
         return following.follow(asked.database, sent, seconds)
     except KeyboardInterrupt:
         typer.echo(f"not waited for: request {sent.request_id} goes on by itself", err=True)
-        raise typer.Exit(1) from None
+        raise
 
 
 def _show_prepared(prepared: Prepared, stack: str) -> None:
-    from bubble_sync.questions.messages import readable
+    from bubble_sync.questions.messages import whole
 
     out = screen()
     waiting = "how many items wait is not known" if prepared.items is None else f"{prepared.items.waiting} waiting"
     out.print(f"stack {stack}: {waiting}; the Edge Function takes real items", style="bold")
     for note in prepared.notes:
-        out.print(f"! {note}", style="yellow")
+        out.print(completed(f"! {note}"), style="yellow")
     of = f"  (job bubble-sync-processor, jobid {prepared.jobid})" if prepared.jobid else ""
-    out.print(f"run: {readable(prepared.command)}{of}")
+    first, *others = whole(prepared.command).splitlines() or [""]
+    out.print(f"run: {first}{of}", *(f"     {line}" for line in others), sep="\n")
 
 
 def _show_told(told: Told) -> None:
@@ -148,7 +149,18 @@ def _show(answer: Answer, out: Console) -> None:
             items.add_row(status, str(answer.before.get(status, 0)), str(answer.after.get(status, 0)))
         out.print(items)
     for what, why in answer.unknown.items():
-        out.print(f"unknown: {what}: {why}", style="yellow")
+        out.print(completed(f"unknown: {what}: {why}"), style="yellow")
+    if step := _next(answer):
+        out.print(next_step(step))
+
+
+def _next(answer: Answer) -> str:
+    """Say what to do where no request was sent, or none was answered well."""
+    if answer.good:
+        return ""
+    if answer.outcome == "skipped":
+        return "`bubble-sync runs` shows the answer when it is there"
+    return "`bubble-sync doctor`"
 
 
 def _verdict(answer: Answer) -> str:

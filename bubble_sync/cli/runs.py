@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import asking, clock, fine, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName
+from bubble_sync.cli.answers import asking, clock, fine, next_step, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,7 @@ def runs(
     with asking(stack, config_file) as asked:
         found = question.runs(asked.database, asked.settings, asked.name, limit)
     if as_json:
-        print_json(found, clean=found.clean)
+        print_json(found, clean=found.clean, next=_next(found))
     else:
         _show(found, screen())
     raise typer.Exit(0 if found.clean else 1)
@@ -54,9 +54,16 @@ def _show(found: Runs, out: Console) -> None:
     lines = {f"unknown: {what}: {why}" for what, why in found.unknown.items()}
     lines |= {f"unknown: job {job.name}: {job.unknown}" for job in found.jobs if job.unknown}
     for line in sorted(lines):
-        out.print(line, style="yellow")
+        out.print(completed(line), style="yellow")
     for job in found.jobs:
         if job.problem:
-            out.print(f"! job {job.name} {job.problem}", style="red")
+            out.print(completed(f"! job {job.name} {job.problem}"), style="red")
         elif job.asleep:
-            out.print(f"job {job.name} is {job.pause}", style="yellow")
+            out.print(completed(f"job {job.name} is {job.pause}"), style="yellow")
+    if step := _next(found):
+        out.print(next_step(step))
+
+
+def _next(found: Runs) -> str:
+    """Say what to do where not every run is known to be good."""
+    return "" if found.clean else "`bubble-sync doctor`"

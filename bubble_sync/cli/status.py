@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.answers import ago, asking, clock, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName
+from bubble_sync.cli.answers import ago, asking, clock, next_step, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -33,23 +34,23 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
             "waited_seconds": figures.waited_seconds if figures else None,
             "seconds_to_empty": figures.seconds_to_empty if figures else None,
         }
-        print_json(
-            found, **derived, good=found.good, problems=found.problems, not_known=found.not_known, pauses=found.pauses
-        )
+        told = {"problems": found.problems, "not_known": found.not_known, "pauses": found.pauses}
+        print_json(found, **derived, **told, good=found.good, next=_next(found))
     else:
         _show(found, screen())
     raise typer.Exit(0 if found.good else 1)
 
 
-def in_one_line(stack: str | None) -> None:
+def in_one_line(stack: str | None, config_file: Path | None) -> None:
     """Print the status in one line."""
     from bubble_sync.questions import status as question
 
-    with asking(stack, None) as asked:
+    with asking(stack, config_file) as asked:
         found = question.status(asked.database, asked.settings, asked.name)
-    typer.echo(
-        f"{found.stack}: {_verdict(found)}; {queue_in_words(found.figures) if found.figures else 'items: unknown'}"
-    )
+    queue = queue_in_words(found.figures) if found.figures else "items: unknown"
+    typer.echo(completed(f"{found.stack}: {_verdict(found)}; {queue}"))
+    if step := _next(found):
+        typer.echo(next_step(step))
     raise typer.Exit(0 if found.good else 1)
 
 
@@ -83,20 +84,27 @@ def _show(found: Status, out: Console) -> None:
     for job in found.jobs:
         style = "red" if job.problem else "yellow" if job.asleep else None
         run = run_in_words(job, found.asked_at)
-        jobs.add_row(job.name, job.schedule or "", run, state_in_words(job), style=style)
+        jobs.add_row(job.name, job.schedule or "", run, completed(state_in_words(job)), style=style)
     out.print("", jobs, sep="\n")
     out.print()
     _show_answers(found, out)
     optional = [f"{what}: {why}" for what, why in found.unknown.items() if what != "items"]
     for line in (*found.not_known, *optional):
-        out.print(f"unknown: {line}", style="yellow")
+        out.print(completed(f"unknown: {line}"), style="yellow")
     for pause in found.pauses:
-        out.print(pause, style="yellow")
+        out.print(completed(pause), style="yellow")
     for problem in found.problems:
-        out.print(f"! {problem}", style="red")
+        out.print(completed(f"! {problem}"), style="red")
     if found.good and not found.pauses:
         out.print(_verdict(found), style="green")
-    out.print(f"does the sync work now? {found.works}", style=WORKS[found.works.verdict])
+    out.print(completed(f"does the sync work now? {found.works}"), style=WORKS[found.works.verdict])
+    if step := _next(found):
+        out.print(next_step(step))
+
+
+def _next(found: Status) -> str:
+    """Say what to do about what is wrong or unknown; nothing when neither is."""
+    return "" if found.good else "`bubble-sync doctor`"
 
 
 def _show_items(found: Status, figures: Figures, out: Console) -> None:

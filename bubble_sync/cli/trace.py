@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import Asked, ago, asking, clock, fine, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName
-from bubble_sync.errors import ConfigurationError
+from bubble_sync.cli.answers import Asked, ago, asking, clock, fine, next_step, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
+from bubble_sync.errors import ConfigurationError, NotFound
+from bubble_sync.targets import TARGET
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,10 +44,13 @@ def ask(asked: Asked, wanted: str | None) -> Trace | None:
 def answer(found: Trace | None, wanted: str | None, *, as_json: bool = False) -> bool:
     """Print the way of what was wanted; say whether it is synced."""
     if found is None:
-        typer.echo(f"not found: no {f'item of {wanted}' if wanted else 'sign-up is in the queue'}", err=True)
-        return False
+        raise NotFound(
+            f"no item of {wanted} is in the queue: give a person's email, an item's id or a record's, or --latest"
+            if wanted
+            else "no sign-up is in the queue: sign somebody up in the application, then try again"
+        )
     if as_json:
-        print_json(found, late=found.late, synced=found.synced)
+        print_json(found, late=found.late, synced=found.synced, next=_next(found))
     else:
         _show(found, screen())
     return found.synced
@@ -63,20 +67,35 @@ def _show(found: Trace, out: Console) -> None:
     if found.error:
         out.print(f"error: {found.error}", style="red")
     for what, why in found.unknown.items():
-        out.print(f"unknown: {what}: {why}", style="yellow")
+        out.print(completed(f"unknown: {what}: {why}"), style="yellow")
     out.print(_verdict(found), style="green" if found.synced and not found.late else "red")
     if not found.synced and found.function_log:
         out.print(f"the function's log: {found.function_log}")
+    if then := _next(found):
+        out.print(next_step(then))
+
+
+def _next(found: Trace) -> str:
+    """Say what to do about an item that is not synced, or is synced and should have been sooner."""
+    if found.status == "failed":
+        limited = found.retry_count is not None and found.max_retries is not None
+        dead = limited and (found.retry_count or 0) >= (found.max_retries or 0)
+        again = f"mend the cause, then `bubble-sync retry {found.id}`"
+        return again if dead else "`bubble-sync doctor`; the retry takes it again by itself"
+    if found.synced:
+        return "`bubble-sync runs` shows what ran in between" if found.late else ""
+    if found.status == "completed":
+        return "the function's log: it completed the item without every bubble_id"
+    return "`bubble-sync doctor`" if found.late else "`bubble-sync trace --latest` in a minute"
 
 
 def _verdict(found: Trace) -> str:
     late = "late" if found.late else "on time"
-    promised = "promised are 1-2 minutes"
     if found.took_seconds is None and found.status == "completed":
         return "completed, and nothing says when"
     if found.took_seconds is None:
         still = "overdue" if found.late else "still in time"
-        return f"not synced: {found.status} after {ago(found.age_seconds)}, {still}; {promised}"
-    took = f"completed after {fine(found.took_seconds)}, {late}; {promised}"
+        return f"not synced: {found.status} after {ago(found.age_seconds)}, {still}; {TARGET}"
+    took = f"completed after {fine(found.took_seconds)}, {late}; {TARGET}"
     empty = ", ".join(name for name, value in (found.bubble_ids or {}).items() if not value)
     return f"{took}; but empty: {empty}" if empty else took

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.answers import Asked, asking, clock, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName
+from bubble_sync.cli.answers import Asked, asking, clock, next_step, print_json, screen, table
+from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
 from bubble_sync.cli.status import WORKS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def verify(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     with asking(stack, config_file) as asked:
         found = ask(asked)
     if as_json:
-        print_json(found, clean=found.clean)
+        print_json(found, clean=found.clean, next=_next(found))
     else:
         show(found)
     raise typer.Exit(0 if found.clean else 1)
@@ -48,10 +48,17 @@ def _show(found: Checklist, out: Console) -> None:
     for one in found.lines:
         style = _STYLES[one.standing]
         lines.add_row(one.standing, one.title, style=style)
-        lines.add_row("", one.evidence)
+        lines.add_row("", completed(one.evidence))
         if one.remedy:
-            lines.add_row("", f"do: {one.remedy}", style=style)
+            lines.add_row("", completed(f"do: {one.remedy}"), style=style)
     out.print(lines)
     good = sum(one.standing == "ok" for one in found.lines)
     out.print(f"{good} of {len(found.lines)} are ok", style="green" if found.clean else "red")
-    out.print(f"does the sync work now? {found.works}", style=WORKS[found.works.verdict])
+    out.print(completed(f"does the sync work now? {found.works}"), style=WORKS[found.works.verdict])
+    if step := _next(found):
+        out.print(next_step(step))
+
+
+def _next(found: Checklist) -> str:
+    """Return the first remedy: a line needs those above it."""
+    return next((one.remedy for one in found.lines if one.standing != "ok"), "")

@@ -32,7 +32,7 @@ def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile 
     console = Console(highlight=False, markup=False, emoji=False)
     if not sys.stdout.isatty() or console.is_dumb_terminal:
         raise ConfigurationError(
-            "watch draws on a terminal, and standard output is none: use `bubble-sync status` (--json for a program)"
+            "watch draws on a terminal, and standard output is none: use `bubble-sync status` (`--json` for a program)"
         )
     # Blocked before the reader starts, so that no thread loses what _wait waits for.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from bubble_sync.cli.answers import ago, clock, table
+from bubble_sync.cli.arguments import completed
 from bubble_sync.cli.doctor import STYLE
 from bubble_sync.cli.status import flow_in_words, queue_in_words, run_in_words, state_in_words
 from bubble_sync.questions.answers import GOOD
@@ -38,12 +39,14 @@ def _parts(found: Latest, diagnosis: Diagnosis | None, trouble: str, age: float)
         yield Text(queue_in_words(status.figures))
         yield Text(flow_in_words(status.figures))
     for line in status.not_known:
-        yield Text(f"unknown: {line}", style="yellow")
+        yield Text(completed(f"unknown: {line}"), style="yellow")
     yield Text()
     jobs = table("job", "next tick", "last finished run", "")
     for job in status.jobs:
         style = "red" if job.problem else "yellow" if job.asleep else None
-        jobs.add_row(job.name, _next_tick(job, now), run_in_words(job, now), state_in_words(job), style=style)
+        jobs.add_row(
+            job.name, _next_tick(job, now), run_in_words(job, now), completed(state_in_words(job)), style=style
+        )
     yield jobs
     yield Text()
     yield from _findings(diagnosis)
@@ -69,9 +72,9 @@ def _findings(diagnosis: Diagnosis | None) -> Iterator[Text]:
     yield Text(f"findings at {at}: {len(causes) or 'none'}{unknown}", style="" if causes or unknown else "green")
     for cause in causes[:_MOST_FINDINGS]:
         yield Text(f"{cause.level}: {cause.title} [{cause.id}], {cause.object}", style=STYLE[cause.level])
-        yield Text(f"  do: {cause.remedy}")
+        yield Text(completed(f"  do: {cause.remedy}"))
     if len(causes) > _MOST_FINDINGS:
-        yield Text(f"and {len(causes) - _MOST_FINDINGS} more: bubble-sync doctor")
+        yield Text(completed(f"and {len(causes) - _MOST_FINDINGS} more: `bubble-sync doctor`"))
 
 
 def _requests(found: Latest) -> Iterator[RenderableType]:

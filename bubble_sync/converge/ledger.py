@@ -52,7 +52,8 @@ def require(spec: RecordedSpec, found: Found) -> None:
     """Raise when there is no ledger."""
     if not _state(found).present:
         raise PrerequisiteMissing(
-            f"{spec.object_name}: the ledger bubble_sync.ledger is not there. Run `pulumi up` for the whole stack."
+            f"{spec.object_name}: the ledger bubble_sync.ledger is not there. Run `pulumi up --stack "
+            f"{spec.stack}` for all of it."
         )
 
 

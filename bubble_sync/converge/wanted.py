@@ -25,7 +25,8 @@ def refuse_adoption(kind: Kind[Any], spec: RecordedSpec, found: Found) -> None:
     if spec.adoptable and unknown and kind.observed(spec, found) is not None:
         raise ForeignObject(
             f"{spec.object_name} was not made by this stack, and bubble-sync:adopt is 'never': nothing was "
-            "changed. Remove it, or take it over with `pulumi config set bubble-sync:adopt always`."
+            "changed. Remove it, or take it over with `pulumi config set bubble-sync:adopt always "
+            f"--stack {spec.stack}`."
         )
 
 

@@ -18,8 +18,6 @@ from bubble_sync.errors import PlatformError
 from bubble_sync.local.platform import Platform, SignUp
 from bubble_sync.local.scripts import script
 
-# The guide promises completion 10-75 s after the sign-up: the next minute's tick, and the work.
-PROMISED_SECONDS = (10, 75)
 _GIVE_UP_AFTER_TICK_SECONDS = 10
 _LOOK_EVERY_SECONDS = 0.5
 

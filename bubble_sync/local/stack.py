@@ -18,6 +18,7 @@ from bubble_sync.errors import PlatformError
 from bubble_sync.local.account import server_account
 from bubble_sync.local.addresses import Addresses, write_private
 from bubble_sync.local.platform import Platform
+from bubble_sync.project_folder import config_folder
 from bubble_sync.stacks import complaint, run_pulumi
 
 NAME = "local"
@@ -51,9 +52,9 @@ class LocalStack:
 
 def require_checkout(folder: Path) -> Path:
     """Return the folder when it holds the program's files; raise PlatformError otherwise."""
-    for file in (f"Pulumi.{NAME}.yaml", "Pulumi.yaml"):
-        if not (folder / file).is_file():
-            raise PlatformError(f"there is no {file} in {folder}: run this in a checkout of bubble-sync")
+    for file in (config_folder(folder) / f"Pulumi.{NAME}.yaml", folder / "Pulumi.yaml"):
+        if not file.is_file():
+            raise PlatformError(f"there is no {file.name} in {file.parent}: run this in a checkout of bubble-sync")
     return folder
 
 
@@ -66,11 +67,12 @@ def of_checkout(checkout: Path, environment: Mapping[str, str]) -> LocalStack | 
 
 def prepare(addresses: Addresses, checkout: Path) -> LocalStack:
     """Write the stack's files into the platform's folder, and make the stack where it is not."""
-    stack = _stack(addresses, checkout, os.environ)
-    folder = stack.config_file.parent
+    folder = addresses.folder / "pulumi"
     (folder / "state").mkdir(parents=True, exist_ok=True)
-    for file in ("Pulumi.yaml", f"Pulumi.{NAME}.yaml"):
-        shutil.copyfile(checkout / file, folder / file)
+    shutil.copyfile(checkout / "Pulumi.yaml", folder / "Pulumi.yaml")
+    stack = _stack(addresses, checkout, os.environ)
+    stack.config_file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(config_folder(checkout) / f"Pulumi.{NAME}.yaml", stack.config_file)
     # A folder of its own with the same project name: whatever these commands write, they write there.
     _need(run_pulumi(["stack", "select", "--create", NAME], folder, stack.environment))
     for key, value, kind in (
@@ -88,7 +90,7 @@ def prepare(addresses: Addresses, checkout: Path) -> LocalStack:
 def _stack(addresses: Addresses, checkout: Path, environment: Mapping[str, str]) -> LocalStack:
     return LocalStack(
         checkout,
-        addresses.folder / "pulumi" / f"Pulumi.{NAME}.yaml",
+        config_folder(addresses.folder / "pulumi") / f"Pulumi.{NAME}.yaml",
         addresses.folder / "environment",
         {**environment, **_environment(addresses)},
     )

@@ -30,7 +30,7 @@ class LedgerProvider(ConvergingProvider):
         """Make the ledger, the first of all objects, and say what Pulumi's "+ create" means for the others."""
         made = super().create(props)
         # The engine shows a dynamic provider's standard output to the user.
-        sys.stdout.write("+ create adopts what exists; see `bubble-sync diff`\n")
+        sys.stdout.write(f"+ create adopts what exists; see `bubble-sync diff --stack {props['stack']}`\n")
         sys.stdout.flush()
         return made
 

@@ -35,9 +35,10 @@ def generations(found: Found) -> Iterator[Beside]:
     """List other generations of the sync: what else reaches the Edge Function."""
     for row in found.rows("reaching_jobs"):
         whose = "" if row["mine"] else f" of the role {row['username']}"
+        name = f"{row['name']} " if row["name"] else ""
         asleep = "" if row["active"] else ", not active"
         yield Beside(
-            f"job {row['name'] or ''} (jobid {row['jobid']}{asleep}){whose}",
+            f"job {name}(jobid {row['jobid']}{asleep}){whose}",
             "it reaches the queue's Edge Function too, so that items are sent twice",
             f"select cron.unschedule({row['jobid']});",
         )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
+
+from pydantic import ValidationError
 
 from bubble_sync.database_url import NAMESPACE, read_database_url
 from bubble_sync.keys import read_key
 from bubble_sync.setting_groups import Settings
-from bubble_sync.settings import SECRET_KEYS, StackSettings
+from bubble_sync.settings import SECRET_KEYS, ConfigValue, StackSettings, plain
 
-DEFAULT, UNSET, DERIVED = "default", "not set", "derived from projectRef"
+DEFAULT, UNSET, DERIVED, UNKNOWN = "default", "not set", "derived from projectRef", "no such key"
+_STAND_IN = "stand-in"
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Setting:
     secret: bool = False
     note: str = ""
     """What else is to be known: of a secret its kind, of a variable's name what the variable holds."""
+    problem: str = ""
+    """Why it cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,48 @@ def configuration(
     """
     listed = _listed(settings, settings, source, environment)
     return Configuration(stack, tuple(_hidden(one) if _top(one) in encrypted else one for one in listed))
+
+
+def usable_part(config: Mapping[str, ConfigValue]) -> StackSettings:
+    """Return what can be used of a configuration with problems; a key that is not there is a stand-in here."""
+    given = plain(config)
+    # What one validator says may hide what another one would.
+    for _ in range(len(given) + 1):
+        try:
+            return StackSettings.model_validate(given)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_context=False):
+                _take_out(given, [str(part) for part in detail["loc"]])
+    return StackSettings.model_construct(service_role_key=_STAND_IN)
+
+
+def _take_out(given: dict[str, object], place: Sequence[str]) -> None:
+    inner = given.get(place[0])
+    if len(place) > 1 and isinstance(inner, dict):
+        given[place[0]] = {name: value for name, value in inner.items() if name != place[1]}
+    elif place[0] == "serviceRoleKey":
+        given[place[0]] = _STAND_IN
+    else:
+        given.pop(place[0], None)
+
+
+def with_problems(
+    found: Configuration, problems: Collection[str], written: Collection[str], source: str
+) -> Configuration:
+    """Put each problem to its setting; a key that is no setting is listed too. `written` are the keys of `source`."""
+    told: dict[str, list[str]] = {}
+    for problem in problems:
+        key, _, text = problem.partition(": ")
+        told.setdefault(key, []).append(text)
+    listed = []
+    for one in found.settings:
+        if one.key in told:
+            place = source if _top(one) in written else one.source
+            listed.append(replace(one, value=None, note="", source=place, problem="; ".join(told.pop(one.key))))
+        else:
+            listed.append(one)
+    listed += [Setting(key, None, UNKNOWN, problem="; ".join(texts)) for key, texts in told.items()]
+    return replace(found, settings=tuple(listed))
 
 
 def _top(setting: Setting) -> str:
@@ -68,7 +115,7 @@ def _listed(
         full = f"{NAMESPACE}:{key}"
         if key in SECRET_KEYS:
             yield Setting(full, None, origin, secret=True, note=_kind(key, value) if written else "")
-        elif key == "supabaseUrl" and not value:
+        elif key == "supabaseUrl" and not value and settings.project_ref:
             yield Setting(full, settings.url, DERIVED)
         elif key == "databaseUrlEnv" and value:
             yield Setting(full, value, origin, note=_variable(environment.get(value)))

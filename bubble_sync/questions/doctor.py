@@ -24,9 +24,11 @@ from bubble_sync.questions.figures import figures
 from bubble_sync.questions.messages import readable
 from bubble_sync.questions.readings import READINGS
 from bubble_sync.questions.sight import Sight
+from bubble_sync.questions.stages import stage_of
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import Check, checks
+from bubble_sync.targets import LIMIT_SECONDS
 
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
@@ -141,7 +143,8 @@ def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     for one, places, level in zip(findings, causes, levels, strict=True):
         named = {findings[place].id for place in places}
         marked.append(replace(one, level=level, follows=tuple(id for id in explaining[one.id] if id in named)))
-    return tuple(sorted(marked, key=lambda one: (bool(one.follows), LEVELS.index(one.level), one.id)))
+    order = {level: place for place, level in enumerate(LEVELS)}
+    return tuple(sorted(marked, key=lambda one: (bool(one.follows), order[one.level], stage_of(one.id), one.id)))
 
 
 def _explains(cause: Finding, finding: Finding) -> bool:
@@ -196,6 +199,7 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
         "max_items": settings.processor.max_items,
         "batch_size": settings.processor.batch_size,
         "dispatch_log": settings.dispatch_log,
+        "limit_seconds": LIMIT_SECONDS,
         "extensions": list(EXTENSIONS),
         "jobs": json.dumps(
             [{"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active} for job in jobs]

@@ -65,6 +65,8 @@ class Report:
     """None when the stack was not read, or never up."""
     cause: str = ""
     """Why it could not be read."""
+    next: str = ""
+    """What to do where it is not clean."""
 
 
 def parts_for(specs: Sequence[Spec]) -> set[str]:
@@ -90,7 +92,7 @@ def drift(  # what was read, and how to speak of it
 ) -> Report:
     """Compare every object; pure. `arguments` make a Pulumi command mean the stack."""
     if not ledger.rows(found):
-        return Report(stack, Standing.NEVER_UP)
+        return Report(stack, Standing.NEVER_UP, next="`bubble-sync diff`, then `pulumi up`")
     hide = hidden(specs)
     findings = [
         Finding(
@@ -105,7 +107,8 @@ def drift(  # what was read, and how to speak of it
         for change in _changes(item, found)
     ]
     standing = Standing.DRIFT if findings else Standing.CLEAN
-    return Report(stack, standing, tuple(findings), signs)
+    repair = "`pulumi up` repairs; the line at `accept` keeps what is there"
+    return Report(stack, standing, tuple(findings), signs, next=repair if findings else "")
 
 
 def _changes(item: Item, found: Found) -> Iterator[Change]:

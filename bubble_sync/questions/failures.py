@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 
 from bubble_sync.database import Connection, Database, Row
 from bubble_sync.questions import sight
 from bubble_sync.questions.messages import function_log, kind_of, readable
 from bubble_sync.statements import query
+
+_COUNTED = 10_000
+"""So many of the newest are read."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +37,22 @@ class Failure:
 
 @dataclass(frozen=True)
 class Group:
-    """Items of one operation whose messages are alike, newest first."""
+    """Items of one operation whose messages are alike: how many there are, and the newest of them."""
 
     operation: str
     error: str
+    count: int
     items: tuple[Failure, ...]
 
 
 @dataclass(frozen=True)
 class Failures:
-    """The whole answer; `most` is how many items were asked for."""
+    """The whole answer: groups count the newest `counted` of all failed items, and show `most` at most."""
 
     stack: str
     most: int
+    total: int
+    counted: int
     groups: tuple[Group, ...]
     function_log: str
     unknown: Mapping[str, str]
@@ -59,26 +64,33 @@ class Failures:
 
 
 def failures(database: Database, stack: str, project_ref: str | None, most: int) -> Failures:
-    """Read the newest `most` failed items."""
+    """Count the failed items by error, and show the newest `most`."""
     return database.read("reading failed items", lambda conn: _failures(conn, stack, project_ref, most))
 
 
 def _failures(conn: Connection, stack: str, project_ref: str | None, most: int) -> Failures:
     if why := sight.look(conn).why_not(sight.QUEUE):
-        return Failures(stack, most, (), function_log(project_ref), {"items": why})
-    rows = conn.execute(query("items", "failures"), {"most": most}).fetchall()
-    return Failures(stack, most, grouped(rows), function_log(project_ref), {})
+        return Failures(stack, most, 0, 0, (), function_log(project_ref), {"items": why})
+    rows = conn.execute(query("items", "failures"), {"most": _COUNTED}).fetchall()
+    total = rows[0]["total"] if rows else 0
+    return Failures(stack, most, total, len(rows), grouped(rows, most), function_log(project_ref), {})
 
 
-def grouped(rows: Sequence[Row]) -> tuple[Group, ...]:
-    """Group items by operation and what their messages have in common, the largest group first."""
-    alike = groupby(sorted(rows, key=_kind), _kind)
-    groups = [Group(*kind, tuple(_failure(row) for row in of_it)) for kind, of_it in alike]
-    return tuple(sorted(groups, key=lambda group: -len(group.items)))
+def grouped(rows: Sequence[Row], most: int) -> tuple[Group, ...]:
+    """Group rows, newest first, by operation and what their messages share; with items for the first `most`."""
+    shown = {row["id"] for row in rows[:most]}
+    alike: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        alike.setdefault(_kind(row), []).append(row)
+    groups = [
+        Group(*kind, len(of_it), tuple(_failure(row) for row in of_it if row["id"] in shown))
+        for kind, of_it in alike.items()
+    ]
+    return tuple(sorted(groups, key=lambda group: (-group.count, group.operation, group.error)))
 
 
 def _kind(row: Row) -> tuple[str, str]:
-    return row["operation"] or "no operation", kind_of(row["error_message"])
+    return row["operation"] or "no operation", kind_of(row["error_message"], row["id"], row["record_id"])
 
 
 def _failure(row: Row) -> Failure:

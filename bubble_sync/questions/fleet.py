@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from bubble_sync.converge import ledger
 from bubble_sync.database import Database
@@ -21,11 +22,12 @@ AT_ONCE = 8
 def ask(stack: Stack) -> Report:
     """Compare one converged stack with its database; raises nothing that an operator can mend."""
     try:
-        return _ask(stack)
+        report = _ask(stack)
+        return replace(report, next=stack.completed(report.next))
     except ConfigurationError as problem:
-        return Report(stack.name, Standing.CONFIGURATION, cause=str(problem))
+        return Report(stack.name, Standing.CONFIGURATION, cause=stack.completed(str(problem)))
     except SyncError as problem:
-        return Report(stack.name, Standing.UNREACHABLE, cause=str(problem))
+        return Report(stack.name, Standing.UNREACHABLE, cause=stack.completed(str(problem)))
 
 
 def ask_all(stacks: Sequence[Stack]) -> list[Report]:

@@ -14,9 +14,7 @@ from bubble_sync.database import Connection, Database, Row
 from bubble_sync.questions import sight
 from bubble_sync.questions.answers import OUTSTANDING
 from bubble_sync.statements import query
-
-PROMISED_SECONDS = 75
-"""The guide's timeline has a sign-up completed 10 to 75 seconds after it came."""
+from bubble_sync.targets import LIMIT_SECONDS, TARGET_SECONDS
 
 PARTS = 72
 """Of 20 minutes, in a day."""
@@ -24,7 +22,7 @@ PARTS = 72
 _MOST_REQUESTS = 20_000
 """More than a week of both jobs at their usual schedules."""
 
-EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, PROMISED_SECONDS, 90, 120, 300, 900, 3600)
+EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, TARGET_SECONDS, 90, 120, 300, 900, 3600)
 """Seconds at which the bins of the latency begin; the last one has no end."""
 
 
@@ -59,12 +57,12 @@ class Latency:
     p95: float | None
     longest: float | None
     overdue: int
-    """Sign-ups that are not completed, and older than promised: in no bin."""
+    """Sign-ups that are not completed, and older than the limit: in no bin."""
 
     @property
     def kept(self) -> int:
-        """Count the sign-ups that took less than promised."""
-        return sum(self.bins[: EDGES.index(PROMISED_SECONDS)])
+        """Count the sign-ups that met the target."""
+        return sum(self.bins[: EDGES.index(TARGET_SECONDS)])
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def _history(conn: Connection, span: timedelta) -> History:
     since, until = seen.asked_at - span, seen.asked_at
     given = {
         "since": since, "until": until, "parts": PARTS, "part_seconds": span.total_seconds() / PARTS,
-        "edges": list(EDGES), "promised": PROMISED_SECONDS, "most": _MOST_REQUESTS,
+        "edges": list(EDGES), "limit": LIMIT_SECONDS, "most": _MOST_REQUESTS,
     }  # fmt: skip
 
     def rows(name: str) -> list[Row]:

@@ -178,4 +178,6 @@ def _differences(item: Item) -> Iterator[Mapping[str, object]]:
 
 
 def _said(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    # In one line, since of evidence the first one is shown: a command is no command without the rest.
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return " ".join(text.split())

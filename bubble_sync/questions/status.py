@@ -16,9 +16,7 @@ from bubble_sync.questions.sight import Sight
 from bubble_sync.questions.signs import Signs, Verdict, outcome_of, works
 from bubble_sync.settings import StackSettings
 from bubble_sync.statements import query
-
-PROMISED_SECONDS = 120
-"""The guide has an item completed within one or two minutes."""
+from bubble_sync.targets import LIMIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,7 @@ class Figures:
     def problems(self, *, drained: bool) -> tuple[str, ...]:
         """Say what of them is not as it should be; that items wait is not wrong of a queue that is not drained now."""
         found = {
-            f"an item has waited for more than {PROMISED_SECONDS} s": drained
-            and self.waited_seconds > PROMISED_SECONDS,
+            f"an item has waited for more than {LIMIT_SECONDS} s": drained and self.waited_seconds > LIMIT_SECONDS,
             f"{self.stalled} stalled in processing": self.stalled,
             f"{self.dead} dead: failed, with no attempt left": self.dead,
             f"{self.undrained} pending with an operation that no job counts": self.undrained,

@@ -19,8 +19,8 @@ from bubble_sync.questions import sight
 from bubble_sync.questions.messages import function_log, readable
 from bubble_sync.questions.requests import answers_to, moved_on, requests_in, with_answers
 from bubble_sync.questions.sight import Sight
-from bubble_sync.questions.status import PROMISED_SECONDS
 from bubble_sync.statements import query
+from bubble_sync.targets import LIMIT_SECONDS
 
 IDS = ("user_bubble_id", "host_bubble_id", "guest_bubble_id")
 
@@ -57,8 +57,8 @@ class Trace:
 
     @property
     def late(self) -> bool:
-        """Say whether it took, or has been taking, longer than promised."""
-        return (self.age_seconds if self.took_seconds is None else self.took_seconds) > PROMISED_SECONDS
+        """Say whether it took, or has been taking, longer than the limit."""
+        return (self.age_seconds if self.took_seconds is None else self.took_seconds) > LIMIT_SECONDS
 
     @property
     def synced(self) -> bool:

@@ -20,17 +20,18 @@ from bubble_sync.questions.pauses import JOBS
 from bubble_sync.questions.requests import as_of_now, newest_answered, requests_in, stuck
 from bubble_sync.questions.sight import Sight
 from bubble_sync.questions.signs import Signs, Verdict, works
-from bubble_sync.questions.status import PROMISED_SECONDS, figures_of
+from bubble_sync.questions.status import figures_of
 from bubble_sync.questions.trace import Trace, traced
 from bubble_sync.questions.watching import watched
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import query
+from bubble_sync.targets import LIMIT_SECONDS, TARGET
 
 _PROCESSOR = JOBS["processor"]
 _DIFF = "bubble-sync diff"
 _SEND = "bubble-sync run-now --wait"
-_SIGN_UP = "sign somebody up in the application, and wait two minutes"
+_SIGN_UP = f"sign somebody up in the application, wait {LIMIT_SECONDS} s, then `bubble-sync verify`"
 _LOG = "pulumi config set bubble-sync:dispatchLog true && pulumi up"
 _VERDICTS = {
     "ok": (Standing.OK, ""),
@@ -166,7 +167,7 @@ def _synced(item: Trace) -> Line:
         return line("sign_up", Standing.NOT_PROVEN, f"{said} after {item.age_seconds:.0f} s", _SEND)
     if item.took_seconds is not None:
         said += f" after {item.took_seconds:.1f} s"
-    late = f"; promised are {PROMISED_SECONDS} s" if item.late else ""
+    late = f"; {TARGET}" if item.late else ""
     error = f"; error: {item.error}" if item.error else ""
     if item.status != "completed" or late or error:
         return line("sign_up", Standing.NO, said + late + error, "bubble-sync trace --latest")

@@ -1,4 +1,4 @@
--- title: Items that wait for longer than promised
+-- title: Items that wait for too long
 -- needs: public.sync_queue
 -- follows: job_missing job_inactive job_paused job_silent runid_behind runs_failing runs_not_started
 -- follows: run_longer_than_interval request_unauthorized request_forbidden request_not_found
@@ -34,4 +34,4 @@ select
     end as remedy
 from waiting
 cross join processor
-where waiting.oldest < pg_catalog.now() - interval '120 seconds';
+where waiting.oldest < pg_catalog.now() - pg_catalog.make_interval(secs => %(limit_seconds)s);

@@ -8,7 +8,7 @@ with ours as (
 )
 select
     'error' as level,
-    'job ' || coalesce(j.jobname::text, j.jobid::text) as object,
+    'job ' || coalesce(j.jobname::text, '(jobid ' || j.jobid || ')') as object,
     pg_catalog.format('jobid %%s of the role %%I does what %%s does', j.jobid, j.username, ours.name) as evidence,
     pg_catalog.format('As the role %%I: select cron.unschedule(%%s);', j.username, j.jobid) as remedy
 from cron.job as j

@@ -4,7 +4,7 @@
 -- restart no job of the database runs (citusdata/pg_cron#399).
 select
     'error' as level,
-    'job ' || coalesce(j.jobname::text, j.jobid::text) as object,
+    'job ' || coalesce(j.jobname::text, '(jobid ' || j.jobid || ')') as object,
     pg_catalog.format('jobid %%s belongs to the role %%I, which is not there', j.jobid, j.username) as evidence,
     pg_catalog.format(
         'create role %%1$I; keeps the scheduler up. To be rid of the job, where you may: grant usage on schema cron to '

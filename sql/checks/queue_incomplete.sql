@@ -6,6 +6,8 @@ select
     'table public.sync_queue' as object,
     'missing: ' || missing.text as evidence,
     case
+        when missing.text like '%% (it is a view)' then
+            'Give the view another name, and let the application''s migrations make the table: supabase db push'
         when missing.text like 'table %%' then 'Apply the application''s migrations: supabase db push'
         when missing.text ~ ' in the enum of ' then 'Add the value to the type: alter type ... add value ...;'
         when missing.text ~ ' in the constraint ' then pg_catalog.format(

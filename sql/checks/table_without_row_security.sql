@@ -6,4 +6,6 @@ select
     pg_catalog.format('table %%s has no row security', c.oid::regclass) as evidence,
     pg_catalog.format('alter table %%s enable row level security;', c.oid::regclass) as remedy
 from pg_catalog.pg_class as c
-where c.oid = pg_catalog.to_regclass('public.sync_queue') and not c.relrowsecurity;
+where c.oid = pg_catalog.to_regclass('public.sync_queue') and not c.relrowsecurity
+    -- A view has none of its own.
+    and c.relkind in ('r', 'p');

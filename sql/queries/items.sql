@@ -39,9 +39,9 @@ group by status
 order by status;
 
 -- name: failures
--- Guide, recent sync failures: the newest `most`.
+-- Guide, recent sync failures: the newest `most`, each with the number of all.
 select id::text as id, operation::text as operation, record_id::text as record_id, error_message, retry_count,
-    created_at, max_retries, next_retry_at
+    created_at, max_retries, next_retry_at, count(*) over () as total
 from public.sync_queue
 where status = 'failed'
 order by created_at desc

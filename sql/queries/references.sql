@@ -31,7 +31,7 @@ where not t.tgisinternal and pg_catalog.pg_get_triggerdef(t.oid) ~ given.pattern
 order by 1;
 
 -- name: jobs
-select 'job ' || coalesce(jobname::text, jobid::text) as name
+select 'job ' || coalesce(jobname::text, '(jobid ' || jobid || ')') as name
 from cron.job
 where command ~ given.pattern
 order by 1;

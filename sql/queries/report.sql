@@ -73,8 +73,8 @@ group by grouping sets ((bin), ())
 order by bin;
 
 -- name: overdue
--- Sign-ups that are not completed, and older than promised.
+-- Sign-ups that are not completed, and older than the limit.
 select count(*) as items
 from public.sync_queue
 where operation::text = 'SIGNUP_ATOMIC' and status::text not in ('completed', 'skipped')
-    and created_at <= %(until)s - pg_catalog.make_interval(secs => %(promised)s);
+    and created_at <= %(until)s - pg_catalog.make_interval(secs => %(limit)s);

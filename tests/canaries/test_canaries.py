@@ -8,7 +8,7 @@ import os
 import pytest
 import typer
 
-from bubble_sync.cli.main import app
+from bubble_sync.cli.app import app
 from tests.canaries import places, steps
 from tests.canaries.life import has_statements
 from tests.canaries.places import ALLOWED, CONTROL, PLACES, Search, canary

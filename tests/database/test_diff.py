@@ -146,6 +146,13 @@ def test_a_job_under_another_name_that_runs_our_function_is_told_of(site: Site):
     assert [one.what for one in look(site)[0].beside] == ["job mine (jobid 3)"]
 
 
+def test_a_job_without_a_name_is_told_of_by_its_number(site: Site):
+    converge_all(site)
+    site.by_hand("set role postgres; select cron.schedule('0 0 * * *', 'select public.invoke_bubble_sync_retry()')")
+
+    assert [one.what for one in look(site)[0].beside] == ["job (jobid 3)"]
+
+
 def test_a_secret_is_compared_and_never_shown(site: Site, server_log: ServerLog):
     converge_all(site)
     wanted = with_one(VaultSecretSpec, value="https://elsewhere.example.com")

@@ -55,7 +55,7 @@ def watcher(site: Site, *grants: str) -> Site:
 
 
 def test_a_stack_that_was_never_up_has_no_findings(site: Site):
-    assert ask(site) == Report(STACK, Standing.NEVER_UP)
+    assert ask(site) == Report(STACK, Standing.NEVER_UP, next="`bubble-sync diff`, then `pulumi up`")
 
 
 def test_a_converged_stack_is_clean_and_whether_it_works_is_unknown(site: Site):

@@ -136,9 +136,9 @@ class TestLatency:
         assert latency.longest == pytest.approx(9000, abs=0.1)
 
     def test_one_that_is_not_completed_is_overdue_and_in_no_bin(self, prepared: Site):
-        item(prepared, "80 s", record_id="late")
+        item(prepared, "125 s", record_id="late")
         item(prepared, "3 hours", record_id="dead", status="failed", retry_count=3)
-        item(prepared, "70 s", record_id="in time")
+        item(prepared, "80 s", record_id="in time")
         latency = ask(prepared).latency
         assert latency
 

@@ -245,6 +245,18 @@ def test_what_is_said_of_the_stacks_role_is_asked_as_that_role_alone(converged: 
     ]  # fmt: skip
 
 
+def test_a_queue_that_is_a_view_is_named_and_gets_no_remedy_for_tables(converged: Site):
+    converged.by_hand(
+        "alter table public.sync_queue rename to other; create view public.sync_queue as select * from public.other"
+    )
+
+    found = {one.id: one for one in diagnose(converged).findings if "sync_queue" in one.object}
+
+    assert "(it is a view)" in found["queue_incomplete"].evidence
+    assert found["queue_incomplete"].remedy.startswith("Give the view another name")
+    assert "table_without_row_security" not in found
+
+
 def test_whatever_up_would_refuse_for_is_one_checks_finding(converged: Site):
     texts = [
         "table public.sync_queue", "table public.sync_queue (it is a view)", "column public.sync_queue.status",

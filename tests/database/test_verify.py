@@ -253,7 +253,7 @@ class TestSignUp:
                         "delete from public.sync_queue where record_id = 'r1'")  # fmt: skip
         found = ask(working)["sign_up"]
         assert (found.standing, found.remedy) == ("no", "bubble-sync trace --latest")
-        assert found.evidence.endswith(" is pending; promised are 120 s")
+        assert found.evidence.endswith(" is pending; the target is 75 s, the limit 120 s")
 
     def test_one_that_was_late_or_has_an_error_is_no(self, working: Site):
         working.by_hand("update public.sync_queue set created_at = now() - interval '10 min'")

@@ -49,5 +49,9 @@ def test_a_configuration_that_cannot_be_used_is_two_and_one_of_two_projects_is_l
 
     stack.configure("processor.maxItems", "0")
     refused = stack.ours("config")
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.returncode == 2
+    assert "! 0: input should be greater" in refused.stdout
+    assert "BUBBLE_SYNC_LOCAL_DATABASE_URL" in refused.stdout
+    told = json.loads(stack.ours("config", "--json").stdout)
+    assert (told["error"]["exit_code"], told["error"]["kind"]) == (2, "configuration")
     assert "bubble-sync:processor.maxItems: 0: " in refused.stderr

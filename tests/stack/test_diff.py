@@ -64,9 +64,12 @@ def test_diff_says_what_up_does_and_then_that_nothing_is_left(stack: Stack, site
     undo = run(stack, "--undo-sql", expect=1, **given)
     sql = run(stack, "--sql", expect=1, **given)
 
-    assert by_pulumi == by_variable
+    # What to do next names the configuration file where one was given.
+    assert by_pulumi.splitlines()[:-1] == by_variable.splitlines()[:-1]
+    assert by_pulumi.splitlines()[-1].endswith(f"`pulumi up --stack local --config-file {file[1]}`")
+    assert by_variable.splitlines()[-1].endswith("; then `pulumi up --stack local`")
     assert told["counts"] == {"equal": 1, "create": 5, "adopt": 3, "adopt and change": 6}
-    assert comment.startswith("**bubble-sync diff**, stack local: 1 equal, 5 create, 4 adopt, 5 adopt and change\n")
+    assert comment.startswith("**bubble-sync diff**, stack local: 1 equal, 5 create, 3 adopt, 6 adopt and change\n")
     assert not any(key in text for text in (by_variable, json.dumps(told), comment, undo, sql))
     stack.up()
     assert run(stack, expect=0, **given).splitlines()[-1] == "stack local: 15 equal; nothing to do"
@@ -95,7 +98,7 @@ def test_what_is_wrong_has_its_exit_code(stack: Stack):
         assert done.stdout == ""
         return done.returncode, done.stderr
 
-    assert code("--json", "--sql")[0] == 2
+    assert code("--markdown", "--sql")[0] == 2
     assert code(**{CONFIG_VARIABLE: "{}"})[0] == 2
     unreachable = code(BUBBLE_SYNC_LOCAL_DATABASE_URL="postgresql://postgres:p@127.0.0.1:1/postgres")
     assert unreachable[0] == 3

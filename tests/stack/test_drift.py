@@ -21,7 +21,7 @@ BY_HAND = "update cron.job set schedule = '0 0 * * *' where jobname = 'bubble-sy
 
 def test_up_says_once_that_create_adopts(stack: Stack, site: Site):
     site.by_hand(script("as_executed"))
-    line = "+ create adopts what exists; see `bubble-sync diff`"
+    line = "+ create adopts what exists; see `bubble-sync diff --stack local`"
 
     assert line not in stack.run("preview")
     assert stack.up().count(line) == 2, "as it happens, and in the summary"
@@ -34,8 +34,9 @@ def test_a_stack_is_never_up_then_clean_then_drifted(stack: Stack, site: Site):
 
     never = stack.ours("drift", **given)
     assert (never.returncode, never.stderr) == (1, "")
-    assert never.stdout.startswith("stack local: never up: the database remembers no object of it.")
-    assert len(never.stdout.splitlines()) == 2
+    first, then = never.stdout.splitlines()
+    assert first == "stack local: never up: the database remembers no object of it"
+    assert then.startswith("next: `bubble-sync diff --stack local")
 
     stack.up()
     clean = stack.ours("drift", **given)

@@ -270,7 +270,7 @@ class TestRotate:
         said = converged.sync("key", "rotate", key=site.addresses.secret_key, expect=1)
 
         assert "in the database is not what the configuration says" in said
-        assert "Run `pulumi up` first." in said
+        assert "Run `pulumi up --stack local" in said
         assert "trying the new key" not in said
 
     def test_two_at_once_are_one_after_the_other(self, converged: Stack, site: Site):

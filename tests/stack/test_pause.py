@@ -129,7 +129,7 @@ def test_a_job_that_up_would_change_in_more_than_its_sleep_is_refused(
     refused = converged.sync("pause", "--reason", REASON, expect=1)
 
     assert said in refused
-    assert "nothing was changed. Run `pulumi up` first." in refused
+    assert "nothing was changed. Run `pulumi up --stack local" in refused
     assert state(converged, site) == before
     assert "is paused" in converged.sync("pause", "--job", "processor", "--reason", REASON)
 
@@ -168,7 +168,7 @@ def test_what_is_asked_wrongly_changes_nothing(
 def test_a_stack_that_was_never_up_and_one_that_does_not_answer_are_refused(stack: Stack):
     before = stack.local.config_file.read_bytes()
 
-    assert "Run `pulumi up` first." in stack.sync("pause", "--reason", REASON, expect=1)
+    assert "Run `pulumi up --stack local" in stack.sync("pause", "--reason", REASON, expect=1)
     nowhere = stack.through("postgresql://postgres:p@127.0.0.1:1/postgres")
     assert "error: cannot connect" in nowhere.sync("pause", "--reason", REASON, expect=3)
     assert stack.local.config_file.read_bytes() == before

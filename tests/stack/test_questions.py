@@ -59,12 +59,13 @@ def test_a_sync_that_does_not_is_one_everywhere(served: Stack, site: Site):
 
     for command, says in zip(
         COMMANDS,
-        ("1 dead", "ERROR:  no", "1 x SIGNUP_ATOMIC: [email] is taken", "no attempt left", "retry --dead"),
+        ("1 dead", "ERROR:  no", "1 x SIGNUP_ATOMIC: [email] is taken", "no attempt left", "retry --stack local"),
         strict=True,
     ):
         done = served.ours(*command.split(), **given)
         assert (done.returncode, done.stderr) == (1, "")
         assert says in done.stdout
+        assert "\nnext: " in done.stdout
         assert EMAIL not in done.stdout
 
 
@@ -102,7 +103,7 @@ def test_what_is_asked_wrongly_is_two_and_what_is_not_found_one(served: Stack):
         assert served.ours(*wrong, **given).returncode == 2
     absent = served.ours("trace", "nobody@example.com", **given)
     assert (absent.returncode, absent.stdout) == (1, "")
-    assert absent.stderr == "not found: no item of nobody@example.com\n"
+    assert absent.stderr.startswith("error: no item of nobody@example.com is in the queue: ")
     unreachable = {**given, "BUBBLE_SYNC_LOCAL_DATABASE_URL": "postgresql://postgres:p@127.0.0.1:1/postgres"}
     assert [served.ours(*command.split(), **unreachable).returncode for command in COMMANDS] == [3] * len(COMMANDS)
 

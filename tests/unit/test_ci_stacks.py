@@ -40,6 +40,11 @@ def test_a_stacks_file_touches_that_stack_and_code_touches_all(changed: list[str
     assert changed_stacks.touched(changed, STACKS) == touched
 
 
+def test_the_files_of_stacks_may_be_in_a_folder_of_their_own() -> None:
+    assert changed_stacks.touched(["stacks/Pulumi.prod.yaml", "stacks/Pulumi.local.yaml"], STACKS, "stacks") == ["prod"]
+    assert changed_stacks.touched(["Pulumi.prod.yaml"], STACKS, "stacks") == STACKS
+
+
 def git(project: Path, *arguments: str) -> str:
     identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
     command = ["git", *identity, *arguments]

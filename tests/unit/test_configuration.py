@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bubble_sync.database_url import NAMESPACE
-from bubble_sync.questions.configuration import Setting, configuration
-from bubble_sync.settings import SECRET_KEYS, read_settings
+from bubble_sync.questions.configuration import Setting, configuration, usable_part, with_problems
+from bubble_sync.setting_groups import like, names_in
+from bubble_sync.settings import SECRET_KEYS, StackSettings, checked, read_settings
 from tests.fixtures.specs import REF, config, jwt
 from tools.config_table import rows
 
@@ -35,6 +36,31 @@ def test_a_setting_says_where_it_is_from():
         "bubble-sync:supabaseUrl", f"https://{REF}.supabase.co", "derived from projectRef"
     )
     assert listed(supabaseUrl="https://sync.example.com")["supabaseUrl"].source == FILE
+
+
+def test_what_can_be_used_is_listed_beside_what_cannot():
+    given = config(processor='{"maxItems": 0, "batchSize": 7}', projectref="x", serviceRoleKey=None)
+    _, problems = checked(given)
+    found = with_problems(configuration("test", usable_part(given), (), FILE, {}), problems, given, FILE)
+    listed = {one.key.removeprefix(f"{NAMESPACE}:"): one for one in found.settings}
+
+    assert listed["processor.batchSize"].value == 7
+    assert listed["processor.maxItems"].problem.startswith("0: input should be greater")
+    assert listed["processor.maxItems"].source == FILE
+    assert listed["serviceRoleKey"].problem.startswith("not set; ")
+    assert (listed["serviceRoleKey"].note, listed["projectref"].source) == ("", "no such key")
+    assert listed["projectref"].problem == "there is no such key; did you mean bubble-sync:projectRef?"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("projectref", "projectRef"), ("service_role_key", "serviceRoleKey"), ("maxItems", "processor.maxItems"),
+        ("databaseURL", "databaseUrl"), ("dispatchLogs", "dispatchLog"), ("colour", ""),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_none_is_told_what_was_meant(written: str, meant: str):
+    assert like(written, names_in(StackSettings)) == meant
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,10 @@ class TestDrawing:
         assert "      (for the same reason)" in lines
         assert "      value: differs" in lines
         assert "      -    -- ````` and </details>" in lines
-        assert lines[-1] == "stack test: 1 equal, 1 adopt and change, 1 update, 2 foreign, 1 missing prerequisite"
+        assert lines[-2:] == [
+            "stack test: 1 equal, 1 adopt and change, 1 update, 2 foreign, 1 missing prerequisite",
+            "next: mend what ! stands at, which `pulumi up` refuses; then `bubble-sync diff` again",
+        ]
 
     def test_text_says_when_there_is_nothing_to_do(self):
         assert list(text(Comparison(STACK, [Item(job_spec(), State.EQUAL)], []))) == [
@@ -257,7 +260,7 @@ class TestDrawing:
         told = document(comparison())
 
         assert json.loads(json.dumps(told)) == told
-        assert list(told) == ["stack", "clean", "counts", "objects", "beside"]
+        assert list(told) == ["stack", "clean", "counts", "objects", "beside", "next"]
         assert told["objects"][3] == {
             "object": "secret supabase_url", "kind": "secret", "state": "adopt and change", "reason": "",
             "changes": [{"field": "value", "secret": "differs"}],

@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 
-from bubble_sync.cli.main import app
+from bubble_sync.cli.app import app
 from bubble_sync.database_url import NAMESPACE
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.projects import is_project_ref

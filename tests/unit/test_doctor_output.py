@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from bubble_sync.cli import doctor
 from bubble_sync.cli.answers import screen
-from bubble_sync.questions.doctor import Diagnosis, Finding
+from bubble_sync.questions.doctor import Diagnosis, Finding, explained
 
 LONG = "the key of a project that has been copied from another one and still has the secrets of the one it came from"
 CAUSE = Finding("cause", "Title of it", "error", "secret a", LONG, "Run pulumi up.")
@@ -36,6 +37,7 @@ def test_a_pipe_gets_causes_first_then_what_follows_then_what_is_not_known(capsy
         "  not answered: one, two",
         "",
         "38 checks: 1 error, 1 following, 2 unknown",
+        "next: do the first remedy, then `bubble-sync doctor` again",
     ]
 
 
@@ -50,6 +52,22 @@ def test_a_terminal_gets_lines_that_fit_and_stay_indented(capsys: pytest.Capture
         "  secret a: the key of a project that has been copied from another one and still",
         "  has the secrets of the one it came from",
     ]
+
+
+def test_what_stops_everything_is_told_before_what_stops_some():
+    ids = (
+        "endpoint_failing",
+        "items_exhausted",
+        "job_missing",
+        "request_partial",
+        "secret_missing",
+        "server_read_only",
+    )
+    found = explained([replace(CAUSE, id=one, object=f"{one} x") for one in ids])
+
+    assert [one.id for one in found] == [
+        "server_read_only", "job_missing", "secret_missing", "endpoint_failing", "request_partial", "items_exhausted",
+    ]  # fmt: skip
 
 
 def test_nothing_wrong_is_one_line(capsys: pytest.CaptureFixture[str]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bubble_sync.questions.messages import function_log, kind_of, readable
+from bubble_sync.questions.messages import function_log, kind_of, readable, whole
 from tests.fixtures.specs import REF, jwt
 
 
@@ -31,6 +31,16 @@ def test_messages_about_different_items_are_of_one_kind():
     }
     assert kind_of("HTTP 500") != kind_of("HTTP 503")
     assert kind_of(None) == "no error message"
+
+
+def test_the_items_own_ids_make_no_other_kind():
+    assert {kind_of(f"User {one} of r{one} is gone", f"r{one}") for one in (17, 18)} == {"User [id] of [id] is gone"}
+    assert kind_of("HTTP 500 for x", "500000") == "HTTP 500 for x"
+
+
+def test_a_command_is_shown_whole_and_without_its_key():
+    assert whole(f"  select 1;\nselect '{jwt()}';\n") == "select 1;\nselect '[secret]';"
+    assert len(whole("x" * 5000)) == 5000
 
 
 def test_the_functions_log_is_a_page_of_the_project():

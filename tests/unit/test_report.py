@@ -49,7 +49,7 @@ def report(**changed: object) -> Report:
         "works": Signs(Verdict.SEEMS_SO, "the last run succeeded"),
         "diagnosis": Diagnosis("prod", UNTIL, (), {}, 40),
         "history": past(),
-        "failures": Failures("prod", 50, (), "", {}),
+        "failures": Failures("prod", 50, 0, 0, (), "", {}),
     }
     return Report(**{**quiet, **changed})
 
@@ -142,7 +142,7 @@ class TestPage:
                 checklist=(Line("runs", HOSTILE, Standing.NO, HOSTILE, HOSTILE),),
                 diagnosis=Diagnosis(HOSTILE, UNTIL, (finding(object=HOSTILE, evidence=HOSTILE),), {"c": HOSTILE}, 1),
                 history=past(sent=(sent(1, "ok", function=HOSTILE),)),
-                failures=Failures("", 50, (Group(HOSTILE, HOSTILE, (failed,)),), "", {}),
+                failures=Failures("", 50, 1, 1, (Group(HOSTILE, HOSTILE, 1, (failed,)),), "", {}),
             )
         )
 
@@ -155,7 +155,7 @@ class TestPage:
             report(
                 diagnosis=Diagnosis("prod", UNTIL, (finding(object=called, remedy=called, title=called),), {}, 1),
                 checklist=(Line("runs", called, Standing.NO, called, called),),
-                failures=Failures("", 50, (Group(called, called, ()),), "", {}),
+                failures=Failures("", 50, 1, 1, (Group(called, called, 1, ()),), "", {}),
             )
         )
 
@@ -209,12 +209,17 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("24h", 86_400), ("7d", 604_800), ("60s", 60)])
-def test_a_duration_is_a_number_with_its_unit(text: str, seconds: int):
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30m", 1800), ("24h", 86_400), ("7d", 604_800), ("60s", 60), ("1d12h", 129_600), ("90min", 5400)],
+)
+def test_a_duration_is_numbers_with_their_units(text: str, seconds: int):
     assert duration("--since", text, "1m", "30d").total_seconds() == seconds
 
 
-@pytest.mark.parametrize("text", ["", "24", "h", "0h", "-1h", "1.5h", "59s", "31d", "1 h", "1h\n", "9999999d"])
+@pytest.mark.parametrize("text", ["", "24", "h", "0h", "-1h", "1.5h", "59s", "31d", "1 h", "1h\n", "9999999d", "30m1h"])
 def test_another_text_is_no_duration(text: str):
-    with pytest.raises(ConfigurationError, match="--since takes a number with s, m, h or d, from 1m to 30d"):
+    with pytest.raises(
+        ConfigurationError, match="--since takes a time from 1m to 30d, as in 90s, 30m, 2h, 7d or 1d12h"
+    ):
         duration("--since", text, "1m", "30d")

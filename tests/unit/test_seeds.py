@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 import typer
 
-from bubble_sync.cli.main import app
+from bubble_sync.cli.app import app
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import (
     CronJobSpec,

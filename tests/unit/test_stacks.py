@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.errors import ConfigurationError, PlatformError
+from bubble_sync.errors import ConfigurationError
 from bubble_sync.stacks import CONFIG_VARIABLE, Stack, all_stacks, open_stack, parse_config
 from tests.fixtures.specs import REF, config
 
@@ -33,6 +33,35 @@ def test_the_project_is_the_nearest_folder_above(project: Path):
     found = open_stack("staging", None, project / "deep" / "er", {})
 
     assert (found.folder, found.config_file) == (project, project / "Pulumi.staging.yaml")
+
+
+@pytest.mark.parametrize(
+    "line", ["stackConfigDir: stacks", "stackConfigDir: 'stacks'  # ours", 'stackConfigDir: "stacks"']
+)
+def test_the_files_of_stacks_are_where_the_project_says(project: Path, line: str):
+    (project / "Pulumi.yaml").write_text(f"name: bubble-sync\n{line}\n")
+    (project / "stacks").mkdir()
+    for name in ("local", "prod"):
+        (project / "stacks" / f"Pulumi.{name}.yaml").write_text("config: {}\n")
+
+    assert open_stack("prod", None, project, {}).config_file == project / "stacks" / "Pulumi.prod.yaml"
+    assert [one.name for one in all_stacks(project, {}, "local")] == ["prod"]
+
+
+def test_a_stack_completes_commands_with_what_means_it(project: Path):
+    file = project / "elsewhere.yaml"
+    file.write_text("config: {}\n")
+
+    told = open_stack("shop/bubble-sync/staging", file, project, {}).completed("pulumi up, or bubble-sync diff")
+
+    options = f"--stack shop/bubble-sync/staging --config-file {file}"
+    assert told == f"pulumi up {options}, or bubble-sync diff {options}"
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_no_stack(project: Path, name: str):
+    with pytest.raises(ConfigurationError, match="--stack is empty"):
+        open_stack(name, None, project, {})
 
 
 def test_a_name_with_an_organisation_means_the_same_file(project: Path):
@@ -67,7 +96,7 @@ def test_the_settings_come_from_the_variable_without_asking_pulumi(project: Path
 
 
 def test_a_command_that_changes_the_configuration_asks_pulumi_itself(project: Path):
-    with pytest.raises(PlatformError, match="pulumi is not on PATH"):
+    with pytest.raises(ConfigurationError, match="pulumi is not on PATH: install it"):
         stack(project, **{CONFIG_VARIABLE: shown()}).without_given_config().settings()
 
 

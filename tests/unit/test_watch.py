@@ -76,7 +76,7 @@ class TestScreen:
 
         assert "findings at 11-22 04:30:10: 9, 1 check without an answer" in said
         assert said.count("do: pulumi up") == 6
-        assert "and 3 more: bubble-sync doctor" in said
+        assert "and 3 more: `bubble-sync doctor`" in said
 
     @pytest.mark.parametrize("width", [1, 10, 40])
     def test_a_narrow_terminal_folds_it(self, width: int):

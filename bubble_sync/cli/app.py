@@ -1,0 +1,99 @@
+"""The command line: every command in its group, and how help and options look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from bubble_sync.cli import (
+    config,
+    diff,
+    doctor,
+    drift,
+    failures,
+    key,
+    local,
+    metrics,
+    pause,
+    report,
+    requeue,
+    run_now,
+    runs,
+    status,
+    trace,
+    verify,
+    watch,
+)
+from bubble_sync.cli.arguments import ConfigFile, StackName, typed
+from bubble_sync.cli.grouped import Grouped
+from bubble_sync.errors import ConfigurationError
+
+_WORKING, _HAPPENED, _ACT, _DEPLOY, _LOCAL = "Is it working", "What happened", "Act", "Deploy", "Local"
+
+
+app = typer.Typer(
+    name="bubble-sync",
+    cls=Grouped,
+    help="The Supabase sign-up sync: is it working, what happened, and what to do. Alone: the status in one line.",
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _add(panel: str, command: Callable[..., None], short: str, name: str | None = None) -> None:
+    app.command(name, rich_help_panel=panel, short_help=short)(command)
+
+
+_add(_WORKING, verify.verify, "The checklist of a set-up that works.")
+_add(_WORKING, status.status, "Queue, jobs and answers in numbers.")
+_add(_WORKING, doctor.doctor, "Every known cause of trouble, with its remedy.")
+_add(_WORKING, watch.watch, "A live screen; Ctrl-C leaves.")
+_add(_HAPPENED, trace.trace, "One item's way, step by step.")
+_add(_HAPPENED, runs.runs, "What the jobs ran, and what came of it.")
+_add(_HAPPENED, failures.failures, "Failed items, grouped by error.")
+_add(_HAPPENED, report.report, "One HTML page about a span of time.")
+_add(_HAPPENED, metrics.metrics, "The status as OpenMetrics text.")
+_add(_ACT, run_now.run_now, "Run the processor now.", "run-now")
+_add(_ACT, requeue.retry, "Have failed items tried again.")
+_add(_ACT, requeue.release_stalled, "Put items back that nobody finished.", "release-stalled")
+_add(_ACT, pause.pause, "Let jobs sleep, for a reason.")
+_add(_ACT, pause.resume, "Let jobs run again.")
+app.add_typer(key.app, name="key", rich_help_panel=_ACT, short_help="Look at the key, try it, change it.")
+_add(_DEPLOY, diff.diff, "What `pulumi up` would change, and the way back.")
+_add(_DEPLOY, drift.drift, "What was changed by hand since.")
+_add(_DEPLOY, config.config, "Each setting with its source.")
+app.add_typer(
+    local.app, name="local", rich_help_panel=_LOCAL, short_help="A platform on this machine, to try and to test."
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("bubble-sync"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take what every command understands; without one, say a stack's status in one line."""
+    context.obj.debug = debug
+    if context.invoked_subcommand is None:
+        status.in_one_line(stack, config_file)
+    elif typed(context, "stack") or typed(context, "config_file"):
+        # Passed on it would lose against PULUMI_STACK, and left out it would mean another stack.
+        command = context.invoked_subcommand
+        raise ConfigurationError(f"--stack and --config-file go behind the command: bubble-sync {command} --stack ...")

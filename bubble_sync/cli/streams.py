@@ -1,0 +1,62 @@
+"""Standard output and error, of which nothing that reads them can change what a command answers.
+
+A pipe that is closed takes nothing more, and the command ends with the exit code that it has without the pipe.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from bubble_sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class _Descriptor(io.RawIOBase):
+    """An open file that swallows what nobody reads any more."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor, self._name, self._gone = descriptor, name, False
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        if self._gone:
+            return len(memoryview(data))
+        try:
+            return os.write(self._descriptor, data)
+        except BrokenPipeError:
+            self._gone = True
+            return len(memoryview(data))
+        except OSError as problem:
+            # Told once: what is left in the buffer would be told again at the end.
+            self._gone = True
+            raise ConfigurationError(
+                f"{self._name} cannot be written ({problem.strerror}): make room, or send it elsewhere"
+            ) from None
+
+
+def guard_streams() -> None:
+    """Put such files in the place of both; a stream that is closed from the start is nobody's."""
+    sys.stdout = _guarded(sys.stdout, "standard output")
+    sys.stderr = _guarded(sys.stderr, "standard error") or io.StringIO()
+
+
+def _guarded(stream: TextIO, name: str) -> TextIO:
+    if stream is None:
+        return stream
+    raw = _Descriptor(stream.fileno(), name)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=raw.isatty() or name == "standard error"
+    )

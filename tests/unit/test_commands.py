@@ -1,0 +1,75 @@
+"""Every command in a text is completed for the stack that the text is about, and nothing else is touched."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+
+from bubble_sync.cli.app import app
+from bubble_sync.commands import OURS, completed, in_all
+
+PROD = ("--stack", "prod")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("pulumi up", "pulumi up --stack prod"),
+        ("Run pulumi up: it adopts it.", "Run pulumi up --stack prod: it adopts it."),
+        ("`bubble-sync retry --dead`", "`bubble-sync retry --stack prod --dead`"),
+        ("bubble-sync key rotate.", "bubble-sync key rotate --stack prod."),
+        (
+            "pulumi config set bubble-sync:dispatchLog true && pulumi up",
+            "pulumi config set --stack prod bubble-sync:dispatchLog true && pulumi up --stack prod",
+        ),
+        (
+            "Look with bubble-sync diff, then run pulumi up.",
+            "Look with bubble-sync diff --stack prod, then run pulumi up --stack prod.",
+        ),
+        ("bubble-sync trace --latest --stack staging", "bubble-sync trace --latest --stack staging"),
+        ("pulumi up --stack a, or `pulumi up`", "pulumi up --stack a, or `pulumi up --stack prod`"),
+        ("`pulumi config --json --show-secrets`", "`pulumi config --stack prod --json --show-secrets`"),
+    ],
+)
+def test_a_command_gets_the_stack_unless_it_has_one(text: str, said: str):
+    assert completed(text, PROD) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "job bubble-sync-processor", "**bubble-sync diff**, 1 equal", "bubble-sync:processor.schedule", "pulumi.yaml",
+        "bubble-sync local down", "`pulumi up` failed", "the role that `pulumi up` connects as",
+        "the doctor of bubble-sync", "bubble-sync diff's",
+    ],
+)  # fmt: skip
+def test_what_is_no_command_stays(text: str):
+    assert completed(text, PROD) == text
+
+
+def test_our_commands_may_need_fewer_options_than_pulumis():
+    options = (*PROD, "--config-file", "/a folder/Pulumi.prod.yaml")
+
+    assert completed("bubble-sync diff; pulumi up", options, PROD) == (
+        "bubble-sync diff --stack prod; pulumi up --stack prod --config-file '/a folder/Pulumi.prod.yaml'"
+    )
+
+
+def test_every_text_of_a_document_is_completed():
+    document = {"next": "pulumi up", "lines": [{"remedy": "bubble-sync diff", "number": 1, "none": None}]}
+
+    assert in_all(document, lambda text: completed(text, PROD)) == {
+        "next": "pulumi up --stack prod",
+        "lines": [{"remedy": "bubble-sync diff --stack prod", "number": 1, "none": None}],
+    }
+
+
+def test_every_command_that_takes_a_stack_is_known():
+    found = set()
+    for name, command in typer.main.get_command(app).commands.items():
+        inner = getattr(command, "commands", None)
+        for words, one in [(name, command)] if inner is None else [(f"{name} {sub}", it) for sub, it in inner.items()]:
+            if any("--stack" in parameter.opts for parameter in one.params):
+                found.add(words)
+
+    assert found == set(OURS)
