@@ -14,6 +14,7 @@ from bubble_sync.settings import StackSettings
 from bubble_sync.specs import (
     ALERTS,
     DISPATCHES,
+    RETRY_JOB,
     CronJobSpec,
     ExtensionSpec,
     FunctionSpec,
@@ -50,7 +51,7 @@ def job_specs(processor: ProcessorSettings, retry: RetrySettings, keeper: Keeper
             project_ref=keeper.project_ref,
         ),
         CronJobSpec(
-            name="bubble-sync-retry",
+            name=RETRY_JOB,
             schedule=retry.schedule,
             command=command_of(RETRY),
             active=retry.active,

@@ -17,6 +17,8 @@ DIFFERS = "<differs>"
 """Stands for a secret value in the database that is not ours, or cannot be decrypted."""
 DISPATCHES, ALERTS = "dispatches", "alerts"
 """The tables that stand next to the ledger where they are wanted."""
+RETRY_JOB = "bubble-sync-retry"
+"""The job that waits for failed items: of what every program declares, the last."""
 
 
 class Spec(BaseModel):

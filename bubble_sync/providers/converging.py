@@ -27,6 +27,7 @@ from pydantic import ValidationError
 
 from bubble_sync.database_url import NAMESPACE, DatabaseAddress, database_address
 from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
+from bubble_sync.providers.deployments import declare, may_declare
 from bubble_sync.specs import Observation, RecordedSpec, Spec
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from bubble_sync.database import Database
 
 Props = dict[str, Any]
-# What the program of this deployment declares: the engine starts a provider process for each, and checks an object's
-# inputs before it deletes the resource that they replace.
-_DECLARED: set[str] = set()
 _CONFIG_KEYS = ("databaseUrl", "databaseUrlEnv", "databaseCa", "projectRef", "supabaseUrl", "adopt")
 
 
@@ -68,7 +66,7 @@ class ConvergingProvider(ResourceProvider):
             spec = self.spec_type.model_validate(known)
         except ValidationError as error:
             return CheckResult(news, [self._failure(str(e["loc"][0]), e["msg"]) for e in error.errors()])
-        _DECLARED.add(spec.object_name)
+        declare(spec)
         inputs = _inputs(spec)
         moved = [key for key in self.spec_type.identity if key in _olds and _olds[key] != inputs[key]]
         return CheckResult(inputs, [CheckFailure(key, _moved(key, _olds[key], inputs[key])) for key in moved])
@@ -102,7 +100,7 @@ class ConvergingProvider(ResourceProvider):
         from bubble_sync.converge.change import remove
 
         spec = self._spec(_props)
-        claim, declared = _props.get("claim", ""), spec.object_name in _DECLARED
+        claim, declared = _props.get("claim", ""), may_declare(spec)
         reason = self._database().change(
             f"removing {spec.object_name}",
             lambda conn: remove(conn, self.kind(), spec, claim=claim, declared=declared),

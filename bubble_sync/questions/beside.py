@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bubble_sync.converge import functions
-from bubble_sync.converge.reading import Found
+from bubble_sync.converge.reading import Found, Row
 from bubble_sync.converge.users import users_in
 from bubble_sync.desired import key_of
 from bubble_sync.specs import FunctionSpec, Spec
 
-PARTS = ("reaching", "reaching_jobs")
+PARTS = ("senders",)
+_ORDER = ("job", "trigger", "function")
 
 
 @dataclass(frozen=True)
@@ -33,23 +34,22 @@ def beside(specs: Sequence[Spec], found: Found) -> tuple[Beside, ...]:
 
 def generations(found: Found) -> Iterator[Beside]:
     """List other generations of the sync: what else reaches the Edge Function."""
-    for row in found.rows("reaching_jobs"):
+    for row in sorted(found.rows("senders"), key=lambda row: _ORDER.index(row["kind"])):
+        how = f"it calls {row['through']}, which reaches" if row["through"] else "it reaches"
+        yield Beside(
+            _named(row),
+            f"{how} the queue's Edge Function too, so that items are sent twice",
+            f"select cron.unschedule({row['jobid']});" if row["kind"] == "job" else f"drop {row['kind']} {row['name']};",
+        )
+
+
+def _named(row: Row) -> str:
+    asleep = "" if row["active"] else ", not active"
+    if row["kind"] == "job":
         whose = "" if row["mine"] else f" of the role {row['username']}"
-        name = f"{row['name']} " if row["name"] else ""
-        asleep = "" if row["active"] else ", not active"
-        yield Beside(
-            f"job {name}(jobid {row['jobid']}{asleep}){whose}",
-            "it reaches the queue's Edge Function too, so that items are sent twice",
-            f"select cron.unschedule({row['jobid']});",
-        )
-    for row in found.rows("reaching"):
-        for trigger in row["triggers"]:
-            yield Beside(f"trigger {trigger}", f"it calls {row['signature']}", f"drop trigger {trigger};")
-        yield Beside(
-            f"function {row['signature']}",
-            "it reaches the queue's Edge Function too, by itself or through another function",
-            f"drop function {row['signature']};",
-        )
+        name = f" {row['name']}" if row["name"] else ""
+        return f"job{name} (jobid {row['jobid']}{asleep}){whose}"
+    return f"{row['kind']} {row['name']}{asleep}"
 
 
 def _users(specs: Sequence[Spec], found: Found) -> Iterator[Beside]:

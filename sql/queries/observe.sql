@@ -36,8 +36,7 @@ begin
     -- part: server = server observe
     -- part: users = references users
     -- part: using_jobs = references jobs
-    -- part: reaching = reaching functions
-    -- part: reaching_jobs = reaching jobs
+    -- part: senders = senders find
     -- part: definitions = undo functions
     -- part: runs = signs runs
     -- part: dispatches = signs dispatches

@@ -143,7 +143,7 @@ class TestWhatIsObserved:
 
     @pytest.mark.parametrize(
         ("extension", "parts"),
-        [("pg_cron", {"jobs", "reader", "runs", "using_jobs", "reaching_jobs"}), ("supabase_vault", {"secrets"})],
+        [("pg_cron", {"jobs", "reader", "runs", "using_jobs"}), ("supabase_vault", {"secrets"})],
     )
     def test_what_an_extension_took_along_is_missing_and_not_empty(
         self, monitor: Site, extension: str, parts: set[str]

@@ -184,6 +184,11 @@ def test_what_is_deleted_before_it_is_replaced_stays(program: Program):
     assert "kept job bubble-sync-processor: the program still declares it" in said
     assert "kept secret supabase_url: the program still declares it" in said
     program.assert_kept()
+
+    # The provider of the resources is replaced too: their deletes come in the process of the old one.
+    program.stack.run("up", "--yes", "--skip-preview", "--replace", "**")
+
+    program.assert_kept()
     program.destroy("--run-program")
 
 
