@@ -39,7 +39,9 @@ def generations(found: Found) -> Iterator[Beside]:
         yield Beside(
             _named(row),
             f"{how} the queue's Edge Function too, so that items are sent twice",
-            f"select cron.unschedule({row['jobid']});" if row["kind"] == "job" else f"drop {row['kind']} {row['name']};",
+            f"select cron.unschedule({row['jobid']});"
+            if row["kind"] == "job"
+            else f"drop {row['kind']} {row['name']};",
         )
 
 

@@ -16,19 +16,19 @@ import psycopg
 from psycopg import errors
 
 from bubble_sync.database import Connection, Database, attempt, holders, savepoint
-from bubble_sync.desired import EXTENSIONS, desired, job_specs
+from bubble_sync.desired import desired
 from bubble_sync.keys import masked, read_key
 from bubble_sync.projects import ref_of_url
 from bubble_sync.questions import sight
 from bubble_sync.questions.figures import figures
 from bubble_sync.questions.messages import readable
+from bubble_sync.questions.parameters import parameters
 from bubble_sync.questions.readings import READINGS
 from bubble_sync.questions.sight import Sight
 from bubble_sync.questions.stages import stage_of
 from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 from bubble_sync.statements import Check, checks
-from bubble_sync.targets import LIMIT_SECONDS
 
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
@@ -183,25 +183,3 @@ class Told:
                 self._failed[name] = error
                 raise
         return self._known
-
-
-def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping[str, object]:
-    """Give what checks are told of the configuration: names and numbers, never a secret."""
-    jobs = job_specs(settings.processor, settings.retry, Keeper(stack))
-    return {
-        "stack": stack,
-        "project_ref": project_ref,
-        "url": settings.url,
-        "url_secret": settings.supabase_url_name,
-        "key_secret": settings.service_role_key_name,
-        "legacy_key": read_key(settings.service_role_key).kind == "legacy JWT",
-        "timeout_ms": settings.processor.timeout_ms,
-        "max_items": settings.processor.max_items,
-        "batch_size": settings.processor.batch_size,
-        "dispatch_log": settings.dispatch_log,
-        "limit_seconds": LIMIT_SECONDS,
-        "extensions": list(EXTENSIONS),
-        "jobs": json.dumps(
-            [{"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active} for job in jobs]
-        ),
-    }

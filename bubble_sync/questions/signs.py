@@ -169,8 +169,7 @@ def _changed_since(moment: datetime, found: Found) -> bool:
 
 
 def _with_moments(row: Row) -> dict[str, Any]:
-    moments = {name: datetime.fromisoformat(row[name]) for name in ("sent_at", "settled_at") if row[name]}
-    return {**row, **moments}
+    return {**row, **{name: datetime.fromisoformat(row[name]) for name in ("sent_at", "settled_at") if row[name]}}
 
 
 def _newest_run(spec: CronJobSpec, found: Found) -> Row | None:
@@ -198,5 +197,4 @@ def _missed(spec: CronJobSpec, schedule: str, run: Row, found: Found) -> datetim
     now = datetime.fromisoformat(run["start_time"]) + timedelta(seconds=run["seconds_ago"])
     rows = (row for row in found.rows("recorded") if row["object"] == spec.object_name)
     written = [row["recorded_at"] for row in rows if row.get("recorded_at")]
-    floor = max((counted_from(about), *map(datetime.fromisoformat, written)))
-    return due(schedule, began, floor, now).missed
+    return due(schedule, began, max((counted_from(about), *map(datetime.fromisoformat, written))), now).missed
