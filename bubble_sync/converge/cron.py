@@ -29,7 +29,7 @@ def observed(spec: CronJobSpec, found: Found) -> Observation[CronJobSpec] | None
             "duplicates": tuple(others),
             "schedule": row["schedule"],
             "command": row["command"],
-            "database": ("current_database()" if row["here"] else row["database"]) + _node(row["node"]),
+            "database": ("current_database()" if row["here"] else row["database"]) + _node(row.get("node") or ""),
             "active": row["active"],
         }
     )
