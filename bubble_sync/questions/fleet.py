@@ -10,13 +10,17 @@ from dataclasses import replace
 from bubble_sync.converge import ledger
 from bubble_sync.database import Database
 from bubble_sync.desired import desired
-from bubble_sync.errors import ConfigurationError, SyncError
+from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 from bubble_sync.questions.drift import Report, Standing, drift, read
 from bubble_sync.specs import Keeper
 from bubble_sync.stacks import Stack
 from bubble_sync.values import WEBHOOK_NAME
 
 AT_ONCE = 8
+_CHANGED_BY_HAND = (
+    "Where somebody changed it in the database: set bubble-sync:monitorPassword to a new value, and run `pulumi up` as "
+    "the owner."
+)
 
 
 def ask(stack: Stack) -> Report:
@@ -40,9 +44,15 @@ def _ask(stack: Stack) -> Report:
     settings = stack.settings()
     specs = desired(settings, Keeper(stack.name, settings.project(stack.environment) or ""))
     url_key = "supabaseUrl" if settings.supabase_url else "projectRef"
-    database = Database(settings.address(stack.environment))
+    address = settings.address(stack.environment)
+    database = Database(address)
     try:
         found, signs = database.read("reading the stack", lambda conn: read(conn, specs))
+    except Unreachable as problem:
+        if address.user != settings.access.monitor_role or "password" not in str(problem):
+            raise
+        # pulumi-postgresql does not see that, and the value that it knows already is no change to it.
+        raise Unreachable(f"{problem} {_CHANGED_BY_HAND}", problem.retry) from None
     finally:
         database.close()
     ledger.require_configured(ledger.rows(found))
