@@ -17,7 +17,7 @@
     cross join word as w
     join met as f on f.id = j.id
     where j.text ~ ('\m' || f.name || '\s*\((?:[^()'']|''[^'']*''|\((?:[^()]|\([^()]*\))*\))*' || w.mention)
-        or j.text ~ ('\m' || f.name || '\s*\([^()]*%(?:\d+\$)?[ls].*' || w.weak)
+        or j.text ~ ('\m' || f.name || '\s*\([^()]*[%](?:\d+\$)?[ls].*' || w.weak)
         or j.text ~ ('(?::=|=|\mdefault)\s*' || w.mention || '[^'']*''\s*;')
         or j.text ~ ('(?:\m(?:where|and)\s+[\w.]+\s*=\s*|\marray\s*\[[^\]]*|\mfrom\s*\(\s*values[^;]*)' || w.weak)
 ), helper (id, caller, text) as (

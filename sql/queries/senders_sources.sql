@@ -36,7 +36,7 @@ source (id, kind, oid, jobid, schema, name, raw, username, active, mine, runs) a
         '|(?:\|\||\mconcat\s*\(\s*[a-z(](?:[^()'']|''[^'']*''|\([^()]*\))*,)\s*''bubble_sync(?=[''?/#])'
         '|\w*bubble_sync_(?:function_|edge_)*(?:url|uri|endpoint)'')',
         '''bubble_sync(?=[''?/#])',
-        'functions/v1/*''?\s*(?:\|\||,)|functions/v1/*[{<:%]|[/s]%(?:\d+\$)?[si]|''v1''\s*,|''/''\s*(?:\|\||,)'
+        'functions/v1/*''?\s*(?:\|\||,)|functions/v1/*[{<:%]|[/s][%](?:\d+\$)?[si]|''v1''\s*,|''/''\s*(?:\|\||,)'
         '|\mreplace\s*\(\s*''[^'']*functions|functions\.[\w.-]+/*''\s*(?:\|\||,)|\murl\s*(?::=|=>)\s*[^,:]*\|\|\s*[\w.$]+\s*[,);]',
         '\mhttp(?:_get|_post|_put|_patch|_delete|_request)?\s*\(|\minto\s+net\.http_request_queue'
         '|\murlopen\s*\(|\mrequests\.\w+\s*\('
