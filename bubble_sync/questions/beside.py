@@ -36,12 +36,19 @@ def generations(found: Found) -> Iterator[Beside]:
     """List other generations of the sync: what else reaches the Edge Function."""
     for row in sorted(found.rows("senders"), key=lambda row: _ORDER.index(row["kind"])):
         how = f"it calls {row['through']}, which reaches" if row["through"] else "it reaches"
+        gone = (
+            f"select cron.unschedule({row['jobid']});" if row["kind"] == "job" else f"drop {row['kind']} {row['name']};"
+        )
         yield Beside(
             _named(row),
             f"{how} the queue's Edge Function too, so that items are sent twice",
+<<<<<<< HEAD
             f"select cron.unschedule({row['jobid']});"
             if row["kind"] == "job"
             else f"drop {row['kind']} {row['name']};",
+=======
+            gone,
+>>>>>>> b9e2f690351574936dea709cf6fd6cf5377d47aa
         )
 
 

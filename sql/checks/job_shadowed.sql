@@ -1,7 +1,9 @@
 -- title: Something else that calls the endpoint
 -- needs: cron.job:all
--- Earlier generations of the sync that nobody took away: a job that posts to the same Edge Function by itself, a function
--- that does, a trigger that calls it. Two senders drain one queue, one of them with another key or none.
+-- Earlier generations of the sync that nobody took away: a job that posts to the same Edge Function by itself or through a
+-- helper that is given its name, a function that does, whatever calls it, a trigger, a Database Webhook. Two senders drain
+-- one queue, one of them with another key or none. What merely mentions the function is none. An address that is made of
+-- parts in a way that no text shows cannot be seen.
 select
     case when other.object ~ '^(job|trigger) ' and other.object !~ ', not active' then 'warning' else 'info' end as level,
     other.object as object,

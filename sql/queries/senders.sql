@@ -22,16 +22,21 @@ answer := answer || pg_catalog.jsonb_build_object('senders', (
                 -- include: source_text text
                 as text
             from source as s
-            where s.raw ~ 'bubble|process_queue'
+            where s.raw ~ 'bubble|process_queue|sync_queue'
+            -- Worked out once.
+            offset 0
         ) as s
     ), judged as materialized (
         select a.*, a.code ~ w.http and (
                 a.text ~ w.strong or (a.text ~ w.weak and a.text ~ w.joins) or a.raw ~ 'process_queue_data_api'
+                -- One that reads the queue, and sends to where no text says, and no word tells that it informs somebody.
+                or (a.raw ~ '\msync_queue\M'
+                    and a.raw !~ '://|functions/v1/|slack|discord|teams|hook|alert|notif|mail|monitor|report|ping|health')
             ) as sends,
             a.text ~ w.strong as strong
         from asked as a
         cross join word as w
-        where a.text ~ w.strong or a.text ~ w.weak or a.raw ~ 'process_queue_data_api'
+        where a.text ~ w.strong or a.text ~ w.weak or a.raw ~ 'process_queue_data_api|\msync_queue\M'
     )
     -- include: senders_calls reaching
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(told) order by told.kind, told.jobid, told.name), '[]')

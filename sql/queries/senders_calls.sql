@@ -1,34 +1,43 @@
 -- Part of the search in senders.sql: from whom to whom the calls go.
 
--- name: helper
--- The helper `f` as a step of a chain.
-f.schema || '.' || f.name,
-(
-    select
-        -- include: source_text text
-    from (values (f.raw)) as s (raw)
-)
-
 -- name: reaching
--- Helpers that are called with the address or the name, and what they hand it on to; then the callers of all that sends.
-, passed (id, strong, helper, text) as (
-    select j.id, j.strong,
-        -- include: senders_calls helper
+-- Helpers that are called with the address or the name, and what they hand it on to; those of them that send, or hand it
+-- to one that does; then the callers of all that sends.
+, called as materialized (
+    select distinct j.id, call[1] as schema, call[2] as name
+    from judged as j
+    cross join lateral pg_catalog.regexp_matches(j.code, '(?:(\w+)\s*\.\s*)?(\w+)\s*\(', 'g') as call
+), met as materialized (
+    select c.id, f.id as helper, f.schema, f.name, f.raw
+    from called as c
+    join source as f on f.kind = 'function' and f.name = c.name and f.id <> c.id and f.schema = coalesce(c.schema, f.schema)
+), passed (id, strong, helper, raw, label) as materialized (
+    select distinct j.id, j.strong, f.helper, f.raw, f.schema || '.' || f.name
     from judged as j
     cross join word as w
-    cross join lateral pg_catalog.regexp_matches(j.code, '(?:(\w+)\s*\.\s*)?(\w+)\s*\(', 'g') as call
-    join source as f on f.kind = 'function' and f.name = call[2] and f.id <> j.id
-        and (call[1] is null or f.schema = call[1])
+    join met as f on f.id = j.id
     where j.text ~ ('\m' || f.name || '\s*\((?:[^()'']|''[^'']*''|\((?:[^()]|\([^()]*\))*\))*' || w.mention)
+        or j.text ~ ('\m' || f.name || '\s*\([^()]*[%](?:\d+\$)?[ls].*' || w.weak)
         or j.text ~ ('(?::=|=|\mdefault)\s*' || w.mention || '[^'']*''\s*;')
         or j.text ~ ('(?:\m(?:where|and)\s+[\w.]+\s*=\s*|\marray\s*\[[^\]]*|\mfrom\s*\(\s*values[^;]*)' || w.weak)
+), helper (id, caller, text) as (
+    select s.id, null::text,
+        -- include: source_text text
+    from (select distinct p.helper as id, p.raw from passed as p) as s
     union
-    select p.id, p.strong,
-        -- include: senders_calls helper
-    from passed as p
-    cross join lateral pg_catalog.regexp_matches(p.text, '(?:(\w+)\s*\.\s*)?(\w+)\s*\(', 'g') as call
-    join source as f on f.kind = 'function' and f.name = call[2] and (call[1] is null or f.schema = call[1])
-    where p.text ~ ('\m' || f.name || '\s*\(\s*(?:\w+\s*(?::=|=>)\s*)?(?:''(?:get|post)''\s*,\s*)?[a-z_$]')
+    select s.id, s.caller,
+        -- include: source_text text
+    from (
+        select f.id, h.id as caller, f.raw
+        from helper as h
+        cross join lateral pg_catalog.regexp_matches(h.text, '(?:(\w+)\s*\.\s*)?(\w+)\s*\(', 'g') as call
+        join source as f on f.kind = 'function' and f.name = call[2] and (call[1] is null or f.schema = call[1])
+        where h.text ~ ('\m' || f.name || '\s*\(\s*(?:\w+\s*(?::=|=>)\s*)?(?:''(?:get|post)''\s*,\s*)?[a-z_$]')
+    ) as s
+), able (id, joins) as (
+    select h.id, h.text ~ w.joins from helper as h cross join word as w where h.text ~ w.http
+    union
+    select h.caller, a.joins from able as a join helper as h on h.id = a.id where h.caller is not null
 ), reaching (id, schema, name, through) as (
     -- Of ours only what sends; a function in the schema `bubble_sync` is called with its schema.
     select null::text, pg_catalog.split_part(ours, '.', 1), pg_catalog.split_part(ours, '.', 2), null::text
@@ -40,11 +49,10 @@ f.schema || '.' || f.name,
     join source as s on s.id = j.id
     where j.sends
     union
-    select p.id, s.schema, s.name, p.helper
+    select p.id, s.schema, s.name, p.label
     from passed as p
-    cross join word as w
+    join able as a on a.id = p.helper and (p.strong or a.joins)
     join source as s on s.id = p.id
-    where p.text ~ w.http and (p.strong or p.text ~ w.joins)
     union
     select s.id, s.schema, s.name, r.schema || '.' || r.name
     from reaching as r
@@ -61,6 +69,8 @@ f.schema || '.' || f.name,
                     -- include: source_text text
                     as text
                 from (values (s.raw)) as s (raw)
+                -- Worked out once.
+                offset 0
             ) as whole
         )
     end

@@ -33,10 +33,11 @@ source (id, kind, oid, jobid, schema, name, raw, username, active, mine, runs) a
     from (values (
         '(?:(?:functions/v1/+|functions\.[\w.-]+(?::\d+)?/+)bubble_sync(?![\w.-])'
         '|(?:''|%s|%\d\$s)/+bubble_sync(?=[''?/#])'
-        '|\|\|\s*''bubble_sync(?=[''?/#])|\w*bubble_sync_(?:function_|edge_)*(?:url|uri|endpoint)'')',
+        '|(?:\|\||\mconcat\s*\(\s*[a-z(](?:[^()'']|''[^'']*''|\([^()]*\))*,)\s*''bubble_sync(?=[''?/#])'
+        '|\w*bubble_sync_(?:function_|edge_)*(?:url|uri|endpoint)'')',
         '''bubble_sync(?=[''?/#])',
-        'functions/v1/*''?\s*(?:\|\||,)|functions/v1/*[{<:%]|/%(?:\d+\$)?[si]|''/''\s*(?:\|\||,)'
-        '|functions\.[\w.-]+/*''\s*(?:\|\||,)|\murl\s*(?::=|=>)\s*[^,:]*\|\|\s*[\w.$]+\s*[,);]',
+        'functions/v1/*''?\s*(?:\|\||,)|functions/v1/*[{<:%]|[/s][%](?:\d+\$)?[si]|''v1''\s*,|''/''\s*(?:\|\||,)'
+        '|\mreplace\s*\(\s*''[^'']*functions|functions\.[\w.-]+/*''\s*(?:\|\||,)|\murl\s*(?::=|=>)\s*[^,:]*\|\|\s*[\w.$]+\s*[,);]',
         '\mhttp(?:_get|_post|_put|_patch|_delete|_request)?\s*\(|\minto\s+net\.http_request_queue'
         '|\murlopen\s*\(|\mrequests\.\w+\s*\('
     )) as found (strong, weak, joins, http)

@@ -14,7 +14,8 @@
     cross join lateral (select pg_catalog.regexp_replace(empties.t, '''{2,}', '''', 'g') as t) as quotes
     cross join lateral (select pg_catalog.regexp_replace(quotes.t, '''\s*\{[^'']*\}\s*''', 'null', 'g') as t) as json
     cross join lateral (
-        select pg_catalog.regexp_replace(pg_catalog.replace(json.t, '"', ''), '\s*::\s*\w[\w.]*', '', 'g') as t
+        select pg_catalog.regexp_replace(pg_catalog.replace(json.t, '"', ''),
+            '\s*::\s*\w[\w.]*|\mcast\s*\((?=\s*''[^'']*''\s+as\s)|(?<='')\s+as\s+(?:text|varchar)\s*\)', '', 'g') as t
     ) as casts
     cross join lateral (select pg_catalog.regexp_replace(casts.t,
         '(\m(?:where|and|or|on|when|if|not|having)\s+[\w.()]+\s*'
