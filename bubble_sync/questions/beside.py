@@ -42,13 +42,7 @@ def generations(found: Found) -> Iterator[Beside]:
         yield Beside(
             _named(row),
             f"{how} the queue's Edge Function too, so that items are sent twice",
-<<<<<<< HEAD
-            f"select cron.unschedule({row['jobid']});"
-            if row["kind"] == "job"
-            else f"drop {row['kind']} {row['name']};",
-=======
             gone,
->>>>>>> b9e2f690351574936dea709cf6fd6cf5377d47aa
         )
 
 
