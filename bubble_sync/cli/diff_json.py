@@ -14,8 +14,6 @@ adopt and change, update, foreign (`up` refuses it: `reason` says why), missing 
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from bubble_sync.cli.diff_text import next_of
 from bubble_sync.questions.diff import Change, Comparison, Item
 
@@ -27,7 +25,7 @@ def document(comparison: Comparison) -> dict[str, object]:
         "clean": comparison.clean,
         "counts": dict(comparison.counts),
         "objects": [_object(item) for item in comparison.items],
-        "beside": [asdict(one) for one in comparison.beside],
+        "beside": [{"what": one.what, "text": one.text, "sql": one.sql} for one in comparison.beside],
         "next": next_of(comparison),
     }
 

@@ -12,10 +12,11 @@ from bubble_sync.converge import functions
 from bubble_sync.converge.reading import Found, Row
 from bubble_sync.converge.users import users_in
 from bubble_sync.desired import key_of
+from bubble_sync.keys import masked
 from bubble_sync.specs import FunctionSpec, Spec
 
-PARTS = ("senders",)
-_ORDER = ("job", "trigger", "function")
+PARTS = ("reaching",)
+_ORDER = ("job", "trigger", "event trigger", "rule", "view", "default", "function")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class Beside:
     what: str
     text: str
     sql: str
+    fires: bool = True
+    """Whether it runs by itself, and is active."""
+    calls: str = ""
+    """The function of ours that a job calls under another name."""
 
 
 def beside(specs: Sequence[Spec], found: Found) -> tuple[Beside, ...]:
@@ -33,26 +38,39 @@ def beside(specs: Sequence[Spec], found: Found) -> tuple[Beside, ...]:
 
 
 def generations(found: Found) -> Iterator[Beside]:
-    """List other generations of the sync: what else reaches the Edge Function."""
-    for row in sorted(found.rows("senders"), key=lambda row: _ORDER.index(row["kind"])):
-        how = f"it calls {row['through']}, which reaches" if row["through"] else "it reaches"
-        gone = (
-            f"select cron.unschedule({row['jobid']});" if row["kind"] == "job" else f"drop {row['kind']} {row['name']};"
-        )
+    """List what else sends to the Edge Function, or calls what does: what fires by itself before the functions."""
+    for row in sorted(found.rows("reaching"), key=lambda row: _ORDER.index(row["kind"])):
+        name = masked(row["name"] or "")
+        by_itself = row["via"] in ("", name.partition("(")[0])
+        called = "by itself" if by_itself else f"through {row['via']}"
+        text = f"it sends to the queue's Edge Function too, {called}, so that items are sent twice"
+        fires = row["active"] and row["kind"] not in ("view", "function")
         yield Beside(
-            _named(row),
-            f"{how} the queue's Edge Function too, so that items are sent twice",
-            gone,
+            _what(row, name),
+            text,
+            _removal(row, name),
+            fires,
+            row["via"] if row["kind"] == "job" and row["ours"] else "",
         )
 
 
-def _named(row: Row) -> str:
-    asleep = "" if row["active"] else ", not active"
-    if row["kind"] == "job":
-        whose = "" if row["mine"] else f" of the role {row['username']}"
-        name = f" {row['name']}" if row["name"] else ""
-        return f"job{name} (jobid {row['jobid']}{asleep}){whose}"
-    return f"{row['kind']} {row['name']}{asleep}"
+def _what(row: Row, name: str) -> str:
+    asleep = "" if row["active"] else "not active"
+    if row["kind"] != "job":
+        return f"{row['kind']} {name}{f' ({asleep})' if asleep else ''}"
+    whose = "" if row["mine"] else f" of the role {row['username']}"
+    about = ", ".join(filter(None, (f"jobid {row['id']}", asleep)))
+    return f"{' '.join(filter(None, ('job', name)))} ({about}){whose}"
+
+
+def _removal(row: Row, name: str) -> str:
+    kind = row["kind"]
+    if kind == "job":
+        return f"select cron.unschedule({row['id']});"
+    if kind == "default":
+        table, _, column = name.rpartition(".")
+        return f"alter table {table} alter column {column} drop default;"
+    return f"drop {'procedure' if row['procedure'] else kind} {name};"
 
 
 def _users(specs: Sequence[Spec], found: Found) -> Iterator[Beside]:

@@ -70,7 +70,16 @@ def stored(conn: Connection, specs: Sequence[Spec]) -> object:
 def reaching(conn: Connection, specs: Sequence[Spec]) -> object:
     """List what else reaches the Edge Function."""
     found = read(conn, BESIDE, specs)
-    return [{"object": one.what, "evidence": one.text, "remedy": one.sql} for one in generations(found)]
+    return [
+        {
+            "object": one.what,
+            "evidence": one.text,
+            "remedy": one.sql,
+            "level": "warning" if one.fires else "info",
+            "calls": one.calls,
+        }
+        for one in generations(found)
+    ]
 
 
 def rows_of(subject: str, name: str) -> Reading:

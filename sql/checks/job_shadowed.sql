@@ -1,19 +1,9 @@
--- title: Something else that calls the endpoint
+-- title: Something else that sends to the endpoint
 -- needs: cron.job:all
--- Earlier generations of the sync that nobody took away: a job that posts to the same Edge Function by itself or through a
--- helper that is given its name, a function that does, whatever calls it, a trigger, a Database Webhook. Two senders drain
--- one queue, one of them with another key or none. What merely mentions the function is none. An address that is made of
--- parts in a way that no text shows cannot be seen.
-select
-    case when other.object ~ '^(job|trigger) ' and other.object !~ ', not active' then 'warning' else 'info' end as level,
-    other.object as object,
-    other.evidence as evidence,
-    'Where nothing needs it: ' || other.remedy as remedy
-from pg_catalog.jsonb_to_recordset(%(reaching)s::jsonb) as other (object text, evidence text, remedy text)
-where not exists (
-    -- One that calls our function is job_duplicated's.
-    select from cron.job as j
-    join pg_catalog.jsonb_to_recordset(%(jobs)s::jsonb) as ours (command text)
-        on j.command ~* ('\m' || pg_catalog.substring(ours.command, '(\w+)\(') || '\s*\(')
-    where j.active and other.remedy = pg_catalog.format('select cron.unschedule(%%s);', j.jobid)
-);
+-- A job, trigger, rule or default that posts to the same Edge Function by itself, through a helper that is given its name,
+-- or through a function that does. Two senders drain one queue, one of them with another key or none. What does so only
+-- when it is called, and what is not active, is told as information. A job that calls our function is `job_duplicated`.
+select other.level, other.object, other.evidence, 'Where nothing needs it: ' || other.remedy as remedy
+from pg_catalog.jsonb_to_recordset(%(reaching)s::jsonb)
+    as other (level text, object text, evidence text, remedy text, calls text)
+where not (other.calls <> '' and other.level = 'warning');

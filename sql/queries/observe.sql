@@ -36,7 +36,7 @@ begin
     -- part: server = server observe
     -- part: users = references users
     -- part: using_jobs = references jobs
-    -- part: senders = senders find
+    -- part: reaching = reaching senders
     -- part: definitions = undo functions
     -- part: runs = signs runs
     -- part: dispatches = signs dispatches

@@ -1,55 +1,48 @@
--- What else sends to the Edge Function, or calls what does: jobs, functions and triggers besides those of the stack. Left
--- alone, and reported. No source is returned: it may hold a key.
--- What begins with `given.` is declared by the block in observe.sql.
+-- Who calls what, from the calls that send HTTP to the jobs and triggers at the end. Used by reaching.sql.
 
--- name: find
--- A source sends when it, or a helper that it gives the address or the name, has a call over HTTP. `strong` is an address
--- of the endpoint, `weak` its name alone, which counts where the address is made of a name (`joins`).
-begin
-    rows := (select pg_catalog.jsonb_agg(pg_catalog.to_jsonb(j)) from cron.job as j);
-exception when undefined_table or invalid_schema_name then
-    rows := null;
-end;
-answer := answer || pg_catalog.jsonb_build_object('senders', (
-    with recursive
-    -- include: senders_sources sources
-    , asked as materialized (
-        select s.id, s.raw, s.text,
-            -- include: source_text code
-            as code
-        from (
-            select s.id, s.raw,
-                -- include: source_text text
-                as text
-            from source as s
-            where s.raw ~ 'bubble|process_queue|sync_queue'
-            -- Worked out once.
-            offset 0
-        ) as s
-    ), judged as materialized (
-        select a.*, a.code ~ w.http and (
-                a.text ~ w.strong or (a.text ~ w.weak and a.text ~ w.joins) or a.raw ~ 'process_queue_data_api'
-                -- One that reads the queue, and sends to where no text says, and no word tells that it informs somebody.
-                or (a.raw ~ '\msync_queue\M'
-                    and a.raw !~ '://|functions/v1/|slack|discord|teams|hook|alert|notif|mail|monitor|report|ping|health')
-            ) as sends,
-            a.text ~ w.strong as strong
-        from asked as a
-        cross join word as w
-        where a.text ~ w.strong or a.text ~ w.weak or a.raw ~ 'process_queue_data_api|\msync_queue\M'
-    )
-    -- include: senders_calls reaching
-    select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(told) order by told.kind, told.jobid, told.name), '[]')
+-- name: found
+with recursive source (kind, id, place, name, params, raw) as (
+    select kind, id, place, name, params, pg_catalog.lower(raw)
     from (
-        select distinct on (s.id) s.kind, s.jobid, s.username, s.active, s.mine, r.through,
-            case s.kind
-                when 'job' then s.name
-                when 'function' then s.oid::pg_catalog.regprocedure::text
-                else (select pg_catalog.format('%I on %s', t.tgname, t.tgrelid::pg_catalog.regclass)
-                    from pg_catalog.pg_trigger as t where t.oid = s.oid)
-            end as name
-        from reaching as r
-        join source as s on s.id = r.id
-        order by s.id, r.through nulls first
-    ) as told
-));
+        -- include: sender_sources all
+    ) as one (kind, id, place, name, params, raw)
+), called (kind, id, word, pattern, verdict, slot, via) as (
+    select 'http' collate "C", 0::bigint, 'http' collate "C", ('(?:\w+\.)?' || http) collate "C", 'http' collate "C",
+        false, '' collate "C"
+    union all
+    select 'ours', 0, pg_catalog.split_part(ours, '.', 2), '(?:' || pg_catalog.split_part(ours, '.', 1) || '\.)'
+        || case when ours ~ '^public' then '?' else '' end || pg_catalog.split_part(ours, '.', 2), 'names', false, ours
+    from pg_catalog.unnest(given.functions) as ours
+    -- Of ours only these lead to the endpoint.
+    where ours ~ '\.(invoke_\w+|send)$'
+    union
+    select source.kind, source.id, pg_catalog.lower(source.name),
+        '(?:' || pg_catalog.regexp_replace(pg_catalog.lower(source.place), '\W', '.', 'g') || '\.)?'
+            || pg_catalog.regexp_replace(pg_catalog.lower(source.name), '\W', '.', 'g'),
+        judged.verdict,
+        -- What it is given may be the last part of the address.
+        called.slot or code.text ~ open_end or code.text ~ ('[^:<>]=\s*(?:\w+\.)?(?:' || source.params || ')\M')
+            or sent.address || ';' || code.text
+                ~ ('(?:^|\mv?_?ur[il]\s*:?=)[^;,]*\|\|\s*(?:\w+\.)?(?:' || source.params || ')\M'),
+        case when judged.verdict = 'names' then
+            coalesce(nullif(called.via, ''), source.place || '.' || source.name, '') else '' end
+    from called
+    -- Only what has the word is taken apart.
+    join source on source.id <> called.id and pg_catalog.strpos(source.raw, called.word) > 0
+    -- include: sender_text normal
+    -- include: sender_text judged
+    where judged.verdict is not null
+)
+select distinct on (s.kind, s.id) s.kind, s.id::text as id, s.via, s.via = any (given.functions) as ours,
+    case s.kind when 'function' then s.id::regprocedure::text when 'job' then source.name else source.place end as name,
+    jobs.username, coalesce(jobs.active, t.tgenabled <> 'D', e.evtenabled <> 'D', true) as active,
+    jobs.username = current_user as mine, f.prokind = 'p' as procedure
+from called as s
+join source on source.kind = s.kind and source.id = s.id
+left join pg_catalog.pg_trigger as t on s.kind = 'trigger' and t.oid = s.id::oid
+left join pg_catalog.pg_event_trigger as e on s.kind = 'event trigger' and e.oid = s.id::oid
+left join pg_catalog.pg_proc as f on s.kind = 'function' and f.oid = s.id::oid
+left join pg_catalog.jsonb_to_recordset(rows) as jobs (jobid bigint, username text, active boolean)
+    on s.kind = 'job' and jobs.jobid = s.id
+where s.verdict = 'names' and s.kind not in ('http', 'ours')
+order by s.kind, s.id, s.via = any (given.functions) desc, s.via;
