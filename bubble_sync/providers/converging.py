@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from functools import cache
+import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pulumi.dynamic import (
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from bubble_sync.database import Database
 
 Props = dict[str, Any]
+_making = threading.Lock()
+_databases: dict[DatabaseAddress, Database] = {}
 _CONFIG_KEYS = ("databaseUrl", "databaseUrlEnv", "databaseCa", "projectRef", "supabaseUrl", "adopt")
 
 
@@ -144,12 +146,13 @@ class ConvergingProvider(ResourceProvider):
         )
 
 
-@cache
 def _database(address: DatabaseAddress) -> Database:
     """Share one database, and what is known of connecting to it, between all provider classes of this process."""
     from bubble_sync.database import Database
 
-    return Database(address)
+    # Resources come in threads of their own; two databases would be two attempts with a wrong password.
+    with _making:
+        return _databases.setdefault(address, Database(address))
 
 
 def _inputs(spec: Spec) -> Props:

@@ -15,6 +15,7 @@ from bubble_sync.specs import RETRY_JOB, Spec
 _LAST = f"job {RETRY_JOB}"
 #: What the engine runs for the dynamic providers of Python.
 _PLUGIN = b"pulumi-resource-pulumi-python"
+_DESTROY = frozenset({b"destroy", b"down", b"dn"})
 _declared: set[str] = set()
 
 
@@ -30,11 +31,20 @@ def may_declare(spec: Spec) -> bool:
 
 
 def _another_provider_runs() -> bool:
-    """Say whether the engine runs a second plugin of ours. Linux only: elsewhere nobody can tell."""
+    """Say whether an `up` runs a second plugin of ours. Linux only: elsewhere nobody can tell.
+
+    A `destroy` that runs the program has a second one too, and means what it deletes.
+    """
     try:
         # The engine started the plugin's script, and the script started us.
         engine = Path(f"/proc/{os.getppid()}/stat").read_text("utf-8").rpartition(")")[2].split()[1]
+        if _DESTROY.intersection(_words(engine)):
+            return False
         children = [pid for task in Path(f"/proc/{engine}/task").glob("*/children") for pid in task.read_text().split()]
-        return sum(_PLUGIN in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children) > 1
+        return sum(any(_PLUGIN in word for word in _words(pid)) for pid in children) > 1
     except OSError:
         return False
+
+
+def _words(pid: str) -> list[bytes]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

@@ -9,12 +9,11 @@ import pytest
 from bubble_sync.desired import desired
 from bubble_sync.questions import due
 from bubble_sync.questions.doctor import doctor
-from bubble_sync.questions.drift import drift, parts_for
+from bubble_sync.questions.drift import drift, read
 from bubble_sync.questions.metrics import FAMILIES, measure
 from bubble_sync.questions.runs import runs
 from bubble_sync.questions.status import status
 from bubble_sync.questions.verify import verify
-from bubble_sync.questions.watching import watch
 from bubble_sync.specs import Keeper
 from tests.fixtures.breaking import working
 from tests.fixtures.history import PROCESSOR, RETRY, run
@@ -34,7 +33,7 @@ def said(site: Site) -> dict[str, str]:
     found = status(site.db, settings, STACK)
     (line,) = [line for line in verify(site.db, settings, STACK, None).lines if line.id == "runs"]
     specs = desired(settings, Keeper(STACK))
-    signs = drift(STACK, specs, watch(site.db, parts_for(specs), specs), arguments="", secret_keys={}, adopt=True).signs
+    _, signs = site.db.read("reading", lambda conn: read(conn, specs))
     answers = {
         "status": "; ".join((*found.problems, *found.not_known)),
         "runs": "" if runs(site.db, settings, STACK, 10).clean else "not clean",

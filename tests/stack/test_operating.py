@@ -140,7 +140,7 @@ class TestRunNow:
         finally:
             platform.net_worker.start()
 
-        assert process.returncode == 1
+        assert process.returncode == 130
         assert said.startswith("not waited for: request ")
         assert said.count("\n") == 1
 

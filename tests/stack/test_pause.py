@@ -148,7 +148,7 @@ def test_what_else_was_changed_stays_as_it_is(converged: Stack, site: Site):
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        ((), 2, "Missing option '--reason'"),
+        ((), 2, "missing option '--reason'"),
         (("--reason", " "), 2, "--reason is empty"),
         (("--reason", "one\ntwo"), 2, "--reason is not one line"),
         (("--reason", REASON, "--until", "yesterday"), 2, "is not a moment with a zone"),

@@ -48,7 +48,7 @@ def test_a_sync_that_works_is_zero_everywhere(served: Stack):
         ["bubble-sync"], cwd=served.local.checkout, env={**served.local.environment, **given, "PULUMI_STACK": "local"},
         text=True, capture_output=True, check=False,
     )  # fmt: skip
-    assert (bare.returncode, bare.stderr) == (0, "")
+    assert (bare.returncode, bare.stderr) == (0, ""), bare.stdout
     assert bare.stdout == ("local: nothing wrong is seen; 0 waiting, 0 in flight, 0 stalled, 0 to be retried, 0 dead\n")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,7 +80,8 @@ class Sync:
     def causes(self) -> dict[str, str]:
         """Give the remedy of each check whose finding no other one explains."""
         _, said = self.ask("doctor", "--json")
-        findings = json.loads(said)["findings"]
+        # Printed commands are complete; here they get their options by `ask` and `up`.
+        findings = json.loads(said.replace(f" {shlex.join(self.stack.local.arguments)}", ""))["findings"]
         return {found["id"]: found["remedy"] for found in findings if not found["follows"]}
 
     def do(self, remedy: str) -> None:
