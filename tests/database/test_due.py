@@ -9,7 +9,7 @@ import pytest
 from bubble_sync.desired import desired
 from bubble_sync.questions import due
 from bubble_sync.questions.doctor import doctor
-from bubble_sync.questions.drift import drift, read
+from bubble_sync.questions.drift import read
 from bubble_sync.questions.metrics import FAMILIES, measure
 from bubble_sync.questions.runs import runs
 from bubble_sync.questions.status import status
@@ -45,7 +45,7 @@ def said(site: Site) -> dict[str, str]:
             f"{name} {labels}"
             for name in ("bubble_sync_job_problem", "bubble_sync_unknown", "bubble_sync_problems")
             for labels, number in metrics[name]
-            if number and labels != ("requests",)
+            if number and labels not in (("requests",), ("works",))
         ),
         "drift": signs.text if signs and OVERDUE in signs.text else "",
     }

@@ -134,7 +134,8 @@ class TestRunNow:
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             ) as process:  # fmt: skip
                 assert process.stderr, "it says when it waits"
-                process.stderr.readline()
+                while not process.stderr.readline().startswith("waiting"):
+                    assert process.poll() is None
                 process.send_signal(signal.SIGINT)
                 said = process.stderr.read()
         finally:
