@@ -9,7 +9,7 @@ import typer
 
 from bubble_sync.cli.answers import print_json, screen, table
 from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed, the_stack
-from bubble_sync.cli.main import Failure, failure_of
+from bubble_sync.cli.exit_codes import Failure, failure_of
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:

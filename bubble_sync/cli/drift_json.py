@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bubble_sync.cli.main import MISUSED, UNREACHABLE, Failure
+from bubble_sync.cli.exit_codes import MISUSED, UNREACHABLE, Failure
 from bubble_sync.questions.drift import Finding, Report, Standing
 
 

@@ -6,39 +6,17 @@ ledger appear together or not at all.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from bubble_sync.compare import compare
 from bubble_sync.converge import ledger, wanted
+from bubble_sync.converge.kind import Kind
 from bubble_sync.converge.reading import Found, read
 from bubble_sync.database import Connection
 from bubble_sync.errors import ServerRefused
 from bubble_sync.specs import Observation, PrerequisitesSpec, RecordedSpec, Spec
 
 S = TypeVar("S", bound=Spec)
-
-
-class Kind(Protocol[S]):
-    """What a module of this package offers for its kind of object."""
-
-    @property
-    def PARTS(self) -> tuple[str, ...]:
-        """What must be read to observe an object of this kind."""
-
-    def observed(self, spec: S, found: Found) -> Observation[S] | None:
-        """Return the object as a reading has found it, or None when it is not there."""
-
-    def refuse(self, spec: S, found: Found) -> None:
-        """Raise when the object must not be made as wanted; asked only where something differs."""
-
-    def apply(self, conn: Connection, spec: S, observed: Observation[S] | None) -> None:
-        """Make the object as wanted, touching only what differs."""
-
-    def kept(self, conn: Connection, spec: S) -> str | None:
-        """Say why the object must stay, or None when it may go."""
-
-    def remove(self, conn: Connection, spec: S, observed: Observation[S]) -> None:
-        """Remove the object, which is there."""
 
 
 def parts_of(kind: Kind[S], spec: S) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from bubble_sync.specs import (
 )
 
 if TYPE_CHECKING:
-    from bubble_sync.converge.change import Kind
+    from bubble_sync.converge.kind import Kind
 
 KINDS: Mapping[type[Spec], Kind[Any]] = MappingProxyType(
     {

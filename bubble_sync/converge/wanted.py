@@ -14,7 +14,7 @@ from bubble_sync.errors import ForeignObject, SyncError
 from bubble_sync.specs import PrerequisitesSpec, RecordedSpec
 
 if TYPE_CHECKING:
-    from bubble_sync.converge.change import Kind
+    from bubble_sync.converge.kind import Kind
 
 PARTS = (*functions.PARTS, *cron.PARTS, "secrets", *ledger.ROWS)
 

@@ -31,7 +31,7 @@ from bubble_sync.providers.deployments import declare, may_declare
 from bubble_sync.specs import Observation, RecordedSpec, Spec
 
 if TYPE_CHECKING:
-    from bubble_sync.converge.change import Kind
+    from bubble_sync.converge.kind import Kind
     from bubble_sync.database import Database
 
 Props = dict[str, Any]

@@ -1,0 +1,57 @@
+"""What ends a command without its answer, and with which exit code.
+
+0 yes, 1 no or refused, 2 usage, configuration or this machine, 3 unreachable, 4 a bug, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import NamedTuple
+
+from bubble_sync.errors import ConfigurationError, NotFound, SyncError, Unreachable
+
+REFUSED, MISUSED, UNREACHABLE, OUR_BUG, INTERRUPTED = 1, 2, 3, 4, 130
+
+
+class Failure(NamedTuple):
+    """What ends a command before it has its answer; with `--json` the document on standard output holds it."""
+
+    exit_code: int
+    kind: str
+    message: str
+
+
+def failure_of(problem: Exception) -> Failure:
+    """Return what a problem is to the operator."""
+    if isinstance(problem, SyncError):
+        # Here, because the entry imports nothing slow: a Ctrl-C may come at once.
+        from bubble_sync.cli.arguments import completed
+
+        return Failure(*_code(problem), completed(str(problem)))
+    if hasattr(problem, "format_message"):
+        return Failure(MISUSED, "usage", _usage(problem))
+    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failure(MISUSED, "configuration", f"the disk is full ({problem.strerror}): make room, then run again")
+    # The text of an unforeseen error may hold anything, a secret too.
+    bug = f"a bug of bubble-sync ({type(problem).__name__}): run again with --debug and report it"
+    return Failure(OUR_BUG, "bug", bug)
+
+
+def _usage(problem: Exception) -> str:
+    """Say in one line what typer finds wrong with the command line."""
+    message: str = problem.format_message()  # type: ignore[attr-defined]
+    said = " ".join(message.split()).rstrip(".").replace("(Possible options: ", "(did you mean ")
+    context = getattr(problem, "ctx", None)
+    listed = ", ".join(getattr(getattr(context, "command", None), "commands", ()))
+    choice = f"; choose one of {listed}" if said.startswith("Missing command") else ""
+    end = "" if said.endswith("?") else "."
+    where = f"{end} See `{context.command_path} --help`" if context is not None else ""
+    return f"{said[:1].lower()}{said[1:]}{choice}{where}"
+
+
+def _code(problem: SyncError) -> tuple[int, str]:
+    if isinstance(problem, ConfigurationError):
+        return MISUSED, "configuration"
+    if isinstance(problem, Unreachable):
+        return UNREACHABLE, "unreachable"
+    return REFUSED, "not found" if isinstance(problem, NotFound) else "refused"
