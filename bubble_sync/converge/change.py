@@ -17,6 +17,10 @@ from bubble_sync.errors import ServerRefused
 from bubble_sync.specs import Observation, PrerequisitesSpec, RecordedSpec, Spec
 
 S = TypeVar("S", bound=Spec)
+_MANAGED = "another resource of this stack manages it now"
+_OR_AN_OLD_STATE = (
+    "; or, where none does, an older version has written the state: `pulumi up --replace '**'` claims it again"
+)
 
 
 def parts_of(kind: Kind[S], spec: S) -> tuple[str, ...]:
@@ -105,7 +109,7 @@ def remove(conn: Connection, kind: Kind[S], spec: S, *, claim: str = "", declare
     if isinstance(spec, RecordedSpec):
         ledger.require_ours(found, spec.stack, spec.project_ref)
         if row is not None and row.claim != claim:
-            return "another resource of this stack manages it now"
+            return _MANAGED if claim else f"{_MANAGED}{_OR_AN_OLD_STATE}"
         if declared:
             return "the program still declares it"
     there = kind.observed(spec, found)

@@ -107,8 +107,13 @@ def drift(  # what was read, and how to speak of it
         for change in _changes(item, found)
     ]
     standing = Standing.DRIFT if findings else Standing.CLEAN
-    repair = "`pulumi up` repairs; the line at `accept` keeps what is there"
-    return Report(stack, standing, tuple(findings), signs, next=repair if findings else "")
+    return Report(stack, standing, tuple(findings), signs, next=_next(findings))
+
+
+def _next(findings: Sequence[Finding]) -> str:
+    if all(finding.reason for finding in findings):
+        return "do what each finding says, then `bubble-sync drift`" if findings else ""
+    return "`pulumi up` repairs; the line at `accept` keeps what is there"
 
 
 def _changes(item: Item, found: Found) -> Iterator[Change]:

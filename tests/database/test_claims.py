@@ -15,6 +15,7 @@ from tests.fixtures.specs import STACK, function_spec, job_spec, secret_spec
 pytestmark = pytest.mark.modes
 
 ANOTHER = "another resource of this stack manages it now"
+OLD_STATE = "; or, where none does, an older version has written the state: `pulumi up --replace '**'` claims it again"
 KINDS = [(cron, job_spec()), (functions, function_spec()), (vault, secret_spec())]
 
 
@@ -95,7 +96,7 @@ class TestALedgerOf010:
         prepared.converge(cron, job_spec(), "first")
 
         assert remembered(prepared, job_spec())["claim"] == "first"
-        assert prepared.remove(cron, job_spec()) == ANOTHER
+        assert prepared.remove(cron, job_spec()) == ANOTHER + OLD_STATE
         assert prepared.remove(cron, job_spec(), "first") is None
 
     def test_brought_back_from_a_backup_does_not_prove_a_claim_and_one_more_create_does(self, prepared: Site):
