@@ -133,9 +133,12 @@ def _finishing_first(say: Say) -> Iterator[Say]:
         with suppress(OSError):
             say(text)
 
-    handlers = {
-        one: signal.signal(one, lambda *_: say_on("this is finished first: a few seconds ...")) for one in _SIGNALS
-    }
+    def ask_for_patience(*_: object) -> None:
+        # Not `say`: a signal may come while that writes, and a buffer is not written to from within.
+        with suppress(OSError):
+            os.write(2, b"this is finished first: a few seconds ...\n")
+
+    handlers = {one: signal.signal(one, ask_for_patience) for one in _SIGNALS}
     try:
         yield say_on
     finally:

@@ -15,6 +15,7 @@ import pytest
 
 from bubble_sync.converge import functions, vault
 from bubble_sync.database import Connection, Database
+from bubble_sync.database_url import read_database_url
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing, ServerRefused
 from bubble_sync.keys import HARMLESS_ACTION, read_key
 from bubble_sync.local.behaviour import Behaviour
@@ -428,7 +429,7 @@ class TestNothingIsLeftBehind:
                     raise KeyboardInterrupt
                 return super().read(doing, work)
 
-        hasty = Site(prepared.addresses, Interrupted(prepared.db._address))
+        hasty = Site(prepared.addresses, Interrupted(read_database_url(prepared.addresses.database_url)))
         with closing(hasty.db), nothing_is_sent(prepared, platform):
             with pytest.raises(KeyboardInterrupt):
                 tried(hasty, prepared.addresses.secret_key)

@@ -172,7 +172,7 @@ def test_no_setting_changes_an_answer_or_stops_a_tick(watched: Site, request: py
     assert len(usual["sent"]) == 4, "the processor, the retry and the alerts have sent"
 
     # More at once can make plans that take for ever, which none of them does.
-    at_once = 1 if request.config.getoption("--every-setting") else 40
+    at_once = 1 if request.config.getoption("--every-setting") else 20
 
     wrong: dict[str, str] = {}
     while each:

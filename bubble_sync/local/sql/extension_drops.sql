@@ -8,7 +8,7 @@ as $$
 begin
     if tg_event = 'ddl_command_start' then
         update pg_catalog.pg_extension set extowner = 'postgres'::regrole
-        where extname in ('pg_cron', 'pg_net', 'supabase_vault', 'pgcrypto');
+        where extname = any (array['pg_cron', 'pg_net', 'supabase_vault', 'pgcrypto']);
     else
         perform platform.own_extension(oid) from pg_catalog.pg_extension where extowner = 'postgres'::regrole;
     end if;
