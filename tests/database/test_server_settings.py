@@ -76,9 +76,8 @@ TAKEN = """
 @pytest.fixture
 def watched(site: Site) -> Site:
     """A stack with alerts, and items of each kind; of the tests before it the catalog keeps nothing."""
-    catalogs = site.by_hand("select oid::regclass::text as name from pg_class where relname in "
-                            "('pg_proc', 'pg_class', 'pg_attribute', 'pg_depend', 'pg_type', 'pg_description')")  # fmt: skip
-    site.by_hand(*(f"vacuum full {one['name']}" for one in catalogs))
+    catalogs = ("pg_proc", "pg_class", "pg_attribute", "pg_depend", "pg_type", "pg_description")
+    site.by_hand(*(f"vacuum full pg_catalog.{name}" for name in catalogs))
     site.by_hand("create schema app; create function app.now() returns timestamptz return 'epoch'::timestamptz")
     set_up(site, SETTINGS)
     item(site, "3 hours")
