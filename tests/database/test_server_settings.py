@@ -143,7 +143,8 @@ def _asked(database: Database) -> list[object]:
         *((one.spec.object_name, one.state, one.changes, one.reason) for one in comparison.items),
         *((one.id, one.level, one.object, _plain(one.evidence), _plain(one.remedy)) for one in found.findings),
         *found.unknown.items(),
-        *((one.id, one.standing, _plain(one.evidence)) for one in lines),
+        # Whether a job is due changes with the minutes, and no setting is about that.
+        *((one.id, one.standing, _plain(one.evidence)) for one in lines if one.id != "runs"),
     ]
 
 
