@@ -9,11 +9,11 @@ from typing import Any
 
 import psycopg
 
+from bubble_sync.connection import Connection
 from bubble_sync.keys import masked
 from bubble_sync.statements import query
 
 Row = Mapping[str, Any]
-Connection = psycopg.Connection[dict[str, Any]]
 
 _RELATION = re.compile(r'in relation "([^"]+)"')
 

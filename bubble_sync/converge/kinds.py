@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bubble_sync.converge import cron, extensions, functions, ledger, prerequisites, vault
+from bubble_sync.converge.kind import Kind
 from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
@@ -16,9 +17,6 @@ from bubble_sync.specs import (
     Spec,
     VaultSecretSpec,
 )
-
-if TYPE_CHECKING:
-    from bubble_sync.converge.kind import Kind
 
 KINDS: Mapping[type[Spec], Kind[Any]] = MappingProxyType(
     {

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg.errors import InsufficientPrivilege
 
 from bubble_sync.converge import cron, functions, ledger, prerequisites
+from bubble_sync.converge.kind import Kind
 from bubble_sync.converge.kinds import kind_of
 from bubble_sync.converge.reading import Found, read
 from bubble_sync.database import Connection
 from bubble_sync.errors import ForeignObject, SyncError
 from bubble_sync.specs import PrerequisitesSpec, RecordedSpec
-
-if TYPE_CHECKING:
-    from bubble_sync.converge.kind import Kind
 
 PARTS = (*functions.PARTS, *cron.PARTS, "secrets", *ledger.ROWS)
 

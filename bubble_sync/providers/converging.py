@@ -152,7 +152,9 @@ def _database(address: DatabaseAddress) -> Database:
 
     # Resources come in threads of their own; two databases would be two attempts with a wrong password.
     with _making:
-        return _databases.setdefault(address, Database(address))
+        if address not in _databases:
+            _databases[address] = Database(address)
+        return _databases[address]
 
 
 def _inputs(spec: Spec) -> Props:
