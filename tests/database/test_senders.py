@@ -98,18 +98,25 @@ def test_two_thousand_functions_and_five_hundred_jobs_are_read_fast(site: Site):
 def test_of_many_commands_those_that_send_are_found(site: Site):
     converge_all(site)
     site.by_hand("set role postgres;" + (CASES / "helpers.sql").read_text("utf-8"))
-    commands = {name: (CASES / f"{name}.txt").read_text("utf-8").splitlines() for name in ("sends", "mentions")}
+    # Named by number: pg_cron 1.4 cuts a name at 63 characters.
+    commands = {
+        f"{kind} {n}": command
+        for kind in ("sends", "mentions")
+        for n, command in enumerate((CASES / f"{kind}.txt").read_text("utf-8").splitlines())
+    }
     with psycopg.connect(site.addresses.admin_url, autocommit=True) as conn:
-        for name, command in ((name, command) for name, lines in commands.items() for command in lines):
-            conn.execute("select cron.schedule(%s, '0 0 1 1 *', %s)", (f"{name}: {command}", command))
+        for name, command in commands.items():
+            conn.execute("select cron.schedule(%s, '0 0 1 1 *', %s)", (name, command))
 
-    found = {what.removeprefix("job sends: ").partition(" (jobid")[0] for what in told(site)}
+    found = {what.removeprefix("job ").partition(" (jobid")[0] for what in told(site)}
 
+    sending = {name for name in commands if name.startswith("sends")}
     triggers = {f"trigger {name} on public.guests" for name in ("t1", "t2", "t3")}
-    expected = {*commands["sends"], *triggers, "function bubble_sync.foreign_sender()"}
+    expected = {*sending, *triggers, "function bubble_sync.foreign_sender()"}
     # It is told of for another reason: it names the key.
     found.discard("function util.call_edge_function(text,jsonb)")
-    assert (expected - found, found - expected) == (set(), set())
+    missing = {commands.get(name, name) for name in expected - found}
+    assert (missing, found - expected) == (set(), set())
 
 
 @pytest.mark.parametrize(("case", "some"), [("forms", True), ("harmless", False)])
