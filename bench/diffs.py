@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.measure import Row, alternate, ratio_row, sample_row, seconds
 from bench.pulumi_runs import need, our_stack
 from bench.workbench import CHECKOUT, Workbench
-from bubble_sync.stacks import CONFIG_VARIABLE
+from bubble_sync.config.stacks import CONFIG_VARIABLE
 
 #: Its programs come from the package registry, 40 MB.
 SUPABASE = "supabase@3.1.0"

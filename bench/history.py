@@ -18,19 +18,19 @@ from bench.idle_tick import Tick, explained
 from bench.measure import Row, alternate, ratio_row, sample_row, seconds
 from bench.past import ADVISED, DAY, MONTH, SAME_QUEUE, fill
 from bench.workbench import CHECKOUT, Workbench
-from bubble_sync.converge.kinds import kind_of
-from bubble_sync.database_url import NAMESPACE
-from bubble_sync.desired import desired
-from bubble_sync.questions.doctor import doctor
-from bubble_sync.questions.failures import failures
-from bubble_sync.questions.report import report
-from bubble_sync.questions.runs import runs
-from bubble_sync.questions.status import status
-from bubble_sync.questions.trace import trace
-from bubble_sync.questions.verify import verify
-from bubble_sync.settings import read_settings
+from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.config.settings import read_settings
+from bubble_sync.config.stacks import CONFIG_VARIABLE
+from bubble_sync.converge.registry import kind_of
+from bubble_sync.health.doctor import doctor
+from bubble_sync.health.failures import failures
+from bubble_sync.health.report import report
+from bubble_sync.health.runs import runs
+from bubble_sync.health.status import status
+from bubble_sync.health.trace import trace
+from bubble_sync.health.verify import verify
+from bubble_sync.model.setup import desired
 from bubble_sync.specs import Keeper, PrerequisitesSpec
-from bubble_sync.stacks import CONFIG_VARIABLE
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, config
 

@@ -11,7 +11,7 @@ import psycopg
 from bench.measure import Row, alternate, sample_row
 from bench.workbench import Workbench
 from bubble_sync.converge import extensions, functions, ledger
-from bubble_sync.desired import EXTENSIONS
+from bubble_sync.model.setup import EXTENSIONS
 from bubble_sync.specs import ExtensionSpec
 from tests.fixtures.site import stack_functions
 from tests.fixtures.specs import STACK, ledger_spec

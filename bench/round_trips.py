@@ -10,8 +10,8 @@ from bench.measure import Row, sample_row
 from bench.proxy import CountingProxy, counting_proxy
 from bench.pulumi_runs import need, our_stack, shape_of, through
 from bench.workbench import Workbench
-from bubble_sync.converge import cron, extensions, functions, ledger, prerequisites, vault
-from bubble_sync.desired import EXTENSIONS
+from bubble_sync.converge import cron_jobs, extensions, functions, ledger, prerequisites, vault_secrets
+from bubble_sync.model.setup import EXTENSIONS
 from bubble_sync.specs import ExtensionSpec, PrerequisitesSpec, Spec
 from tests.fixtures.site import stack_functions
 from tests.fixtures.specs import STACK, job_spec, ledger_spec, secret_spec
@@ -25,9 +25,9 @@ def objects() -> list[tuple[ModuleType, Spec]]:
         (prerequisites, PrerequisitesSpec()),
         (ledger, ledger_spec()),
         *((extensions, ExtensionSpec(name=name, stack=STACK)) for name in EXTENSIONS),
-        (vault, secret_spec()),
+        (vault_secrets, secret_spec()),
         *((functions, spec) for spec in stack_functions()),
-        (cron, job_spec(command="SELECT public.invoke_bubble_sync_processor()")),
+        (cron_jobs, job_spec(command="SELECT public.invoke_bubble_sync_processor()")),
     ]
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bubble_sync.database import Database
-from bubble_sync.database_url import read_database_url
+from bubble_sync.config.database_url import read_database_url
+from bubble_sync.database.database import Database
 from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.platform import Platform
 from tests.fixtures.platform import reset

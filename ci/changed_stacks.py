@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from bubble_sync.project_folder import config_folder, stack_names
+from bubble_sync.config.project_folder import config_folder, stack_names
 
 #: No stack of the fleet: it lives and dies with the platform of one machine.
 LOCAL = "local"

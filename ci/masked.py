@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bubble_sync.keys import masked
+from bubble_sync.config.keys import masked
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from bubble_sync.database_url import NAMESPACE
-from bubble_sync.settings import SECRET_KEYS
+from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.config.settings import SECRET_KEYS
 
 PREFIX = f"{NAMESPACE}:"
 #: What is secret, what says where a project is, and what needs a plugin that the platform does not have.

@@ -10,9 +10,9 @@ import os
 import pulumi
 import pulumi_postgresql as postgresql
 
+from bubble_sync.config.session_address import SessionAddress
+from bubble_sync.database.scram import salt_of, verifier
 from bubble_sync.providers.function import Function
-from bubble_sync.scram import salt_of, verifier
-from bubble_sync.session_address import SessionAddress
 from bubble_sync.specs import FunctionSpec
 
 CONNECTIONS = 2

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import pulumi
 from pulumi.dynamic import Resource
 
-from bubble_sync.desired import WEBHOOK_DESCRIPTION, alert_job
-from bubble_sync.functions import alert_functions
+from bubble_sync.config.setting_groups import AlertSettings
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.validators import WEBHOOK_NAME
+from bubble_sync.model.function_specs import alert_functions
+from bubble_sync.model.setup import WEBHOOK_DESCRIPTION, alert_job
 from bubble_sync.providers.cron_job import CronJob
 from bubble_sync.providers.function import Function
 from bubble_sync.providers.vault_secret import VaultSecret
-from bubble_sync.setting_groups import AlertSettings
-from bubble_sync.settings import StackSettings
 from bubble_sync.specs import FunctionSpec, Keeper
-from bubble_sync.values import WEBHOOK_NAME
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from bubble_sync.desired import EXTENSIONS
+from bubble_sync.model.setup import EXTENSIONS
 from bubble_sync.providers.extension import Extension
 from bubble_sync.specs import Keeper
 

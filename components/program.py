@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from bubble_sync.commands import completed
-from bubble_sync.database_url import NAMESPACE
+from bubble_sync.config.commands import completed
+from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.config.keys import read_key, warnings_about
+from bubble_sync.config.session_address import session_address
+from bubble_sync.config.settings import ConfigValue, StackSettings, read_settings
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.keys import read_key, warnings_about
-from bubble_sync.questions import pauses
-from bubble_sync.session_address import session_address
-from bubble_sync.settings import ConfigValue, StackSettings, read_settings
+from bubble_sync.model import pauses
 
 
 def configured() -> tuple[StackSettings, str | None]:

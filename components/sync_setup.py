@@ -9,14 +9,14 @@ from typing import Any
 
 import pulumi
 
-from bubble_sync.desired import object_names, observe_spec, tables_of
+from bubble_sync.config.session_address import SessionAddress, session_address
+from bubble_sync.config.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.config.settings import StackSettings
 from bubble_sync.errors import SyncError
-from bubble_sync.functions import function_specs
+from bubble_sync.model.function_specs import function_specs
+from bubble_sync.model.setup import object_names, observe_spec, tables_of
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
-from bubble_sync.session_address import SessionAddress, session_address
-from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
-from bubble_sync.settings import StackSettings
 from bubble_sync.specs import Keeper
 from components.alerts import Alerts, AlertsArgs
 from components.cron_jobs import CronJobs

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from bubble_sync.desired import KEY_DESCRIPTION, URL_DESCRIPTION
+from bubble_sync.model.setup import KEY_DESCRIPTION, URL_DESCRIPTION
 from bubble_sync.providers.vault_secret import VaultSecret
 from bubble_sync.specs import Keeper
 

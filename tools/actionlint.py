@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bubble_sync.local.cache import cache_root
+from bubble_sync.local.postgres.cache import cache_root
 from tools.go_modules import run_go
 from tools.pulumi_pins import HERE, ToolchainError, parse_version, say
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from bubble_sync.statements import Check, checks
+from bubble_sync.sql_loader import Check, checks
 
 HEAD = """\
 # Checks

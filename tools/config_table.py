@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bubble_sync.database_url import NAMESPACE
-from bubble_sync.settings import SECRET_KEYS, StackSettings
+from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.config.settings import SECRET_KEYS, StackSettings
 
 BEGIN, END = "<!-- config table: begin -->", "<!-- config table: end -->"
 HEAD = ("| Key | Default | Meaning | Secret |", "|---|---|---|---|")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bubble_sync.errors import PlatformError
-from bubble_sync.local.cache import cache_root, private_postgresql
-from bubble_sync.local.installation import (
+from bubble_sync.local.postgres.cache import cache_root, private_postgresql
+from bubble_sync.local.postgres.installation import (
     HOSTED_MAJOR,
     OLDEST_MAJOR,
     Installation,

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bubble_sync.local.cache import cache_root
 from bubble_sync.local.guardian import Guard
+from bubble_sync.local.postgres.cache import cache_root
 from tools import postgres, pulumi_cli, test_tools
 from tools.pulumi_pins import ToolchainError, say
 

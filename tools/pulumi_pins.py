@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from bubble_sync.local.cache import FOLDER
+from bubble_sync.local.postgres.cache import FOLDER
 
 PINNED = "3.250.0"
 # The first CLI with an exit code of its own (7) for "changes were expected not to be": the drift command rests on it.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bubble_sync.errors import PlatformError
-from bubble_sync.local.cache import cache_root
-from bubble_sync.local.installation import find_installation
+from bubble_sync.local.postgres.cache import cache_root
+from bubble_sync.local.postgres.installation import find_installation
 from tools.apt import AptError, install_as_root, private_apt, run, unpack
 from tools.cache_entry import scratch_folder
 from tools.pulumi_pins import say

@@ -1,1 +1,1 @@
-"""One module for each thing that a person does."""
+"""Change a stack or its queue: one module per command."""

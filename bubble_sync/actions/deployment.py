@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from bubble_sync.database_url import NAMESPACE
+from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.config.stacks import Stack, complaint
 from bubble_sync.errors import Busy, ConfigurationError, PulumiRefused, SyncError
-from bubble_sync.stacks import Stack, complaint
 
 Say = Callable[[str], None]
 _UP = ("up", "--yes", "--skip-preview", "--diff")

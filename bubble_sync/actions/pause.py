@@ -7,19 +7,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bubble_sync.actions.checkout import commit_line, committed
 from bubble_sync.actions.deployment import Say, Setting, alone, deploy
-from bubble_sync.database import Database
-from bubble_sync.desired import job_specs
-from bubble_sync.durations import FORMS, read_duration
+from bubble_sync.actions.git_checkout import commit_line, committed
+from bubble_sync.compare.diff import Item, State, find, judge
+from bubble_sync.config.durations import FORMS, read_duration
+from bubble_sync.config.setting_groups import RetrySettings
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.stacks import Stack
+from bubble_sync.config.validators import check_reason, read_moment
+from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
-from bubble_sync.questions.diff import Item, State, find, judge
-from bubble_sync.questions.pauses import JOBS
-from bubble_sync.setting_groups import RetrySettings
-from bubble_sync.settings import StackSettings
+from bubble_sync.model.pauses import JOBS
+from bubble_sync.model.setup import job_specs
 from bubble_sync.specs import CronJobSpec, Keeper
-from bubble_sync.stacks import Stack
-from bubble_sync.values import check_reason, read_moment
 
 _WORDS = ("active", "pauseReason", "pauseUntil")
 _OWN = tuple(f"{key}.{word}" for key in JOBS for word in _WORDS)

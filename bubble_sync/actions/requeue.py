@@ -13,12 +13,12 @@ from psycopg import errors
 
 from bubble_sync.actions.requeue_plan import RELEASE, RETRY, RETRY_BY_RETRY, Done, Item, Move, Passed, Plan, Way
 from bubble_sync.actions.row_refusals import about_a_row, why_refused
-from bubble_sync.database import Connection, Database, Row, attempt
+from bubble_sync.database.database import Connection, Database, Row, attempt
 from bubble_sync.errors import Busy, PrerequisiteMissing, SyncError
-from bubble_sync.questions import sight
-from bubble_sync.questions.messages import readable
-from bubble_sync.questions.sight import Sight
-from bubble_sync.statements import query
+from bubble_sync.records import visibility
+from bubble_sync.records.messages import readable
+from bubble_sync.records.visibility import Sight
+from bubble_sync.sql_loader import query
 
 MOST = 10_000
 """So many items a plan has at most: the oldest."""
@@ -65,7 +65,7 @@ def _batches(move: Move) -> Iterator[list[str]]:
 def _one_batch(database: Database, way: Way, ids: Sequence[str]) -> tuple[list[str], list[Passed]]:
     with database.operation("putting items back") as conn:
         if way is RELEASE:
-            _require_none_under_way(conn, sight.look(conn))
+            _require_none_under_way(conn, visibility.look(conn))
         # A deferred constraint or trigger would refuse the whole batch when it is committed.
         conn.execute(query("requeue", "refuse_at_once"))
         done, refused = _put_back(conn, way, ids)
@@ -74,7 +74,7 @@ def _one_batch(database: Database, way: Way, ids: Sequence[str]) -> tuple[list[s
 
 
 def _retry_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
-    _require_queue(sight.look(conn))
+    _require_queue(visibility.look(conn))
     wanted = None if ids is None else list(dict.fromkeys(ids))
     rows = conn.execute(query("requeue", "failed"), {"ids": wanted, "most": MOST}).fetchall()
     moves = [
@@ -89,7 +89,7 @@ def _retry_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
 
 
 def _release_plan(conn: Connection, older_than: timedelta | None) -> Plan:
-    seen = sight.look(conn)
+    seen = visibility.look(conn)
     _require_queue(seen)
     rows = conn.execute(query("requeue", "stalled"), {"older_than": older_than, "most": MOST}).fetchall()
     unknown = _require_none_under_way(conn, seen) if rows else {}
@@ -102,21 +102,21 @@ def _item(row: Row) -> Item:
 
 
 def _require_queue(seen: Sight) -> None:
-    if why := seen.why_not(sight.QUEUE):
+    if why := seen.why_not(visibility.QUEUE):
         raise PrerequisiteMissing(f"{why}: nothing was changed. Connect as a role that sees every item.")
 
 
 def _require_none_under_way(conn: Connection, seen: Sight) -> Mapping[str, str]:
     """Raise Busy while a request may be working on items; return what could not be looked at."""
     unknown: dict[str, str] = {}
-    if why := seen.why_not(sight.DISPATCHES, sight.RESPONSES):
+    if why := seen.why_not(visibility.DISPATCHES, visibility.RESPONSES):
         unknown["requests"] = why
     elif row := conn.execute(query("requeue", "logged")).fetchone():
         raise Busy(
             f"request {row['request_id']} has no answer yet, and may be working on these items: they stay as they are. "
             f"Run again after {row['until'].astimezone(UTC):%H:%M:%S} UTC, or when it is answered."
         )
-    if why := seen.why_not(sight.QUEUED):
+    if why := seen.why_not(visibility.QUEUED):
         unknown["queued requests"] = why
     elif row := conn.execute(query("requeue", "queued")).fetchone():
         raise Busy(

@@ -13,18 +13,18 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
-from bubble_sync.database import Connection, Database, Row
-from bubble_sync.desired import job_specs
+from bubble_sync.config.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.errors import PrerequisiteMissing, ServerRefused
-from bubble_sync.functions import PROCESSOR
-from bubble_sync.questions import sight
-from bubble_sync.questions.following import Sent
-from bubble_sync.questions.messages import readable
-from bubble_sync.questions.sight import Sight
-from bubble_sync.questions.status import figures_of
-from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.health.status import figures_of
+from bubble_sync.model.function_specs import PROCESSOR
+from bubble_sync.model.setup import job_specs
+from bubble_sync.records import visibility
+from bubble_sync.records.await_response import Sent
+from bubble_sync.records.messages import readable
+from bubble_sync.records.visibility import Sight
 from bubble_sync.specs import Keeper
-from bubble_sync.statements import query
+from bubble_sync.sql_loader import query
 
 _JOB = job_specs(ProcessorSettings(), RetrySettings(), Keeper(""))[0]
 _FUNCTION = "bubble_sync_processor"
@@ -75,7 +75,7 @@ def prepare(database: Database, stack: str) -> Prepared:
 
 def count(database: Database) -> Items | None:
     """Count the items by status; None where they cannot be seen whole."""
-    return database.read("counting the items", lambda conn: _items(conn, sight.look(conn)))
+    return database.read("counting the items", lambda conn: _items(conn, visibility.look(conn)))
 
 
 def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told], None]) -> Ran:
@@ -114,10 +114,10 @@ def outcome_of(told: list[Told]) -> tuple[str, int | None]:
 
 
 def _prepare(conn: Connection, stack: str) -> Prepared:
-    seen = sight.look(conn)
-    why_items = seen.why_not(sight.QUEUE)
+    seen = visibility.look(conn)
+    why_items = seen.why_not(visibility.QUEUE)
     known = _items(conn, seen), {"items": why_items} if why_items else {}
-    why = seen.why_not(sight.JOBS)
+    why = seen.why_not(visibility.JOBS)
     rows = [] if why else conn.execute(query("run_now", "jobs")).fetchall()
     notes = [_left_alone(row) for row in rows if not _ours(row)]
     for row in filter(_ours, rows):
@@ -145,7 +145,7 @@ def _left_alone(job: Row) -> str:
 
 
 def _items(conn: Connection, seen: Sight) -> Items | None:
-    if seen.why_not(sight.QUEUE):
+    if seen.why_not(visibility.QUEUE):
         return None
     groups = conn.execute(query("items", "by_status")).fetchall()
     by_status: Counter[str] = Counter()

@@ -26,8 +26,8 @@ from bubble_sync.cli import (
     verify,
     watch,
 )
-from bubble_sync.cli.arguments import ConfigFile, StackName, typed
 from bubble_sync.cli.grouped import Grouped
+from bubble_sync.cli.options import ConfigFile, StackName, typed
 from bubble_sync.errors import ConfigurationError
 
 _WORKING, _HAPPENED, _ACT, _DEPLOY, _LOCAL = "Is it working", "What happened", "Act", "Deploy", "Local"

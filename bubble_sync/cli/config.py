@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.answers import print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed, the_stack
 from bubble_sync.cli.exit_codes import Failure, failure_of
+from bubble_sync.cli.options import ConfigFile, Json, StackName, completed, the_stack
+from bubble_sync.cli.output import print_json, screen, table
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bubble_sync.questions.configuration import Configuration, Setting
-    from bubble_sync.settings import ConfigValue
-    from bubble_sync.stacks import Stack
+    from bubble_sync.config.report import Configuration, Setting
+    from bubble_sync.config.settings import ConfigValue
+    from bubble_sync.config.stacks import Stack
 
 
 def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """List each setting with its source; of a secret only what it is. Asks no database."""
-    from bubble_sync.questions.configuration import configuration, usable_part, with_problems
-    from bubble_sync.settings import checked
-    from bubble_sync.stacks import CONFIG_VARIABLE
+    from bubble_sync.config.report import configuration, usable_part, with_problems
+    from bubble_sync.config.settings import checked
+    from bubble_sync.config.stacks import CONFIG_VARIABLE
 
     chosen = the_stack(stack, config_file)
     written = chosen.config()

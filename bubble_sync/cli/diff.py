@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import print_document
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, the_stack
+from bubble_sync.cli.options import ConfigFile, Json, StackName, the_stack
+from bubble_sync.cli.output import print_document
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from bubble_sync.converge.reading import Found
-    from bubble_sync.questions.diff import Comparison
+    from bubble_sync.compare.diff import Comparison
+    from bubble_sync.database.snapshot import Found
 
 _COLOURS = {"+": "green", ">": "cyan", "~": "yellow", "!": "red"}
 
@@ -33,15 +33,15 @@ def diff(
     if as_undo:
         _show_undo(comparison, found)
     elif as_sql:
-        from bubble_sync.questions.script import forward
+        from bubble_sync.compare.sql_script import forward
 
         typer.echo(forward(comparison))
     elif as_json:
-        from bubble_sync.cli.diff_json import document
+        from bubble_sync.cli.render.diff_json import document
 
         print_document(document(comparison))
     elif as_markdown:
-        from bubble_sync.cli.diff_markdown import markdown
+        from bubble_sync.cli.render.diff_markdown import markdown
 
         typer.echo("\n".join(markdown(comparison)))
     else:
@@ -51,9 +51,9 @@ def diff(
 
 def _compare(stack: str | None, config_file: Path | None) -> tuple[Comparison, Found]:
     # Imported here, so that no other command waits for a database driver.
-    from bubble_sync.database import Database
-    from bubble_sync.desired import desired
-    from bubble_sync.questions import diff as question
+    from bubble_sync.compare import diff as question
+    from bubble_sync.database.database import Database
+    from bubble_sync.model.setup import desired
     from bubble_sync.specs import Keeper
 
     opened = the_stack(stack, config_file)
@@ -68,7 +68,7 @@ def _compare(stack: str | None, config_file: Path | None) -> tuple[Comparison, F
 
 
 def _show_undo(comparison: Comparison, found: Found) -> None:
-    from bubble_sync.questions.undo import back, holds_a_key
+    from bubble_sync.compare.undo_script import back, holds_a_key
 
     script = back(comparison, found)
     if holds_a_key(script):
@@ -77,7 +77,7 @@ def _show_undo(comparison: Comparison, found: Found) -> None:
 
 
 def _show_text(comparison: Comparison) -> None:
-    from bubble_sync.cli.diff_text import text
+    from bubble_sync.cli.render.diff_text import text
 
     for line in text(comparison):
         typer.secho(line, fg=_COLOURS.get(line[:1]))

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.answers import asking, clock, next_step, print_json, screen
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.output import asking, clock, next_step, print_json, screen
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bubble_sync.questions.doctor import Diagnosis, Finding
+    from bubble_sync.health.doctor import Diagnosis, Finding
 
 STYLE = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
 def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """Look for every known cause of trouble; exit 0 when there is none and all was seen, 1 otherwise."""
-    from bubble_sync.questions import doctor as question
+    from bubble_sync.health import doctor as question
 
     with asking(stack, config_file) as asked:
         found = question.doctor(asked.database, asked.settings, asked.name)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import print_document
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, the_stack, typed
+from bubble_sync.cli.options import ConfigFile, Json, StackName, the_stack, typed
+from bubble_sync.cli.output import print_document
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from bubble_sync.questions.drift import Report
+    from bubble_sync.compare.drift import Report
 
 _COLOURS = {"~": "yellow", "!": "red"}
 _NOT_LOOKED_AT = "local"
@@ -38,12 +38,12 @@ def drift(
         raise ConfigurationError("--all-stacks looks at every stack: leave out --stack and --config-file")
     reports = _reports(stack, config_file, all_stacks=all_stacks)
     if as_json:
-        from bubble_sync.cli.drift_json import document, documents
+        from bubble_sync.cli.render.drift_json import document, documents
 
         shown = documents(reports) if all_stacks else document(reports[0])
         print_document(shown)
     elif as_markdown:
-        from bubble_sync.cli.drift_markdown import markdown
+        from bubble_sync.cli.render.drift_markdown import markdown
 
         typer.echo("\n".join(markdown(reports)))
     else:
@@ -53,7 +53,7 @@ def drift(
 
 def exit_code(reports: Sequence[Report]) -> int:
     """Return the code for the worst of them: what could not be read first."""
-    from bubble_sync.questions.drift import Standing
+    from bubble_sync.compare.drift import Standing
 
     standings = {report.standing for report in reports}
     if Standing.UNREACHABLE in standings:
@@ -66,8 +66,8 @@ def exit_code(reports: Sequence[Report]) -> int:
 
 def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -> list[Report]:
     # Imported here, so that no other command waits for a database driver.
-    from bubble_sync import stacks
-    from bubble_sync.questions.fleet import ask, ask_all
+    from bubble_sync.compare.all_stacks import ask, ask_all
+    from bubble_sync.config import stacks
 
     if all_stacks:
         return ask_all(stacks.all_stacks(Path.cwd(), os.environ, _NOT_LOOKED_AT))
@@ -75,8 +75,8 @@ def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -
 
 
 def _show_text(reports: Sequence[Report], *, table: bool) -> None:
-    from bubble_sync.cli.drift_text import line, text
-    from bubble_sync.questions.drift import Standing
+    from bubble_sync.cli.render.drift_text import line, text
+    from bubble_sync.compare.drift import Standing
 
     if table:
         width = max(len(report.stack) for report in reports)

@@ -25,7 +25,7 @@ def failure_of(problem: Exception) -> Failure:
     """Return what a problem is to the operator."""
     if isinstance(problem, SyncError):
         # Here, because the entry imports nothing slow: a Ctrl-C may come at once.
-        from bubble_sync.cli.arguments import completed
+        from bubble_sync.cli.options import completed
 
         return Failure(*_code(problem), completed(str(problem)))
     if hasattr(problem, "format_message"):

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import asking, clock, next_step, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.output import asking, clock, next_step, print_json, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bubble_sync.questions.failures import Failure, Failures
+    from bubble_sync.health.failures import Failure, Failures
 
 _DEFAULT = 10
 _WIDE = 125
@@ -26,7 +26,7 @@ def failures(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many of the newest.")] = _DEFAULT,
 ) -> None:
     """Show the newest failed items, grouped by error; exit 0 when there is none, 1 otherwise."""
-    from bubble_sync.questions import failures as question
+    from bubble_sync.health import failures as question
 
     with asking(stack, config_file) as asked:
         found = question.failures(asked.database, asked.name, asked.project_ref, limit)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import next_step, print_document, tell_if_never_up
-from bubble_sync.cli.arguments import (
+from bubble_sync.cli.grouped import Grouped
+from bubble_sync.cli.options import (
     ConfigFile,
     Json,
     KeyFd,
@@ -19,13 +19,13 @@ from bubble_sync.cli.arguments import (
     read_key_from,
     the_stack,
 )
-from bubble_sync.cli.grouped import Grouped
-from bubble_sync.keys import HARMLESS_ACTION
+from bubble_sync.cli.output import next_step, print_document, tell_if_never_up
+from bubble_sync.config.keys import HARMLESS_ACTION
 
 if TYPE_CHECKING:
-    from bubble_sync.questions.key_probe import Probe
-    from bubble_sync.questions.key_status import KeyInDatabase, KeyStatus
-    from bubble_sync.questions.key_verdicts import Verdict
+    from bubble_sync.key.key_verdicts import Verdict
+    from bubble_sync.key.probe import Probe
+    from bubble_sync.key.status import KeyInDatabase, KeyStatus
 
 app = typer.Typer(cls=Grouped, help="The key that the Edge Function is called with.", rich_markup_mode=None)
 
@@ -47,8 +47,8 @@ def _talk(text: str) -> None:
 @app.command()
 def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """Say what the key is, until when, who reads it and what to do next; exit 1 when there is a warning."""
-    from bubble_sync.database import Database
-    from bubble_sync.questions.key_status import key_in_database, key_status
+    from bubble_sync.database.database import Database
+    from bubble_sync.key.status import key_in_database, key_status
 
     chosen = the_stack(stack, config_file)
     settings = chosen.settings()
@@ -78,9 +78,9 @@ def try_key(
     as_json: Json = False,
 ) -> None:
     """Try the configured key, or another, beside a wrong one, through pg_net; exit 0 only when it is proven."""
-    from bubble_sync.actions.key_rotate import with_key
-    from bubble_sync.database import Database
-    from bubble_sync.questions.key_probe import probe
+    from bubble_sync.database.database import Database
+    from bubble_sync.key.probe import probe
+    from bubble_sync.key.rotate import with_key
 
     chosen = the_stack(stack, config_file)
     settings = chosen.settings()
@@ -114,7 +114,7 @@ def change_key(
     ] = False,
 ) -> None:
     """Change the key: try the new one, set it in the configuration, and converge it alone with `pulumi up`."""
-    from bubble_sync.actions.key_rotate import Wanted, rotate
+    from bubble_sync.key.rotate import Wanted, rotate
 
     chosen = the_stack(stack, config_file)
     key = ask_for_key() if key_fd is None else read_key_from(key_fd)

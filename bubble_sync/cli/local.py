@@ -135,7 +135,7 @@ def show_demo(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print what verify and trace say.")] = False,
 ) -> None:
     """Watch cron sync a sign-up; exit 0 only when a succeeded run of our job did, and verify finds all well."""
-    from bubble_sync.cli.demo import demo
+    from bubble_sync.cli.local_demo import demo
     from bubble_sync.local.guardian import Guard
     from bubble_sync.local.stack import require_checkout
 

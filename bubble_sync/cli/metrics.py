@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import asking
-from bubble_sync.cli.arguments import ConfigFile, StackName
 from bubble_sync.cli.files import put
+from bubble_sync.cli.options import ConfigFile, StackName
+from bubble_sync.cli.output import asking
 from bubble_sync.errors import Unreachable
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-    from bubble_sync.questions.metrics import Measured
+    from bubble_sync.health.metrics import Measured
 
 _READABLE = 0o644
 """A collector is another user."""
@@ -30,7 +30,7 @@ Output = Annotated[
 
 def metrics(stack: StackName = None, config_file: ConfigFile = None, output: Output = None) -> None:
     """Print the status as OpenMetrics text; exit 0 when the database answered, whatever it said, 3 when it did not."""
-    from bubble_sync.questions.metrics import Measured, measure
+    from bubble_sync.health.metrics import Measured, measure
 
     made_by = version("bubble-sync")
     with asking(stack, config_file) as asked:
@@ -59,7 +59,7 @@ def text_of(measured: Measured) -> str:
 def _families(measured: Measured) -> Iterator[Metric]:
     from prometheus_client.core import GaugeMetricFamily
 
-    from bubble_sync.questions.metrics import FAMILIES
+    from bubble_sync.health.metrics import FAMILIES
 
     for family in FAMILIES:
         # Two roles may have a job of one name, and no series may come twice: ours are first.

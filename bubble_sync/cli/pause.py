@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.arguments import ConfigFile, StackName, completed, the_stack
+from bubble_sync.cli.options import ConfigFile, StackName, completed, the_stack
 
 if TYPE_CHECKING:
     from bubble_sync.actions.pause import Slept
@@ -58,7 +58,7 @@ def _talk(text: str) -> None:
 
 
 def _tell(done: Slept, stack: str, keys: tuple[str, ...]) -> None:
-    from bubble_sync.questions.pauses import JOBS, paused
+    from bubble_sync.model.pauses import JOBS, paused
 
     asleep = paused(done.settings, datetime.now(UTC))
     already = "" if done.changed else " already: nothing was changed"

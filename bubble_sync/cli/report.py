@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from bubble_sync.cli.answers import Asked, asking
-from bubble_sync.cli.arguments import ConfigFile, StackName, duration
 from bubble_sync.cli.files import put
+from bubble_sync.cli.options import ConfigFile, StackName, duration
+from bubble_sync.cli.output import Asked, asking
 
 Html = Annotated[Path, typer.Option("--html", metavar="FILE", help="The file to write; one that is there is replaced.")]
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help="How far back: 30m, 24h, 7d; at most 30d.")]
@@ -26,8 +26,8 @@ def report(html: Html, since: Since = "24h", stack: StackName = None, config_fil
 
 def write_report(asked: Asked, file: Path, span: timedelta) -> None:
     """Ask everything, and write the page."""
-    from bubble_sync.cli.report_page import page
-    from bubble_sync.questions import report as question
+    from bubble_sync.cli.render.report_page import page
+    from bubble_sync.health import report as question
 
     found = question.report(asked.database, asked.settings, asked.name, asked.project_ref, span)
     put(file, page(found))

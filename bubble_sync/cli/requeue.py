@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import Asked, asking, next_step, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, Yes, completed, consent, duration
+from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, completed, consent, duration
+from bubble_sync.cli.output import Asked, asking, next_step, print_json, screen, table
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import Asked, asking, fine, next_step, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, Yes, completed, consent
+from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, completed, consent
+from bubble_sync.cli.output import Asked, asking, fine, next_step, print_json, screen, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bubble_sync.actions.run_now import Prepared, Ran, Told
-    from bubble_sync.questions.following import Sent
-    from bubble_sync.questions.requests import Request
+    from bubble_sync.records.await_response import Sent
+    from bubble_sync.records.requests import Request
 
 _PRODUCTION = ("prod", "production")
 
@@ -84,7 +84,7 @@ def asks(asked: Asked) -> bool:
 
 def _answer(asked: Asked, prepared: Prepared, ran: Ran, *, wait: bool) -> Answer:
     from bubble_sync.actions.run_now import count
-    from bubble_sync.questions.messages import whole
+    from bubble_sync.records.messages import whole
 
     unknown = dict(prepared.unknown)
     request = _followed(asked, ran.request, unknown) if wait and ran.request else None
@@ -106,22 +106,22 @@ def _answer(asked: Asked, prepared: Prepared, ran: Ran, *, wait: bool) -> Answer
 
 
 def _followed(asked: Asked, sent: Sent, unknown: dict[str, str]) -> Request | None:
-    from bubble_sync.questions import following
+    from bubble_sync.records import await_response
 
-    if why := following.why_not(asked.database):
+    if why := await_response.why_not(asked.database):
         unknown["answer"] = why
         return None
-    seconds = asked.settings.processor.timeout_ms / 1000 + following.WAIT_BEYOND_TIMEOUT_SECONDS
+    seconds = asked.settings.processor.timeout_ms / 1000 + await_response.WAIT_BEYOND_TIMEOUT_SECONDS
     try:
         typer.echo(f"waiting for the answer, {seconds:.0f} s at most ...", err=True)
-        return following.follow(asked.database, sent, seconds)
+        return await_response.follow(asked.database, sent, seconds)
     except KeyboardInterrupt:
         typer.echo(f"not waited for: request {sent.request_id} goes on by itself", err=True)
         raise
 
 
 def _show_prepared(prepared: Prepared, stack: str) -> None:
-    from bubble_sync.questions.messages import whole
+    from bubble_sync.records.messages import whole
 
     out = screen()
     waiting = "how many items wait is not known" if prepared.items is None else f"{prepared.items.waiting} waiting"

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import asking, clock, fine, next_step, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.output import asking, clock, fine, next_step, print_json, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bubble_sync.questions.runs import Runs
+    from bubble_sync.health.runs import Runs
 
 _DEFAULT = 10
 
@@ -24,7 +24,7 @@ def runs(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many of the newest runs.")] = _DEFAULT,
 ) -> None:
     """Show a day's runs of each job, and the newest with their requests; exit 0 when all are known to be good."""
-    from bubble_sync.questions import runs as question
+    from bubble_sync.health import runs as question
 
     with asking(stack, config_file) as asked:
         found = question.runs(asked.database, asked.settings, asked.name, limit)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.answers import ago, asking, clock, next_step, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.output import ago, asking, clock, next_step, print_json, screen, table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from bubble_sync.questions.jobs import Job
-    from bubble_sync.questions.status import Figures, Status
+    from bubble_sync.health.jobs import Job
+    from bubble_sync.health.status import Figures, Status
 
 
 WORKS = {"it seems so": "green", "no": "red", "unknown": "yellow"}
@@ -24,7 +24,7 @@ WORKS = {"it seems so": "green", "no": "red", "unknown": "yellow"}
 
 def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """Count the items, with rates, jobs and answers; exit 0 when nothing is wrong or unknown, 1 otherwise."""
-    from bubble_sync.questions import status as question
+    from bubble_sync.health import status as question
 
     with asking(stack, config_file) as asked:
         found = question.status(asked.database, asked.settings, asked.name)
@@ -43,7 +43,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
 
 def in_one_line(stack: str | None, config_file: Path | None) -> None:
     """Print the status in one line."""
-    from bubble_sync.questions import status as question
+    from bubble_sync.health import status as question
 
     with asking(stack, config_file) as asked:
         found = question.status(asked.database, asked.settings, asked.name)
@@ -149,7 +149,7 @@ def _show_answers(found: Status, out: Console) -> None:
     for request in found.requests:
         out.print(f"last request of {request.function}, {clock(request.sent_at)}: {request}")
     if found.response is not None:
-        from bubble_sync.questions.signs import outcome_of
+        from bubble_sync.compare.liveness import outcome_of
 
         out.print(
             f"last response to whatever request, {clock(found.response['created'])}: {outcome_of(found.response)}"

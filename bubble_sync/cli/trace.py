@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import Asked, ago, asking, clock, fine, next_step, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.output import Asked, ago, asking, clock, fine, next_step, print_json, screen, table
 from bubble_sync.errors import ConfigurationError, NotFound
-from bubble_sync.targets import TARGET
+from bubble_sync.model.targets import TARGET
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bubble_sync.questions.trace import Trace
+    from bubble_sync.health.trace import Trace
 
 
 def trace(
@@ -36,7 +36,7 @@ def trace(
 
 def ask(asked: Asked, wanted: str | None) -> Trace | None:
     """Follow what is wanted, or the newest sign-up."""
-    from bubble_sync.questions import trace as question
+    from bubble_sync.health import trace as question
 
     return question.trace(asked.database, asked.name, asked.project_ref, wanted)
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.answers import Asked, asking, clock, next_step, print_json, screen, table
-from bubble_sync.cli.arguments import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
+from bubble_sync.cli.output import Asked, asking, clock, next_step, print_json, screen, table
 from bubble_sync.cli.status import WORKS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bubble_sync.questions.verify import Checklist
+    from bubble_sync.health.verify import Checklist
 
 _STYLES = {"ok": "green", "no": "red", "unknown": "yellow", "not proven": "yellow"}
 
@@ -31,7 +31,7 @@ def verify(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
 
 def ask(asked: Asked) -> Checklist:
     """Return the checklist."""
-    from bubble_sync.questions import verify as question
+    from bubble_sync.health import verify as question
 
     return question.verify(asked.database, asked.settings, asked.name, asked.project_ref)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.answers import Asked, ago, asking
-from bubble_sync.cli.arguments import ConfigFile, StackName, duration
+from bubble_sync.cli.options import ConfigFile, StackName, duration
+from bubble_sync.cli.output import Asked, ago, asking
 from bubble_sync.cli.watch_reader import Reader
 from bubble_sync.errors import ConfigurationError, Unreachable
 
@@ -46,8 +46,8 @@ def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile 
 
 
 def _reader(asked: Asked, every: float, before: Reader | None = None) -> Reader:
-    from bubble_sync.questions.doctor import doctor
-    from bubble_sync.questions.latest import latest
+    from bubble_sync.health.doctor import doctor
+    from bubble_sync.health.watch import latest
 
     database = asked.database
     reader = Reader(
@@ -65,7 +65,7 @@ def _reader(asked: Asked, every: float, before: Reader | None = None) -> Reader:
 def _follow(asked: Asked, every: float, console: Console) -> None:
     from rich.live import Live
 
-    from bubble_sync.cli.watch_screen import drawn
+    from bubble_sync.cli.render.watch_screen import drawn
 
     reader = _reader(asked, every)
     reader.looked.wait()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from bubble_sync.errors import SyncError
 
 if TYPE_CHECKING:
-    from bubble_sync.questions.doctor import Diagnosis
-    from bubble_sync.questions.latest import Latest
+    from bubble_sync.health.doctor import Diagnosis
+    from bubble_sync.health.watch import Latest
 
 EXAMINE_EVERY_SECONDS = 30.0
 """The doctor asks far more than a look."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from bubble_sync.converge.reading import Found
-from bubble_sync.database import Connection
+from bubble_sync.database.database import Connection
+from bubble_sync.database.snapshot import Found
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import ExtensionSpec, Observation
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from psycopg import errors, sql
 
-from bubble_sync.converge.reading import Found, Row
-from bubble_sync.converge.users import users_of
-from bubble_sync.database import Connection
+from bubble_sync.converge.references import users_of
+from bubble_sync.database.database import Connection
+from bubble_sync.database.snapshot import Found, Row
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import FunctionSpec, Observation
-from bubble_sync.statements import query
+from bubble_sync.sql_loader import query
 
 PARTS = ("functions",)
 _NOT_FOR_ITS_OWNER = "no EXECUTE for its owner"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-from bubble_sync.converge.reading import Found
-from bubble_sync.database import Connection
+from bubble_sync.database.database import Connection
+from bubble_sync.database.snapshot import Found
 from bubble_sync.specs import Observation, Spec
 
 S = TypeVar("S", bound=Spec)

@@ -12,12 +12,12 @@ from typing import NamedTuple
 from psycopg import errors, sql
 
 from bubble_sync.converge import schema, tables
-from bubble_sync.converge.reading import Found
 from bubble_sync.converge.table_parts import LEDGER
-from bubble_sync.database import Connection, fetch
+from bubble_sync.database.database import Connection, fetch
+from bubble_sync.database.snapshot import Found
 from bubble_sync.errors import ConfigurationError, ForeignObject, PrerequisiteMissing, WrongEnvironment
 from bubble_sync.specs import ALERTS, LedgerSpec, Observation, RecordedSpec, Spec
-from bubble_sync.statements import query
+from bubble_sync.sql_loader import query
 
 
 class LedgerRow(NamedTuple):

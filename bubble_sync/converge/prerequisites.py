@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from bubble_sync.converge.reading import REQUIRED_VALUES, Found
-from bubble_sync.database import Connection
+from bubble_sync.database.database import Connection
+from bubble_sync.database.snapshot import REQUIRED_VALUES, Found
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing
 from bubble_sync.specs import (
     CronJobSpec,
@@ -16,7 +16,7 @@ from bubble_sync.specs import (
     RecordedSpec,
     VaultSecretSpec,
 )
-from bubble_sync.statements import function
+from bubble_sync.sql_loader import function
 
 PARTS = ("queue", "refused", "server")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from bubble_sync.converge.reading import Found, Row
+from bubble_sync.database.snapshot import Found, Row
 from bubble_sync.errors import ForeignObject
 
 PARTS = ("schema",)

@@ -11,12 +11,12 @@ from collections.abc import Collection
 
 from psycopg import sql
 
-from bubble_sync.converge.reading import Found, Row
 from bubble_sync.converge.schema import aside
 from bubble_sync.converge.table_parts import LEDGER, WANTED, Part, declared, making
+from bubble_sync.database.snapshot import Found, Row
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import ALERTS, DISPATCHES
-from bubble_sync.statements import query
+from bubble_sync.sql_loader import query
 
 PARTS = ("tables",)
 

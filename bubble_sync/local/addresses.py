@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bubble_sync.config.keys import unissued_jwt
 from bubble_sync.errors import PlatformError
-from bubble_sync.keys import unissued_jwt
-from bubble_sync.local.cluster import LOOPBACK, SUPERUSER, free_port
+from bubble_sync.local.postgres.cluster import LOOPBACK, SUPERUSER, free_port
 
 FILE = "addresses.json"
 TEN_YEARS = 10 * 365 * 24 * 3600

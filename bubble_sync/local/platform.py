@@ -18,14 +18,14 @@ import psycopg
 from psycopg.rows import class_row
 
 from bubble_sync.errors import PlatformError
-from bubble_sync.local.account import private_folder, refuse_foreign, server_account
 from bubble_sync.local.addresses import Addresses
-from bubble_sync.local.behaviour import Behaviour
-from bubble_sync.local.cluster import Cluster, data_major
-from bubble_sync.local.edge_function import REQUEST_LOG
+from bubble_sync.local.edge_function.behaviour import Behaviour
+from bubble_sync.local.edge_function.server import REQUEST_LOG
 from bubble_sync.local.guardian import write_tokens
 from bubble_sync.local.hosted import make_hosted
-from bubble_sync.local.overlay import lay_out
+from bubble_sync.local.postgres.account import private_folder, refuse_foreign, server_account
+from bubble_sync.local.postgres.cluster import Cluster, data_major
+from bubble_sync.local.postgres.overlay import lay_out
 from bubble_sync.local.processes import Standin
 from bubble_sync.local.scripts import script
 
@@ -77,8 +77,8 @@ class Platform:
     def __init__(self, folder: Path) -> None:
         """Name the folder; nothing is made before `start`."""
         self.folder = folder
-        self.net_worker = Standin("net_worker", folder)
-        self.edge_function = Standin("edge_function", folder)
+        self.net_worker = Standin("net_worker", folder, "pg_net.worker")
+        self.edge_function = Standin("edge_function", folder, "edge_function.server")
 
     @classmethod
     def for_checkout(cls, checkout: Path) -> Self:

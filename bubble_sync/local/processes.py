@@ -64,6 +64,8 @@ class Standin:
 
     name: str
     folder: Path
+    module: str
+    """Its place below `bubble_sync.local`."""
 
     @property
     def log(self) -> Path:
@@ -105,7 +107,7 @@ class Standin:
         # the folder we happen to stand in out of its import path.
         return os.posix_spawn(
             sys.executable,
-            [sys.executable, "-P", "-m", f"bubble_sync.local.{self.name}", str(self.folder)],
+            [sys.executable, "-P", "-m", f"bubble_sync.local.{self.module}", str(self.folder)],
             {
                 "PATH": os.defpath,
                 "PYTHONPATH": os.pathsep.join([str(PACKAGE_ROOT), *ours]),

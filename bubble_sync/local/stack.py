@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bubble_sync.config.project_folder import config_folder
+from bubble_sync.config.stacks import complaint, run_pulumi
 from bubble_sync.errors import PlatformError
-from bubble_sync.local.account import server_account
 from bubble_sync.local.addresses import Addresses, write_private
 from bubble_sync.local.platform import Platform
-from bubble_sync.project_folder import config_folder
-from bubble_sync.stacks import complaint, run_pulumi
+from bubble_sync.local.postgres.account import server_account
 
 NAME = "local"
 DATABASE_URL_VARIABLE = "BUBBLE_SYNC_LOCAL_DATABASE_URL"

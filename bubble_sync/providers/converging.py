@@ -25,14 +25,14 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 from pydantic import ValidationError
 
-from bubble_sync.database_url import NAMESPACE, DatabaseAddress, database_address
-from bubble_sync.projects import ref_of_database, ref_of_url, require_one_project
+from bubble_sync.config.database_url import NAMESPACE, DatabaseAddress, database_address
+from bubble_sync.config.project_ref import ref_of_database, ref_of_url, require_one_project
 from bubble_sync.providers.deployments import declare, may_declare
 from bubble_sync.specs import Observation, RecordedSpec, Spec
 
 if TYPE_CHECKING:
     from bubble_sync.converge.kind import Kind
-    from bubble_sync.database import Database
+    from bubble_sync.database.database import Database
 
 Props = dict[str, Any]
 _making = threading.Lock()
@@ -88,7 +88,7 @@ class ConvergingProvider(ResourceProvider):
     def read(self, id_: str, props: Props) -> ReadResult:
         """Observe the object; an empty id says that it is gone."""
         spec = self._spec(props)
-        from bubble_sync.converge.change import observe
+        from bubble_sync.converge.lifecycle import observe
 
         observed = self._database().read(f"reading {spec.object_name}", lambda conn: observe(conn, self.kind(), spec))
         if observed is None:
@@ -99,7 +99,7 @@ class ConvergingProvider(ResourceProvider):
 
     def delete(self, _id: str, _props: Props) -> None:
         """Remove what we made and nobody needs; say in one line what is kept, and why."""
-        from bubble_sync.converge.change import remove
+        from bubble_sync.converge.lifecycle import remove
 
         spec = self._spec(_props)
         claim, declared = _props.get("claim", ""), may_declare(spec)
@@ -113,7 +113,7 @@ class ConvergingProvider(ResourceProvider):
             sys.stdout.flush()
 
     def _converge(self, props: Props, claim: str) -> Props:
-        from bubble_sync.converge.change import converge
+        from bubble_sync.converge.lifecycle import converge
 
         spec = self._spec(props)
         adopt = self._config["adopt"] != "never"
@@ -148,7 +148,7 @@ class ConvergingProvider(ResourceProvider):
 
 def _database(address: DatabaseAddress) -> Database:
     """Share one database, and what is known of connecting to it, between all provider classes of this process."""
-    from bubble_sync.database import Database
+    from bubble_sync.database.database import Database
 
     # Resources come in threads of their own; two databases would be two attempts with a wrong password.
     with _making:

@@ -7,8 +7,8 @@ from types import ModuleType
 import pulumi
 from pulumi.dynamic import DiffResult, ReadResult, Resource, UpdateResult
 
+from bubble_sync.config.schedules import require_known
 from bubble_sync.providers.converging import ConvergingProvider, Props
-from bubble_sync.schedules import require_known
 from bubble_sync.specs import CronJobSpec
 
 
@@ -19,9 +19,9 @@ class CronJobProvider(ConvergingProvider):
 
     def kind(self) -> ModuleType:
         """Import `converge.cron`."""
-        from bubble_sync.converge import cron
+        from bubble_sync.converge import cron_jobs
 
-        return cron
+        return cron_jobs
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """Observe the job; one that another role owns is an error, and not gone."""
@@ -46,7 +46,7 @@ class CronJobProvider(ConvergingProvider):
         super().delete(_id, _props)
 
     def _require_same_role(self, props: Props) -> None:
-        from bubble_sync.converge.cron import require_same_role
+        from bubble_sync.converge.cron_jobs import require_same_role
 
         name, username = str(props["name"]), str(props.get("username", ""))
         self._database().read(f"reading job {name}", lambda conn: require_same_role(conn, name, username))

@@ -8,7 +8,7 @@ from types import ModuleType
 import pulumi
 from pulumi.dynamic import CheckResult, ReadResult, Resource
 
-from bubble_sync.desired import object_names
+from bubble_sync.model.setup import object_names
 from bubble_sync.providers.converging import ConvergingProvider, Props
 from bubble_sync.specs import PrerequisitesSpec
 

@@ -19,9 +19,9 @@ class VaultSecretProvider(ConvergingProvider):
 
     def kind(self) -> ModuleType:
         """Import `converge.vault`."""
-        from bubble_sync.converge import vault
+        from bubble_sync.converge import vault_secrets
 
-        return vault
+        return vault_secrets
 
 
 class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):

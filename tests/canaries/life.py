@@ -15,10 +15,10 @@ from pathlib import Path
 
 import psycopg
 
-from bubble_sync.local.account import private_folder, server_account
 from bubble_sync.local.addresses import FILE, Addresses
-from bubble_sync.local.installation import find_installation
 from bubble_sync.local.platform import Platform
+from bubble_sync.local.postgres.account import private_folder, server_account
+from bubble_sync.local.postgres.installation import find_installation
 from bubble_sync.local.stack import prepare
 from tests.canaries import places
 from tests.canaries.places import Canary, Search, canary

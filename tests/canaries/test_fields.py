@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bubble_sync.converge import cron, functions, ledger, vault
+from bubble_sync.config.settings import StackSettings, read_settings
+from bubble_sync.converge import cron_jobs, functions, ledger, vault_secrets
 from bubble_sync.errors import ConfigurationError, SyncError
 from bubble_sync.local.platform import Platform
 from bubble_sync.providers.vault_secret import VaultSecretProvider
-from bubble_sync.settings import StackSettings, read_settings
 from bubble_sync.specs import Spec
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
@@ -141,7 +141,7 @@ class TestDatabase:
         self, prepared: Site, converge, canary: str, around: tuple[str, str], name: str, description: str
     ):
         spec = secret_spec(name=name, value=canary.join(around), description=description)
-        there = converge(vault, spec)
+        there = converge(vault_secrets, spec)
 
         if there is None:
             assert "\0" in spec.name + spec.value + spec.description
@@ -150,13 +150,13 @@ class TestDatabase:
         stored = "select name, decrypted_secret as value, description from vault.decrypted_secrets"
         row = {"name": name, "value": spec.value, "description": description}
         assert row in prepared.by_hand(stored)
-        kept = prepared.remove(vault, spec)
+        kept = prepared.remove(vault_secrets, spec)
         assert (row in prepared.by_hand(stored)) == (kept is not None)
 
     @MANY
     @given(command=TEXTS, schedule=st.just("* * * * *") | TEXTS)
     def test_a_job(self, prepared: Site, converge, command: str, schedule: str):
-        there = converge(cron, job_spec(name="a job", command=command, schedule=schedule))
+        there = converge(cron_jobs, job_spec(name="a job", command=command, schedule=schedule))
 
         if there is None:
             assert "\0" in command or schedule != "* * * * *"
@@ -177,7 +177,7 @@ class TestDatabase:
     @given(ref=TEXTS)
     def test_the_project_of_the_ledger(self, prepared: Site, converge, ref: str):
         prepared.by_hand("delete from bubble_sync.ledger")
-        there = converge(vault, secret_spec(project_ref=ref))
+        there = converge(vault_secrets, secret_spec(project_ref=ref))
 
         if there is None:
             assert "\0" in ref

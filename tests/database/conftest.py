@@ -8,7 +8,7 @@ import pytest
 
 from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.platform import Platform
-from bubble_sync.questions import due
+from bubble_sync.records import due_runs
 from tests.fixtures.breaking import set_up, working
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
@@ -19,9 +19,9 @@ STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def _long_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let due times count as on a server that has run for long and keeps its history; this one does neither."""
-    judged = due._silent
-    monkeypatch.setattr(due, "_started", lambda about: STARTED)
-    monkeypatch.setattr(due, "_silent", lambda about: judged({**about, "log_run": "on"}))
+    judged = due_runs._silent
+    monkeypatch.setattr(due_runs, "_started", lambda about: STARTED)
+    monkeypatch.setattr(due_runs, "_silent", lambda about: judged({**about, "log_run": "on"}))
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from bubble_sync.compare import compare
-from bubble_sync.converge import cron, functions, ledger, vault
-from bubble_sync.database import Database
-from bubble_sync.database_url import read_database_url
-from bubble_sync.desired import observe_spec
+from bubble_sync.config.database_url import read_database_url
+from bubble_sync.converge import cron_jobs, functions, ledger, vault_secrets
+from bubble_sync.database.database import Database
+from bubble_sync.database.scram import salt_of, verifier
 from bubble_sync.errors import PrivilegeMissing, ServerRefused
-from bubble_sync.scram import salt_of, verifier
-from bubble_sync.specs import FunctionSpec, Keeper
+from bubble_sync.model.setup import observe_spec
+from bubble_sync.specs import FunctionSpec, Keeper, compare
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import EXTENSIONS, Site, stack_functions
 from tests.fixtures.specs import STACK, job_spec, ledger_spec, secret_spec
@@ -43,11 +42,11 @@ def observe() -> FunctionSpec:
 @pytest.fixture
 def converged(prepared: Site) -> Site:
     """A stack with every kind of object, and the function of the monitor role."""
-    prepared.converge(vault, secret_spec())
-    prepared.converge(vault, secret_spec(name="service_role_key", value="hunter2"))
+    prepared.converge(vault_secrets, secret_spec())
+    prepared.converge(vault_secrets, secret_spec(name="service_role_key", value="hunter2"))
     for spec in (*stack_functions(), observe()):
         prepared.converge(functions, spec)
-    prepared.converge(cron, job_spec())
+    prepared.converge(cron_jobs, job_spec())
     return prepared
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 
-from bubble_sync.converge.kinds import kind_of
+from bubble_sync.compare.diff import Comparison, State
+from bubble_sync.compare.sql_script import forward
+from bubble_sync.compare.undo_script import back
+from bubble_sync.converge.registry import kind_of
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing, SyncError, WrongEnvironment
-from bubble_sync.questions.diff import Comparison, State
-from bubble_sync.questions.script import forward
-from bubble_sync.questions.undo import back
 from bubble_sync.specs import VaultSecretSpec
 from tests.fixtures.adoption import FOLDER, WANTED, converge_all, look, play, snapshot, states
 from tests.fixtures.site import Site

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from bubble_sync.converge.kinds import kind_of
-from bubble_sync.desired import desired
-from bubble_sync.questions.diff import State
-from bubble_sync.questions.drift import Report, Standing, drift, read
-from bubble_sync.questions.script import forward
-from bubble_sync.questions.undo import back
-from bubble_sync.settings import read_settings
+from bubble_sync.compare.diff import State
+from bubble_sync.compare.drift import Report, Standing, drift, read
+from bubble_sync.compare.sql_script import forward
+from bubble_sync.compare.undo_script import back
+from bubble_sync.config.settings import read_settings
+from bubble_sync.config.validators import WEBHOOK_NAME
+from bubble_sync.converge.registry import kind_of
+from bubble_sync.model.setup import desired
 from bubble_sync.specs import Keeper, Spec
-from bubble_sync.values import WEBHOOK_NAME
 from tests.fixtures.adoption import WANTED, converge_all, look, states
 from tests.fixtures.mutations import Mutation, of_alerts
 from tests.fixtures.site import Site

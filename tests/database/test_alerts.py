@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bubble_sync.converge import functions, ledger, vault
+from bubble_sync.config.setting_groups import AlertSettings
+from bubble_sync.config.validators import WEBHOOK_NAME, check_webhook
+from bubble_sync.converge import functions, ledger, vault_secrets
 from bubble_sync.errors import ForeignObject
-from bubble_sync.functions import alert_functions
-from bubble_sync.setting_groups import AlertSettings
+from bubble_sync.model.function_specs import alert_functions
 from bubble_sync.specs import DIFFERS, Keeper
-from bubble_sync.values import WEBHOOK_NAME, check_webhook
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, ledger_spec, secret_spec
@@ -101,7 +101,7 @@ def webhook() -> str:
 def fresh(prepared: Site, webhook: str) -> Alerts:
     """Alerts that have never run."""
     prepared.converge(ledger, ledger_spec(tables=TABLES, project_ref=""))
-    prepared.converge(vault, secret_spec(name=WEBHOOK_NAME, value=webhook))
+    prepared.converge(vault_secrets, secret_spec(name=WEBHOOK_NAME, value=webhook))
     alerts = Alerts(prepared, webhook)
     alerts.install()
     return alerts
@@ -495,7 +495,7 @@ class TestWhatGoesWrong:
 
         alerts.site.by_hand("alter table net.http_request_queue drop constraint if exists refused",
                             "delete from vault.secrets")  # fmt: skip
-        alerts.site.converge(vault, secret_spec(name=WEBHOOK_NAME, value=webhook))
+        alerts.site.converge(vault_secrets, secret_spec(name=WEBHOOK_NAME, value=webhook))
         assert alerts.lines() == [f"1 newly failed; 1 failed in all{NEXT}"]
 
     def test_without_its_table_the_run_fails(self, alerts: Alerts):
@@ -603,8 +603,8 @@ class TestTheTable:
 
 def test_the_webhook_is_compared_by_a_digest_and_never_logged(fresh: Alerts, webhook: str, server_log: ServerLog):
     new = f"{webhook}-new"
-    seen = fresh.site.observe(vault, secret_spec(name=WEBHOOK_NAME, value=new))
-    fresh.site.converge(vault, secret_spec(name=WEBHOOK_NAME, value=new))
+    seen = fresh.site.observe(vault_secrets, secret_spec(name=WEBHOOK_NAME, value=new))
+    fresh.site.converge(vault_secrets, secret_spec(name=WEBHOOK_NAME, value=new))
 
     assert seen.actual.value == DIFFERS
     assert "vault.update_secret" in server_log.appended

@@ -8,9 +8,9 @@ import pytest
 
 from bubble_sync.cli import doctor
 from bubble_sync.cli.metrics import text_of
-from bubble_sync.questions.doctor import Finding, Level, explained
-from bubble_sync.questions.metrics import measure
-from bubble_sync.statements import checks
+from bubble_sync.health.doctor import Finding, Level, explained
+from bubble_sync.health.metrics import measure
+from bubble_sync.sql_loader import checks
 from tests.fixtures.breaking import Breakage, diagnose, exposure, installed, running, set_up, working
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK

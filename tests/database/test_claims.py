@@ -7,7 +7,7 @@ from types import ModuleType
 import psycopg
 import pytest
 
-from bubble_sync.converge import cron, extensions, functions, vault
+from bubble_sync.converge import cron_jobs, extensions, functions, vault_secrets
 from bubble_sync.specs import ExtensionSpec, RecordedSpec
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK, function_spec, job_spec, secret_spec
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.modes
 
 ANOTHER = "another resource of this stack manages it now"
 OLD_STATE = "; or, where none does, an older version has written the state: `pulumi up --replace '**'` claims it again"
-KINDS = [(cron, job_spec()), (functions, function_spec()), (vault, secret_spec())]
+KINDS = [(cron_jobs, job_spec()), (functions, function_spec()), (vault_secrets, secret_spec())]
 
 
 def remembered(site: Site, spec: RecordedSpec) -> dict[str, object]:
@@ -46,20 +46,20 @@ def test_a_resource_removes_what_it_claims_and_its_predecessor_does_not(
 
 
 def test_a_change_keeps_the_claim_that_it_is_given(prepared: Site):
-    prepared.converge(cron, job_spec(), "first")
-    prepared.converge(cron, job_spec(schedule="0 0 * * *"), "first")
+    prepared.converge(cron_jobs, job_spec(), "first")
+    prepared.converge(cron_jobs, job_spec(schedule="0 0 * * *"), "first")
 
     assert remembered(prepared, job_spec())["claim"] == "first"
 
 
 def test_what_the_program_still_declares_is_kept_with_its_claim(prepared: Site):
-    prepared.converge(cron, job_spec(), "first")
+    prepared.converge(cron_jobs, job_spec(), "first")
 
-    assert prepared.remove(cron, job_spec(), "first", declared=True) == "the program still declares it"
+    assert prepared.remove(cron_jobs, job_spec(), "first", declared=True) == "the program still declares it"
     assert remembered(prepared, job_spec())["claim"] == "first"
     prepared.adopt = False
-    prepared.converge(cron, job_spec(), "second")
-    assert prepared.remove(cron, job_spec(), "second") is None
+    prepared.converge(cron_jobs, job_spec(), "second")
+    assert prepared.remove(cron_jobs, job_spec(), "second") is None
 
 
 def test_an_extension_says_who_manages_it_before_it_says_why_it_always_stays(prepared: Site):
@@ -71,12 +71,12 @@ def test_an_extension_says_who_manages_it_before_it_says_why_it_always_stays(pre
 
 
 def test_the_row_of_an_object_that_is_gone_is_its_managers_to_forget(prepared: Site):
-    prepared.converge(cron, job_spec(), "second")
+    prepared.converge(cron_jobs, job_spec(), "second")
     prepared.by_hand("delete from cron.job")
 
-    assert prepared.remove(cron, job_spec(), "first") == ANOTHER
+    assert prepared.remove(cron_jobs, job_spec(), "first") == ANOTHER
     assert remembered(prepared, job_spec())["claim"] == "second"
-    assert prepared.remove(cron, job_spec(), "second") is None
+    assert prepared.remove(cron_jobs, job_spec(), "second") is None
     assert remembered(prepared, job_spec()) == {}
 
 
@@ -84,33 +84,33 @@ class TestALedgerOf010:
     """Its rows have no claim, and neither have the states of that time."""
 
     def test_removes_what_its_state_made(self, prepared: Site):
-        prepared.converge(cron, job_spec())
+        prepared.converge(cron_jobs, job_spec())
         as_0_1_0_made_it(prepared)
 
-        assert prepared.remove(cron, job_spec()) is None
+        assert prepared.remove(cron_jobs, job_spec()) is None
 
     def test_is_claimed_by_the_first_change_and_then_not_removed_by_the_state_before(self, prepared: Site):
-        prepared.converge(cron, job_spec())
+        prepared.converge(cron_jobs, job_spec())
         as_0_1_0_made_it(prepared)
 
-        prepared.converge(cron, job_spec(), "first")
+        prepared.converge(cron_jobs, job_spec(), "first")
 
         assert remembered(prepared, job_spec())["claim"] == "first"
-        assert prepared.remove(cron, job_spec()) == ANOTHER + OLD_STATE
-        assert prepared.remove(cron, job_spec(), "first") is None
+        assert prepared.remove(cron_jobs, job_spec()) == ANOTHER + OLD_STATE
+        assert prepared.remove(cron_jobs, job_spec(), "first") is None
 
     def test_brought_back_from_a_backup_does_not_prove_a_claim_and_one_more_create_does(self, prepared: Site):
-        prepared.converge(cron, job_spec(), "first")
+        prepared.converge(cron_jobs, job_spec(), "first")
         as_0_1_0_made_it(prepared)
 
-        assert prepared.remove(cron, job_spec(), "first") == ANOTHER
-        prepared.converge(cron, job_spec(), "second")
-        assert prepared.remove(cron, job_spec(), "second") is None
+        assert prepared.remove(cron_jobs, job_spec(), "first") == ANOTHER
+        prepared.converge(cron_jobs, job_spec(), "second")
+        assert prepared.remove(cron_jobs, job_spec(), "second") is None
 
     def test_is_not_altered_again_while_somebody_reads_it(self, prepared: Site):
-        prepared.converge(cron, job_spec(), "first")
+        prepared.converge(cron_jobs, job_spec(), "first")
         with psycopg.connect(prepared.addresses.admin_url) as reader:
             reader.execute("select from bubble_sync.ledger")
-            prepared.converge(cron, job_spec(), "second")
+            prepared.converge(cron_jobs, job_spec(), "second")
 
         assert remembered(prepared, job_spec())["claim"] == "second"

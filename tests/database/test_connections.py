@@ -9,9 +9,9 @@ from contextlib import closing
 
 import pytest
 
-from bubble_sync.connection import connect
-from bubble_sync.database import Connection, Database
-from bubble_sync.database_url import read_database_url
+from bubble_sync.config.database_url import read_database_url
+from bubble_sync.database.connection import connect
+from bubble_sync.database.database import Connection, Database
 from bubble_sync.errors import Unreachable
 from tests.fixtures.refusing import WRONG_PASSWORD, refusing
 from tests.fixtures.site import Site

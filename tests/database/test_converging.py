@@ -7,10 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from bubble_sync.compare import compare
-from bubble_sync.converge import change, cron, extensions, functions, ledger, vault
+from bubble_sync.converge import cron_jobs, extensions, functions, ledger, lifecycle, vault_secrets
 from bubble_sync.errors import PrivilegeMissing
-from bubble_sync.specs import ExtensionSpec, Spec
+from bubble_sync.specs import ExtensionSpec, Spec, compare
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK, function_spec, job_spec, ledger_spec, secret_spec
 
@@ -61,7 +60,7 @@ CASES = {
         stays=True,
     ),
     "secret": Case(
-        vault,
+        vault_secrets,
         secret_spec(),
         {
             "value": "select vault.update_secret(id, 'other') from vault.secrets where name = 'supabase_url'",
@@ -90,7 +89,7 @@ CASES = {
         },
     ),
     "job": Case(
-        cron,
+        cron_jobs,
         job_spec(),
         {
             "schedule": _job(schedule="'0 0 * * *'"),
@@ -137,7 +136,7 @@ def test_a_second_time_writes_nothing_and_changes_no_fact(name: str, ready: Site
     first = ready.converge(case.kind, case.spec)
 
     with ready.db.transaction("again") as conn:
-        second = change.converge(conn, case.kind, case.spec)
+        second = lifecycle.converge(conn, case.kind, case.spec)
         written = conn.execute("select pg_current_xact_id_if_assigned() is not null as written").fetchone()
 
     assert second == first

@@ -16,9 +16,9 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from bubble_sync.connection import connect
-from bubble_sync.database import Connection, Database, fetch
-from bubble_sync.database_url import database_address, read_database_url
+from bubble_sync.config.database_url import database_address, read_database_url
+from bubble_sync.database.connection import connect
+from bubble_sync.database.database import Connection, Database, fetch
 from bubble_sync.errors import (
     Busy,
     ForeignObject,
@@ -29,7 +29,7 @@ from bubble_sync.errors import (
     Unreachable,
 )
 from bubble_sync.local.addresses import Addresses
-from bubble_sync.local.cluster import free_port
+from bubble_sync.local.postgres.cluster import free_port
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
 

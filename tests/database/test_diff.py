@@ -9,17 +9,17 @@ from collections.abc import Iterator
 import pytest
 
 from bench.proxy import counting_proxy
-from bubble_sync.converge.reading import Found, read
-from bubble_sync.converge.users import pattern_of
-from bubble_sync.database import Database
-from bubble_sync.database_url import read_database_url
-from bubble_sync.desired import desired
+from bubble_sync.compare.diff import State, diff, find
+from bubble_sync.compare.sql_script import forward
+from bubble_sync.config.database_url import read_database_url
+from bubble_sync.config.settings import read_settings
+from bubble_sync.converge.references import pattern_of
+from bubble_sync.database.database import Database
+from bubble_sync.database.snapshot import Found, read
 from bubble_sync.errors import PrivilegeMissing, SyncError
-from bubble_sync.questions.diff import State, diff, find
-from bubble_sync.questions.script import forward
-from bubble_sync.settings import read_settings
+from bubble_sync.model.setup import desired
 from bubble_sync.specs import CronJobSpec, FunctionSpec, Keeper, Spec, VaultSecretSpec
-from bubble_sync.statements import SQL_DIRECTORY, every_part, reading_block
+from bubble_sync.sql_loader import SQL_DIRECTORY, every_part, reading_block
 from tests.fixtures.adoption import WANTED, converge_all, look, play, states
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site

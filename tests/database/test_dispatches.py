@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bubble_sync.converge import functions, ledger, vault
-from bubble_sync.desired import tables_of
+from bubble_sync.config.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.converge import functions, ledger, vault_secrets
 from bubble_sync.errors import ForeignObject
-from bubble_sync.functions import function_specs
-from bubble_sync.questions.answers import VERDICTS, verdict_of
-from bubble_sync.questions.requests import Request, as_of_now, requests_in
-from bubble_sync.questions.sight import look
-from bubble_sync.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.model.function_specs import function_specs
+from bubble_sync.model.setup import tables_of
+from bubble_sync.records.requests import Request, as_of_now, requests_in
+from bubble_sync.records.verdicts import VERDICTS, verdict_of
+from bubble_sync.records.visibility import look
 from bubble_sync.specs import Keeper
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
@@ -124,7 +124,7 @@ def synced(prepared: Site, canary: str) -> Site:
     """A project with functions and secrets, without items; the key is the canary."""
     install(prepared)
     for name, value in (("supabase_url", "https://example.com"), ("service_role_key", canary)):
-        prepared.converge(vault, secret_spec(name=name, value=value))
+        prepared.converge(vault_secrets, secret_spec(name=name, value=value))
     return prepared
 
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 from psycopg import sql
 
-from bubble_sync.converge.reading import filled, names_of
+from bubble_sync.compare.drift import Finding, Report, Standing, drift, parts_for, read
+from bubble_sync.compare.liveness import Verdict
+from bubble_sync.database.snapshot import filled, names_of
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
-from bubble_sync.questions.drift import Finding, Report, Standing, drift, parts_for, read
-from bubble_sync.questions.signs import Verdict
 from bubble_sync.specs import CronJobSpec, ExtensionSpec, Spec
-from bubble_sync.statements import reading_block
+from bubble_sync.sql_loader import reading_block
 from tests.fixtures.adoption import WANTED, converge_all
 from tests.fixtures.mutations import Mutation, refused, rounds
 from tests.fixtures.site import Site

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bubble_sync.desired import desired
-from bubble_sync.questions import due
-from bubble_sync.questions.doctor import doctor
-from bubble_sync.questions.drift import read
-from bubble_sync.questions.metrics import FAMILIES, measure
-from bubble_sync.questions.runs import runs
-from bubble_sync.questions.status import status
-from bubble_sync.questions.verify import verify
+from bubble_sync.compare.drift import read
+from bubble_sync.health.doctor import doctor
+from bubble_sync.health.metrics import FAMILIES, measure
+from bubble_sync.health.runs import runs
+from bubble_sync.health.status import status
+from bubble_sync.health.verify import verify
+from bubble_sync.model.setup import desired
+from bubble_sync.records import due_runs
 from bubble_sync.specs import Keeper
 from tests.fixtures.breaking import working
 from tests.fixtures.history import PROCESSOR, RETRY, run
@@ -62,7 +62,7 @@ def ran(site: Site, ago: str) -> None:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that was started a few seconds ago."""
-    monkeypatch.setattr(due, "_started", lambda about: datetime.now(UTC) - timedelta(seconds=20))
+    monkeypatch.setattr(due_runs, "_started", lambda about: datetime.now(UTC) - timedelta(seconds=20))
 
 
 def test_a_job_that_misses_its_runs_is_overdue_in_every_command(converged: Site):
@@ -127,7 +127,7 @@ def test_of_a_history_that_was_cleared_it_is_not_known_whether_a_job_runs(conver
 def test_of_a_server_that_keeps_no_history_it_is_not_known_whether_a_job_runs(
     converged: Site, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(due, "_silent", lambda about: due._SWITCHED_OFF)
+    monkeypatch.setattr(due_runs, "_silent", lambda about: due_runs._SWITCHED_OFF)
     ran(converged, "3 hours")
 
     found = said(converged)

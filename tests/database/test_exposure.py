@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from bubble_sync.config.setting_groups import AlertSettings
 from bubble_sync.converge import functions, ledger
-from bubble_sync.desired import observe_spec
-from bubble_sync.functions import alert_functions
-from bubble_sync.questions.doctor import Finding
-from bubble_sync.setting_groups import AlertSettings
+from bubble_sync.health.doctor import Finding
+from bubble_sync.model.function_specs import alert_functions
+from bubble_sync.model.setup import observe_spec
 from bubble_sync.specs import Keeper
 from tests.fixtures.breaking import diagnose
 from tests.fixtures.site import Site, stack_functions

@@ -6,11 +6,10 @@ import re
 
 import pytest
 
-from bubble_sync.compare import compare
-from bubble_sync.converge.kinds import kind_of
+from bubble_sync.compare.sql_script import forward
+from bubble_sync.converge.registry import kind_of
 from bubble_sync.errors import ForeignObject
-from bubble_sync.questions.script import forward
-from bubble_sync.specs import Spec
+from bubble_sync.specs import Spec, compare
 from tests.fixtures.adoption import WANTED, converge_all, look
 from tests.fixtures.site import Site
 

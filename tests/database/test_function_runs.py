@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from bubble_sync.converge import functions, vault
+from bubble_sync.config.validators import check_url
+from bubble_sync.converge import functions, vault_secrets
 from bubble_sync.specs import FunctionSpec
-from bubble_sync.statements import with_constants
-from bubble_sync.values import check_url
+from bubble_sync.sql_loader import with_constants
 from tests.fixtures.recorder import Recorder
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site, stack_functions
@@ -122,7 +122,7 @@ def store(site: Site, url: str | None = None, key: str | None = None) -> None:
     """Store the two secrets, as far as they are given."""
     for name, value in (("supabase_url", url), ("service_role_key", key)):
         if value is not None:
-            site.converge(vault, secret_spec(name=name, value=value))
+            site.converge(vault_secrets, secret_spec(name=name, value=value))
 
 
 def install(site: Site, *specs: FunctionSpec) -> None:
@@ -401,8 +401,8 @@ class TestTheRequest:
         *_, processor, _ = stack_functions()
         names = {"url_secret": "it's a url", "key_secret": "my key"}
         install(synced, processor.model_copy(update={"body": with_constants(processor.body, names)}))
-        synced.converge(vault, secret_spec(name="it's a url", value="https://other.example.com"))
-        synced.converge(vault, secret_spec(name="my key", value="sb_secret_other"))
+        synced.converge(vault_secrets, secret_spec(name="it's a url", value="https://other.example.com"))
+        synced.converge(vault_secrets, secret_spec(name="my key", value="sb_secret_other"))
         add_item(synced)
 
         (queued,) = run(synced, PROCESSOR).queued

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bubble_sync.questions.history import EDGES, PARTS, Depth, History, history
+from bubble_sync.health.history import EDGES, PARTS, Depth, History, history
 from tests.fixtures.history import dispatch, item
 from tests.fixtures.site import Site
 

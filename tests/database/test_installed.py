@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bubble_sync.converge.kinds import kind_of
-from bubble_sync.database import attempt
-from bubble_sync.desired import desired
-from bubble_sync.questions.doctor import Diagnosis, Finding, explained
-from bubble_sync.settings import StackSettings
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.converge.registry import kind_of
+from bubble_sync.database.database import attempt
+from bubble_sync.health.doctor import Diagnosis, Finding, explained
+from bubble_sync.model.setup import desired
 from bubble_sync.specs import Keeper, PrerequisitesSpec
-from bubble_sync.statements import checks
+from bubble_sync.sql_loader import checks
 from tests.fixtures.adoption import play
 from tests.fixtures.breaking import UNTIL_THE_LAUNCHER_IS_BACK, diagnose, set_up, working
 from tests.fixtures.breaking.installed import stored

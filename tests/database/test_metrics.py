@@ -10,9 +10,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from bubble_sync.cli.metrics import text_of
-from bubble_sync.questions.answers import VERDICTS
-from bubble_sync.questions.metrics import FAMILIES, Measured, measure
-from bubble_sync.settings import read_settings
+from bubble_sync.config.settings import read_settings
+from bubble_sync.health.metrics import FAMILIES, Measured, measure
+from bubble_sync.records.verdicts import VERDICTS
 from tests.fixtures.breaking import working as working_settings
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, run, schedule
 from tests.fixtures.site import Site

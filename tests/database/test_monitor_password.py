@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bubble_sync.questions import fleet
-from bubble_sync.settings import read_settings
+from bubble_sync.compare import all_stacks
+from bubble_sync.config.settings import read_settings
 from tests.fixtures.site import Site
 from tests.fixtures.specs import config
 
@@ -30,7 +30,7 @@ def test_a_refused_password_of_the_monitor_role_and_of_no_other_names_the_way_ou
         completed=lambda text: text,
     )  # fmt: skip
 
-    report = fleet.ask(stack)
+    report = all_stacks.ask(stack)
 
     assert "the password is wrong" in report.cause
     assert (WAY_OUT in report.cause) == told

@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
+from bubble_sync.compare.diff import find
 from bubble_sync.converge import ledger
-from bubble_sync.desired import desired
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.questions.diff import find
-from bubble_sync.questions.doctor import doctor
-from bubble_sync.questions.failures import failures
-from bubble_sync.questions.metrics import measure
-from bubble_sync.questions.runs import runs
-from bubble_sync.questions.status import status
-from bubble_sync.questions.verify import verify
+from bubble_sync.health.doctor import doctor
+from bubble_sync.health.failures import failures
+from bubble_sync.health.metrics import measure
+from bubble_sync.health.runs import runs
+from bubble_sync.health.status import status
+from bubble_sync.health.verify import verify
+from bubble_sync.model.setup import desired
 from bubble_sync.specs import Keeper, LedgerSpec
 from tests.fixtures.breaking import working
 from tests.fixtures.site import Site

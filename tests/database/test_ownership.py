@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from bubble_sync.compare import compare
-from bubble_sync.converge import cron, functions, ledger, vault
+from bubble_sync.converge import cron_jobs, functions, ledger, vault_secrets
 from bubble_sync.errors import (
     ForeignObject,
     PrerequisiteMissing,
     PrivilegeMissing,
     WrongEnvironment,
 )
+from bubble_sync.specs import compare
 from tests.fixtures.site import Site, knows_seconds
 from tests.fixtures.specs import OTHER_REF, REF, function_spec, job_spec, ledger_spec, secret_spec
 
@@ -43,7 +43,7 @@ class TestAdoption:
                     "select cron.alter_job(jobid, active := false) from cron.job")  # fmt: skip
         (before,) = prepared.by_hand("select jobid from cron.job where jobname = 'bubble-sync-processor'")
 
-        adopted = prepared.converge(cron, job_spec())
+        adopted = prepared.converge(cron_jobs, job_spec())
 
         assert adopted.facts["jobid"] == str(before["jobid"])
         assert compare(job_spec(), adopted) == ()
@@ -53,7 +53,7 @@ class TestAdoption:
         as_postgres(prepared, "select vault.create_secret('old', 'supabase_url', 'mine')")
         (before,) = prepared.by_hand("select id::text from vault.secrets")
 
-        adopted = prepared.converge(vault, secret_spec())
+        adopted = prepared.converge(vault_secrets, secret_spec())
 
         assert adopted.facts["secret_id"] == before["id"]
         assert prepared.by_hand("select decrypted_secret as v from vault.decrypted_secrets") == [
@@ -61,11 +61,11 @@ class TestAdoption:
         ]
 
     def test_a_secret_under_another_root_key_is_made_anew(self, prepared: Site):
-        prepared.converge(vault, secret_spec())
+        prepared.converge(vault_secrets, secret_spec())
         prepared.by_hand("update vault.secrets set secret = encode('not of this key, and long enough', 'base64')")
 
-        (difference,) = compare(secret_spec(), prepared.observe(vault, secret_spec()))
-        prepared.converge(vault, secret_spec())
+        (difference,) = compare(secret_spec(), prepared.observe(vault_secrets, secret_spec()))
+        prepared.converge(vault_secrets, secret_spec())
 
         assert str(difference) == "value: [secret] => [secret]"
         assert prepared.by_hand("select decrypted_secret as v from vault.decrypted_secrets") == [
@@ -74,13 +74,13 @@ class TestAdoption:
         assert origin(prepared, "secret supabase_url") == "made"
 
     def test_a_row_that_was_written_by_hand_in_clear_text_is_made_anew(self, prepared: Site):
-        prepared.converge(vault, secret_spec())
+        prepared.converge(vault_secrets, secret_spec())
         prepared.by_hand("update vault.secrets set secret = 'no base64 at all!'")
 
-        assert [d.field for d in compare(secret_spec(), prepared.observe(vault, secret_spec()))] == ["value"]
-        prepared.converge(vault, secret_spec())
+        assert [d.field for d in compare(secret_spec(), prepared.observe(vault_secrets, secret_spec()))] == ["value"]
+        prepared.converge(vault_secrets, secret_spec())
 
-        assert compare(secret_spec(), prepared.observe(vault, secret_spec())) == ()
+        assert compare(secret_spec(), prepared.observe(vault_secrets, secret_spec())) == ()
 
     def test_a_function_keeps_its_oid_and_loses_every_other_executor(self, prepared: Site):
         prepared.by_hand("create role app login", "create role friend login", "grant app to postgres")
@@ -95,18 +95,18 @@ class TestAdoption:
         assert prepared.by_hand(grantees) == [{"count": 0}]
 
     def test_what_was_made_stays_made_after_a_repair(self, prepared: Site):
-        prepared.converge(cron, job_spec())
+        prepared.converge(cron_jobs, job_spec())
         prepared.by_hand("update cron.job set active = false")
 
-        prepared.converge(cron, job_spec())
+        prepared.converge(cron_jobs, job_spec())
 
         assert origin(prepared, "job bubble-sync-processor") == "made"
 
     @pytest.mark.parametrize(
         ("kind", "spec", "by_hand"),
         [
-            (cron, job_spec(), "select cron.schedule('bubble-sync-processor', '* * * * *', 'SELECT 1')"),
-            (vault, secret_spec(), "select vault.create_secret('old', 'supabase_url')"),
+            (cron_jobs, job_spec(), "select cron.schedule('bubble-sync-processor', '* * * * *', 'SELECT 1')"),
+            (vault_secrets, secret_spec(), "select vault.create_secret('old', 'supabase_url')"),
             (functions, function_spec(), TICK),
         ],
     )
@@ -121,9 +121,9 @@ class TestAdoption:
 
     def test_adopt_never_still_converges_what_this_stack_made(self, prepared: Site):
         strict = replace(prepared, adopt=False)
-        strict.converge(cron, job_spec())
+        strict.converge(cron_jobs, job_spec())
 
-        strict.converge(cron, job_spec(schedule="0 * * * *"))
+        strict.converge(cron_jobs, job_spec(schedule="0 * * * *"))
 
 
 class TestRefusal:
@@ -133,19 +133,19 @@ class TestRefusal:
         prepared.by_hand(SCHEDULE + "('bubble-sync-processor', '* * * * *', 'SELECT 1', 1, 'anon', true)")
 
         with pytest.raises(ForeignObject, match=r"role anon .*select cron.unschedule\(\d+\);"):
-            prepared.converge(cron, job_spec())
+            prepared.converge(cron_jobs, job_spec())
 
         assert len(prepared.by_hand("select jobid from cron.job")) == 1
 
     def test_a_job_of_another_role_that_comes_later_is_drift_and_refused(self, prepared: Site):
-        prepared.converge(cron, job_spec())
+        prepared.converge(cron_jobs, job_spec())
         prepared.by_hand(SCHEDULE + "('bubble-sync-processor', '* * * * *', 'SELECT 1', 1, 'anon', true)")
 
-        (difference,) = compare(job_spec(), prepared.observe(cron, job_spec()))
+        (difference,) = compare(job_spec(), prepared.observe(cron_jobs, job_spec()))
 
         assert (difference.field, difference.actual) == ("duplicates", ("anon",))
         with pytest.raises(ForeignObject, match="role anon"):
-            prepared.converge(cron, job_spec())
+            prepared.converge(cron_jobs, job_spec())
 
     def test_a_second_form_that_comes_later_is_drift_and_refused(self, prepared: Site):
         prepared.converge(functions, function_spec())
@@ -181,9 +181,9 @@ class TestRefusal:
         if knows_seconds(prepared):
             pytest.skip("this pg_cron knows seconds: POSTGRES=15 has an older one")
         with pytest.raises(PrerequisiteMissing, match=r"the schedule '5 seconds' needs pg_cron 1\.5, and .* has 1\.4"):
-            prepared.converge(cron, job_spec(schedule="5 seconds"))
+            prepared.converge(cron_jobs, job_spec(schedule="5 seconds"))
 
-        assert prepared.observe(cron, job_spec()) is None
+        assert prepared.observe(cron_jobs, job_spec()) is None
 
     def test_a_function_of_another_owner(self, prepared: Site):
         prepared.by_hand(TICK, "alter function public.tick() owner to service_role")
@@ -204,37 +204,37 @@ class TestRefusal:
             prepared.converge(functions, function_spec())
 
     def test_a_ledger_of_another_project_with_the_line_that_accepts_a_move(self, prepared: Site):
-        prepared.converge(cron, job_spec(project_ref=REF))
+        prepared.converge(cron_jobs, job_spec(project_ref=REF))
         moved = job_spec(project_ref=OTHER_REF, active=False)
 
-        for kind, spec in ((cron, moved), (ledger, ledger_spec(project_ref=OTHER_REF))):
+        for kind, spec in ((cron_jobs, moved), (ledger, ledger_spec(project_ref=OTHER_REF))):
             with pytest.raises(WrongEnvironment) as refused:
                 prepared.converge(kind, spec)
         assert REF in str(refused.value)
         assert OTHER_REF in str(refused.value)
-        assert prepared.observe(cron, job_spec()).actual.active
+        assert prepared.observe(cron_jobs, job_spec()).actual.active
 
         prepared.by_hand(str(refused.value).split("accept it once: ")[1])
-        prepared.converge(cron, moved)
+        prepared.converge(cron_jobs, moved)
 
     def test_a_project_that_is_named_later_is_written_down(self, prepared: Site):
-        prepared.converge(cron, job_spec())
+        prepared.converge(cron_jobs, job_spec())
 
-        (difference,) = compare(job_spec(project_ref=REF), prepared.observe(cron, job_spec(project_ref=REF)))
-        prepared.converge(cron, job_spec(project_ref=REF))
+        (difference,) = compare(job_spec(project_ref=REF), prepared.observe(cron_jobs, job_spec(project_ref=REF)))
+        prepared.converge(cron_jobs, job_spec(project_ref=REF))
 
         assert difference.field == "project_ref"
-        assert compare(job_spec(project_ref=REF), prepared.observe(cron, job_spec(project_ref=REF))) == ()
-        assert compare(job_spec(), prepared.observe(cron, job_spec())) == (), "unknown is never a mismatch"
+        assert compare(job_spec(project_ref=REF), prepared.observe(cron_jobs, job_spec(project_ref=REF))) == ()
+        assert compare(job_spec(), prepared.observe(cron_jobs, job_spec())) == (), "unknown is never a mismatch"
 
     def test_a_ledger_of_another_stack_with_the_line_that_accepts_it(self, prepared: Site):
-        prepared.converge(cron, job_spec())
+        prepared.converge(cron_jobs, job_spec())
 
         with pytest.raises(ForeignObject) as refused:
-            prepared.converge(cron, job_spec(stack="prod"))
+            prepared.converge(cron_jobs, job_spec(stack="prod"))
         prepared.by_hand(str(refused.value).split("accept it once: ")[1])
 
-        assert prepared.converge(cron, job_spec(stack="prod")).actual.stack == "prod"
+        assert prepared.converge(cron_jobs, job_spec(stack="prod")).actual.stack == "prod"
 
     def test_a_change_without_a_ledger(self, site: Site):
         with pytest.raises(PrerequisiteMissing, match="ledger"):
@@ -243,13 +243,13 @@ class TestRefusal:
         assert site.observe(functions, function_spec()) is None
 
     def test_a_job_that_another_role_owns_is_not_gone(self, prepared: Site):
-        prepared.converge(cron, job_spec())
+        prepared.converge(cron_jobs, job_spec())
         other = prepared.as_role("other", "grant usage on schema cron, bubble_sync to other",
                                  "grant select on bubble_sync.ledger to other")  # fmt: skip
 
-        assert other.observe(cron, job_spec()) is None, "row security hides it"
+        assert other.observe(cron_jobs, job_spec()) is None, "row security hides it"
         with pytest.raises(PrivilegeMissing, match="belongs to the role postgres"):
-            other.db.read("reading", lambda conn: cron.require_same_role(conn, job_spec().name, "postgres"))
+            other.db.read("reading", lambda conn: cron_jobs.require_same_role(conn, job_spec().name, "postgres"))
         other.db.close()
 
 
@@ -264,23 +264,23 @@ class TestRemoval:
         assert origin(prepared, "function public.tick") == "adopted"
 
     def test_what_the_ledger_does_not_know_is_kept(self, prepared: Site):
-        prepared.converge(cron, job_spec())
+        prepared.converge(cron_jobs, job_spec())
         prepared.by_hand("delete from bubble_sync.ledger")
 
-        assert prepared.remove(cron, job_spec()) == "it was there before"
+        assert prepared.remove(cron_jobs, job_spec()) == "it was there before"
 
     @pytest.mark.parametrize(
         ("by_hand", "refusal"), [("stack = 'prod'", ForeignObject), (f"project_ref = '{OTHER_REF}'", WrongEnvironment)]
     )
     def test_what_another_stack_or_project_keeps_is_refused(self, prepared: Site, by_hand: str, refusal):
         spec = job_spec(project_ref=REF)
-        prepared.converge(cron, spec)
+        prepared.converge(cron_jobs, spec)
         prepared.by_hand(f"update bubble_sync.ledger set {by_hand}")
 
         with pytest.raises(refusal, match="nothing was changed"):
-            prepared.remove(cron, spec)
+            prepared.remove(cron_jobs, spec)
 
-        assert prepared.observe(cron, spec) is not None
+        assert prepared.observe(cron_jobs, spec) is not None
 
     @pytest.mark.parametrize(
         ("user", "by_hand"),
@@ -297,20 +297,20 @@ class TestRemoval:
         ],
     )  # fmt: skip
     def test_a_secret_that_something_still_names_is_kept(self, prepared: Site, user: str, by_hand: str):
-        prepared.converge(vault, secret_spec())
+        prepared.converge(vault_secrets, secret_spec())
         as_postgres(prepared, by_hand)
 
-        reason = prepared.remove(vault, secret_spec())
+        reason = prepared.remove(vault_secrets, secret_spec())
 
         assert reason is not None
         assert user in reason
-        assert prepared.observe(vault, secret_spec()) is not None
+        assert prepared.observe(vault_secrets, secret_spec()) is not None
 
     def test_a_secret_whose_name_is_only_part_of_a_word_is_not_named(self, prepared: Site):
-        prepared.converge(vault, secret_spec())
+        prepared.converge(vault_secrets, secret_spec())
         as_postgres(prepared, "select cron.schedule('mine', '0 0 * * *', 'select my_supabase_url_2')")
 
-        assert prepared.remove(vault, secret_spec()) is None
+        assert prepared.remove(vault_secrets, secret_spec()) is None
 
     @pytest.mark.parametrize("call", ["SELECT tick()", "SELECT PUBLIC.Tick();"])
     def test_a_function_that_a_kept_job_calls_is_kept(self, prepared: Site, call: str):

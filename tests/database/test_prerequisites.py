@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bubble_sync.compare.diff import diff, find
 from bubble_sync.converge import prerequisites
-from bubble_sync.desired import object_names
 from bubble_sync.errors import PrerequisiteMissing, SyncError
-from bubble_sync.questions.diff import diff, find
+from bubble_sync.model.setup import object_names
 from bubble_sync.specs import PrerequisitesSpec
 from tests.fixtures.adoption import WANTED as WHOLE_STACK
 from tests.fixtures.adoption import converge_all, snapshot

@@ -7,12 +7,12 @@ from contextlib import ExitStack
 
 import pytest
 
+from bubble_sync.config.settings import read_settings
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
-from bubble_sync.questions.failures import Failures, failures
-from bubble_sync.questions.runs import Runs, runs
-from bubble_sync.questions.status import Status, status
-from bubble_sync.questions.trace import Trace, trace
-from bubble_sync.settings import read_settings
+from bubble_sync.health.failures import Failures, failures
+from bubble_sync.health.runs import Runs, runs
+from bubble_sync.health.status import Status, status
+from bubble_sync.health.trace import Trace, trace
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, person, run, schedule
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, config, jwt

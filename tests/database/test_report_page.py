@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.cli.report_page import page
-from bubble_sync.questions.report import report
-from bubble_sync.settings import read_settings
+from bubble_sync.cli.render.report_page import page
+from bubble_sync.config.settings import read_settings
+from bubble_sync.health.report import report
 from tests.fixtures.browser import Browser
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, run, schedule
 from tests.fixtures.site import Site

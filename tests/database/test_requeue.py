@@ -13,13 +13,13 @@ import pytest
 from bubble_sync.actions import requeue
 from bubble_sync.actions.requeue import carry_out, release_plan, retry_plan
 from bubble_sync.actions.requeue_plan import Done, Passed, Plan
-from bubble_sync.database import Database, Row
-from bubble_sync.database_url import read_database_url
+from bubble_sync.config.database_url import read_database_url
+from bubble_sync.config.settings import read_settings
+from bubble_sync.database.database import Database, Row
 from bubble_sync.errors import Busy, PrerequisiteMissing, PrivilegeMissing
-from bubble_sync.local.behaviour import Behaviour
-from bubble_sync.local.edge_queue import Call, drain
-from bubble_sync.questions.status import status
-from bubble_sync.settings import read_settings
+from bubble_sync.health.status import status
+from bubble_sync.local.edge_function.behaviour import Behaviour
+from bubble_sync.local.edge_function.queue import Call, drain
 from tests.fixtures.history import dispatch, item
 from tests.fixtures.site import Site
 from tests.fixtures.specs import config

@@ -10,15 +10,15 @@ import pytest
 
 from bubble_sync.actions import run_now
 from bubble_sync.actions.run_now import NOT_SENT, NOTHING, SKIPPED, UNKNOWN, Ran, Told
-from bubble_sync.converge import functions, vault
+from bubble_sync.config.settings import ProcessorSettings, RetrySettings
+from bubble_sync.converge import functions, vault_secrets
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing, ServerRefused
-from bubble_sync.functions import function_specs
-from bubble_sync.local.behaviour import Behaviour
+from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
-from bubble_sync.questions.answers import judged
-from bubble_sync.questions.following import follow, why_not
-from bubble_sync.questions.requests import Request
-from bubble_sync.settings import ProcessorSettings, RetrySettings
+from bubble_sync.model.function_specs import function_specs
+from bubble_sync.records.await_response import follow, why_not
+from bubble_sync.records.requests import Request
+from bubble_sync.records.verdicts import judged
 from bubble_sync.specs import Keeper
 from tests.database.test_dispatches import ANSWERS, ODD, REQUEST, answered, sent, tick
 from tests.fixtures.history import item
@@ -53,7 +53,7 @@ def served(prepared: Site) -> Site:
     for name, value in (
         ("supabase_url", addresses.endpoint_url), ("service_role_key", addresses.service_role_key),
     ):  # fmt: skip
-        prepared.converge(vault, secret_spec(name=name, value=value))
+        prepared.converge(vault_secrets, secret_spec(name=name, value=value))
     scheduled(prepared)
     return prepared
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from bubble_sync.questions.doctor import Diagnosis, Finding
-from bubble_sync.settings import StackSettings
-from bubble_sync.statements import checks
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.health.doctor import Diagnosis, Finding
+from bubble_sync.sql_loader import checks
 from tests.fixtures.breaking import diagnose, set_up, working
 from tests.fixtures.breaking.running import DAY, answer, failed, item, overlapping, refused, request, run, runs
 from tests.fixtures.site import Site

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bubble_sync.database import Row
-from bubble_sync.statements import query
+from bubble_sync.database.database import Row
+from bubble_sync.sql_loader import query
 from tests.fixtures.history import PROCESSOR, RETRY, item, person, run, schedule
 from tests.fixtures.site import Site
 

@@ -8,8 +8,8 @@ import time
 import psycopg
 import pytest
 
-from bubble_sync.converge.reading import read
-from bubble_sync.questions.beside import PARTS
+from bubble_sync.compare.unmanaged import PARTS
+from bubble_sync.database.snapshot import read
 from tests.fixtures.adoption import FOLDER, WANTED, converge_all, look, play
 from tests.fixtures.breaking import diagnose, set_up, working
 from tests.fixtures.site import Site

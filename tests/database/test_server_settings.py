@@ -14,14 +14,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from bubble_sync.converge.kinds import kind_of
-from bubble_sync.database import Database
-from bubble_sync.database_url import read_database_url
-from bubble_sync.desired import desired
+from bubble_sync.compare.diff import diff, find
+from bubble_sync.config.database_url import read_database_url
+from bubble_sync.converge.registry import kind_of
+from bubble_sync.database.database import Database
 from bubble_sync.errors import SyncError
-from bubble_sync.questions.diff import diff, find
-from bubble_sync.questions.doctor import doctor
-from bubble_sync.questions.verify import verify
+from bubble_sync.health.doctor import doctor
+from bubble_sync.health.verify import verify
+from bubble_sync.model.setup import desired
 from bubble_sync.specs import Keeper
 from tests.fixtures.breaking import set_up, working
 from tests.fixtures.history import item

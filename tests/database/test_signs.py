@@ -8,15 +8,15 @@ from datetime import timedelta
 import pytest
 
 from bubble_sync.cli.metrics import text_of
-from bubble_sync.cli.report_page import page
-from bubble_sync.desired import desired
-from bubble_sync.questions.drift import drift, read
-from bubble_sync.questions.metrics import measure
-from bubble_sync.questions.report import report
-from bubble_sync.questions.signs import Signs, Verdict
-from bubble_sync.questions.status import status
-from bubble_sync.questions.verify import verify
-from bubble_sync.settings import StackSettings
+from bubble_sync.cli.render.report_page import page
+from bubble_sync.compare.drift import drift, read
+from bubble_sync.compare.liveness import Signs, Verdict
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.health.metrics import measure
+from bubble_sync.health.report import report
+from bubble_sync.health.status import status
+from bubble_sync.health.verify import verify
+from bubble_sync.model.setup import desired
 from bubble_sync.specs import Keeper
 from tests.fixtures.breaking import set_up, working
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, run

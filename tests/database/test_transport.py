@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bubble_sync.connection import connect
-from bubble_sync.database_url import database_address, read_database_url
+from bubble_sync.config.database_url import database_address, read_database_url
+from bubble_sync.database.connection import connect
 from bubble_sync.errors import ConfigurationError, Unreachable
 from bubble_sync.local.addresses import Addresses
 from tests.fixtures.tls import HOST, TlsServer

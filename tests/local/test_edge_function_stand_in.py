@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from bubble_sync.local.addresses import Addresses
-from bubble_sync.local.behaviour import FILE, Behaviour
+from bubble_sync.local.edge_function.behaviour import FILE, Behaviour
 from tests.fixtures.platform import edge_requests
 
 PATH = "/functions/v1/bubble_sync"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bubble_sync.errors import PlatformError
-from bubble_sync.local import installation
-from bubble_sync.local.overlay import LOADER, STAND_INS, build_overlay, server_program
+from bubble_sync.local.postgres import installation
+from bubble_sync.local.postgres.overlay import LOADER, STAND_INS, build_overlay, server_program
 
 
 def control(version: str) -> str:
@@ -189,6 +189,7 @@ def test_a_copy_of_a_private_server_is_whole_and_its_own(machine: Path):
 
 
 def test_every_part_of_a_stand_in_is_listed_and_present():
-    package = Path(installation.__file__).parent / "extensions"
+    package = Path(installation.__file__).parents[1]
     for name, parts in STAND_INS.items():
-        assert {path.name for path in (package / name).glob("*.sql")} == set(parts)
+        scripts = (package / name.removeprefix("supabase_") / "extension").glob("*.sql")
+        assert {path.name for path in scripts} == set(parts)

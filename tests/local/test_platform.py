@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from bubble_sync.errors import PlatformError
-from bubble_sync.local import account
 from bubble_sync.local.platform import Platform
+from bubble_sync.local.postgres import account
 from bubble_sync.local.processes import end, started_at
 
 

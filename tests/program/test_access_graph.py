@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bubble_sync.scram import salt_of, verifier
+from bubble_sync.database.scram import salt_of, verifier
 from tests.fixtures.program import MONITOR_PASSWORD, SECRET_SIGNATURE, Graph
 from tests.fixtures.specs import REF
 

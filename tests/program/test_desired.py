@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from bubble_sync.desired import desired
-from bubble_sync.settings import read_settings
+from bubble_sync.config.settings import read_settings
+from bubble_sync.model.setup import desired
 from bubble_sync.specs import Keeper, Spec
 from tests.fixtures.program import MONITOR_PASSWORD, SECRET_SIGNATURE, WEBHOOK, Graph
 from tests.fixtures.specs import REF, config

@@ -9,7 +9,7 @@ import sys
 import pytest
 from pulumi.output import Unknown
 
-from bubble_sync.desired import object_names
+from bubble_sync.model.setup import object_names
 from bubble_sync.providers.cron_job import CronJobProvider
 from bubble_sync.providers.extension import ExtensionProvider
 from bubble_sync.providers.prerequisites import PrerequisitesProvider

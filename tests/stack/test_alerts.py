@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bubble_sync.local.behaviour import Behaviour
+from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.stack import prepare
 from tests.fixtures.recorder import Recorder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bubble_sync.stacks import CONFIG_VARIABLE
+from bubble_sync.config.stacks import CONFIG_VARIABLE
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack
 

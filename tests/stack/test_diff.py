@@ -8,7 +8,7 @@ import subprocess
 
 import psycopg
 
-from bubble_sync.stacks import CONFIG_VARIABLE
+from bubble_sync.config.stacks import CONFIG_VARIABLE
 from tests.fixtures.adoption import script
 from tests.fixtures.site import Site
 from tests.fixtures.stack import CHECKOUT, Stack

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from bubble_sync.questions.drift import Standing
-from bubble_sync.questions.fleet import ask
-from bubble_sync.stacks import open_stack
+from bubble_sync.compare.all_stacks import ask
+from bubble_sync.compare.drift import Standing
+from bubble_sync.config.stacks import open_stack
 from tests.fixtures.dispatching import TABLE
 from tests.fixtures.mutations import ABSENT, Mutation, refused, rounds
 from tests.fixtures.site import Site

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.local.behaviour import Behaviour
+from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
 from tests.fixtures.site import Site
 from tests.fixtures.specs import jwt

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from bubble_sync.stacks import CONFIG_VARIABLE
+from bubble_sync.config.stacks import CONFIG_VARIABLE
 from tests.fixtures.history import item
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack

@@ -10,8 +10,8 @@ import subprocess
 
 import pytest
 
+from bubble_sync.config.stacks import CONFIG_VARIABLE
 from bubble_sync.local.platform import Platform
-from bubble_sync.stacks import CONFIG_VARIABLE
 from tests.fixtures.history import item
 from tests.fixtures.site import Site
 from tests.fixtures.specs import jwt

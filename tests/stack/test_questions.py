@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.cli.answers import ago, fine
-from bubble_sync.stacks import CONFIG_VARIABLE
+from bubble_sync.cli.output import ago, fine
+from bubble_sync.config.stacks import CONFIG_VARIABLE
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, person, run
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bubble_sync.database import Row
+from bubble_sync.database.database import Row
 from bubble_sync.local.platform import Platform
 from tests.fixtures.site import Site
 from tests.fixtures.stack import CHECKOUT, Stack, lay_out_program

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bubble_sync.stacks import CONFIG_VARIABLE
+from bubble_sync.config.stacks import CONFIG_VARIABLE
 from tests.fixtures.history import item
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack

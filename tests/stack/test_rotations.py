@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from bubble_sync.local.behaviour import Behaviour
+from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
 from tests.fixtures.dispatching import PATHS, TABLE, Dispatches, dispatching, new_key
 from tests.fixtures.site import Site

@@ -17,13 +17,13 @@ from secrets import token_hex
 import psycopg
 import pytest
 
-from bubble_sync.database import Database
-from bubble_sync.database_url import read_database_url
-from bubble_sync.local.behaviour import Behaviour
+from bubble_sync.config.database_url import read_database_url
+from bubble_sync.config.stacks import CONFIG_VARIABLE
+from bubble_sync.database.database import Database
+from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.scripts import script
 from bubble_sync.local.stack import prepare
-from bubble_sync.stacks import CONFIG_VARIABLE
 from tests.fixtures.breaking import UNTIL_THE_LAUNCHER_IS_BACK
 from tests.fixtures.history import PROCESSOR, RETRY, item, run
 from tests.fixtures.platform import reset

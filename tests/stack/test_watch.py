@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from bubble_sync.config.stacks import CONFIG_VARIABLE
 from bubble_sync.local.stack import DATABASE_URL_VARIABLE
-from bubble_sync.stacks import CONFIG_VARIABLE
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, run
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.site import Site

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bubble_sync.questions.answers import first_characters, verdict_of
+from bubble_sync.records.verdicts import first_characters, verdict_of
 from tests.fixtures.specs import jwt
 
 

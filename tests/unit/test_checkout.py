@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.actions.checkout import commit_line
+from bubble_sync.actions.git_checkout import commit_line
 from bubble_sync.errors import NotCurrent
 
 CONFIG = "Pulumi.staging.yaml"

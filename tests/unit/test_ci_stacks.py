@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bubble_sync.settings import SECRET_KEYS, StackSettings
+from bubble_sync.config.settings import SECRET_KEYS, StackSettings
 from ci import changed_stacks, sanitised_stack
 
 STACKS = ["prod", "staging"]

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from bubble_sync.cli.app import app
-from bubble_sync.commands import OURS, completed, in_all
+from bubble_sync.config.commands import OURS, completed, in_all
 
 PROD = ("--stack", "prod")
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from bubble_sync.compare import compare
-from bubble_sync.specs import DIFFERS, Observation
+from bubble_sync.specs import DIFFERS, Observation, compare
 from tests.fixtures.specs import function_spec, job_spec, secret_spec
 
 

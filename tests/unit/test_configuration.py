@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bubble_sync.database_url import NAMESPACE
-from bubble_sync.questions.configuration import Setting, configuration, usable_part, with_problems
-from bubble_sync.setting_groups import like, names_in
-from bubble_sync.settings import SECRET_KEYS, StackSettings, checked, read_settings
+from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.config.report import Setting, configuration, usable_part, with_problems
+from bubble_sync.config.setting_groups import like, names_in
+from bubble_sync.config.settings import SECRET_KEYS, StackSettings, checked, read_settings
 from tests.fixtures.specs import REF, config, jwt
 from tools.config_table import rows
 

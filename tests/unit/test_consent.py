@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from bubble_sync.cli import run_now
-from bubble_sync.cli.answers import Asked
-from bubble_sync.cli.arguments import consent
-from bubble_sync.database import Database
+from bubble_sync.cli.options import consent
+from bubble_sync.cli.output import Asked
+from bubble_sync.config.settings import read_settings
+from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.settings import read_settings
 from tests.fixtures.specs import REF, config
 
 HERE, ELSEWHERE = "127.0.0.1:5432", "db.example.com:5432"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bubble_sync.actions.deployment import Setting, deploy
+from bubble_sync.config.stacks import Stack
 from bubble_sync.errors import PulumiRefused, Unreachable
-from bubble_sync.stacks import Stack
 
 SETTINGS = [Setting("retry.active", "false")]
 

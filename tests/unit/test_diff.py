@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from bubble_sync.cli.diff_json import document
-from bubble_sync.cli.diff_markdown import markdown
-from bubble_sync.cli.diff_text import text
-from bubble_sync.converge.reading import Found
-from bubble_sync.keys import masked
-from bubble_sync.questions.beside import Beside
-from bubble_sync.questions.diff import Change, Comparison, Item, State, diff, judge
-from bubble_sync.questions.script import forward
-from bubble_sync.questions.undo import back, holds_a_key
+from bubble_sync.cli.render.diff_json import document
+from bubble_sync.cli.render.diff_markdown import markdown
+from bubble_sync.cli.render.diff_text import text
+from bubble_sync.compare.diff import Change, Comparison, Item, State, diff, judge
+from bubble_sync.compare.sql_script import forward
+from bubble_sync.compare.undo_script import back, holds_a_key
+from bubble_sync.compare.unmanaged import Beside
+from bubble_sync.config.keys import masked
+from bubble_sync.database.snapshot import Found
 from bubble_sync.specs import Observation, PrerequisitesSpec
 from tests.fixtures.specs import REF, STACK, function_spec, job_spec, jwt, ledger_spec, secret_spec
 

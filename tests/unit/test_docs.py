@@ -12,10 +12,10 @@ import typer
 import yaml
 
 from bubble_sync.cli.app import app
-from bubble_sync.database_url import NAMESPACE
+from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.config.project_ref import is_project_ref
+from bubble_sync.config.settings import SECRET_KEYS, StackSettings, read_settings
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.projects import is_project_ref
-from bubble_sync.settings import SECRET_KEYS, StackSettings, read_settings
 from tests.fixtures.specs import config
 from tools.checks_page import page
 from tools.config_table import BEGIN, END, config_table

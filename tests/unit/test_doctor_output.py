@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from bubble_sync.cli import doctor
-from bubble_sync.cli.answers import screen
-from bubble_sync.questions.doctor import Diagnosis, Finding, explained
+from bubble_sync.cli.output import screen
+from bubble_sync.health.doctor import Diagnosis, Finding, explained
 
 LONG = "the key of a project that has been copied from another one and still has the secrets of the one it came from"
 CAUSE = Finding("cause", "Title of it", "error", "secret a", LONG, "Run pulumi up.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bubble_sync.cli.drift import exit_code
-from bubble_sync.questions.drift import Report, Standing
+from bubble_sync.compare.drift import Report, Standing
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bubble_sync.keys import KeyKind
-from bubble_sync.questions.key_probe import Probe
-from bubble_sync.questions.key_verdicts import Answer, Verdict, judge
+from bubble_sync.config.keys import KeyKind
+from bubble_sync.key.key_verdicts import Answer, Verdict, judge
+from bubble_sync.key.probe import Probe
 
 KINDS: tuple[KeyKind, ...] = ("legacy JWT", "secret key", "publishable key", "opaque")
 FROM_THE_FUNCTION = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bubble_sync.keys import LEGACY_KEYS_END, KeyShape, read_key, warnings_about
+from bubble_sync.config.keys import LEGACY_KEYS_END, KeyShape, read_key, warnings_about
 from tests.fixtures.specs import REF, jwt
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)

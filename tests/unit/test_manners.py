@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync import stacks
 from bubble_sync.cli import main
+from bubble_sync.config import stacks
+from bubble_sync.config.stacks import CONFIG_VARIABLE, run_pulumi
 from bubble_sync.errors import NotFound, Unreachable
-from bubble_sync.stacks import CONFIG_VARIABLE, run_pulumi
 from tests.unit.test_stacks import shown
 
 COMMANDS = ("verify", "status", "doctor", "trace", "run-now", "drift", "config")

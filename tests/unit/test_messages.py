@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bubble_sync.questions.messages import function_log, kind_of, readable, whole
+from bubble_sync.records.messages import function_log, kind_of, readable, whole
 from tests.fixtures.specs import REF, jwt
 
 

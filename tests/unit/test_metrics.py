@@ -9,7 +9,7 @@ import pytest
 
 from bubble_sync.cli.metrics import give
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.questions.metrics import FAMILIES
+from bubble_sync.health.metrics import FAMILIES
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/metrics.md").read_text("utf-8")
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bubble_sync.actions.pause import keys_of, moment_of
+from bubble_sync.config.settings import read_settings
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.questions.pauses import JOBS, paused, warnings_about
-from bubble_sync.settings import read_settings
+from bubble_sync.model.pauses import JOBS, paused, warnings_about
 from tests.fixtures.history import PROCESSOR, RETRY
 from tests.fixtures.specs import config
 

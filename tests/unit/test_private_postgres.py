@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.local import installation
-from bubble_sync.local.cache import private_postgresql
+from bubble_sync.local.postgres import installation
+from bubble_sync.local.postgres.cache import private_postgresql
 from tests.local.test_installation import install
 from tools import apt, postgres
 from tools.apt import AptError

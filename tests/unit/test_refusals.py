@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from bubble_sync.refusals import why_not_connected
+from bubble_sync.database.errors import why_not_connected
 
 
 @pytest.mark.parametrize(

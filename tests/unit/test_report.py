@@ -10,24 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.cli.arguments import duration
-from bubble_sync.cli.axes import LEFT, RIGHT_EDGE, above, times
-from bubble_sync.cli.charts import depth_chart, latency_chart, request_chart
-from bubble_sync.cli.report_page import page, verdict_of
+from bubble_sync.cli.options import duration
+from bubble_sync.cli.render.axes import LEFT, RIGHT_EDGE, above, times
+from bubble_sync.cli.render.charts import depth_chart, latency_chart, request_chart
+from bubble_sync.cli.render.report_page import page, verdict_of
+from bubble_sync.compare.liveness import Signs, Verdict
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.questions.answers import VERDICTS
-from bubble_sync.questions.checklist import Line, Standing
-from bubble_sync.questions.doctor import Diagnosis, Finding
-from bubble_sync.questions.failures import Failure, Failures, Group
-from bubble_sync.questions.history import EDGES, PARTS, Depth, History, Latency, Sent, depths_of
-from bubble_sync.questions.report import Report
-from bubble_sync.questions.signs import Signs, Verdict
+from bubble_sync.health.checklist import Line, Standing
+from bubble_sync.health.doctor import Diagnosis, Finding
+from bubble_sync.health.failures import Failure, Failures, Group
+from bubble_sync.health.history import EDGES, PARTS, Depth, History, Latency, Sent, depths_of
+from bubble_sync.health.report import Report
+from bubble_sync.records.verdicts import VERDICTS
 from tests.fixtures.specs import jwt
 
 UNTIL = datetime(2026, 11, 22, 4, 30, tzinfo=UTC)
 SPAN = timedelta(hours=24)
 HOSTILE = "<script>alert(1)</script>&\"'"
-CSS = (Path(__file__).parents[2] / "bubble_sync" / "cli" / "pages" / "report.css").read_text()
+CSS = (Path(__file__).parents[2] / "bubble_sync" / "cli" / "render" / "pages" / "report.css").read_text()
 
 
 def depths(*most: int) -> tuple[Depth, ...]:

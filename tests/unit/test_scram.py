@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from base64 import b64decode
 
-from bubble_sync.scram import salt_of, verifier
+from bubble_sync.database.scram import salt_of, verifier
 
 # The exchange in RFC 7677, section 3: the user is `user`, the password `pencil`.
 SALT, NONCE = "W22ZaJ0SNY7soEsUEjb6gQ==", "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from bubble_sync.cli.app import app
-from bubble_sync.settings import StackSettings
+from bubble_sync.config.settings import StackSettings
 from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
@@ -23,7 +23,7 @@ from bubble_sync.specs import (
     Spec,
     VaultSecretSpec,
 )
-from bubble_sync.statements import SQL_DIRECTORY, query
+from bubble_sync.sql_loader import SQL_DIRECTORY, query
 from tests.fixtures.program import Graph
 from tests.unit.test_docs import README, ROOT, commands, make_targets
 from tools.config_table import rows

@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import pytest
 
-from bubble_sync.database_url import read_database_url
+from bubble_sync.config.database_url import read_database_url
+from bubble_sync.config.session_address import session_address
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.session_address import session_address
 from tests.fixtures.specs import REF
 
 POOLER = "aws-0-eu.pooler.supabase.com"

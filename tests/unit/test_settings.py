@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bubble_sync.database_url import read_database_url
+from bubble_sync.config.database_url import read_database_url
+from bubble_sync.config.settings import SECRET_KEYS, ConfigValue, StackSettings, read_settings
 from bubble_sync.errors import ConfigurationError, WrongEnvironment
-from bubble_sync.settings import SECRET_KEYS, ConfigValue, StackSettings, read_settings
 from tests.fixtures.specs import OTHER_REF, REF, config, jwt
 
 

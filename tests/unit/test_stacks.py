@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bubble_sync.config.stacks import CONFIG_VARIABLE, Stack, all_stacks, open_stack, parse_config
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.stacks import CONFIG_VARIABLE, Stack, all_stacks, open_stack, parse_config
 from tests.fixtures.specs import REF, config
 
 

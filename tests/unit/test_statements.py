@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bubble_sync.desired import desired, observe_spec
-from bubble_sync.functions import alert_functions, function_specs
-from bubble_sync.questions.diff import parts_about
-from bubble_sync.setting_groups import AlertSettings, ProcessorSettings, RetrySettings
-from bubble_sync.settings import StackSettings, read_settings
+from bubble_sync.compare.diff import parts_about
+from bubble_sync.config.setting_groups import AlertSettings, ProcessorSettings, RetrySettings
+from bubble_sync.config.settings import StackSettings, read_settings
+from bubble_sync.config.validators import WEBHOOK_NAME
+from bubble_sync.model.function_specs import alert_functions, function_specs
+from bubble_sync.model.setup import desired, observe_spec
 from bubble_sync.specs import Keeper
-from bubble_sync.statements import (
+from bubble_sync.sql_loader import (
     SQL_DIRECTORY,
     constants_in,
     constants_of,
@@ -23,7 +24,6 @@ from bubble_sync.statements import (
     with_constants,
     with_parts,
 )
-from bubble_sync.values import WEBHOOK_NAME
 from tests.fixtures.specs import config
 
 BODY = "declare\n    max_items constant integer := 10;\n    name constant text := 'a';\nbegin\nend\n"

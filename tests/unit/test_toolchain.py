@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.local.cache import FOLDER, cache_root
+from bubble_sync.local.postgres.cache import FOLDER, cache_root
 from tools import actionlint, go_modules, leftovers, limits, provide, pulumi_cli, pulumi_pins, pulumi_release
 from tools.pulumi_pins import PINNED, ToolchainError
 

@@ -11,15 +11,15 @@ from typing import NoReturn
 import pytest
 from rich.console import Console
 
+from bubble_sync.cli.render.watch_screen import drawn
 from bubble_sync.cli.watch_reader import Reader
-from bubble_sync.cli.watch_screen import drawn
+from bubble_sync.compare.liveness import Signs, Verdict
+from bubble_sync.config.schedules import next_due
 from bubble_sync.errors import Unreachable
-from bubble_sync.questions.doctor import Diagnosis, Finding
-from bubble_sync.questions.jobs import Job
-from bubble_sync.questions.latest import Latest
-from bubble_sync.questions.signs import Signs, Verdict
-from bubble_sync.questions.status import Figures, Status
-from bubble_sync.schedules import next_due
+from bubble_sync.health.doctor import Diagnosis, Finding
+from bubble_sync.health.jobs import Job
+from bubble_sync.health.status import Figures, Status
+from bubble_sync.health.watch import Latest
 
 NOW = datetime(2026, 11, 22, 4, 30, 10, tzinfo=UTC)
 WORKS = Signs(Verdict.SEEMS_SO, "the last run succeeded")

@@ -1,0 +1,145 @@
+"""The git checkout that a configuration file is in: it must be current before the file is changed.
+
+A deploy from an old checkout would put back what the change replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Collection
+from pathlib import Path
+
+import yaml
+
+from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.errors import NotCurrent
+
+_GIVE_UP_AFTER_SECONDS = 60
+
+
+def commit_line(file: Path, message: str, own: Collection[str] = ()) -> str | None:
+    """Return the line that commits and pushes `file`; None when no git keeps it.
+
+    Args:
+        own: Settings, as in `retry.active`, whose uncommitted changes in `file` are the caller's from before.
+
+    Raises:
+        NotCurrent: The checkout has uncommitted changes, is on no branch, or lacks commits of its upstream.
+    """
+    folder = file.parent
+    if not _in_work_tree(folder):
+        return None
+    if _git(folder, "ls-files", "--error-unmatch", "--", file.name).returncode != 0:
+        if _git(folder, "check-ignore", "--quiet", "--", file.name).returncode == 0:
+            return None
+        raise NotCurrent(f"{file.name} is not in git, so that nothing was changed: `git add` and commit it first")
+    changed = [line[3:] for line in _said(folder, "status", "--porcelain", "--untracked-files=no").splitlines()]
+    if changed and not (len(changed) == 1 and _changed_in_these_alone(file, own)):
+        raise NotCurrent(
+            f"the checkout has uncommitted changes ({', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''}), so "
+            "that nothing was changed: commit or stash them first"
+        )
+    if _git(folder, "symbolic-ref", "--quiet", "HEAD").returncode != 0:
+        raise NotCurrent(
+            "the checkout is on no branch, so that nothing was changed: `git switch` to the one you deploy"
+        )
+    push = _has_upstream(folder)
+    git = "git" if folder == Path.cwd() else f"git -C {shlex.quote(str(folder))}"
+    return f"{git} commit -m {shlex.quote(message)} -- {shlex.quote(file.name)}{f' && {git} push' if push else ''}"
+
+
+def committed(file: Path) -> bool:
+    """Say whether a file that git keeps is as it was committed."""
+    return _git(file.parent, "show", f"HEAD:./{file.name}").stdout == file.read_text(errors="replace")
+
+
+def _changed_in_these_alone(file: Path, own: Collection[str]) -> bool:
+    """Say whether it is this file that has changed since its commit, and in no other setting."""
+    before = _git(file.parent, "show", f"HEAD:./{file.name}")
+    if before.returncode != 0 or committed(file):
+        return False
+    try:
+        return _without(before.stdout, own) == _without(file.read_text(errors="replace"), own)
+    except yaml.YAMLError:
+        return False
+
+
+def _without(text: str, own: Collection[str]) -> object:
+    document = yaml.safe_load(text)
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        return document
+    for key in own:
+        group, _, word = f"{NAMESPACE}:{key}".rpartition(".")
+        words = config.get(group)
+        if isinstance(words, dict):
+            words.pop(word, None)
+            # Pulumi takes an object away with its last word.
+            if not words:
+                del config[group]
+    return document
+
+
+def _in_work_tree(folder: Path) -> bool:
+    asked = _git(folder, "rev-parse", "--is-inside-work-tree")
+    if asked.returncode != 0 and any((each / ".git").exists() for each in (folder, *folder.parents)):
+        # A repository of another user's, or no git program: not the same as no repository.
+        raise NotCurrent(
+            f"git does not work in {folder}, so that nothing was changed: make `git status` work there first"
+        )
+    return asked.returncode == 0
+
+
+def _has_upstream(folder: Path) -> bool:
+    """Say whether the branch has an upstream to push to; raise when it lacks commits of it."""
+    branch = _said(folder, "symbolic-ref", "--short", "HEAD").strip()
+    if _git(folder, "config", f"branch.{branch}.merge").returncode != 0:
+        if _said(folder, "remote").strip():
+            raise NotCurrent(
+                f"branch {branch} has no upstream to compare with, so that nothing was changed: `git switch` to "
+                "the branch you deploy, or give this one an upstream"
+            )
+        return False
+    if _git(folder, "fetch", "--quiet").returncode != 0:
+        raise NotCurrent(
+            "git cannot ask the upstream for newer commits, so that nothing was changed: make `git fetch` work first"
+        )
+    if _git(folder, "rev-parse", "--verify", "--quiet", "@{upstream}").returncode != 0:
+        # Not the same as none: nobody can tell what this branch lacks.
+        raise NotCurrent(
+            f"the upstream of branch {branch} is gone or is not fetched, so that nothing was changed: `git switch` to "
+            "the one you deploy"
+        )
+    behind = int(_said(folder, "rev-list", "--count", "HEAD..@{upstream}"))
+    if behind:
+        commits = "1 commit" if behind == 1 else f"{behind} commits"
+        raise NotCurrent(f"the checkout lacks {commits} of its upstream, so that nothing was changed: `git pull` first")
+    return True
+
+
+def _said(folder: Path, *command: str) -> str:
+    done = _git(folder, *command)
+    if done.returncode != 0:
+        raise NotCurrent(f"git {command[0]} failed in {folder}, so that nothing was changed: try it by hand")
+    return done.stdout
+
+
+def _git(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            ["git", *command],
+            cwd=folder,
+            # Nobody is there to answer a question of git's, or of ssh's, which would ask the terminal.
+            env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            start_new_session=True,
+            timeout=_GIVE_UP_AFTER_SECONDS,
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return subprocess.CompletedProcess(command, 127, "", "")

@@ -1,0 +1,116 @@
+"""`bubble-sync local demo`: cron syncs a sign-up on the embedded platform, told in one screen."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from bubble_sync.cli import trace, verify
+from bubble_sync.cli.output import asking
+from bubble_sync.cli.report import write_report
+from bubble_sync.errors import PlatformError
+from bubble_sync.local.demo import Evidence, Step, timeline, wait_for
+from bubble_sync.local.platform import Platform
+from bubble_sync.local.stack import NAME, LocalStack, prepare
+from bubble_sync.model.targets import TARGET_SECONDS
+
+talk = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True)
+class _Story:
+    """What happened."""
+
+    versions: str
+    outputs: dict[str, dict[str, str]]
+    email: str
+    evidence: Evidence
+    steps: list[Step]
+
+
+def demo(platform: Platform, checkout: Path, *, verbose: bool) -> bool:
+    """Bring everything up, sign a person up, and say whether a run of our job synced it and `verify` finds all well."""
+    with _step("start the embedded platform"):
+        stack = prepare(platform.start(), checkout)
+    with _step("pulumi up --stack local"):
+        outputs = _up(stack)
+    jobid = outputs["jobids"]["bubble-sync-processor"]
+    email = f"demo-{secrets.token_hex(3)}@example.com"
+    with _step(f"sign up {email}"):
+        signed_up = platform.sign_up(email)
+    with _step(f"wait for pg_cron to run job {jobid} at the full minute"):
+        evidence = wait_for(platform, signed_up, jobid)
+
+    steps = timeline(evidence, signed_up, jobid, platform.status().request_log)
+    return _tell(_Story(platform.versions(), outputs, email, evidence, steps), stack, verbose=verbose)
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    """Show what is being done, and how long it took when it is done."""
+    began = time.monotonic()
+    with talk.status(what):
+        yield
+    talk.print(f"  {what:<60} {time.monotonic() - began:>5.1f} s")
+
+
+def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
+    """Print the summary; what `verify` and `trace` print follows when asked for, or when something is wrong."""
+    with asking(NAME, stack.config_file, stack.environment) as asked:
+        checklist = verify.ask(asked)
+        report = stack.checkout / "report.html"
+        write_report(asked, report, timedelta(hours=24))
+        good = sum(one.standing == "ok" for one in checklist.lines)
+        _summarise(story, f"{good} of {len(checklist.lines)} checks are ok", report)
+        proven = story.evidence.proven and checklist.clean
+        if verbose or not proven:
+            typer.echo("\nStack outputs:")
+            typer.echo(json.dumps(story.outputs, indent=2))
+            typer.echo(f"\n$ bubble-sync verify --stack {NAME}")
+            verify.show(checklist)
+            typer.echo(f"\n$ bubble-sync trace --latest --stack {NAME}")
+            trace.answer(trace.ask(asked, None), None)
+    return proven
+
+
+def _up(stack: LocalStack) -> dict[str, dict[str, str]]:
+    done = stack.pulumi("up", "--yes", "--skip-preview")
+    if done.returncode != 0:
+        raise PlatformError(f"pulumi up failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+    outputs = stack.pulumi("stack", "output", "--json", config=False)
+    found: dict[str, dict[str, str]] = json.loads(outputs.stdout)
+    return found
+
+
+def _summarise(story: _Story, verified: str, report: Path) -> None:
+    rows = [
+        ("set up", "", f"extensions, secrets, functions, jobs: {story.versions}"),
+        ("signed up", "", story.email),
+        *((step.what, _clock(step), step.evidence) for step in story.steps),
+        ("in time" if story.evidence.proven else "NOT PROVEN", "", _verdict(story.evidence)),
+        ("verified", "", verified),
+        ("report", "", str(report)),
+    ]
+    typer.echo()
+    for what, after, said in rows:
+        typer.echo(f"{what:<10}  {after:>8}  {said}")
+
+
+def _clock(step: Step) -> str:
+    return f"T+{step.seconds:.1f} s" if step.seconds is not None else ""
+
+
+def _verdict(evidence: Evidence) -> str:
+    if not evidence.proven or evidence.processed_at is None:
+        return f"the item is {evidence.status}, and no succeeded run of the job completed it"
+    took = (evidence.processed_at - evidence.created_at).total_seconds()
+    return f"{took:.1f} s; the target is at most {TARGET_SECONDS} s: {'met' if took <= TARGET_SECONDS else 'missed'}"

@@ -1,0 +1,140 @@
+"""How the reading commands answer: a stack's database for them, tables for a terminal or a pipe, and JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from bubble_sync.cli.options import completed, the_stack
+from bubble_sync.config.commands import in_all
+from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from rich.console import Console
+    from rich.table import Table
+
+    from bubble_sync.config.settings import StackSettings
+    from bubble_sync.database.database import Database
+
+_PIPED_WIDTH = 400
+"""Nobody folds lines for a program that reads them."""
+_PADDING = re.compile(" +$", re.MULTILINE)
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One stack, opened for reading."""
+
+    name: str
+    project_ref: str | None
+    settings: StackSettings
+    database: Database
+    environment: Mapping[str, str]
+
+
+class _Trimmed(io.StringIO):
+    """Standard output without the spaces that fill a table's last column."""
+
+    def write(self, text: str) -> int:
+        """Pass a text on."""
+        return sys.stdout.write(_PADDING.sub("", text))
+
+
+@contextmanager
+def asking(stack: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Iterator[Asked]:
+    """Open a stack's database for one question."""
+    # Imported here, so that no other command waits for a database driver.
+    from bubble_sync.database.database import Database
+
+    opened = the_stack(stack, config_file, environment)
+    settings = opened.settings()
+    with closing(Database(settings.address(opened.environment))) as database:
+        try:
+            yield Asked(opened.name, settings.project(opened.environment), settings, database, opened.environment)
+        except (PrerequisiteMissing, PrivilegeMissing):
+            tell_if_never_up(database, opened.options)
+            raise
+        tell_if_never_up(database, opened.options)
+
+
+def tell_if_never_up(database: Database, options: Sequence[str]) -> None:
+    """Say first of all, beside the answer, that there is no stack yet to ask about."""
+    from bubble_sync.records.visibility import never_up
+
+    if database.read("looking for the stack", never_up):
+        words = shlex.join(options)
+        typer.echo(f"this stack was never up: `bubble-sync diff {words}`, then `pulumi up {words}`", err=True)
+
+
+def screen() -> Console:
+    """Return where an answer is drawn: as wide as the terminal, without colour and folding in a pipe."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if console.is_terminal:
+        return console
+    return Console(file=_Trimmed(), highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH)
+
+
+def table(*columns: str) -> Table:
+    """Return a table without lines, whose cells are folded where they do not fit; numbers stand right."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        made.add_column(
+            column.removeprefix(">"), overflow="fold", justify="right" if column.startswith(">") else "left"
+        )
+    return made
+
+
+def print_json(answer: DataclassInstance, **more: object) -> None:
+    """Print a dataclass, with what it does not hold as a field, as JSON; moments in ISO form, durations in seconds."""
+    print_document({**asdict(answer), **more})
+
+
+def print_document(document: Mapping[str, object]) -> None:
+    """Print JSON in which every command is complete."""
+    plain = json.loads(json.dumps(document, default=_plain))
+    typer.echo(json.dumps(in_all(plain, completed), indent=2, ensure_ascii=False))
+
+
+def next_step(text: str) -> str:
+    """Return the line that says what to do next, its commands complete."""
+    return completed(f"next: {text}")
+
+
+def _plain(value: object) -> str:
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
+
+
+def clock(at: datetime | None) -> str:
+    """Write a moment, in UTC as everything here."""
+    return f"{at.astimezone(UTC):%m-%d %H:%M:%S}" if at else ""
+
+
+def ago(seconds: float) -> str:
+    """Write a duration in its largest unit."""
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def fine(seconds: float | None) -> str:
+    """Write a short duration."""
+    return "" if seconds is None else f"{seconds:.3f} s" if seconds < 10 else ago(seconds)

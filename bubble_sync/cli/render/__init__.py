@@ -1,0 +1,1 @@
+"""Write results as text, JSON, Markdown, HTML or a live screen."""

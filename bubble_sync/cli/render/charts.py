@@ -1,0 +1,151 @@
+"""Figures as drawings: where the marks, lines and labels of a chart stand; the page's template writes them as SVG."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bubble_sync.cli.render.axes import (
+    BOTTOM,
+    LEFT,
+    PLOT_HEIGHT,
+    PLOT_WIDTH,
+    RIGHT_EDGE,
+    TOP,
+    Label,
+    Line,
+    above,
+    moment,
+    scale,
+    times,
+)
+from bubble_sync.health.history import EDGES, PARTS, Depth, History, Latency, Sent
+from bubble_sync.model.targets import TARGET_SECONDS
+from bubble_sync.records.verdicts import VERDICTS
+
+_LANE_HEIGHT = 24
+_SEEN = 2.0
+"""Lower than this nobody sees a mark."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A rectangle; `kind` is what colours it, `title` what it says, `text` what stands above it."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str
+    title: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One drawing, with the words for who does not see it."""
+
+    id: str
+    title: str
+    said: str
+    height: float
+    marks: tuple[Mark, ...]
+    labels: tuple[Label, ...]
+    lines: tuple[Line, ...]
+
+
+def depth_chart(depths: Sequence[Depth], past: History) -> Chart:
+    """Draw a bar for each part in which items were there."""
+    top = above(max(depth.most for depth in depths))
+    floor, step = TOP + PLOT_HEIGHT, PLOT_WIDTH / PARTS
+    marks = tuple(
+        Mark(LEFT + number * step, floor - high, max(step - 1, 1), high, "open", _of_depth(depth))
+        for number, depth in enumerate(depths)
+        if depth.most and (high := max(_SEEN, PLOT_HEIGHT * depth.most / top))
+    )
+    highest = max(depths, key=lambda depth: depth.most)
+    said = (
+        f"{sum(depth.came for depth in depths)} items came and {sum(depth.went for depth in depths)} went; "
+        f"{depths[-1].left} are there now, and at most {highest.most}"
+        + (f" after {moment(highest.at)}." if highest.most else ".")
+    )
+    labels, lines = scale(top)
+    hours, ticks = times(past, floor)
+    return Chart("depth", "Items that were not completed", said, floor + BOTTOM, marks, labels + hours, lines + ticks)
+
+
+def request_chart(sent: Sequence[Sent], past: History) -> Chart:
+    """Draw a lane for each verdict, with a mark for each part in which a request with that verdict was sent."""
+    step, seconds = PLOT_WIDTH / PARTS, (past.until - past.since).total_seconds() / PARTS
+    counts: Counter[tuple[datetime, str]] = Counter()
+    for one in sent:
+        counts[one.at, one.verdict] += one.requests
+    marks = tuple(
+        Mark(
+            LEFT + round((at - past.since).total_seconds() / seconds) * step,
+            TOP + VERDICTS.index(verdict) * _LANE_HEIGHT + 4,
+            max(step - 1, 1),
+            _LANE_HEIGHT - 8,
+            verdict.replace(" ", "-").replace("'", ""),
+            f"from {moment(at)}: {requests} {verdict}",
+        )
+        for (at, verdict), requests in sorted(counts.items())
+    )
+    totals = Counter({verdict: sum(one.requests for one in sent if one.verdict == verdict) for verdict in VERDICTS})
+    said = ", ".join(f"{totals[verdict]} {verdict}" for verdict in VERDICTS if totals[verdict]) or "no request was sent"
+    floor = TOP + len(VERDICTS) * _LANE_HEIGHT
+    names = tuple(
+        Label(LEFT - 8, TOP + (number + 0.5) * _LANE_HEIGHT + 4, verdict, "end")
+        for number, verdict in enumerate(VERDICTS)
+    )
+    lanes = tuple(Line(LEFT, y, RIGHT_EDGE, y) for y in (TOP + n * _LANE_HEIGHT for n in range(len(VERDICTS) + 1)))
+    hours, ticks = times(past, floor)
+    return Chart("requests", "Requests by verdict", f"{said}.", floor + BOTTOM, marks, names + hours, lanes + ticks)
+
+
+def latency_chart(latency: Latency) -> Chart:
+    """Draw a bar for each bin with a sign-up, the target between the bins that meet it and those that do not."""
+    top = above(max(latency.bins))
+    floor, step = TOP + PLOT_HEIGHT, PLOT_WIDTH / len(EDGES)
+    marks = tuple(
+        Mark(
+            LEFT + number * step + 2, floor - high, step - 4, high, "kept" if edge < TARGET_SECONDS else "late",
+            f"{bin_name(number)}: {items}", str(items),
+        )
+        for number, (edge, items) in enumerate(zip(EDGES, latency.bins, strict=True))
+        if items and (high := max(_SEEN, (PLOT_HEIGHT - 12) * items / top))
+    )  # fmt: skip
+    promise = LEFT + EDGES.index(TARGET_SECONDS) * step
+    edges = tuple(Label(LEFT + number * step, floor + 18, _shorter(edge)) for number, edge in enumerate(EDGES))
+    said = f"{latency.kept} of {latency.items} sign-ups took less than {TARGET_SECONDS} s."
+    labels, lines = scale(top, PLOT_HEIGHT - 12)
+    limit = Line(promise, TOP, promise, floor, "limit")
+    promised = Label(promise + 4, TOP + 2, f"target: {TARGET_SECONDS} s", "start")
+    return Chart(
+        "latency", "From sign-up to completed", said, floor + BOTTOM, marks, (*labels, *edges, promised),
+        (*lines, limit),
+    )  # fmt: skip
+
+
+def bin_name(number: int) -> str:
+    """Say which durations a bin of the latency holds."""
+    if number + 1 == len(EDGES):
+        return f"{short(EDGES[number])} and more"
+    return f"{short(EDGES[number])} to {short(EDGES[number + 1])}"
+
+
+def short(seconds: int) -> str:
+    """Write an edge of a bin."""
+    if seconds % 3600 == 0 and seconds:
+        return f"{seconds // 3600} h"
+    return f"{seconds // 60} min" if seconds >= 120 else f"{seconds} s"
+
+
+def _shorter(seconds: int) -> str:
+    return short(seconds).replace(" min", "m").replace(" ", "")
+
+
+def _of_depth(depth: Depth) -> str:
+    return f"from {moment(depth.at)}: at most {depth.most}, {depth.came} came, {depth.went} went"

@@ -1,0 +1,68 @@
+"""A comparison as a comment on a pull request: a summary line, and everything else folded away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from html import escape
+
+from bubble_sync.cli.options import completed
+from bubble_sync.cli.output import next_step
+from bubble_sync.cli.render.diff_text import details, lines_beside, next_of, summary
+from bubble_sync.compare.diff import Comparison, Item, State
+
+
+def markdown(comparison: Comparison) -> Iterator[str]:
+    """Yield the lines: the summary first, a folded block for each object that is not as wanted."""
+    yield f"**bubble-sync diff**, {plain(summary(comparison))}"
+    for item in comparison.items:
+        if item.state is not State.EQUAL:
+            yield from folded(_title(item), _content(item), "diff")
+    if comparison.beside:
+        told = (line for one in comparison.beside for line in lines_beside(one))
+        yield from folded(f"beside it: {len(comparison.beside)}", told, "text")
+    if step := next_of(comparison):
+        yield from ("", next_step(step))
+    yield ""
+    # By which a later run finds this comment, and replaces it.
+    yield f"<!-- bubble-sync diff {re.sub('[^A-Za-z0-9._-]', '', comparison.stack)} -->"
+
+
+def _title(item: Item) -> str:
+    fields = ", ".join(change.field for change in item.changes)
+    return f"{item.state}: {item.spec.object_name}{f' ({fields})' if fields else ''}"
+
+
+def _content(item: Item) -> Iterator[str]:
+    yield from completed(item.reason).splitlines()
+    yield from details(item)
+
+
+def folded(title: str, content: Iterable[str], language: str) -> Iterator[str]:
+    """Yield a block that opens on its title; without content the title alone, as an item of a list."""
+    lines = list(content)
+    yield ""
+    if not lines:
+        yield f"- {plain(title)}"
+        return
+    # A fence ends at a line with as many backticks as it began with: no text holds one more than its longest run.
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    # The line begins an HTML block, in which nothing is Markdown: a backslash would show.
+    yield f"<details><summary>{_html(title)}</summary>"
+    yield ""
+    yield f"{fence}{language}"
+    yield from lines
+    yield fence
+    yield ""
+    yield "</details>"
+
+
+def plain(text: str) -> str:
+    """Return a text that markdown and HTML take as it stands; a name may hold anything printable."""
+    return re.sub(r"([\\`*_\[\]@#~|!])", r"\\\1", _html(text))
+
+
+def _html(text: str) -> str:
+    """Return a text that HTML takes as it stands, on one line."""
+    return escape(" ".join(text.split()), quote=False)

@@ -1,0 +1,90 @@
+"""A comparison as text for a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from difflib import unified_diff
+
+from bubble_sync.cli.options import completed
+from bubble_sync.cli.output import next_step
+from bubble_sync.compare.diff import Change, Comparison, Item, State, body_of
+from bubble_sync.compare.unmanaged import Beside
+
+SIGNS = {
+    State.EQUAL: "=",
+    State.CREATE: "+",
+    State.ADOPT: ">",
+    State.ADOPT_AND_CHANGE: "~",
+    State.UPDATE: "~",
+    State.FOREIGN: "!",
+    State.MISSING: "!",
+}
+_INDENT = "      "
+
+
+def text(comparison: Comparison) -> Iterator[str]:
+    """Yield the lines: one for each object, then its fields; then what stands beside it; the summary last."""
+    said: set[str] = set()
+    for item in comparison.items:
+        yield f"{SIGNS[item.state]} {item.state:<16} {item.spec.object_name}"
+        if item.reason in said:
+            yield f"{_INDENT}(for the same reason)"
+        else:
+            yield from (f"{_INDENT}{line}" for line in completed(item.reason).splitlines())
+        said |= {item.reason} - {""}
+        yield from (f"{_INDENT}{line}" for line in details(item))
+    if comparison.beside:
+        yield "beside it"
+        for one in comparison.beside:
+            yield from (f"  {line}" for line in lines_beside(one))
+    yield summary(comparison)
+    if step := next_of(comparison):
+        yield next_step(step)
+
+
+def next_of(comparison: Comparison) -> str:
+    """Say what to do about what is not as wanted."""
+    if comparison.clean:
+        return ""
+    if any(item.state in (State.FOREIGN, State.MISSING) for item in comparison.items):
+        return "mend what ! stands at, which `pulumi up` refuses; then `bubble-sync diff` again"
+    return "keep the way back, `bubble-sync diff --undo-sql > back.sql`; then `pulumi up`"
+
+
+def summary(comparison: Comparison) -> str:
+    """Say the whole in one line."""
+    counted = ", ".join(f"{count} {state}" for state, count in comparison.counts.items())
+    left = "; nothing to do" if comparison.clean else ""
+    return f"stack {comparison.stack}: {counted}{left}"
+
+
+def details(item: Item) -> Iterator[str]:
+    """Yield the fields that differ, a function's body as a unified diff."""
+    for change in item.changes:
+        if change.field != "body":
+            yield field(change)
+    bodies = body_of(item)
+    if bodies is not None:
+        yield "body:"
+        yield from body_diff(*bodies)
+
+
+def field(change: Change) -> str:
+    """Say one field with both values; of a secret value only how it differs."""
+    if change.secret:
+        return f"{change.field}: {change.secret}"
+    actual, wanted = (json.dumps(one, ensure_ascii=False) for one in (change.actual, change.wanted))
+    return f"{change.field}: {actual} -> {wanted}"
+
+
+def body_diff(actual: str, wanted: str) -> Iterator[str]:
+    """Yield a unified diff of two bodies."""
+    yield from unified_diff(actual.splitlines(), wanted.splitlines(), "database", "program", lineterm="")
+
+
+def lines_beside(one: Beside) -> Iterator[str]:
+    """Yield what stands beside it, and the SQL for it."""
+    yield completed(f"{one.what}: {one.text}")
+    if one.sql:
+        yield f"    {one.sql}"

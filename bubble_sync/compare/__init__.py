@@ -1,0 +1,1 @@
+"""Compare a database with what its stack wants. Nothing here changes anything."""

@@ -1,0 +1,112 @@
+"""How to accept what was changed by hand: the setting that makes the program want it, where the field has one."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from bubble_sync.compare.diff import Change
+from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.config.setting_groups import AlertSettings, ProcessorSettings, RetrySettings, Settings
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.converge.vault_secrets import Stored
+from bubble_sync.model.function_specs import PROCESSOR, RETRY
+from bubble_sync.specs import DISPATCHES, CronJobSpec, FunctionSpec, LedgerSpec, Spec, VaultSecretSpec
+from bubble_sync.sql_loader import constants_in, with_constants
+
+_GROUPS: Mapping[str, tuple[str, type[Settings]]] = {
+    "bubble-sync-processor": ("processor", ProcessorSettings),
+    "bubble-sync-retry": ("retry", RetrySettings),
+    PROCESSOR: ("processor", ProcessorSettings),
+    RETRY: ("retry", RetrySettings),
+    "bubble_sync.alert": ("alerts", AlertSettings),
+}
+_LOG = "dispatch_log"
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What makes the program want what is there, or why nothing can."""
+
+    commands: tuple[str, ...] = ()
+    impossible: str = ""
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return " && ".join(self.commands) or f"cannot be accepted: {self.impossible}"
+
+
+def acceptance(spec: Spec, change: Change, arguments: str, secret_keys: Mapping[str, str]) -> Acceptance:
+    """Return how to accept a change; `arguments` make a Pulumi command mean the stack.
+
+    `secret_keys` gives the configuration key of each secret.
+    """
+    if isinstance(spec, CronJobSpec) and spec.name in _GROUPS and change.field == "active" and change.actual:
+        # `active: true` alone would leave the reason to sleep there, which the configuration does not take.
+        return Acceptance((f"bubble-sync resume --job {_GROUPS[spec.name][0]} {arguments}",))
+    settable = change.field in ("schedule", "active") and change.actual is not None
+    if isinstance(spec, CronJobSpec) and spec.name in _GROUPS and settable:
+        return _settings(spec.name, {change.field: change.actual}, arguments)
+    if isinstance(spec, FunctionSpec) and change.field == "body":
+        return _constants(spec, str(change.actual), arguments)
+    if isinstance(spec, VaultSecretSpec) and change.secret == Stored.DIFFERS:
+        key = secret_keys[spec.name]
+        secret = "" if key == "supabaseUrl" else "--secret "
+        return Acceptance((f"pulumi config set {secret}{NAMESPACE}:{key} {arguments}",))
+    if isinstance(spec, LedgerSpec) and change.field == "tables" and _without_log(change.wanted) == change.actual:
+        return Acceptance((_log(on=False, arguments=arguments),))
+    return Acceptance(impossible=_why_not(change))
+
+
+def _without_log(tables: object) -> object:
+    return [one for one in tables if one != DISPATCHES] if isinstance(tables, list) else None
+
+
+def _constants(spec: FunctionSpec, actual: str, arguments: str) -> Acceptance:
+    """Accept a body that differs in nothing but numbers which are settings."""
+    there, wanted = constants_in(actual), constants_in(spec.body)
+    changed = {name: value for name, value in there.items() if wanted.get(name) != value}
+    numbers = {name: value for name, value in changed.items() if isinstance(value, int) and _is_number(wanted, name)}
+    if spec.name in _GROUPS and changed and numbers == changed and with_constants(spec.body, numbers) == actual:
+        return _settings(spec.name, numbers, arguments)
+    return Acceptance(impossible="the body is the program's; change sql/functions there")
+
+
+def _is_number(constants: Mapping[str, int | str], name: str) -> bool:
+    return isinstance(constants.get(name), int)
+
+
+def _settings(name: str, values: Mapping[str, object], arguments: str) -> Acceptance:
+    group, model = _GROUPS[name]
+    of_job = {name: value for name, value in values.items() if name != _LOG}
+    try:
+        model.model_validate(of_job)
+    except ValidationError:
+        return Acceptance(impossible=f"the configuration does not take {', '.join(map(str, values.values()))}")
+    commands = [_log(on=bool(values[_LOG]), arguments=arguments)] if _LOG in values else []
+    return Acceptance((*commands, *_commands(group, model, of_job, arguments)))
+
+
+def _log(*, on: bool, arguments: str) -> str:
+    """Return what keeps or ends the log of requests: one setting for both functions, and for the table."""
+    return f"pulumi config set {NAMESPACE}:{StackSettings.model_fields[_LOG].alias} {str(on).lower()} {arguments}"
+
+
+def _commands(group: str, model: type[Settings], values: Mapping[str, object], arguments: str) -> Iterator[str]:
+    for name, value in values.items():
+        key = f"{NAMESPACE}:{group}.{model.model_fields[name].alias}"
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        quoted = text if re.fullmatch(r"\w+", text) else f"'{text}'"
+        yield f"pulumi config set --path {shlex.quote(key)} {quoted} {arguments}"
+
+
+def _why_not(change: Change) -> str:
+    if change.secret:
+        return "it cannot be decrypted here"
+    if change.field == "moved":
+        return "not by a setting; the SQL of the refusal leaves it there"
+    return "no setting wants it" if change.field else "the program wants it there"

@@ -1,0 +1,71 @@
+"""One stack asked for drift, or all of a project at once; what is wrong with one is that one's answer."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from bubble_sync.compare.drift import Report, Standing, drift, read
+from bubble_sync.config.stacks import Stack
+from bubble_sync.config.validators import WEBHOOK_NAME
+from bubble_sync.converge import ledger
+from bubble_sync.database.database import Database
+from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
+from bubble_sync.model.setup import desired
+from bubble_sync.specs import Keeper
+
+AT_ONCE = 8
+_CHANGED_BY_HAND = (
+    "Where somebody changed it in the database: set bubble-sync:monitorPassword to a new value, and run `pulumi up` as "
+    "the owner."
+)
+
+
+def ask(stack: Stack) -> Report:
+    """Compare one converged stack with its database; raises nothing that an operator can mend."""
+    try:
+        report = _ask(stack)
+        return replace(report, next=stack.completed(report.next))
+    except ConfigurationError as problem:
+        return Report(stack.name, Standing.CONFIGURATION, cause=stack.completed(str(problem)))
+    except SyncError as problem:
+        return Report(stack.name, Standing.UNREACHABLE, cause=stack.completed(str(problem)))
+
+
+def ask_all(stacks: Sequence[Stack]) -> list[Report]:
+    """Ask every stack, side by side; in the order given."""
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return list(threads.map(ask, stacks))
+
+
+def _ask(stack: Stack) -> Report:
+    settings = stack.settings()
+    specs = desired(settings, Keeper(stack.name, settings.project(stack.environment) or ""))
+    url_key = "supabaseUrl" if settings.supabase_url else "projectRef"
+    address = settings.address(stack.environment)
+    database = Database(address)
+    try:
+        found, signs = database.read("reading the stack", lambda conn: read(conn, specs))
+    except Unreachable as problem:
+        if address.user != settings.access.monitor_role or "password" not in str(problem):
+            raise
+        # pulumi-postgresql does not see that, and the value that it knows already is no change to it.
+        raise Unreachable(f"{problem} {_CHANGED_BY_HAND}", problem.retry) from None
+    finally:
+        database.close()
+    ledger.require_configured(ledger.rows(found))
+    return drift(
+        stack.name,
+        specs,
+        found,
+        signs,
+        arguments=shlex.join(stack.options),
+        secret_keys={
+            settings.supabase_url_name: url_key,
+            settings.service_role_key_name: "serviceRoleKey",
+            WEBHOOK_NAME: "alertWebhookUrl",
+        },
+        adopt=settings.adopt != "never",
+    )

@@ -1,0 +1,200 @@
+"""Whether the sync works right now: the one answer of `drift`, `status`, `verify`, the report and the metrics.
+
+A green run of pg_cron means that its SQL ran: what became of the request is in our own log. Without a log there is
+pg_net's table, which names no request's sender: signs, and no proof. What is not known is said to be unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.validators import WEBHOOK_NAME
+from bubble_sync.converge import cron_jobs
+from bubble_sync.converge.registry import kind_of
+from bubble_sync.database.database import Connection, translated
+from bubble_sync.database.snapshot import Found, Row
+from bubble_sync.database.snapshot_access import watched
+from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.formatting import format_timestamp
+from bubble_sync.model.setup import desired
+from bubble_sync.records import visibility
+from bubble_sync.records.due_runs import counted_from, due
+from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
+from bubble_sync.records.verdicts import BAD
+from bubble_sync.specs import (
+    DISPATCHES,
+    CronJobSpec,
+    ExtensionSpec,
+    FunctionSpec,
+    Keeper,
+    LedgerSpec,
+    Spec,
+    VaultSecretSpec,
+)
+
+PARTS = ("extensions", "secrets", "functions", "jobs", "reader", "runs", "dispatches", "responses")
+_SENDING = ("public.invoke_bubble_sync_processor", "bubble_sync.send")
+"""Functions without which nothing is sent."""
+_MOMENTS = ("began_at", "server_started_at", "oldest_run_at")
+
+
+class Verdict(StrEnum):
+    """What the signs say."""
+
+    SEEMS_SO = "it seems so"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Signs:
+    """The verdict and what it rests on."""
+
+    verdict: Verdict
+    text: str
+
+    def __str__(self) -> str:
+        """Say both."""
+        return f"{self.verdict}: {self.text}"
+
+
+def works(conn: Connection, settings: StackSettings, stack: str) -> Signs:
+    """Read what is needed, and judge; unknown to a role that may not read it."""
+    specs = desired(settings, Keeper(stack))
+    try:
+        with translated("reading the stack"), conn.transaction():
+            found = watched(conn, PARTS, specs)
+    except (PrivilegeMissing, PrerequisiteMissing) as problem:
+        return Signs(Verdict.UNKNOWN, str(problem))
+    return signs_in(conn, specs, found)
+
+
+def signs_in(conn: Connection, specs: Sequence[Spec], found: Found) -> Signs:
+    """Judge what was read in this transaction, with the answers that pg_net has and no tick has noted."""
+    seen = visibility.look(conn)
+    logged = any(DISPATCHES in spec.tables for spec in specs if isinstance(spec, LedgerSpec))
+    requests = None
+    if logged and "dispatches" in found.parts:
+        requests = as_of_now(conn, seen, requests_in(map(_with_moments, found.rows("dispatches"))))
+    return signs_of(specs, found, requests, seen.asked_at)
+
+
+def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | None, now: datetime) -> Signs:
+    """Judge by objects, the processor's newest run, and our newest requests; without a log by the newest response."""
+    spec = next(spec for spec in specs if isinstance(spec, CronJobSpec))
+    job, run = cron_jobs.observed(spec, found), _newest_run(spec, found)
+    if why := next(_stops(specs, found), ""):
+        return Signs(Verdict.NO, why)
+    if job is None or not job.actual.active:
+        wanted = "" if spec.active else ", as the configuration wants it"
+        return Signs(Verdict.NO, f"{spec.object_name} is not active{wanted}")
+    if run is not None and run["status"] != "succeeded":
+        where = f"see cron.job_run_details, runid {run['runid']}"
+        return Signs(Verdict.NO, f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}: {where}")
+    if requests is not None and (refused := _refused(requests, found, now)):
+        return refused
+    if run is None:
+        return Signs(Verdict.UNKNOWN, f"no run of {spec.object_name} is known")
+    ran = f"the last run of {spec.object_name} succeeded, {_at(run, 'start_time')}"
+    missed = _missed(spec, job.actual.schedule, run, found)
+    if missed is not None:
+        return Signs(
+            Verdict.UNKNOWN, f"{ran}; it was due again at {format_timestamp(missed)}, and no run since is on record"
+        )
+    return _by_response(ran, found) if requests is None else _by_request(ran, requests, found)
+
+
+def _stops(specs: Sequence[Spec], found: Found) -> Iterator[str]:
+    """Name what is not there, and without which no request is sent."""
+    for spec in specs:
+        needed = (
+            isinstance(spec, ExtensionSpec)
+            or (isinstance(spec, VaultSecretSpec) and spec.name != WEBHOOK_NAME)
+            or (isinstance(spec, FunctionSpec) and spec.name in _SENDING)
+        )
+        if needed and kind_of(spec).observed(spec, found) is None:
+            yield f"{spec.object_name} is not there, so that no request is sent"
+    processor = next(spec for spec in specs if isinstance(spec, CronJobSpec))
+    if cron_jobs.observed(processor, found) is None:
+        yield f"{processor.object_name} is not there"
+
+
+def _refused(requests: Sequence[Request], found: Found, now: datetime) -> Signs | None:
+    """Say no where our newest requests are not answered, or refused since the secrets are what they are."""
+    if waiting := stuck(requests, now):
+        return Signs(Verdict.NO, f"{_named(waiting)}, has no answer")
+    newest = newest_answered(requests)
+    if newest is None or newest.verdict not in BAD or _changed_since(newest.sent_at, found):
+        return None
+    return Signs(Verdict.NO, f"{_named(newest)}, was {newest}")
+
+
+def _by_request(ran: str, requests: Sequence[Request], found: Found) -> Signs:
+    newest = newest_answered(requests)
+    if newest is None:
+        return Signs(Verdict.UNKNOWN, f"{ran}, so its SQL ran; no answer to a request of ours is on record")
+    said = f"{ran}; {_named(newest)}, was {newest}"
+    if _changed_since(newest.sent_at, found):
+        return Signs(Verdict.UNKNOWN, f"{said}, before a secret was changed")
+    return Signs(Verdict.SEEMS_SO if newest.verdict in ("ok", "partial") else Verdict.UNKNOWN, said)
+
+
+def _by_response(ran: str, found: Found) -> Signs:
+    response = next(iter(found.rows("responses")), None)
+    if response is None:
+        return Signs(Verdict.UNKNOWN, f"{ran}, which says that its SQL ran; no response is known")
+    said = (
+        f"the last response that pg_net has, to whatever request, is {outcome_of(response)}, {_at(response, 'created')}"
+    )
+    if _changed_since(datetime.fromisoformat(response["created"]), found):
+        return Signs(Verdict.UNKNOWN, f"{ran}; {said}, before a secret was changed")
+    return Signs(Verdict.SEEMS_SO if response.get("good") else Verdict.UNKNOWN, f"{ran}; {said}")
+
+
+def _named(request: Request) -> str:
+    return f"the last request of {request.function}, sent at {format_timestamp(request.sent_at)}"
+
+
+def _changed_since(moment: datetime, found: Found) -> bool:
+    return any(
+        datetime.fromisoformat(row["updated_at"]) > moment
+        for row in found.rows("secrets")
+        if row.get("updated_at") and row["name"] != WEBHOOK_NAME
+    )
+
+
+def _with_moments(row: Row) -> dict[str, Any]:
+    return {**row, **{name: datetime.fromisoformat(row[name]) for name in ("sent_at", "settled_at") if row[name]}}
+
+
+def _newest_run(spec: CronJobSpec, found: Found) -> Row | None:
+    return next((row for row in found.rows("runs") if row["name"] == spec.name), None)
+
+
+def outcome_of(response: Row) -> str:
+    """Say what a row of pg_net's answers is."""
+    status = response["status_code"]
+    if status is None:
+        return "a timeout" if response["timed_out"] else "an error"
+    page = " with a web page or a no in it" if 200 <= status < 300 and not response.get("good") else ""
+    return f"HTTP {status}{page}"
+
+
+def _at(row: Row, column: str) -> str:
+    return f"at {format_timestamp(datetime.fromisoformat(row[column]))}"
+
+
+def _missed(spec: CronJobSpec, schedule: str, run: Row, found: Found) -> datetime | None:
+    """Return when the job was last due but one, if no run has begun since and that counts."""
+    about = {name: datetime.fromisoformat(run[name]) if run.get(name) else None for name in _MOMENTS}
+    # An observing function of an earlier version does not tell of the others.
+    began = about["began_at"] or datetime.fromisoformat(run["start_time"])
+    now = datetime.fromisoformat(run["start_time"]) + timedelta(seconds=run["seconds_ago"])
+    rows = (row for row in found.rows("recorded") if row["object"] == spec.object_name)
+    written = [row["recorded_at"] for row in rows if row.get("recorded_at")]
+    return due(schedule, began, max((counted_from(about), *map(datetime.fromisoformat, written))), now).missed

@@ -1,0 +1,96 @@
+"""What stands beside the stack's objects: other generations of the sync, users of the key, executors of the functions.
+
+Nothing of it is touched by `up`, but for EXECUTE on our functions, which goes from everyone unwanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bubble_sync.config.keys import masked
+from bubble_sync.converge import functions
+from bubble_sync.converge.references import users_in
+from bubble_sync.database.snapshot import Found, Row
+from bubble_sync.model.setup import key_of
+from bubble_sync.specs import FunctionSpec, Spec
+
+PARTS = ("reaching",)
+_ORDER = ("job", "trigger", "event trigger", "rule", "view", "default", "function")
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One thing: what it is, why it matters, and the SQL for whoever wants it gone (or back)."""
+
+    what: str
+    text: str
+    sql: str
+    fires: bool = True
+    """Whether it runs by itself, and is active."""
+    calls: str = ""
+    """The function of ours that a job calls under another name."""
+
+
+def beside(specs: Sequence[Spec], found: Found) -> tuple[Beside, ...]:
+    """List everything, other generations first."""
+    return (*generations(found), *_users(specs, found), *_executors(specs, found))
+
+
+def generations(found: Found) -> Iterator[Beside]:
+    """List what else sends to the Edge Function, or calls what does: what fires by itself before the functions."""
+    for row in sorted(found.rows("reaching"), key=lambda row: _ORDER.index(row["kind"])):
+        name = masked(row["name"] or "")
+        by_itself = row["via"] in ("", name.partition("(")[0])
+        called = "by itself" if by_itself else f"through {row['via']}"
+        text = f"it sends to the queue's Edge Function too, {called}, so that items are sent twice"
+        fires = row["active"] and row["kind"] not in ("view", "function")
+        yield Beside(
+            _what(row, name),
+            text,
+            _removal(row, name),
+            fires,
+            row["via"] if row["kind"] == "job" and row["ours"] else "",
+        )
+
+
+def _what(row: Row, name: str) -> str:
+    asleep = "" if row["active"] else "not active"
+    if row["kind"] != "job":
+        return f"{row['kind']} {name}{f' ({asleep})' if asleep else ''}"
+    whose = "" if row["mine"] else f" of the role {row['username']}"
+    about = ", ".join(filter(None, (f"jobid {row['id']}", asleep)))
+    return f"{' '.join(filter(None, ('job', name)))} ({about}){whose}"
+
+
+def _removal(row: Row, name: str) -> str:
+    kind = row["kind"]
+    if kind == "job":
+        return f"select cron.unschedule({row['id']});"
+    if kind == "default":
+        table, _, column = name.rpartition(".")
+        return f"alter table {table} alter column {column} drop default;"
+    return f"drop {'procedure' if row['procedure'] else kind} {name};"
+
+
+def _users(specs: Sequence[Spec], found: Found) -> Iterator[Beside]:
+    ours = {f"function {spec.name}" for spec in specs if isinstance(spec, FunctionSpec)}
+    key = key_of(specs)
+    for user in users_in(found):
+        if user.split("(")[0] not in ours and key:
+            names = f"it names the secret {key}: what it reads there is this stack's value after `up`"
+            yield Beside(user, names, "")
+
+
+def _executors(specs: Sequence[Spec], found: Found) -> Iterator[Beside]:
+    for spec in specs:
+        there = functions.observed(spec, found) if isinstance(spec, FunctionSpec) else None
+        if there is None or not isinstance(spec, FunctionSpec):
+            continue
+        roles = ", ".join(one for one in there.actual.executors if one not in spec.executors)
+        if roles:
+            yield Beside(
+                f"EXECUTE on {spec.name} for {roles}",
+                "`up` revokes it; an app may call the function by RPC",
+                f"grant execute on function {spec.name}({spec.arguments}) to {roles};",
+            )

@@ -1,0 +1,1 @@
+"""Read the configuration of a stack: its settings, its database URL, its stack file."""

@@ -1,0 +1,147 @@
+"""What the configuration of a stack comes to: each setting with its source, and of a secret no more than its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
+
+from pydantic import ValidationError
+
+from bubble_sync.config.database_url import NAMESPACE, read_database_url
+from bubble_sync.config.keys import read_key
+from bubble_sync.config.setting_groups import Settings
+from bubble_sync.config.settings import SECRET_KEYS, ConfigValue, StackSettings, plain
+
+DEFAULT, UNSET, DERIVED, UNKNOWN = "default", "not set", "derived from projectRef", "no such key"
+_STAND_IN = "stand-in"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting; a secret has no value here."""
+
+    key: str
+    value: object
+    source: str
+    secret: bool = False
+    note: str = ""
+    """What else is to be known: of a secret its kind, of a variable's name what the variable holds."""
+    problem: str = ""
+    """Why it cannot be used."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The whole answer."""
+
+    stack: str
+    settings: tuple[Setting, ...]
+
+
+def configuration(
+    stack: str, settings: StackSettings, encrypted: Collection[str], source: str, environment: Mapping[str, str]
+) -> Configuration:
+    """List every setting; `source` is where the values come from that are no defaults.
+
+    What somebody has encrypted is a secret here too, whatever it is.
+    """
+    listed = _listed(settings, settings, source, environment)
+    return Configuration(stack, tuple(_hidden(one) if _top(one) in encrypted else one for one in listed))
+
+
+def usable_part(config: Mapping[str, ConfigValue]) -> StackSettings:
+    """Return what can be used of a configuration with problems; a key that is not there is a stand-in here."""
+    given = plain(config)
+    # What one validator says may hide what another one would.
+    for _ in range(len(given) + 1):
+        try:
+            return StackSettings.model_validate(given)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_context=False):
+                _take_out(given, [str(part) for part in detail["loc"]])
+    return StackSettings.model_construct(service_role_key=_STAND_IN)
+
+
+def _take_out(given: dict[str, object], place: Sequence[str]) -> None:
+    inner = given.get(place[0])
+    if len(place) > 1 and isinstance(inner, dict):
+        given[place[0]] = {name: value for name, value in inner.items() if name != place[1]}
+    elif place[0] == "serviceRoleKey":
+        given[place[0]] = _STAND_IN
+    else:
+        given.pop(place[0], None)
+
+
+def with_problems(
+    found: Configuration, problems: Collection[str], written: Collection[str], source: str
+) -> Configuration:
+    """Put each problem to its setting; a key that is no setting is listed too. `written` are the keys of `source`."""
+    told: dict[str, list[str]] = {}
+    for problem in problems:
+        key, _, text = problem.partition(": ")
+        told.setdefault(key, []).append(text)
+    listed = []
+    for one in found.settings:
+        if one.key in told:
+            place = source if _top(one) in written else one.source
+            listed.append(replace(one, value=None, note="", source=place, problem="; ".join(told.pop(one.key))))
+        else:
+            listed.append(one)
+    listed += [Setting(key, None, UNKNOWN, problem="; ".join(texts)) for key, texts in told.items()]
+    return replace(found, settings=tuple(listed))
+
+
+def _top(setting: Setting) -> str:
+    return setting.key.removeprefix(f"{NAMESPACE}:").split(".")[0]
+
+
+def _hidden(setting: Setting) -> Setting:
+    if setting.secret or setting.source in (DEFAULT, UNSET):
+        return setting
+    return replace(setting, value=None, secret=True, note="set")
+
+
+def _listed(
+    model: Settings, settings: StackSettings, source: str, environment: Mapping[str, str], above: str = ""
+) -> Iterator[Setting]:
+    for name, field in type(model).model_fields.items():
+        value, key = getattr(model, name), f"{above}{field.alias or name}"
+        if isinstance(value, Settings):
+            yield from _listed(value, settings, source, environment, f"{key}.")
+            continue
+        written = name in model.model_fields_set
+        origin = source if written else UNSET if value in (None, "") else DEFAULT
+        full = f"{NAMESPACE}:{key}"
+        if key in SECRET_KEYS:
+            yield Setting(full, None, origin, secret=True, note=_kind(key, value) if written else "")
+        elif key == "supabaseUrl" and not value and settings.project_ref:
+            yield Setting(full, settings.url, DERIVED)
+        elif key == "databaseUrlEnv" and value:
+            yield Setting(full, value, origin, note=_variable(environment.get(value)))
+        else:
+            yield Setting(full, value or None if isinstance(value, str) else value, origin)
+
+
+def _variable(held: str | None) -> str:
+    return f"which is set: {_place(held)}" if held else "which is not set"
+
+
+def _kind(key: str, value: str) -> str:
+    if key == "databaseUrl":
+        return _place(value)
+    if key != "serviceRoleKey":
+        return "set"
+    shape = read_key(value)
+    of = f" of project {shape.project_ref}" if shape.project_ref else ""
+    until = f", expires {shape.expires_at.astimezone(UTC):%Y-%m-%d}" if shape.expires_at else ""
+    return f"{shape.kind}{of}{until}"
+
+
+def _place(url: str) -> str:
+    """Say of a database URL who connects to where."""
+    try:
+        address = read_database_url(url)
+    except ValueError as error:
+        return f"it {error}"
+    return f"user {address.user} at {address.host}"

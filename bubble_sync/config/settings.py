@@ -1,0 +1,196 @@
+"""Plain configuration values -> validated settings of one stack: every rule of the configuration lives here.
+
+All problems are reported at once, each with its key and what would be right; a secret's value is never shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Literal, NamedTuple
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
+
+from bubble_sync.config import validators
+from bubble_sync.config.database_url import (
+    NAMESPACE,
+    ONE_DATABASE,
+    DatabaseAddress,
+    check_variable_name,
+    database_address,
+    read_database_url,
+)
+from bubble_sync.config.keys import read_key
+from bubble_sync.config.project_ref import ref_of_database, ref_of_url, require_one_project
+from bubble_sync.config.setting_groups import (
+    AccessSettings,
+    AlertSettings,
+    ProcessorSettings,
+    RetrySettings,
+    Settings,
+    like,
+    names_in,
+)
+from bubble_sync.errors import ConfigurationError
+
+SECRET_KEYS = frozenset({"serviceRoleKey", "databaseUrl", "monitorPassword", "alertWebhookUrl"})
+
+
+class ConfigValue(NamedTuple):
+    """One configuration value as Pulumi hands it over: text, and whether it was encrypted."""
+
+    text: str
+    secret: bool = False
+
+
+class StackSettings(Settings):
+    """Everything that one stack's configuration says."""
+
+    project_ref: str | None = Field(None, description="Project ref; gives the URL `https://<ref>.supabase.co`")
+    supabase_url: str = Field("", description="Project URL, where it is not made from `projectRef`")
+    service_role_key: str = Field(repr=False, description="`service_role` JWT or `sb_secret_...` key, encrypted")
+    database_url: str | None = Field(None, repr=False, description="`postgresql://` URL of the database, encrypted")
+    database_url_env: str | None = Field(None, description="Name of the environment variable that holds the URL")
+    database_ca: str | None = Field(None, description="File with the CA certificate of the database server")
+    adopt: Literal["always", "never"] = Field(
+        "always", description="`never` refuses secrets, functions and jobs that exist"
+    )
+    supabase_url_name: str = Field("supabase_url", description="Name of the URL's secret in Vault")
+    service_role_key_name: str = Field("service_role_key", description="Name of the key's secret in Vault")
+    processor: ProcessorSettings = ProcessorSettings()
+    retry: RetrySettings = RetrySettings()
+    dispatch_log: bool = Field(True, description="`false` keeps no record of requests and their answers")
+    access: AccessSettings = AccessSettings()
+    monitor_password: str | None = Field(None, repr=False, description="Password of `access.monitorRole`, encrypted")
+    alerts: AlertSettings = AlertSettings()
+    alert_webhook_url: str | None = Field(
+        None, repr=False, description="Slack-compatible webhook to post alerts to, encrypted; needs `alerts`"
+    )
+
+    _ref = field_validator("project_ref")(validators.check_project_ref)
+    _url = field_validator("supabase_url")(validators.check_url)
+    _key = field_validator("service_role_key")(validators.check_key)
+    _variable = field_validator("database_url_env")(check_variable_name)
+    _password = field_validator("monitor_password")(validators.check_password)
+    _webhook = field_validator("alert_webhook_url")(validators.check_webhook)
+    _names = field_validator("supabase_url_name", "service_role_key_name")(validators.check_secret_name)
+
+    @field_validator("service_role_key_name")
+    @classmethod
+    def _another_name(cls, value: str, info: ValidationInfo) -> str:
+        if value == info.data.get("supabase_url_name"):
+            raise ValueError(f"{value!r} is also supabaseUrlName; the two secrets need two names")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_database_url(value)
+        return value
+
+    @property
+    def url(self) -> str:
+        """Give the project URL without a slash at its end."""
+        return self.supabase_url or f"https://{self.project_ref}.supabase.co"
+
+    def address(self, environment: Mapping[str, str]) -> DatabaseAddress:
+        """Give the database address; raise ConfigurationError when the named environment variable is not set."""
+        return database_address(self.database_url, self.database_url_env, self.database_ca, environment)
+
+    def project(self, environment: Mapping[str, str]) -> str | None:
+        """Return the one project that every part names, or None when none says; raise WrongEnvironment."""
+        available = self.database_url or environment.get(self.database_url_env or "")
+        address = self.address(environment) if available else None
+        return require_one_project(
+            {
+                "projectRef": self.project_ref,
+                "supabaseUrl": ref_of_url(self.supabase_url),
+                "serviceRoleKey": read_key(self.service_role_key).project_ref,
+                "the database URL": ref_of_database(address.host, address.user) if address else None,
+            }
+        )
+
+
+def read_settings(config: Mapping[str, ConfigValue]) -> StackSettings:
+    """Validate a stack's values, keyed without namespace; raise ConfigurationError that lists every problem."""
+    settings, problems = checked(config)
+    if problems or settings is None:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise ConfigurationError(f"the configuration of this stack cannot be used; nothing was changed:{listed}")
+    return settings
+
+
+def checked(config: Mapping[str, ConfigValue]) -> tuple[StackSettings | None, list[str]]:
+    """Return the settings, or None where they are none, and every problem as `<key>: <what is wrong>`."""
+    problems = [*_plaintext_secrets(config), *_missing_parts(config)]
+    try:
+        return StackSettings.model_validate(plain(config)), problems
+    except ValidationError as error:
+        encrypted = {key for key, value in config.items() if value.secret}
+        details = error.errors(include_url=False, include_context=False)
+        return None, [*problems, *(_problem(detail, encrypted) for detail in details)]
+
+
+def plain(config: Mapping[str, ConfigValue]) -> dict[str, object]:
+    """Return the values as the model takes them."""
+    return {key: _plain(value.text) for key, value in config.items()}
+
+
+def _plain(text: str) -> object:
+    """Objects arrive as JSON text; everything else is meant as it stands."""
+    if not text.startswith("{"):
+        return text
+    try:
+        parsed: object = json.loads(text)
+    except ValueError:
+        return text
+    return parsed
+
+
+def _plaintext_secrets(config: Mapping[str, ConfigValue]) -> list[str]:
+    return [
+        f"{NAMESPACE}:{key}: stored in clear text; encrypt it: pulumi config set --secret {NAMESPACE}:{key}, "
+        "and replace the value that was exposed"
+        for key in sorted(SECRET_KEYS & set(config))
+        if not config[key].secret
+    ]
+
+
+def _missing_parts(config: Mapping[str, ConfigValue]) -> list[str]:
+    problems = []
+    if "projectRef" not in config and "supabaseUrl" not in config:
+        problems.append(f"{NAMESPACE}:projectRef: not set; set it (or supabaseUrl) to say which project this stack is")
+    if "databaseUrl" in config and "databaseUrlEnv" in config:
+        problems.append(f"{NAMESPACE}:databaseUrl: set beside databaseUrlEnv; remove one of the two")
+    elif "databaseUrl" not in config and "databaseUrlEnv" not in config:
+        problems.append(f"{NAMESPACE}:databaseUrlEnv: not set; {ONE_DATABASE}")
+    if "access" in config and "monitorPassword" not in config:
+        key = f"{NAMESPACE}:monitorPassword"
+        problems.append(f"{key}: not set, and access.monitorRole needs one; pulumi config set --secret {key}")
+    if "alerts" in config and "alertWebhookUrl" not in config:
+        key = f"{NAMESPACE}:alertWebhookUrl"
+        problems.append(f"{key}: not set, and alerts need one; pulumi config set --secret {key}")
+    elif "alertWebhookUrl" in config and "alerts" not in config:
+        example = f"pulumi config set --path {NAMESPACE}:alerts.dailyReportAt 07:00"
+        problems.append(f"{NAMESPACE}:alerts: not set beside alertWebhookUrl; {example}")
+    return problems
+
+
+def _problem(detail: ErrorDetails, encrypted: Collection[str]) -> str:
+    """Say one pydantic finding with its key; our own validators already say value and what would be right."""
+    name = ".".join(str(part) for part in detail["loc"])
+    key = f"{NAMESPACE}:{name}"
+    if detail["type"] == "extra_forbidden":
+        near = like(name, names_in(StackSettings))
+        meant = f"did you mean {NAMESPACE}:{near}?" if near else "remove it, or see the table of keys in the README"
+        return f"{key}: there is no such key; {meant}"
+    if detail["type"] == "missing":
+        return f"{key}: not set; pulumi config set --secret {key}"
+    if detail["loc"][0] in encrypted and name not in SECRET_KEYS:
+        return f"{key}: cannot be used, and is not shown since it is encrypted; see the table of keys in the README"
+    if detail["type"] == "value_error":
+        return f"{key}: {detail['msg'].removeprefix('Value error, ')}"
+    shown = "" if name in SECRET_KEYS else f"{detail['input']!r}: "
+    return f"{key}: {shown}{detail['msg'][0].lower()}{detail['msg'][1:]}"

@@ -1,0 +1,151 @@
+"""The shapes of single configuration values.
+
+Each check returns the value, or raises ValueError with what would be right. A ValueError shows the value it refuses,
+unless that value is a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from bubble_sync.config.database_url import is_loopback
+from bubble_sync.config.keys import masked, read_key
+from bubble_sync.config.project_ref import is_project_ref
+from bubble_sync.config.schedules import occurrences, seconds_of
+
+WEBHOOK_NAME = "bubble_sync_alert_webhook_url"
+"""Name of the alerts' secret in Vault."""
+
+# cronsim knows more than pg_cron (L, W, #); these are the characters that pg_cron's own parser reads.
+# A step stands after a star or a range alone.
+_CRON_PART = r"(\*(/\d+)?|\d+(-\d+(/\d+)?)?|[a-z]{3}(-[a-z]{3}(/\d+)?)?)"
+_CRON_FIELD = re.compile(rf"{_CRON_PART}(,{_CRON_PART})*", re.IGNORECASE)
+# What bubble_sync.send accepts: what passes here must not fail each minute in the database. A test holds them together.
+_HOST = r"(https://([A-Za-z0-9.-]+|\[::1\])|http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]))(:[0-9]{1,5})?"
+_SENDABLE_URL = re.compile(f"{_HOST}/?")
+# What bubble_sync.post_alert accepts, likewise.
+_WEBHOOK = re.compile(f"{_HOST}/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+")
+_MOMENT_OF_PULUMI = re.compile(r" ([+-]\d{4}) \S+$")
+_LONGEST_REASON = 200
+
+
+def check_project_ref(value: str | None) -> str | None:
+    """Accept a project ref: lower-case letters and digits."""
+    if value is not None and not is_project_ref(value):
+        raise ValueError(f"{value!r} is not a project ref; it is the part before .supabase.co in the project URL")
+    return value
+
+
+def check_url(value: str) -> str:
+    """Accept `https://host` (`http` on loopback), and return it without a slash at its end."""
+    not_a_url = f"{value!r} is not a URL; it must look like https://<project ref>.supabase.co"
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(not_a_url) from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(not_a_url)
+    if parts.username or parts.password:
+        raise ValueError("holds a user or password; leave them out of the URL")
+    if parts.path not in ("", "/") or parts.query or parts.fragment or value.endswith(("?", "#")):
+        raise ValueError(f"{value!r} has more than scheme and host; the path to the Edge Function is added by us")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError(f"{value!r} would send the key in clear text; use https")
+    # urlsplit drops line breaks, and mends more: the last word has the shape of the value itself.
+    if port == 0 or not _SENDABLE_URL.fullmatch(value):
+        raise ValueError(not_a_url)
+    return value.removesuffix("/")
+
+
+def check_webhook(value: str | None) -> str | None:
+    """Accept the URL of a webhook (`http` on loopback alone); never show it: its path is the secret."""
+    if value is not None and not _WEBHOOK.fullmatch(value):
+        raise ValueError(
+            "is not the URL of a webhook; it must look like https://hooks.slack.com/services/..., without user or #"
+        )
+    return value
+
+
+def check_time(value: str) -> str:
+    """Accept a time of the day."""
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+        raise ValueError(f"{value!r} is not a time of the day; write it as HH:MM in UTC, as in 07:00")
+    return value
+
+
+def check_key(value: str) -> str:
+    """Accept a key that may call the Edge Function; never show it."""
+    if not value:
+        raise ValueError("is empty; set the service_role or sb_secret_ key")
+    if not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("holds white space or a character that no key has; copy it again, without a line break")
+    shape = read_key(value)
+    if shape.kind == "publishable key":
+        raise ValueError("is a publishable key; set the sb_secret_ or service_role key")
+    if shape.role not in (None, "service_role"):
+        raise ValueError(f"is a key of the role {shape.role!r}; set the service_role or sb_secret_ key")
+    return value
+
+
+def check_secret_name(value: str) -> str:
+    """Accept a name for a Vault secret: something printable, and not the name of our own."""
+    if value == WEBHOOK_NAME:
+        raise ValueError(f"{value!r} is the name of the alerts' webhook; use another one")
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"{value!r} cannot name a secret; use printable characters, as in supabase_url")
+    return value
+
+
+def check_role_name(value: str) -> str:
+    """Accept a name for a role of ours, which needs no quotes; or none."""
+    if value and (not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value) or value.startswith("pg_") or value == "public"):
+        raise ValueError(f"{value!r} cannot name a role; use lower-case letters, digits and _, as in bubble_monitor")
+    return value
+
+
+def check_password(value: str | None) -> str | None:
+    """Accept a password for a role that the internet can reach; never show it."""
+    if value is not None and not re.fullmatch(r"[!-~]{16,}", value):
+        raise ValueError("is not 16 or more printable ASCII characters without spaces; openssl rand -hex 24 makes one")
+    return value
+
+
+def check_schedule(value: str) -> str:
+    """Accept five cron fields, or `N seconds` as pg_cron writes it, which is asked of the server later."""
+    if (seconds := seconds_of(value)) and value == f"{seconds} seconds":
+        return value
+    fields = value.split(" ")
+    if len(fields) != 5 or not all(_CRON_FIELD.fullmatch(field) for field in fields):
+        raise ValueError(
+            f"{value!r} is not a schedule; give five cron fields with one space between, as in */5 * * * *, "
+            "or 1 to 59 seconds, as in 30 seconds"
+        )
+    try:
+        occurrences(value, datetime.now(UTC))
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a schedule: {error}") from None
+    return value
+
+
+def check_reason(value: str) -> str:
+    """Accept a reason that fits in a line and holds no key; white space around it is left out."""
+    value = value.strip()
+    if len(value) > _LONGEST_REASON or not value.isprintable():
+        raise ValueError(f"is not one line of at most {_LONGEST_REASON} printable characters")
+    if masked(value) != value:
+        raise ValueError("holds what looks like a key, and is kept in clear text")
+    return value
+
+
+def read_moment(value: str) -> datetime:
+    """Read a moment in ISO 8601 with its zone, or as Pulumi hands over one that YAML took for a moment."""
+    try:
+        moment = datetime.fromisoformat(_MOMENT_OF_PULUMI.sub(r"\1", value.strip()))
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{value!r} is not a moment with a zone, as in 2027-01-31T18:00:00Z")

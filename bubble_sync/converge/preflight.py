@@ -1,0 +1,52 @@
+"""Everything that a stack wants, asked before anything is made: which of it would be refused, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg.errors import InsufficientPrivilege
+
+from bubble_sync.converge import cron_jobs, functions, ledger, prerequisites
+from bubble_sync.converge.kind import Kind
+from bubble_sync.converge.registry import kind_of
+from bubble_sync.database.database import Connection
+from bubble_sync.database.snapshot import Found, read
+from bubble_sync.errors import ForeignObject, SyncError
+from bubble_sync.specs import PrerequisitesSpec, RecordedSpec
+
+PARTS = (*functions.PARTS, *cron_jobs.PARTS, "secrets", *ledger.ROWS)
+
+
+def refuse_adoption(kind: Kind[Any], spec: RecordedSpec, found: Found) -> None:
+    """Raise ForeignObject for what is there and was not made by the stack."""
+    unknown = spec.object_name not in ledger.rows(found)
+    if spec.adoptable and unknown and kind.observed(spec, found) is not None:
+        raise ForeignObject(
+            f"{spec.object_name} was not made by this stack, and bubble-sync:adopt is 'never': nothing was "
+            "changed. Remove it, or take it over with `pulumi config set bubble-sync:adopt always "
+            f"--stack {spec.stack}`."
+        )
+
+
+def refusals(spec: PrerequisitesSpec, found: Found, *, adopt: bool) -> dict[str, str]:
+    """Return by name which of the objects that the stack wants would be refused, and why."""
+    reasons = {}
+    for one in prerequisites.wanted(spec):
+        try:
+            if not adopt:
+                refuse_adoption(kind_of(one), one, found)
+            kind_of(one).refuse(one, found)
+        except SyncError as refusal:
+            reasons[one.object_name] = str(refusal)
+    return reasons
+
+
+def refuse_foreign(conn: Connection, spec: PrerequisitesSpec, found: Found, *, adopt: bool) -> None:
+    """Raise when an object of the stack would be refused: later, others would be made already."""
+    try:
+        with conn.transaction():
+            there = read(conn, PARTS, prerequisites.wanted(spec))
+    except InsufficientPrivilege:
+        # Which is among what is missing.
+        return
+    prerequisites.refuse_foreign(spec, found, refusals(spec, there, adopt=adopt).values())

@@ -1,0 +1,99 @@
+"""Secrets in Vault: adopted by name, their id kept, their value never in a statement, a log line or an answer."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from enum import StrEnum
+
+from psycopg import DataError
+
+from bubble_sync.converge.references import users_of
+from bubble_sync.database.database import Connection
+from bubble_sync.database.snapshot import Found
+from bubble_sync.specs import DIFFERS, Observation, VaultSecretSpec
+from bubble_sync.sql_loader import query
+
+PARTS = ("secrets", "digests")
+
+
+class Stored(StrEnum):
+    """How a stored value stands to the wanted one."""
+
+    EQUAL = "equal"
+    DIFFERS = "differs"
+    UNREADABLE = "unreadable"
+    """This database cannot decrypt it."""
+
+
+def observed(spec: VaultSecretSpec, found: Found) -> Observation[VaultSecretSpec] | None:
+    """Return the secret; its value is `spec.value` when the stored one equals it, `<differs>` otherwise."""
+    row = next((row for row in found.rows("secrets") if row["name"] == spec.name), None)
+    if row is None:
+        return None
+    value = spec.value if state_of_value(spec, found) is Stored.EQUAL else DIFFERS
+    actual = spec.model_copy(update={"value": value, "description": row["description"]})
+    return Observation(actual, {"secret_id": row["id"]})
+
+
+def state_of_value(spec: VaultSecretSpec, found: Found) -> Stored:
+    """Compare by digest: no value is bound or returned."""
+    digest = next((row["digest"] for row in found.rows("digests") if row["name"] == spec.name), None)
+    if digest is None:
+        return Stored.UNREADABLE
+    wanted = hashlib.sha256((found.salt + spec.value).encode()).hexdigest()
+    return Stored.EQUAL if secrets.compare_digest(digest, wanted) else Stored.DIFFERS
+
+
+def refuse(spec: VaultSecretSpec, found: Found) -> None:
+    """Raise nothing: a secret of this name is the one that the functions read."""
+
+
+def apply(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSecretSpec] | None) -> None:
+    """Create the secret, or update in place what differs; one that cannot be decrypted is made anew."""
+    if observed is None:
+        _create(conn, spec)
+        return
+    secret_id = observed.facts["secret_id"]
+    if observed.actual.value != spec.value:
+        _receive(conn, spec.value)
+        try:
+            with conn.transaction():
+                conn.execute(query("vault", "set_value"), {"id": secret_id})
+        except DataError:
+            # update_secret decrypts the old value first, which another root key or a row written by hand prevents.
+            conn.execute(query("vault", "remove"), {"id": secret_id})
+            _insert(conn, spec)
+            return
+    if observed.actual.description != spec.description:
+        conn.execute(query("vault", "set_description"), {"id": secret_id, "description": spec.description})
+
+
+def kept(conn: Connection, spec: VaultSecretSpec) -> str | None:
+    """Keep a secret that a function, a trigger or a job still names."""
+    users = users_of(conn, spec.name)
+    return f"{', '.join(users)} names it" if users else None
+
+
+def remove(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSecretSpec]) -> None:
+    """Delete the row."""
+    conn.execute(query("vault", "remove"), {"id": observed.facts["secret_id"]})
+
+
+def _create(conn: Connection, spec: VaultSecretSpec) -> None:
+    _receive(conn, spec.value)
+    _insert(conn, spec)
+
+
+def _insert(conn: Connection, spec: VaultSecretSpec) -> None:
+    """Insert a placeholder, then update it: create_secret writes what it is given in clear text first."""
+    given = {"name": spec.name, "description": spec.description}
+    row = conn.execute(query("vault", "create"), given).fetchone()
+    conn.execute(query("vault", "set_value"), {"id": row["id"] if row else None})
+
+
+def _receive(conn: Connection, value: str) -> None:
+    conn.execute(query("vault", "incoming"))
+    with conn.cursor() as cursor, cursor.copy(query("vault", "copy_incoming")) as copy:
+        # Nothing else may happen inside the block: an error message would quote the row.
+        copy.write_row((value,))

@@ -1,0 +1,59 @@
+"""Other sessions that are in our way, each in a few words: pid, application, role, since when, and what it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+import psycopg
+
+from bubble_sync.config.keys import masked
+from bubble_sync.database.connection import Connection
+from bubble_sync.sql_loader import query
+
+Row = Mapping[str, Any]
+
+_RELATION = re.compile(r'in relation "([^"]+)"')
+
+
+def holders(conn: Connection, error: psycopg.Error) -> str:
+    """Say who holds the lock that `error` is about, in the words of a whole sentence without its full stop.
+
+    The transaction of `conn` must be able to go on. The server names no lock that it did not get: what is held just
+    after is what was waited for.
+    """
+    named = _RELATION.search(error.diag.context or "")
+    rows = conn.execute(query("others", "holders"), {"relation": named[1] if named else None}).fetchall()
+    if not rows:
+        return "another session held a lock (SQLSTATE 55P03), and has let it go since: run again"
+    held = "; ".join(f"the lock on {row['object']} is held by {_session(row)}" for row in rows)
+    first = next((pid for row in rows for pid in row["waits_for"]), rows[0]["pid"])
+    return f"{held}. Wait for it, or end it: select pg_terminate_backend({first})"
+
+
+def changing(conn: Connection) -> str:
+    """Name the sessions that are changing something at this moment; say so where none is to be seen."""
+    rows = conn.execute(query("others", "changing")).fetchall()
+    return "; ".join(f"active now: {_session(row)}" for row in rows) or "no other session is to be seen now"
+
+
+def _session(row: Row) -> str:
+    known = [f"role {row['role']}"] if row["role"] else []
+    if row["application"]:
+        known.insert(0, f"application {_plain(row['application'])}")
+    if row["since"]:
+        known.append(f"in a transaction since {row['since'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    if row["command"]:
+        known.append(f"last command {row['command']}")
+    else:
+        known.append("more is shown to members of pg_read_all_stats")
+    waits = row.get("waits_for")
+    if waits:
+        known.append(f"which itself waits for pid {', '.join(map(str, waits))}")
+    return f"pid {row['pid']} ({', '.join(known)})"
+
+
+def _plain(text: str) -> str:
+    return "".join(one if one.isprintable() else "?" for one in masked(text))

@@ -1,0 +1,87 @@
+"""The one way in which the database is read: every part that is asked for, in one round trip.
+
+The answer is plain rows; the modules of the kinds turn them into observations, and touch no database for that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import sql
+
+from bubble_sync.database.database import Connection
+from bubble_sync.specs import RecordedSpec, Spec
+from bubble_sync.sql_loader import reading_block
+
+Row = Mapping[str, Any]
+
+REQUIRED_VALUES = {
+    "operation": ("SIGNUP_ATOMIC", "INSERT", "UPDATE"),
+    "status": ("pending", "processing", "completed", "failed"),
+}
+"""What an item of the queue may have to hold."""
+
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+_TO_A_CURSOR = "declare portal refcursor := 'bubble_sync_answer'; begin open portal for select answer; end"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one reading has brought: rows by part, none where the part's table is not there."""
+
+    parts: Mapping[str, list[Row]] = field(default_factory=dict)
+    salt: str = ""
+    """What the digests of secrets were made with."""
+
+    def rows(self, part: str) -> list[Row]:
+        """Return the rows of a part that was asked for."""
+        return self.parts.get(part, [])
+
+
+def read(
+    conn: Connection, parts: Collection[str], specs: Iterable[Spec] = (), pattern: str = "", itself: str = ""
+) -> Found:
+    """Read the parts about `specs`; raises psycopg's errors, a missing privilege above all."""
+    # Fresh for each reading, so that neither the statement nor a digest tells anything about a value.
+    salt = secrets.token_hex(16)
+    values = {**names_of(specs), "salt": salt, "pattern": pattern, "itself": itself}
+    literals = {name: sql.Literal(value) for name, value in values.items()}
+    block = filled(reading_block(tuple(parts), _TO_A_CURSOR), literals).as_string(conn)
+    cursor = conn.execute(_statement(block))
+    cursor.nextset()
+    row = cursor.fetchone()
+    return Found(row["answer"] if row else {}, salt)
+
+
+def filled(block: str, values: Mapping[str, sql.Composable]) -> sql.Composed:
+    """Put values into the declarations of a block: literals, or what stands for them in a function."""
+    known = {"required": sql.Literal(json.dumps(REQUIRED_VALUES)), **values}
+    pieces = _PLACEHOLDER.split(block)
+    texts = [sql.SQL(piece) for piece in pieces[::2]]
+    joined: list[sql.Composable] = [texts[0]]
+    for name, text in zip(pieces[1::2], texts[1:], strict=True):
+        joined += [known[name], text]
+    return sql.Composed(joined)
+
+
+def names_of(specs: Iterable[Spec]) -> dict[str, list[str]]:
+    """Return the names that the block declares: which objects of each kind are meant."""
+    names: dict[str, list[str]] = {"extensions": [], "functions": [], "jobs": [], "secrets": []}
+    for spec in specs:
+        if isinstance(spec, RecordedSpec):
+            names[f"{spec.kind}s"].append(spec.object_name.removeprefix(f"{spec.kind} "))
+    return names
+
+
+def _statement(block: str) -> sql.SQL:
+    tag = "$observe$"
+    while tag in block:
+        tag = f"{tag[:-1]}_$"
+    # A block returns nothing by itself; a cursor that it opens lives until the transaction ends.
+    text = f"do {tag}\n{block}\n{tag}; fetch all in bubble_sync_answer; close bubble_sync_answer"
+    return sql.SQL(text)

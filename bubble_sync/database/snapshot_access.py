@@ -1,0 +1,51 @@
+"""How a stack is read by whoever connects: as the owner of its objects, or through `bubble_sync.observe`.
+
+That function has the same block as its body, so that both ways bring the same rows. What a role may not see is an error
+and never "gone": row security shows other roles no job at all.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Sequence
+
+from bubble_sync.database.database import Connection
+from bubble_sync.database.snapshot import Found, Row, read
+from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.specs import Spec
+from bubble_sync.sql_loader import query
+
+ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused", "schema", "server", "tables"})
+"""Parts that every answer has: they are read from the server's own catalog."""
+
+
+def watched(conn: Connection, parts: Collection[str], specs: Sequence[Spec]) -> Found:
+    """Read the parts about `specs`; raise PrivilegeMissing with the grant that is lacking."""
+    way = conn.execute(query("watching", "way")).fetchone()
+    if way is None or way["owner"] in (None, way["role"]):
+        return read(conn, tuple(sorted(parts)), specs)
+    _require_observer(way)
+    salt = secrets.token_hex(16)
+    row = conn.execute(query("watching", "observe"), {"salt": salt}).fetchone()
+    found = Found(row["answer"] if row else {}, salt)
+    if lacking := (ALWAYS_THERE & set(parts)) - set(found.parts):
+        raise PrerequisiteMissing(
+            f"bubble_sync.observe(text) does not tell of {', '.join(sorted(lacking))}: it is of another version. "
+            f"As {way['owner']}: `pulumi up`."
+        )
+    return found
+
+
+def _require_observer(way: Row) -> None:
+    role, owner = way["role"], way["owner"]
+    if way["may_observe"] is None:
+        raise PrivilegeMissing(
+            f"{role} may not read a stack that is {owner}'s, and there is no bubble_sync.observe(text), which would "
+            f"let it: connect as {owner}, or set bubble-sync:access.monitorRole to {role} and run `pulumi up`."
+        )
+    grants = {
+        f"grant usage on schema bubble_sync to {role};": way["may_use"],
+        f"grant execute on function bubble_sync.observe(text) to {role};": way["may_observe"],
+    }
+    if lacking := " ".join(grant for grant, held in grants.items() if not held):
+        raise PrivilegeMissing(f"{role} may not call bubble_sync.observe(text). As {owner}: {lacking}")

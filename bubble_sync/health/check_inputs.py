@@ -1,0 +1,192 @@
+"""What checks are told that no single select can find out: the same observing and comparing as `up` itself.
+
+No reading holds a value of a secret, only words about it. Each raises psycopg's errors.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from psycopg import errors
+
+from bubble_sync.compare.diff import Item, State, judge, parts_to_judge
+from bubble_sync.compare.unmanaged import PARTS as BESIDE
+from bubble_sync.compare.unmanaged import generations
+from bubble_sync.converge import prerequisites, vault_secrets
+from bubble_sync.database.database import Connection, attempt
+from bubble_sync.database.snapshot import read
+from bubble_sync.records.due_runs import record_in, recorded_in
+from bubble_sync.records.requests import moved_on, requests_in, with_answers
+from bubble_sync.records.visibility import look
+from bubble_sync.specs import (
+    CronJobSpec,
+    ExtensionSpec,
+    FunctionSpec,
+    LedgerSpec,
+    PrerequisitesSpec,
+    Spec,
+    VaultSecretSpec,
+)
+from bubble_sync.sql_loader import query
+
+S = TypeVar("S", bound=Spec)
+Reading = Callable[[Connection, Sequence[Spec]], object]
+
+
+def missing(conn: Connection, specs: Sequence[Spec]) -> object:
+    """List what `up` would refuse for, in its words."""
+    return prerequisites.observed(PrerequisitesSpec(), read(conn, prerequisites.PARTS)).actual.missing
+
+
+def changes(kind: type[S]) -> Reading:
+    """Return the reading of what differs of one kind's objects, field by field."""
+
+    def differing(conn: Connection, specs: Sequence[Spec]) -> object:
+        wanted = _of(kind, specs)
+        found = read(conn, tuple(sorted(parts_to_judge(wanted))), wanted)
+        keys = [spec.value for spec in _of(VaultSecretSpec, specs)]
+        return [row for spec in wanted for row in _differences(judge(spec, found, hide=keys))]
+
+    return differing
+
+
+def stored(conn: Connection, specs: Sequence[Spec]) -> object:
+    """Say of each secret how it stands to the wanted one, and what its value looks like."""
+    wanted = _of(VaultSecretSpec, specs)
+    found = read(conn, vault_secrets.PARTS, wanted)
+    rows = []
+    for spec in wanted:
+        state = vault_secrets.state_of_value(spec, found) if vault_secrets.observed(spec, found) else "absent"
+        told: list[dict[str, object]] = [{}]
+        if state in ("equal", "differs"):
+            told = attempt(conn, query("stored", "looks"), {"name": spec.name})
+        rows += [{"name": spec.name, "state": state, **looks} for looks in told]
+    return rows
+
+
+def reaching(conn: Connection, specs: Sequence[Spec]) -> object:
+    """List what else reaches the Edge Function."""
+    found = read(conn, BESIDE, specs)
+    return [
+        {
+            "object": one.what,
+            "evidence": one.text,
+            "remedy": one.sql,
+            "level": "warning" if one.fires else "info",
+            "calls": one.calls,
+        }
+        for one in generations(found)
+    ]
+
+
+def rows_of(subject: str, name: str) -> Reading:
+    """Return the reading of a named query's rows: asked once for every check that counts them."""
+    return lambda conn, specs: attempt(conn, query(subject, name))
+
+
+def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
+    """List the newest answered requests, as the log and pg_net have them; of the newest one, who answered and what."""
+    rows = attempt(conn, query("outcomes", "newest"))
+    known = [
+        with_answers((request,), {request.request_id: {**row, "status_code": row["answer_status"]}})[0]
+        if row["remembered"] else request
+        for request, row in zip(requests_in(rows), rows, strict=True)
+    ]  # fmt: skip
+    judged = moved_on(conn, look(conn), known)
+    return [
+        {**vars(request), "settled": row["settled_at"] is not None, "age": row["age"], **_who_answered(row["content"])}
+        for request, row in zip(judged, rows, strict=True)
+    ]
+
+
+def _who_answered(content: bytes | None) -> Mapping[str, object]:
+    """Say whether the gateway answered, which writes a `message`, and what that is."""
+    if content is None:
+        return {"by_gateway": None, "message": None}
+    text = content.decode("utf-8", "replace")
+    message = re.search(r'"message"\s*:(?:\s*"([^"]{1,80}))?', text)
+    by_gateway = message is not None and not re.search(r'"(success|error)"\s*:', text)
+    return {"by_gateway": by_gateway, "message": message[1] if message else None}
+
+
+def silent(conn: Connection, specs: Sequence[Spec]) -> object:
+    """List the jobs that have missed a run; what was changed by hand is another check's."""
+    wanted = {spec.name: spec.schedule for spec in _of(CronJobSpec, specs)}
+    with conn.transaction():
+        record = record_in(conn, recorded_in(conn))
+        found = conn.execute(query("runs", "jobs")).fetchall()
+    return [
+        job
+        for job in found
+        if job["active"]
+        and wanted.get(job["jobname"]) == job["schedule"]
+        and record.due(job["jobname"], job["schedule"], job["jobid"]).missed
+    ]
+
+
+def worker_down(conn: Connection, specs: Sequence[Spec]) -> object:
+    """Say whether pg_net's worker is known not to be there."""
+    try:
+        attempt(conn, query("probe", "worker"))
+    except errors.RaiseException:
+        return True
+    return False
+
+
+def unindexed(conn: Connection, specs: Sequence[Spec]) -> object:
+    """Name what would read the whole queue even if that cost the most: nobody knows better than the planner."""
+    with conn.transaction(force_rollback=True):
+        conn.execute(query("plans", "rather_any_index"))
+        plans = {name: conn.execute(query("plans", name)).fetchall() for name in ("processor", "retry")}
+    return [name for name, plan in plans.items() if "Seq Scan" in json.dumps(plan)]
+
+
+READINGS: Mapping[str, Reading] = {
+    "missing": missing,
+    "ledger_changes": changes(LedgerSpec),
+    "extension_changes": changes(ExtensionSpec),
+    "function_changes": changes(FunctionSpec),
+    "job_changes": changes(CronJobSpec),
+    "stored": stored,
+    "reaching": reaching,
+    "silent": silent,
+    "worker_down": worker_down,
+    "unindexed": unindexed,
+    "items": rows_of("items", "by_status"),
+    "requests": newest_requests,
+}
+"""By the name of the parameter that a check is given."""
+
+
+def _of(kind: type[S], specs: Sequence[Spec]) -> list[S]:
+    return [spec for spec in specs if isinstance(spec, kind)]
+
+
+def _differences(item: Item) -> Iterator[Mapping[str, object]]:
+    """Give each field that differs; an object that is not there differs in its presence, and nothing else."""
+    spec = item.spec
+    refused = item.reason if item.state is State.FOREIGN else ""
+    about = {"object": spec.object_name, "arguments": getattr(spec, "arguments", ""), "refused": refused}
+    if item.actual is None:
+        yield {**about, "field": "presence"}
+        return
+    for change in item.changes:
+        # Whose an object is stands in the ledger, which is compared by itself.
+        if change.field in ("stack", "project_ref") and not isinstance(spec, LedgerSpec):
+            continue
+        whole = change.field != "body"
+        yield {
+            **about,
+            "field": change.field,
+            "actual": _said(change.actual) if whole else None,
+            "wanted": _said(change.wanted) if whole else None,
+        }
+
+
+def _said(value: object) -> str:
+    # In one line, since of evidence the first one is shown: a command is no command without the rest.
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return " ".join(text.split())

@@ -1,0 +1,185 @@
+"""What is wrong with the sync, and what puts it right: every file of `sql/checks/`, asked as the connecting role.
+
+A check that cannot be asked is unknown, with the reason; a finding that another one explains says which.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+import psycopg
+from psycopg import errors
+
+from bubble_sync.config.keys import masked, read_key
+from bubble_sync.config.project_ref import ref_of_url
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.database.database import Connection, Database, attempt, holders, savepoint
+from bubble_sync.health.check_inputs import READINGS
+from bubble_sync.health.figures import figures
+from bubble_sync.health.parameters import parameters
+from bubble_sync.health.stages import stage_of
+from bubble_sync.model.setup import desired
+from bubble_sync.records import visibility
+from bubble_sync.records.messages import readable
+from bubble_sync.records.visibility import Sight
+from bubble_sync.specs import Keeper
+from bubble_sync.sql_loader import Check, checks
+
+Level = Literal["error", "warning", "info"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "info")
+"""The worst first."""
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: at which object, how we know, and what to do."""
+
+    id: str
+    title: str
+    level: Level
+    object: str
+    evidence: str
+    remedy: str
+    follows: tuple[str, ...] = ()
+    """Checks that fired too and explain this one."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The whole answer; a check that could not be asked is under `unknown` with the reason."""
+
+    stack: str
+    asked_at: datetime
+    findings: tuple[Finding, ...]
+    unknown: Mapping[str, str]
+    checked: int
+
+    @property
+    def causes(self) -> tuple[Finding, ...]:
+        """Give the findings that no other one explains."""
+        return tuple(finding for finding in self.findings if not finding.follows)
+
+    @property
+    def clean(self) -> bool:
+        """Say whether everything was seen, and nothing to be mended was found."""
+        return not self.unknown and all(finding.level == "info" for finding in self.findings)
+
+
+def doctor(database: Database, settings: StackSettings, stack: str) -> Diagnosis:
+    """Ask every check in one read-only transaction."""
+    return database.read("examining the sync", lambda conn: examine(conn, visibility.look(conn), settings, stack))
+
+
+def examine(conn: Connection, seen: Sight, settings: StackSettings, stack: str) -> Diagnosis:
+    """Ask every check of a connection that reads, of what has been seen there."""
+    visibility.require_configured(conn, seen)
+    told = Told(conn, settings, stack, seen.asked_at)
+    asked = [check for check in checks() if told.concerns(check)]
+    findings: list[Finding] = []
+    unknown: dict[str, str] = {}
+    for check in asked:
+        answer = ask(conn, check, seen, told)
+        if isinstance(answer, str):
+            unknown[check.id] = answer
+        else:
+            findings += answer
+    return Diagnosis(stack, seen.asked_at, explained(findings), unknown, len(asked))
+
+
+def ask(conn: Connection, check: Check, seen: Sight, told: Told) -> str | list[Finding]:
+    """Give what a check finds, or why it cannot be asked."""
+    if extension := seen.without(*check.needs):
+        return f"{extension} is not installed"
+    if why := seen.why_not(*check.needs):
+        return why
+    try:
+        rows = attempt(conn, check.text, told.of(check.text))
+    except errors.InsufficientPrivilege:
+        return "the connecting role may not read what it is about"
+    except (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction, errors.InvalidSchemaName):
+        return "what it is about is not there"
+    except errors.LockNotAvailable as error:
+        return holders(conn, error) or "another session held a lock that it needs"
+    except psycopg.DatabaseError as error:
+        if conn.closed or error.sqlstate is None:
+            raise
+        return f"the server gave up on it with SQLSTATE {error.sqlstate}"
+    return [
+        Finding(
+            check.id,
+            check.title,
+            row["level"],
+            readable(row["object"]),
+            readable(row["evidence"]),
+            masked(row["remedy"]),
+        )
+        for row in rows
+    ]
+
+
+def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Mark what follows from something else that was found; causes come first, errors before the rest.
+
+    A cause has at least the level of what follows from it: who reads the causes alone must not miss an error.
+    """
+    explaining = {check.id: check.follows for check in checks()}
+    causes = [
+        [place for place, cause in enumerate(findings) if cause.id in explaining[one.id] and _explains(cause, one)]
+        for one in findings
+    ]
+    levels = [one.level for one in findings]
+    # Causes have causes: as often as there are findings is enough for the longest chain.
+    for _ in findings:
+        for follower, places in enumerate(causes):
+            for place in places:
+                levels[place] = min(levels[place], levels[follower], key=LEVELS.index)
+    marked = []
+    for one, places, level in zip(findings, causes, levels, strict=True):
+        named = {findings[place].id for place in places}
+        marked.append(replace(one, level=level, follows=tuple(id for id in explaining[one.id] if id in named)))
+    order = {level: place for place, level in enumerate(LEVELS)}
+    return tuple(sorted(marked, key=lambda one: (bool(one.follows), order[one.level], stage_of(one.id), one.id)))
+
+
+def _explains(cause: Finding, finding: Finding) -> bool:
+    """Say whether a cause is about this object, or about one of another kind."""
+    # What is merely told breaks nothing: it explains what is merely told too.
+    if cause.level == "info" and finding.level != "info":
+        return False
+    return cause.object == finding.object or cause.object.split()[0] != finding.object.split()[0]
+
+
+class Told:
+    """What checks are told: of the configuration at once, and a reading when the first check asks for it."""
+
+    def __init__(self, conn: Connection, settings: StackSettings, stack: str, now: datetime) -> None:
+        """Remember whom to ask, and about what."""
+        self._conn = conn
+        ref = settings.project_ref or ref_of_url(settings.url) or read_key(settings.service_role_key).project_ref or ""
+        self._known = {**parameters(settings, stack, ref), **figures(settings, ref, now)}
+        self._specs = desired(settings, Keeper(stack, ref))
+        self._failed: dict[str, psycopg.DatabaseError] = {}
+
+    def concerns(self, check: Check) -> bool:
+        """Say whether a check is about what is configured."""
+        return not check.only or bool(self._known[check.only])
+
+    def of(self, text: str) -> Mapping[str, object]:
+        """Return what the parameters of a check's text stand for; raises psycopg's errors."""
+        for name in set(_PARAMETER.findall(text)).difference(self._known):
+            if name in self._failed:
+                # Asked again, what waited for a lock until its limit would wait for each check.
+                raise self._failed[name]
+            try:
+                with savepoint(self._conn):
+                    self._known[name] = json.dumps(READINGS[name](self._conn, self._specs), default=str)
+            except psycopg.DatabaseError as error:
+                self._failed[name] = error
+                raise
+        return self._known

@@ -1,0 +1,98 @@
+"""Which items failed lately, with what errors, and are they tried again?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.records import visibility
+from bubble_sync.records.messages import function_log, kind_of, readable
+from bubble_sync.sql_loader import query
+
+_COUNTED = 10_000
+"""So many of the newest are read."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One item."""
+
+    id: str
+    record_id: str
+    error: str
+    retry_count: int | None
+    max_retries: int | None
+    next_retry_at: datetime | None
+    created_at: datetime
+
+    @property
+    def dead(self) -> bool:
+        """Say whether no attempt is left: without a limit nobody knows."""
+        if self.retry_count is None or self.max_retries is None:
+            return False
+        return self.retry_count >= self.max_retries
+
+
+@dataclass(frozen=True)
+class Group:
+    """Items of one operation whose messages are alike: how many there are, and the newest of them."""
+
+    operation: str
+    error: str
+    count: int
+    items: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class Failures:
+    """The whole answer: groups count the newest `counted` of all failed items, and show `most` at most."""
+
+    stack: str
+    most: int
+    total: int
+    counted: int
+    groups: tuple[Group, ...]
+    function_log: str
+    unknown: Mapping[str, str]
+
+    @property
+    def items(self) -> int:
+        """Count the items that are shown."""
+        return sum(len(group.items) for group in self.groups)
+
+
+def failures(database: Database, stack: str, project_ref: str | None, most: int) -> Failures:
+    """Count the failed items by error, and show the newest `most`."""
+    return database.read("reading failed items", lambda conn: _failures(conn, stack, project_ref, most))
+
+
+def _failures(conn: Connection, stack: str, project_ref: str | None, most: int) -> Failures:
+    if why := visibility.look(conn).why_not(visibility.QUEUE):
+        return Failures(stack, most, 0, 0, (), function_log(project_ref), {"items": why})
+    rows = conn.execute(query("items", "failures"), {"most": _COUNTED}).fetchall()
+    total = rows[0]["total"] if rows else 0
+    return Failures(stack, most, total, len(rows), grouped(rows, most), function_log(project_ref), {})
+
+
+def grouped(rows: Sequence[Row], most: int) -> tuple[Group, ...]:
+    """Group rows, newest first, by operation and what their messages share; with items for the first `most`."""
+    shown = {row["id"] for row in rows[:most]}
+    alike: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        alike.setdefault(_kind(row), []).append(row)
+    groups = [
+        Group(*kind, len(of_it), tuple(_failure(row) for row in of_it if row["id"] in shown))
+        for kind, of_it in alike.items()
+    ]
+    return tuple(sorted(groups, key=lambda group: (-group.count, group.operation, group.error)))
+
+
+def _kind(row: Row) -> tuple[str, str]:
+    return row["operation"] or "no operation", kind_of(row["error_message"], row["id"], row["record_id"])
+
+
+def _failure(row: Row) -> Failure:
+    kept = ("id", "record_id", "retry_count", "max_retries", "next_retry_at", "created_at")
+    return Failure(error=readable(row["error_message"]), **{name: row[name] for name in kept})

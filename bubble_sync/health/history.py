@@ -1,0 +1,142 @@
+"""What happened in a span of time: the queue's depth, the requests and their verdicts, how long sign-ups took.
+
+The queue keeps no history: what is said of the past follows from the moments at which the items that are there now were
+queued and completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.model.targets import LIMIT_SECONDS, TARGET_SECONDS
+from bubble_sync.records import visibility
+from bubble_sync.records.verdicts import OUTSTANDING
+from bubble_sync.sql_loader import query
+
+PARTS = 72
+"""Of 20 minutes, in a day."""
+
+_MOST_REQUESTS = 20_000
+"""More than a week of both jobs at their usual schedules."""
+
+EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, TARGET_SECONDS, 90, 120, 300, 900, 3600)
+"""Seconds at which the bins of the latency begin; the last one has no end."""
+
+
+@dataclass(frozen=True)
+class Depth:
+    """The queue in one part of the span: items that came and went, and were there at most and at its end."""
+
+    at: datetime
+    came: int
+    went: int
+    most: int
+    left: int
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How many requests of one function, sent in one part of the span, have a verdict."""
+
+    at: datetime
+    function: str
+    verdict: str
+    requests: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How many sign-ups took how long: `bins` has a number for each of `EDGES`; seconds are None of no sign-up."""
+
+    bins: tuple[int, ...]
+    items: int
+    median: float | None
+    p95: float | None
+    longest: float | None
+    overdue: int
+    """Sign-ups that are not completed, and older than the limit: in no bin."""
+
+    @property
+    def kept(self) -> int:
+        """Count the sign-ups that met the target."""
+        return sum(self.bins[: EDGES.index(TARGET_SECONDS)])
+
+
+@dataclass(frozen=True)
+class History:
+    """The whole answer; what could not be read is under `unknown` with the reason, and None here."""
+
+    since: datetime
+    until: datetime
+    depths: tuple[Depth, ...] | None
+    unplaced: int
+    """Items without the moment at which they were queued, or completed: in no part."""
+    sent: tuple[Sent, ...] | None
+    sent_since: datetime | None
+    """Where our log of the span was read from, when it is longer than what was read."""
+    latency: Latency | None
+    unknown: Mapping[str, str]
+
+
+def history(database: Database, span: timedelta) -> History:
+    """Read what happened in the span that ends now."""
+    return database.read("reading the history", lambda conn: _history(conn, span))
+
+
+def _history(conn: Connection, span: timedelta) -> History:
+    seen = visibility.look(conn)
+    since, until = seen.asked_at - span, seen.asked_at
+    given = {
+        "since": since, "until": until, "parts": PARTS, "part_seconds": span.total_seconds() / PARTS,
+        "edges": list(EDGES), "limit": LIMIT_SECONDS, "most": _MOST_REQUESTS,
+    }  # fmt: skip
+
+    def rows(name: str) -> list[Row]:
+        return conn.execute(query("report", name), given).fetchall()
+
+    no_items, no_log = seen.why_not(visibility.QUEUE), seen.why_not(visibility.DISPATCHES)
+    step = span / PARTS
+    return History(
+        since=since,
+        until=until,
+        depths=None if no_items else depths_of(rows("depth"), since, step),
+        unplaced=0 if no_items else rows("unplaced")[0]["items"],
+        sent=None if no_log else _sent(rows("dispatches"), since, step),
+        sent_since=None if no_log else _later(rows("dispatches_since")[0]["since"], since),
+        latency=None if no_items else latency_of(rows("latency"), rows("overdue")[0]["items"]),
+        unknown={what: why for what, why in (("items", no_items), ("requests", no_log)) if why},
+    )
+
+
+def depths_of(rows: Sequence[Row], since: datetime, step: timedelta) -> tuple[Depth, ...]:
+    """Carry what is left of one part into the next; a part in which nothing happened has no row."""
+    by_part = {row["part"]: row for row in rows}
+    depths, left = [], 0
+    for part in range(PARTS):
+        row = by_part.get(part, {"before": 0, "came": 0, "went": 0, "most": 0})
+        found = left + row["before"]
+        left = found + row["came"] - row["went"]
+        depths.append(Depth(since + part * step, row["came"], row["went"], max(found, row["most"]), left))
+    return tuple(depths)
+
+
+def latency_of(rows: Sequence[Row], overdue: int) -> Latency:
+    """Put the counts into their bins, of which width_bucket calls the first one 1."""
+    counts = {row["bin"]: row["items"] for row in rows}
+    whole = next(row for row in rows if row["bin"] is None)
+    bins = tuple(counts.get(number, 0) for number in range(1, len(EDGES) + 1))
+    return Latency(bins, whole["items"], whole["median"], whole["p95"], whole["longest"], overdue)
+
+
+def _sent(rows: Sequence[Row], since: datetime, step: timedelta) -> tuple[Sent, ...]:
+    return tuple(
+        Sent(since + row["part"] * step, row["function"], row["verdict"] or OUTSTANDING, row["requests"])
+        for row in rows
+    )
+
+
+def _later(known: datetime | None, since: datetime) -> datetime | None:
+    return known if known and known > since else None

@@ -1,0 +1,106 @@
+"""Our two jobs as pg_cron has them, each with its newest finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.database.database import Connection, Row
+from bubble_sync.model.pauses import JOBS as JOB_NAMES
+from bubble_sync.model.pauses import Pause, paused
+from bubble_sync.model.setup import alert_job
+from bubble_sync.records.due_runs import NO_RUN, Due, Record, record_in, recorded_in
+from bubble_sync.records.visibility import HISTORY, JOBS, LEDGER, Sight
+from bubble_sync.specs import Keeper
+from bubble_sync.sql_loader import query
+
+NAMES = tuple(JOB_NAMES.values())
+"""The jobs of the sync itself."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job; what is not known of it is None, and `problem` or `unknown` says why."""
+
+    name: str
+    jobid: int | None = None
+    schedule: str | None = None
+    active: bool | None = None
+    run: str | None = None
+    """How its newest finished run ended."""
+    run_at: datetime | None = None
+    first_due: datetime | None = None
+    """When it is first due, where it has not been due yet since it became what it is."""
+    problem: str = ""
+    unknown: str = ""
+    pause: Pause | None = None
+    """What the configuration says, where it puts the job to sleep."""
+
+    @property
+    def asleep(self) -> bool:
+        """Say whether it sleeps as the configuration wants it, and for no longer."""
+        return self.active is False and self.pause is not None and not self.pause.overdue
+
+
+def jobs_in(conn: Connection, sight: Sight, settings: StackSettings) -> tuple[Job, ...]:
+    """Read the jobs by name, ours first; one that is not found is in the answer too."""
+    now = sight.asked_at
+    pauses = paused(settings, now)
+    names = NAMES if settings.alert_webhook_url is None else (*NAMES, alert_job(Keeper("")).name)
+    if why := sight.why_not(JOBS):
+        return tuple(Job(name, unknown=why, pause=pauses.get(name)) for name in names)
+    rows = conn.execute(query("runs", "jobs")).fetchall()
+    hidden = sight.why_not(HISTORY)
+    runs = {} if hidden else {row["jobid"]: row for row in conn.execute(query("runs", "newest")).fetchall()}
+    record = Record(now, now, silent=hidden) if hidden else _record(conn, sight)
+    found = _jobs(names, rows, runs, sight.why_no_job(), record)
+    return tuple(_with_pause(job, pauses.get(job.name)) for job in found)
+
+
+def _record(conn: Connection, sight: Sight) -> Record:
+    if not sight.tables[LEDGER]["present"]:
+        return record_in(conn, {})
+    if why := sight.why_not(LEDGER):
+        # Nobody knows since when the jobs are as they are.
+        return replace(record_in(conn, {}), silent=why)
+    return record_in(conn, recorded_in(conn))
+
+
+def _jobs(names: Sequence[str], rows: list[Row], runs: dict[int, Row], unseen: str, record: Record) -> Iterator[Job]:
+    for name in dict.fromkeys((*names, *(row["jobname"] for row in rows))):
+        found = [row for row in rows if row["jobname"] == name]
+        if not found:
+            yield Job(name, unknown=unseen) if unseen else Job(name, problem="is not there")
+        for row in found:
+            run = runs.get(row["jobid"])
+            due = record.due(name, row["schedule"], row["jobid"]) if row["active"] else Due()
+            yield Job(
+                name=name,
+                jobid=row["jobid"],
+                schedule=row["schedule"],
+                active=row["active"],
+                run=run["status"] if run else None,
+                run_at=run["start_time"] if run else None,
+                first_due=due.first,
+                problem=_problem(row, run, due),
+                unknown=due.unknown or ("" if run or due.first or due.missed else record.silent or NO_RUN),
+            )
+
+
+def _with_pause(job: Job, pause: Pause | None) -> Job:
+    """Judge a job by what the configuration wants: one that sleeps on purpose owes nobody a run."""
+    if pause is None or job.active is None:
+        return replace(job, pause=pause)
+    if job.active:
+        return replace(job, pause=pause, problem=f"runs, and the configuration has it {pause}: `pulumi up`")
+    return replace(job, pause=pause, problem=f"is {pause}" if pause.overdue else "", unknown="")
+
+
+def _problem(job: Row, run: Row | None, due: Due) -> str:
+    if not job["active"]:
+        return "is not active"
+    if run is not None and run["status"] == "failed":
+        return f"failed in its last run (runid {run['runid']})"
+    return str(due) if due.missed else ""

@@ -1,0 +1,169 @@
+"""Status and findings in numbers for a monitoring system: each family with its labels, its meaning and its samples.
+
+Everything is a gauge: node_exporter's textfile collector knows no other type that would fit. What is unknown has no
+sample, and `bubble_sync_unknown` says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bubble_sync.compare.liveness import Verdict
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.health.doctor import Diagnosis, examine
+from bubble_sync.health.jobs import Job
+from bubble_sync.health.status import Figures, Status, status_in
+from bubble_sync.records import visibility
+from bubble_sync.records.verdicts import VERDICTS
+from bubble_sync.sql_loader import query
+
+FUNCTIONS = ("bubble_sync_processor", "bubble_sync_retry")
+
+Sample = tuple[tuple[str, ...], float]
+"""The values of the labels, but for the stack's, and the number."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the numbers are made of."""
+
+    stack: str
+    version: str
+    at: datetime
+    status: Status | None = None
+    """None when the database does not answer."""
+    verdicts: tuple[Row, ...] | None = None
+    """None when our log of requests cannot be read."""
+    diagnosis: Diagnosis | None = None
+    """None when the database does not answer."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One metric."""
+
+    name: str
+    meaning: str
+    labels: tuple[str, ...]
+    samples: Callable[[Measured], Iterable[Sample]]
+
+    @property
+    def unit(self) -> str:
+        """Return the unit that the name ends with."""
+        return "seconds" if self.name.endswith("_seconds") else ""
+
+
+def measure(database: Database, settings: StackSettings, stack: str, version: str) -> Measured:
+    """Read everything in one transaction; raise Unreachable."""
+    return database.read("measuring", lambda conn: _measured(conn, settings, stack, version))
+
+
+def _measured(conn: Connection, settings: StackSettings, stack: str, version: str) -> Measured:
+    seen = visibility.look(conn)
+    status = status_in(conn, seen, settings, stack)
+    logged = "requests" not in status.unknown
+    verdicts = tuple(conn.execute(query("requests", "verdicts")).fetchall()) if logged else None
+    return Measured(stack, version, status.asked_at, status, verdicts, examine(conn, seen, settings, stack))
+
+
+def _of_status(tell: Callable[[Status], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
+    return lambda measured: tell(measured.status) if measured.status else ()
+
+
+def _of_figures(tell: Callable[[Figures], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
+    return _of_status(lambda status: tell(status.figures) if status.figures else ())
+
+
+def _of_jobs(tell: Callable[[Job], float | bool | None]) -> Callable[[Measured], Iterable[Sample]]:
+    def told(status: Status) -> Iterator[Sample]:
+        for job in status.jobs:
+            if (number := tell(job)) is not None:
+                yield (job.name,), number
+
+    return _of_status(told)
+
+
+def _unknown(status: Status) -> Iterator[Sample]:
+    yield ("items",), status.figures is None
+    yield ("jobs",), any(job.active is None and not job.problem for job in status.jobs)
+    yield ("runs",), any(job.run is None and job.first_due is None for job in status.jobs)
+    yield ("requests",), "requests" in status.unknown
+    yield ("works",), status.works.verdict is Verdict.UNKNOWN
+
+
+def _works(status: Status) -> Iterator[Sample]:
+    if status.works.verdict is not Verdict.UNKNOWN:
+        yield (), status.works.verdict is Verdict.SEEMS_SO
+
+
+def _active(job: Job) -> bool | None:
+    # Whoever sees all jobs, and this one not, knows that it does not run.
+    return False if job.active is None and job.problem else job.active
+
+
+def _states(figures: Figures) -> Iterator[Sample]:
+    for state in ("waiting", "undrained", "unrecognised", "in_flight", "stalled", "retrying", "dead"):
+        yield (state,), getattr(figures, state)
+
+
+def _verdicts(measured: Measured) -> Iterator[Sample]:
+    if measured.verdicts is None:
+        return
+    # Zeros too: a series that comes into being has no increase.
+    counted = {(function, verdict): 0 for function in FUNCTIONS for verdict in VERDICTS}
+    counted |= {(row["function"], row["verdict"]): row["count"] for row in measured.verdicts}
+    yield from counted.items()
+
+
+def _of_diagnosis(tell: Callable[[Diagnosis], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
+    return lambda measured: tell(measured.diagnosis) if measured.diagnosis else ()
+
+
+def _causes(diagnosis: Diagnosis) -> Iterable[Sample]:
+    return Counter((finding.level, finding.id) for finding in diagnosis.causes).items()
+
+
+FAMILIES: Sequence[Family] = (
+    Family("bubble_sync_info", "1; the version of bubble-sync that asked", ("version",),
+           lambda measured: [((measured.version,), 1)]),
+    Family("bubble_sync_up", "1 when the database answered, 0 when it did not", (),
+           lambda measured: [((), measured.status is not None)]),
+    Family("bubble_sync_asked_timestamp_seconds", "When the database was asked", (),
+           lambda measured: [((), measured.at.timestamp())]),
+    Family("bubble_sync_works", "1 when the sync seems to work now, 0 when it does not; absent when unknown", (),
+           _of_status(_works)),
+    Family("bubble_sync_problems", "How many problems `bubble-sync status` finds", (),
+           _of_status(lambda status: [((), len(status.problems))])),
+    Family("bubble_sync_findings", "What `bubble-sync doctor` finds, without what follows from something else found",
+           ("level", "check"), _of_diagnosis(_causes)),
+    Family("bubble_sync_checks_unknown", "How many checks of `bubble-sync doctor` cannot be asked", (),
+           _of_diagnosis(lambda diagnosis: [((), len(diagnosis.unknown))])),
+    Family("bubble_sync_unknown", "1 when that cannot be read or was never seen: its metrics, or some, are absent",
+           ("what",), _of_status(_unknown)),
+    Family("bubble_sync_items", "Items in the queue, as its columns have them", ("status", "operation"),
+           _of_status(lambda status: [((str(row["status"]), str(row["operation"])), row["count"])
+                                      for row in status.items])),
+    Family("bubble_sync_queue_items", "Items that are not done, by where they stand", ("state",), _of_figures(_states)),
+    Family("bubble_sync_oldest_waiting_age_seconds", "How long the oldest waiting item waits; 0 when none does", (),
+           _of_figures(lambda figures: [((), figures.waited_seconds)])),
+    Family("bubble_sync_items_last_hour", "Items that were queued (came) or completed (went) in the last hour",
+           ("direction",), _of_figures(lambda figures: [(("came",), figures.came), (("went",), figures.went)])),
+    Family("bubble_sync_job_active", "1 when pg_cron runs the job", ("cron_job",), _of_jobs(_active)),
+    Family("bubble_sync_job_paused", "1 when the configuration puts the job to sleep", ("cron_job",),
+           _of_jobs(lambda job: job.pause is not None)),
+    Family("bubble_sync_job_pause_overdue", "1 when the pause should be over", ("cron_job",),
+           _of_jobs(lambda job: job.pause is not None and job.pause.overdue)),
+    Family("bubble_sync_job_problem", "1 when `bubble-sync status` finds something wrong with the job", ("cron_job",),
+           _of_jobs(lambda job: True if job.problem else None if job.unknown else False)),
+    Family("bubble_sync_job_last_run_success", "1 when the job's newest finished run succeeded", ("cron_job",),
+           _of_jobs(lambda job: None if job.run is None else job.run == "succeeded")),
+    Family("bubble_sync_job_last_run_timestamp_seconds", "When the job's newest finished run began", ("cron_job",),
+           _of_jobs(lambda job: job.run_at.timestamp() if job.run_at else None)),
+    Family("bubble_sync_requests_last_hour", "Requests that our functions sent in the last hour, by what came of them",
+           ("function", "verdict"), _verdicts),
+)  # fmt: skip
+"""Every metric that there is; one more is one more line here, and one in docs/metrics.md."""

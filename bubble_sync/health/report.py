@@ -1,0 +1,44 @@
+"""Everything that is known of a stack at once: does it work, what is wrong, and what happened lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bubble_sync.compare.liveness import Signs
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.database.database import Database
+from bubble_sync.health.checklist import Line
+from bubble_sync.health.doctor import Diagnosis, doctor
+from bubble_sync.health.failures import Failures, failures
+from bubble_sync.health.history import History, history
+from bubble_sync.health.verify import verify
+
+FAILED_ITEMS = 50
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answers, each read in its own transaction."""
+
+    stack: str
+    asked_at: datetime
+    checklist: tuple[Line, ...]
+    works: Signs
+    diagnosis: Diagnosis
+    history: History
+    failures: Failures
+
+
+def report(database: Database, settings: StackSettings, stack: str, project_ref: str | None, span: timedelta) -> Report:
+    """Ask all of it."""
+    past, checked = history(database, span), verify(database, settings, stack, project_ref)
+    return Report(
+        stack=stack,
+        asked_at=past.until,
+        checklist=checked.lines,
+        works=checked.works,
+        diagnosis=doctor(database, settings, stack),
+        history=past,
+        failures=failures(database, stack, project_ref, FAILED_ITEMS),
+    )

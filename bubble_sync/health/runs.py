@@ -1,0 +1,105 @@
+"""What did the jobs run, how long did it take, and what came of the requests?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.database.database import Connection, Database
+from bubble_sync.health.jobs import Job, jobs_in
+from bubble_sync.records import visibility
+from bubble_sync.records.messages import readable
+from bubble_sync.records.requests import Request, as_of_now, requests_in
+from bubble_sync.records.verdicts import GOOD
+from bubble_sync.sql_loader import query
+
+
+@dataclass(frozen=True)
+class Performance:
+    """One job's runs of a day; seconds are None when none has finished."""
+
+    jobname: str
+    executions: int
+    avg_duration_seconds: float | None
+    p95_duration_seconds: float | None
+    failures: int
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution, and the request that it sent where our log ties one to it."""
+
+    jobname: str
+    runid: int
+    status: str
+    start_time: datetime | None
+    duration_seconds: float | None
+    message: str
+    request: Request | None
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The whole answer."""
+
+    stack: str
+    jobs: tuple[Job, ...]
+    performance: tuple[Performance, ...]
+    runs: tuple[Run, ...]
+    unknown: Mapping[str, str]
+
+    @property
+    def clean(self) -> bool:
+        """Say whether every run of the day is known to be good, and so is each request that is shown."""
+        failures = sum(one.failures for one in self.performance)
+        requests = [run.request for run in self.runs if run.request]
+        known = not any(job.problem or job.unknown for job in self.jobs)
+        return known and not failures and all(request.verdict in GOOD for request in requests)
+
+
+def runs(database: Database, settings: StackSettings, stack: str, most: int) -> Runs:
+    """Read a day's figures and the newest `most` runs."""
+    return database.read("reading the runs", lambda conn: _runs(conn, settings, stack, most))
+
+
+def _runs(conn: Connection, settings: StackSettings, stack: str, most: int) -> Runs:
+    seen = visibility.look(conn)
+    unknown: dict[str, str] = {}
+    jobs = jobs_in(conn, seen, settings)
+    if why := seen.why_not(visibility.JOBS, visibility.HISTORY):
+        return Runs(stack, jobs, (), (), {"runs": why})
+    performance = conn.execute(query("runs", "performance")).fetchall()
+    latest = conn.execute(query("runs", "latest"), {"most": most}).fetchall()
+    requests: dict[int | None, Request] = {}
+    if why := seen.why_not(visibility.DISPATCHES):
+        unknown["requests"] = why
+    else:
+        since = min((row["start_time"] for row in latest if row["start_time"]), default=seen.asked_at)
+        asked = {"runids": [row["runid"] for row in latest], "since": since}
+        sent = requests_in(conn.execute(query("requests", "of_runs"), asked).fetchall())
+        requests = {request.runid: request for request in as_of_now(conn, seen, sent)}
+    return Runs(
+        stack=stack,
+        jobs=jobs,
+        performance=tuple(Performance(**row) for row in performance),
+        runs=tuple(
+            Run(
+                jobname=row["jobname"],
+                runid=row["runid"],
+                status=row["status"],
+                start_time=row["start_time"],
+                duration_seconds=_seconds(row["start_time"], row["end_time"]),
+                message=readable(row["return_message"]),
+                request=requests.get(row["runid"]),
+            )
+            for row in latest
+        ),
+        unknown=unknown,
+    )
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return (end - start).total_seconds() if start and end else None

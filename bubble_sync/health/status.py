@@ -1,0 +1,191 @@
+"""Does the sync keep up, and what lies in the queue?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bubble_sync.compare.liveness import Signs, Verdict, outcome_of, works
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.health.jobs import Job, jobs_in
+from bubble_sync.model.pauses import JOBS
+from bubble_sync.model.targets import LIMIT_SECONDS
+from bubble_sync.records import visibility
+from bubble_sync.records.requests import Request, as_of_now, requests_in
+from bubble_sync.records.verdicts import ANSWERED, GOOD
+from bubble_sync.records.visibility import Sight
+from bubble_sync.sql_loader import query
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The queue in numbers; `came` and `went` are those of the last hour."""
+
+    waiting: int
+    waiting_since: datetime | None
+    undrained: int
+    unrecognised: int
+    in_flight: int
+    stalled: int
+    retrying: int
+    dead: int
+    came: int
+    went: int
+    asked_at: datetime
+
+    @property
+    def waited_seconds(self) -> float:
+        """Say how long the oldest waiting item has waited."""
+        return (self.asked_at - self.waiting_since).total_seconds() if self.waiting_since else 0.0
+
+    @property
+    def seconds_to_empty(self) -> float | None:
+        """Say in how many seconds nothing waits, at the last hour's rates; None when never."""
+        if not self.waiting:
+            return 0.0
+        shrinks = self.went - self.came
+        return self.waiting * 3600 / shrinks if shrinks > 0 else None
+
+    def problems(self, *, drained: bool) -> tuple[str, ...]:
+        """Say what of them is not as it should be; that items wait is not wrong of a queue that is not drained now."""
+        found = {
+            f"an item has waited for more than {LIMIT_SECONDS} s": drained and self.waited_seconds > LIMIT_SECONDS,
+            f"{self.stalled} stalled in processing": self.stalled,
+            f"{self.dead} dead: failed, with no attempt left": self.dead,
+            f"{self.undrained} pending with an operation that no job counts": self.undrained,
+            f"{self.unrecognised} with a status that no job knows": self.unrecognised,
+        }
+        return tuple(problem for problem, there in found.items() if there)
+
+
+@dataclass(frozen=True)
+class Status:
+    """The whole answer; what could not be read is under `unknown` with the reason, and empty here."""
+
+    stack: str
+    asked_at: datetime
+    items: tuple[Row, ...]
+    figures: Figures | None
+    summary: tuple[Row, ...]
+    jobs: tuple[Job, ...]
+    requests: tuple[Request, ...]
+    response: Row | None
+    """The newest response that pg_net has, to whatever request: asked for only where we have no log of our own."""
+    works: Signs
+    """Whether the sync works right now."""
+    unknown: Mapping[str, str]
+
+    @property
+    def good(self) -> bool:
+        """Say whether nothing is wrong and all that matters is known; jobs that sleep on purpose are no reason."""
+        stands = self.works.verdict is Verdict.NO and not self.pauses
+        return not (self.problems or self.not_known or stands)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Say what keeps the answer from being good."""
+        return tuple(self._problems())
+
+    def _problems(self) -> Iterator[str]:
+        if self.figures is not None:
+            # Nobody drains the queue while the processor sleeps on purpose: that an item waits is no news.
+            drained = not any(job.asleep for job in self.jobs if job.name == JOBS["processor"])
+            yield from self.figures.problems(drained=drained)
+        for job in self.jobs:
+            if job.problem:
+                yield f"job {job.name} {job.problem}"
+        for request in self.requests:
+            if request.verdict not in (*GOOD, ANSWERED):
+                yield f"the last request of {request.function} was {request}"
+
+    @property
+    def pauses(self) -> tuple[str, ...]:
+        """Say which jobs sleep on purpose."""
+        return tuple(f"job {job.name} is {job.pause}" for job in self.jobs if job.asleep)
+
+    @property
+    def not_known(self) -> tuple[str, ...]:
+        """Say what is unknown and matters: without it nobody can say that the sync works."""
+        return tuple(self._not_known())
+
+    def _not_known(self) -> Iterator[str]:
+        if "items" in self.unknown:
+            yield f"items: {self.unknown['items']}"
+        yield from (f"job {job.name}: {job.unknown}" for job in self.jobs if job.unknown)
+        for request in self.requests:
+            if request.verdict == ANSWERED:
+                yield f"whether the last request of {request.function} did anything: it was {request}"
+        # Without a log nobody knows whose response it is: a bad one is no proof, and a reason to look.
+        if self.response is not None and not self.response["good"]:
+            yield f"whether a request of ours was refused: {outcome_of(self.response)} is the last response"
+
+
+def status(database: Database, settings: StackSettings, stack: str) -> Status:
+    """Read the queue, the jobs and the requests in one transaction; the settings say which job sleeps on purpose."""
+    return database.read("reading the status", lambda conn: status_in(conn, visibility.look(conn), settings, stack))
+
+
+def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
+    """Add up what `items.by_status` counts; what came and went is of the operations that the processor counts."""
+
+    def total(column: str, status: str = "", *, drained: bool | None = None) -> int:
+        return sum(
+            row[column]
+            for row in groups
+            if status in ("", row["status"]) and (drained is None or row["drained"] == drained)
+        )
+
+    pending = [row["oldest_item"] for row in groups if row["status"] == "pending" and row["drained"]]
+    waiting = [oldest for oldest in pending if oldest]
+    return Figures(
+        waiting=total("count", "pending", drained=True),
+        waiting_since=min(waiting, default=None),
+        undrained=total("count", "pending", drained=False),
+        unrecognised=sum(row["count"] for row in groups if not (row["recognised"] or row["declared"])),
+        in_flight=total("count", "processing") - total("stalled"),
+        stalled=total("stalled"),
+        retrying=total("count", "failed") - total("dead"),
+        dead=total("dead"),
+        came=total("came", drained=True),
+        went=total("went", drained=True),
+        asked_at=asked_at,
+    )
+
+
+def status_in(conn: Connection, seen: Sight, settings: StackSettings, stack: str) -> Status:
+    """Read the status in a transaction that is open, of what has been seen there."""
+    visibility.require_configured(conn, seen)
+    unknown: dict[str, str] = {}
+    items, summary, figures = [], [], None
+    if why := seen.why_not(visibility.QUEUE):
+        unknown["items"] = why
+    else:
+        groups = conn.execute(query("items", "by_status")).fetchall()
+        items = [{name: row[name] for name in ("status", "operation", "count", "oldest_item")} for row in groups]
+        figures = figures_of(groups, seen.asked_at)
+        summary = conn.execute(query("items", "summary")).fetchall()
+    requests, response = _answers(conn, seen, unknown)
+    return Status(
+        stack=stack,
+        asked_at=seen.asked_at,
+        items=tuple(items),
+        figures=figures,
+        summary=tuple(summary),
+        jobs=jobs_in(conn, seen, settings),
+        requests=requests,
+        response=response,
+        works=works(conn, settings, stack),
+        unknown=unknown,
+    )
+
+
+def _answers(conn: Connection, seen: Sight, unknown: dict[str, str]) -> tuple[tuple[Request, ...], Row | None]:
+    if not (why := seen.why_not(visibility.DISPATCHES)):
+        return as_of_now(conn, seen, requests_in(conn.execute(query("requests", "newest")).fetchall())), None
+    unknown["requests"] = why
+    if why := seen.why_not(visibility.RESPONSES):
+        unknown["response"] = why
+        return (), None
+    return (), next(iter(conn.execute(query("requests", "response")).fetchall()), None)

@@ -1,0 +1,192 @@
+"""Did this item sync, and if not, where did it stop?
+
+The queue says when an item was inserted and completed; nothing says which request took it. So the requests shown are
+the first one after it came, which was the first that could take it, and the last one before it was completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import errors
+
+from bubble_sync.database.database import Connection, Database, Row, attempt
+from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.formatting import format_timestamp
+from bubble_sync.model.targets import LIMIT_SECONDS
+from bubble_sync.records import visibility
+from bubble_sync.records.messages import function_log, readable
+from bubble_sync.records.requests import answers_to, moved_on, requests_in, with_answers
+from bubble_sync.records.visibility import Sight
+from bubble_sync.sql_loader import query
+
+IDS = ("user_bubble_id", "host_bubble_id", "guest_bubble_id")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the way; `seconds` count from the insertion, and both are None for what has no moment."""
+
+    what: str
+    said: str
+    at: datetime | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One item's way; `bubble_ids` is None when they cannot be read, or no record is the item's."""
+
+    stack: str
+    id: str
+    record_id: str
+    operation: str
+    status: str
+    error: str
+    retry_count: int | None
+    max_retries: int | None
+    steps: tuple[Step, ...]
+    took_seconds: float | None
+    """From insertion to completion; None while it is not completed."""
+    age_seconds: float
+    bubble_ids: Mapping[str, str | None] | None
+    function_log: str
+    unknown: Mapping[str, str]
+
+    @property
+    def late(self) -> bool:
+        """Say whether it took, or has been taking, longer than the limit."""
+        return (self.age_seconds if self.took_seconds is None else self.took_seconds) > LIMIT_SECONDS
+
+    @property
+    def synced(self) -> bool:
+        """Say whether it is completed, and no bubble_id of a sign-up is known to be empty."""
+        return self.status == "completed" and all((self.bubble_ids or {}).values())
+
+
+def trace(database: Database, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
+    """Follow the item of an email, an item's or a record's id, or (None) the newest sign-up; None when not found."""
+    return database.read(
+        "reading an item", lambda conn: traced(conn, visibility.look(conn), stack, project_ref, wanted)
+    )
+
+
+def traced(conn: Connection, seen: Sight, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
+    """Do the same on a connection that reads, of what has been seen there; raise where the queue cannot be read."""
+    _require(seen, visibility.QUEUE)
+    item = _item(conn, seen, wanted)
+    if item is None:
+        return None
+    unknown: dict[str, str] = {}
+    if item["created_at"] is None:
+        unknown["inserted"] = "the item has no created_at"
+        item["created_at"] = item["asked_at"]
+    done = item["processed_at"] if item["status"] == "completed" else None
+    return Trace(
+        stack=stack,
+        id=item["id"],
+        record_id=item["record_id"],
+        operation=item["operation"] or "no operation",
+        status=item["status"],
+        error=readable(item["error_message"]),
+        retry_count=item["retry_count"],
+        max_retries=item["max_retries"],
+        steps=tuple(_steps(conn, seen, item, unknown)),
+        took_seconds=(done - item["created_at"]).total_seconds() if done else None,
+        age_seconds=(item["asked_at"] - item["created_at"]).total_seconds(),
+        bubble_ids=_bubble_ids(conn, seen, item, unknown),
+        function_log=function_log(project_ref),
+        unknown=unknown,
+    )
+
+
+def _require(seen: Sight, *names: str) -> None:
+    if why := seen.why_not(*names):
+        absent = any(not seen.tables[name]["present"] for name in names)
+        raise (PrerequisiteMissing if absent else PrivilegeMissing)(f"unknown: {why}")
+
+
+def _item(conn: Connection, seen: Sight, wanted: str | None) -> Row | None:
+    if wanted is None:
+        return next(iter(conn.execute(query("items", "latest_sign_up")).fetchall()), None)
+    if "@" in wanted:
+        _require(seen, visibility.USER)
+        found = conn.execute(query("items", "person"), {"email": wanted}).fetchall()
+        if not found:
+            return None
+        wanted = found[0]["_id"]
+    return next(iter(conn.execute(query("items", "of"), {"wanted": wanted}).fetchall()), None)
+
+
+def _bubble_ids(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str]) -> Mapping[str, str | None] | None:
+    if item["operation"] != "SIGNUP_ATOMIC":
+        return None
+    if why := seen.why_not(*visibility.PEOPLE):
+        unknown["bubble_ids"] = why
+        return None
+    try:
+        rows = attempt(conn, query("items", "bubble_ids"), {"email": None, **item})
+    except errors.UndefinedFunction:
+        unknown["bubble_ids"] = "public.user names hosts and guests by another type than their _id has"
+        return None
+    if not rows:
+        unknown["bubble_ids"] = f"public.user has no row with _id {item['record_id']}"
+        return None
+    return {name: rows[0][name] for name in IDS}
+
+
+def _steps(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str]) -> Iterator[Step]:
+    """Yield the way from the insertion on; what is not known is left out, and said under `unknown`."""
+    completed = item["status"] == "completed"
+    until = item["processed_at"] if completed and item["processed_at"] else item["asked_at"]
+    passed = [("inserted", f"item {item['id']}", item["created_at"])]
+    if why := seen.why_not(visibility.JOBS, visibility.HISTORY):
+        unknown["runs"] = why
+    else:
+        passed += _first_run(conn, item["created_at"], until, unknown)
+    if why := seen.why_not(visibility.DISPATCHES):
+        unknown["requests"] = why
+    else:
+        passed += _requests(conn, seen, item["created_at"], until)
+    if completed and item["processed_at"]:
+        passed.append(("completed", "status completed", item["processed_at"]))
+    for what, said, at in sorted(passed, key=lambda step: step[2]):
+        yield Step(what, said, at, (at - item["created_at"]).total_seconds())
+    if not completed:
+        yield Step("now", _standing(item), item["asked_at"], (item["asked_at"] - item["created_at"]).total_seconds())
+
+
+def _first_run(
+    conn: Connection, since: datetime, until: datetime, unknown: dict[str, str]
+) -> Iterator[tuple[str, str, datetime]]:
+    for run in conn.execute(query("runs", "around"), {"since": since}).fetchall():
+        if not run["reached"]:
+            unknown["runs"] = "the item is older than the newest 10,000 runs of all jobs, and no others are read"
+        elif run["start_time"] <= until:
+            yield "first run", f"processor's runid {run['runid']}, {run['status']}", run["start_time"]
+
+
+def _requests(conn: Connection, seen: Sight, since: datetime, until: datetime) -> Iterator[tuple[str, str, datetime]]:
+    found = requests_in(conn.execute(query("requests", "around"), {"since": since, "until": until}).fetchall())
+    answers = answers_to(conn, seen, found)
+    for request in dict.fromkeys(moved_on(conn, seen, with_answers(found, answers))):
+        yield "request", f"{request.request_id} of {request.function}, {request.waiting} waiting", request.sent_at
+        answer = answers.get(request.request_id)
+        if at := answer["created"] if answer else request.settled_at:
+            yield "response", f"{request}{'' if answer else ' (when it was noted)'}", at
+
+
+def _standing(item: Row) -> str:
+    if item["status"] != "failed":
+        return f"status {item['status']}"
+    retry_count, max_retries = item["retry_count"], item["max_retries"]
+    if retry_count is None or max_retries is None:
+        return "status failed, with no retry_count or no max_retries: no job takes it"
+    attempts = f"attempt {retry_count} of {max_retries}"
+    if retry_count >= max_retries:
+        return f"status failed, {attempts}: no attempt left"
+    due = item["next_retry_at"]
+    when = f"due at {format_timestamp(due)}" if due and due > item["asked_at"] else "due at the retry's next run"
+    return f"status failed, {attempts}, {when}"

@@ -1,0 +1,186 @@
+"""Does the sync work? The success checklist, each line with evidence or remedy, in one reading that changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from bubble_sync.compare.diff import diff, parts_about
+from bubble_sync.compare.liveness import Signs, Verdict, works
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.database.database import Connection, Database, savepoint, translated
+from bubble_sync.database.snapshot import Found
+from bubble_sync.database.snapshot_access import watched
+from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.formatting import format_timestamp
+from bubble_sync.health.checklist import AS_OWNER, Line, Standing, line, lines_of, lines_unknown
+from bubble_sync.health.jobs import NAMES, Job, jobs_in
+from bubble_sync.health.status import figures_of
+from bubble_sync.health.trace import Trace, traced
+from bubble_sync.model.pauses import JOBS
+from bubble_sync.model.setup import desired
+from bubble_sync.model.targets import LIMIT_SECONDS, TARGET
+from bubble_sync.records import visibility
+from bubble_sync.records.requests import as_of_now, newest_answered, requests_in, stuck
+from bubble_sync.records.verdicts import ANSWERED, BAD
+from bubble_sync.records.visibility import Sight
+from bubble_sync.specs import Keeper
+from bubble_sync.sql_loader import query
+
+_PROCESSOR = JOBS["processor"]
+_DIFF = "bubble-sync diff"
+_SEND = "bubble-sync run-now --wait"
+_SIGN_UP = f"sign somebody up in the application, wait {LIMIT_SECONDS} s, then `bubble-sync verify`"
+_LOG = "pulumi config set bubble-sync:dispatchLog true && pulumi up"
+_VERDICTS = {
+    "ok": (Standing.OK, ""),
+    "partial": (Standing.OK, ""),
+    ANSWERED: (Standing.NOT_PROVEN, _SEND),
+    **dict.fromkeys(BAD, (Standing.NO, "bubble-sync doctor")),
+}
+"""What an answer proves of the endpoint; a lost one, and one that did not come in time, prove nothing."""
+
+
+@dataclass(frozen=True)
+class Checklist:
+    """The whole answer."""
+
+    stack: str
+    asked_at: datetime
+    lines: tuple[Line, ...]
+    works: Signs
+    """Whether the sync works right now."""
+
+    @property
+    def clean(self) -> bool:
+        """Say whether every line is ok, and the sync works as far as one knows: what is not proven is not ok."""
+        return self.works.verdict is not Verdict.NO and all(one.standing is Standing.OK for one in self.lines)
+
+
+def verify(database: Database, settings: StackSettings, stack: str, project_ref: str | None) -> Checklist:
+    """Work out every line in one transaction."""
+    keeper = Keeper(stack, project_ref or "")
+    return database.read("verifying the sync", lambda conn: _verify(conn, settings, keeper))
+
+
+def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checklist:
+    seen = visibility.look(conn)
+    visibility.require_configured(conn, seen)
+    specs = desired(settings, keeper)
+    found = Found()
+    try:
+        with translated("reading the stack", conn), savepoint(conn):
+            found = watched(conn, parts_about(specs), specs)
+    except (PrivilegeMissing, PrerequisiteMissing) as problem:
+        objects = tuple(lines_unknown(str(problem)))
+    else:
+        objects = tuple(lines_of(diff(keeper.stack, specs, found, adopt=settings.adopt != "never").items))
+    lines = (
+        *objects,
+        _runs(conn, seen, settings),
+        _endpoint(conn, seen, logged=settings.dispatch_log),
+        _queue(conn, seen, drained=settings.processor.active),
+        *_sign_up(conn, seen, keeper),
+    )
+    return Checklist(keeper.stack, seen.asked_at, lines, works(conn, settings, keeper.stack))
+
+
+def _runs(conn: Connection, seen: Sight, settings: StackSettings) -> Line:
+    """Judge the last run of each job; one that has not been due yet is not missed."""
+    jobs = [job for job in jobs_in(conn, seen, settings) if job.name in NAMES]
+    if wrong := [f"{job.name} {job.problem}" for job in jobs if job.problem]:
+        return line("runs", Standing.NO, "; ".join(wrong), "bubble-sync doctor")
+    if why := seen.why_not(visibility.HISTORY) or next((job.unknown for job in jobs if job.jobid is None), ""):
+        return line("runs", Standing.UNKNOWN, why, _to_read(seen, visibility.JOBS, visibility.HISTORY))
+    if asleep := [f"{job.name} is {job.pause}" for job in jobs if job.asleep]:
+        return line("runs", Standing.NOT_PROVEN, "; ".join(asleep), "bubble-sync resume")
+    if unproven := [job for job in jobs if job.unknown]:
+        said = "; ".join(f"{job.name}: {job.unknown}" for job in unproven)
+        return line("runs", Standing.NOT_PROVEN, said, "bubble-sync doctor")
+    said = "; ".join(map(_said, jobs))
+    if not any(job.run for job in jobs):
+        return line("runs", Standing.NOT_PROVEN, said, "bubble-sync verify, when a job was due")
+    return line("runs", Standing.OK, said)
+
+
+def _said(job: Job) -> str:
+    ran = f" {job.run} at {format_timestamp(job.run_at)}" if job.run_at else ""
+    due = f" is first due at {format_timestamp(job.first_due)}" if job.first_due else ""
+    return job.name + " and".join(filter(None, (ran, due)))
+
+
+def _to_read(seen: Sight, *names: str, absent: str = "pulumi up") -> str:
+    """Return what makes tables readable: another role reads no table that is not there."""
+    return AS_OWNER if all(seen.tables[name]["present"] for name in names) else absent
+
+
+def _endpoint(conn: Connection, seen: Sight, *, logged: bool) -> Line:
+    """Judge the newest answer to each function: one that is bad, before one that is not."""
+    if why := seen.why_not(visibility.DISPATCHES):
+        remedy = _to_read(seen, visibility.DISPATCHES, absent="pulumi up" if logged else _LOG)
+        return line("endpoint", Standing.UNKNOWN, why, remedy)
+    known = as_of_now(conn, seen, requests_in(conn.execute(query("requests", "recent")).fetchall()))
+    if waiting := stuck(known, seen.asked_at):
+        said = f"request {waiting.request_id} of {waiting.function} at {format_timestamp(waiting.sent_at)}: no answer"
+        return line("endpoint", Standing.NO, said, "bubble-sync doctor")
+    answered = newest_answered(known)
+    if answered is None:
+        waits = f", and {len(known)} outstanding" if known else ""
+        return line("endpoint", Standing.NOT_PROVEN, f"no answer is on record{waits}", _SEND)
+    said = f"request {answered.request_id} of {answered.function} at {format_timestamp(answered.sent_at)}: {answered}"
+    standing, remedy = _VERDICTS.get(answered.verdict, (Standing.UNKNOWN, _SEND))
+    return line("endpoint", standing, said, remedy)
+
+
+def _queue(conn: Connection, seen: Sight, *, drained: bool) -> Line:
+    if why := seen.why_not(visibility.QUEUE):
+        return line("queue", Standing.UNKNOWN, why, _to_read(seen, visibility.QUEUE, absent=_DIFF))
+    figures = figures_of(conn.execute(query("items", "by_status")).fetchall(), seen.asked_at)
+    problems = figures.problems(drained=drained)
+    if not problems:
+        said = f"{figures.waiting} waiting, {figures.retrying} to be retried"
+        return line("queue", Standing.OK, f"{said}; last hour: {figures.came} came, {figures.went} went")
+    remedies = {"bubble-sync release-stalled": figures.stalled, "bubble-sync retry --dead": figures.dead}
+    remedy = next((command for command, items in remedies.items() if items), "bubble-sync doctor")
+    return line("queue", Standing.NO, "; ".join(problems), remedy)
+
+
+def _sign_up(conn: Connection, seen: Sight, keeper: Keeper) -> Iterator[Line]:
+    """Judge the newest sign-up, whatever became of others."""
+    if why := seen.why_not(visibility.QUEUE):
+        remedy = _to_read(seen, visibility.QUEUE, absent=_DIFF)
+        yield from (line(name, Standing.UNKNOWN, why, remedy) for name in ("sign_up", "bubble_ids"))
+        return
+    item = traced(conn, seen, keeper.stack, keeper.project_ref, None)
+    if item is None:
+        for name in ("sign_up", "bubble_ids"):
+            yield line(name, Standing.NOT_PROVEN, "no item of a sign-up is in the queue", _SIGN_UP)
+        return
+    yield _synced(item)
+    yield _filled(item)
+
+
+def _synced(item: Trace) -> Line:
+    said = f"item {item.id} is {item.status}"
+    if item.status != "completed" and not item.late and item.status != "failed":
+        return line("sign_up", Standing.NOT_PROVEN, f"{said} after {item.age_seconds:.0f} s", _SEND)
+    if item.took_seconds is not None:
+        said += f" after {item.took_seconds:.1f} s"
+    late = f"; {TARGET}" if item.late else ""
+    error = f"; error: {item.error}" if item.error else ""
+    if item.status != "completed" or late or error:
+        return line("sign_up", Standing.NO, said + late + error, "bubble-sync trace --latest")
+    if item.took_seconds is None:
+        return line("sign_up", Standing.UNKNOWN, f"{said}, and nothing says when", "bubble-sync trace --latest")
+    return line("sign_up", Standing.OK, said)
+
+
+def _filled(item: Trace) -> Line:
+    if item.bubble_ids is None:
+        return line("bubble_ids", Standing.UNKNOWN, item.unknown["bubble_ids"], "bubble-sync trace --latest")
+    if empty := [name for name, value in item.bubble_ids.items() if not value]:
+        standing = Standing.NO if item.status == "completed" or item.late else Standing.NOT_PROVEN
+        return line("bubble_ids", standing, f"empty: {', '.join(empty)}", "bubble-sync trace --latest")
+    said = ", ".join(f"{name.removesuffix('_bubble_id')} {value}" for name, value in item.bubble_ids.items())
+    return line("bubble_ids", Standing.OK, said)

@@ -1,0 +1,1 @@
+"""Show, probe and rotate the service role key."""

@@ -1,0 +1,92 @@
+"""Which key does the stack have, until when, and what comes next?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bubble_sync.config.keys import KeyShape, read_key, warnings_about
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.converge import vault_secrets
+from bubble_sync.converge.references import PARTS as USERS
+from bubble_sync.converge.references import pattern_of, users_in
+from bubble_sync.database.database import Database
+from bubble_sync.database.snapshot import Found, read
+from bubble_sync.model.function_specs import PROCESSOR, RETRY, function_specs
+from bubble_sync.specs import Keeper, VaultSecretSpec
+
+OWN_NAME = "bubble_sync_key"
+"""What we call the key's secret where others need the usual name."""
+
+
+@dataclass(frozen=True)
+class KeyStatus:
+    """What the key says of itself, without asking anybody."""
+
+    stack: str
+    secret_name: str
+    shape: KeyShape
+    project_ref: str | None
+    warnings: tuple[str, ...]
+
+    def next_step(self, others: tuple[str, ...]) -> str:
+        """Say what to do next with the key, which `others` read too."""
+        rotate = f"bubble-sync key rotate --stack {self.stack}"
+        if self.shape.kind == "legacy JWT":
+            name = f" --name {OWN_NAME}" if others and self.secret_name != OWN_NAME else ""
+            return f"move to a secret key: docs/keys.md, then `{rotate}{name}`"
+        if self.warnings:
+            return f"set another key: `{rotate}`"
+        return f"nothing; `bubble-sync key probe --stack {self.stack}` tries it"
+
+
+@dataclass(frozen=True)
+class KeyInDatabase:
+    """What the database says: whether Vault has the key, and who else reads it."""
+
+    stored: str
+    """`equal`, `differs`, `unreadable` or `absent`."""
+    functions_read_it: bool
+    """Whether the processor and the retry name this secret."""
+    others: tuple[str, ...]
+    """Functions, views, triggers and jobs, other than ours, that name the secret."""
+
+
+def key_status(stack: str, settings: StackSettings, environment: Mapping[str, str], now: datetime) -> KeyStatus:
+    """Read what the configured key tells, offline; raise WrongEnvironment when it is another project's."""
+    shape = read_key(settings.service_role_key)
+    project = settings.project(environment)
+    return KeyStatus(stack, settings.service_role_key_name, shape, project, warnings_about(shape, now))
+
+
+def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabase:
+    """Compare the key with Vault's, by digest, and list who names the secret."""
+    name = settings.service_role_key_name
+    spec = VaultSecretSpec(name=name, value=settings.service_role_key, stack="")
+    parts = (*vault_secrets.PARTS, *USERS)
+    found = database.read(f"reading secret {name}", lambda conn: read(conn, parts, [spec], pattern=pattern_of(name)))
+    users, ours = users_in(found), _our_functions(settings)
+    return KeyInDatabase(
+        stored=_stored(spec, found),
+        others=tuple(one for one in users if one not in ours),
+        functions_read_it=all(any(called in one for one in ours & set(users)) for called in (PROCESSOR, RETRY)),
+    )
+
+
+def stored_url(database: Database, settings: StackSettings) -> str:
+    """Compare the project URL with Vault's, by digest."""
+    spec = VaultSecretSpec(name=settings.supabase_url_name, value=settings.url, stack="")
+    found = database.read(f"reading {spec.object_name}", lambda conn: read(conn, vault_secrets.PARTS, [spec]))
+    return _stored(spec, found)
+
+
+def _stored(spec: VaultSecretSpec, found: Found) -> str:
+    return "absent" if vault_secrets.observed(spec, found) is None else vault_secrets.state_of_value(spec, found)
+
+
+def _our_functions(settings: StackSettings) -> set[str]:
+    """Name the stack's functions as regprocedure prints them: types without names."""
+    names = (settings.supabase_url_name, settings.service_role_key_name)
+    specs = function_specs(settings.processor, settings.retry, *names, Keeper(""))
+    return {f"function {spec.name}({','.join(spec.types)})" for spec in specs}

@@ -1,0 +1,1 @@
+"""Emulate the Edge Function: an HTTP endpoint that drains the queue."""

@@ -1,0 +1,1 @@
+"""Emulate pg_net: its worker sends the queued requests."""

@@ -1,0 +1,1 @@
+"""Declare what a stack wants: every object, once."""

@@ -1,1 +1,0 @@
-"""One module for each question that a person asks; nothing here changes anything."""

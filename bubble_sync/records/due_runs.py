@@ -1,0 +1,105 @@
+"""Since when a job must have run: a due time counts only where a run of it would be on record here.
+
+That is after the server's start, after the oldest run on record, and after the job's row in the ledger was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from bubble_sync.config.schedules import first_due, overdue_since
+from bubble_sync.database.database import Connection, Row
+from bubble_sync.formatting import format_timestamp
+from bubble_sync.sql_loader import query
+
+NO_RUN = "no finished run of it is on record"
+_A_RUN = timedelta(minutes=1)
+"""What pg_cron is given to begin and end a run that is due."""
+_SWITCHED_OFF = "pg_cron keeps no history (cron.log_run is off)"
+_CLEARED = f"{NO_RUN}: the history was cleared"
+
+
+@dataclass(frozen=True)
+class Due:
+    """How a job stands to its schedule."""
+
+    missed: datetime | None = None
+    """It was due then, and again since, and no run since is on record."""
+    first: datetime | None = None
+    """No due time that counts has come yet: this is the first."""
+    unknown: str = ""
+
+    def __str__(self) -> str:
+        """Say what was missed, or when it is first due."""
+        if self.missed:
+            return f"was due at {format_timestamp(self.missed)}, and no run since is on record"
+        return f"is first due at {format_timestamp(self.first)}" if self.first else ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the server shows of runs, and since when it would show them."""
+
+    now: datetime
+    since: datetime
+    """Runs before it may have gone without a trace, or were impossible."""
+    began: Mapping[int, datetime] = field(default_factory=dict)
+    """When the newest run of each job began, finished or not, by jobid."""
+    recorded: Mapping[str, datetime] = field(default_factory=dict)
+    """When the ledger's row of each object was written."""
+    silent: str = ""
+    """Why an absent run says nothing."""
+
+    def due(self, name: str, schedule: str, jobid: int) -> Due:
+        """Judge an active job."""
+        return due(schedule, self.began.get(jobid), self._counted_from(name), self.now, self.silent)
+
+    def _counted_from(self, name: str) -> datetime:
+        return max(self.since, self.recorded.get(f"job {name}", self.since))
+
+
+def due(schedule: str, began: datetime | None, counted_from: datetime, now: datetime, silent: str = "") -> Due:
+    """Judge a job by when its newest run began; due times before `counted_from` are nobody's fault."""
+    since = overdue_since(schedule, now)
+    if began and since and began >= since:
+        return Due()
+    if silent:
+        return Due(unknown=silent)
+    if since and counted_from < since:
+        return Due(missed=since)
+    first = first_due(schedule, counted_from)
+    if first and first + _A_RUN > now and (began is None or began < counted_from):
+        return Due(first=first)
+    return Due(unknown="" if began else NO_RUN)
+
+
+def record_in(conn: Connection, recorded: Mapping[str, datetime]) -> Record:
+    """Read the newest runs and since when there are some; `recorded` is what the ledger says."""
+    (about,) = conn.execute(query("due", "record")).fetchall()
+    began = {row["jobid"]: row["start_time"] for row in conn.execute(query("due", "began")).fetchall()}
+    return Record(about["asked_at"], counted_from(about), began, recorded, _silent(about))
+
+
+def counted_from(about: Row) -> datetime:
+    """Return the later of the server's start and the oldest run on record; an older observer tells of neither."""
+    moments = (_started(about), about["oldest_run_at"])
+    return max((moment for moment in moments if moment is not None), default=datetime.min.replace(tzinfo=UTC))
+
+
+def _silent(about: Row) -> str:
+    if about["log_run"] == "off":
+        return _SWITCHED_OFF
+    return _CLEARED if about["oldest_run_at"] is None and about["numbered"] else ""
+
+
+def _started(about: Row) -> datetime | None:
+    started: datetime | None = about["server_started_at"]
+    return started
+
+
+def recorded_in(conn: Connection) -> dict[str, datetime]:
+    """Read when each row of the ledger was written."""
+    rows = conn.execute(query("ledger", "rows")).fetchall()
+    return {row["object"]: datetime.fromisoformat(row["recorded_at"]) for row in rows if row["recorded_at"]}

@@ -1,0 +1,139 @@
+"""Requests that our functions sent, as our own log tells; `None` where the log does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bubble_sync.database.database import Connection, Row
+from bubble_sync.records.messages import readable
+from bubble_sync.records.verdicts import ANSWERED, BAD, OUTSTANDING, first_characters, judged
+from bubble_sync.records.visibility import QUEUE, RESPONSES, Sight
+from bubble_sync.sql_loader import query
+
+LONGEST_ANSWER = timedelta(minutes=3)
+"""The longest timeout, and what pg_net may need besides: it answers a batch as a whole."""
+WORDED = (ANSWERED, *BAD)
+"""Verdicts beside which the first characters of the answer stand."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request and its outcome; the verdict of one without an answer yet is `outstanding`."""
+
+    function: str
+    runid: int | None
+    request_id: int
+    waiting: int
+    sent_at: datetime
+    settled_at: datetime | None
+    verdict: str
+    status_code: int | None
+    error: str
+    duration_ms: int | None
+    """Until the answer, by the endpoint's clock, which tells seconds alone; of a timeout as pg_net says."""
+    processed: int | None
+    failed: int | None
+    skipped: int
+    """Ticks that the overlap guard has held back since."""
+    said: str = ""
+    """How an answer begins that is not good, as long as pg_net remembers it."""
+    moved: bool = False
+    """The answer said nothing, and an item was processed in the minutes after the request."""
+
+    def __str__(self) -> str:
+        """Say the verdict and what it rests on."""
+        numbers = ((self.processed, "processed"), (self.failed, "failed"), (self.skipped or None, "skipped since"))
+        counts = [f"{number} {word}" for number, word in numbers if number is not None]
+        status = f"HTTP {self.status_code}" if self.status_code else ""
+        moved = "an item was processed since" if self.moved else ""
+        facts = [status, self._took(), *counts, moved, self.error, self.said]
+        said = ", ".join(fact for fact in facts if fact)
+        return f"{self.verdict} ({said})" if said else self.verdict
+
+    def _took(self) -> str:
+        if self.duration_ms is None:
+            return ""
+        return f"in {self.duration_ms / 1000:.0f} s" if self.duration_ms >= 1000 else "in under 1 s"
+
+
+def requests_in(rows: Iterable[Row]) -> tuple[Request, ...]:
+    """Read rows of `bubble_sync.dispatches`."""
+    return tuple(
+        Request(
+            function=row.get("function", ""),
+            verdict="ok" if row.get("moved") else row["verdict"] or OUTSTANDING,
+            moved=bool(row.get("moved")),
+            error=readable(row["error"]),
+            **{
+                name: row[name]
+                for name in (
+                    "runid", "request_id", "waiting", "sent_at", "settled_at", "status_code", "duration_ms",
+                    "processed", "failed", "skipped",
+                )
+            },
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+def answers_to(conn: Connection, seen: Sight, requests: Sequence[Request]) -> Mapping[int, Row]:
+    """Return the answers to requests of one time by their ids, as long as pg_net remembers them.
+
+    Of one that the log has a verdict of, no more is read than can be shown.
+    """
+    if not requests or seen.why_not(RESPONSES):
+        return {}
+    asked = {
+        "ids": [request.request_id for request in requests],
+        "unread": [request.request_id for request in requests if request.verdict == OUTSTANDING],
+        "since": min(request.sent_at for request in requests) - timedelta(seconds=1),
+    }
+    return {row["request_id"]: row for row in conn.execute(query("requests", "answers"), asked).fetchall()}
+
+
+def with_answers(requests: Sequence[Request], answers: Mapping[int, Row]) -> tuple[Request, ...]:
+    """Give requests that no tick has settled yet the verdict of what pg_net has, and bad answers their words."""
+    return tuple(_with_answer(one, answer) if (answer := answers.get(one.request_id)) else one for one in requests)
+
+
+def moved_on(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tuple[Request, ...]:
+    """Call those ok whose answer said nothing, and after which an item was processed."""
+    silent = [one for one in requests if one.verdict == ANSWERED]
+    if not silent or seen.why_not(QUEUE):
+        return tuple(requests)
+    asked = {"ids": [one.request_id for one in silent], "moments": [one.sent_at for one in silent]}
+    moved = {row["request_id"] for row in conn.execute(query("requests", "moved"), asked).fetchall()}
+    return tuple(
+        replace(one, verdict="ok", said="", moved=True) if one in silent and one.request_id in moved else one
+        for one in requests
+    )
+
+
+def as_of_now(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tuple[Request, ...]:
+    """Do all of it for those of these requests that are not good, or not known yet."""
+    asked = [one for one in requests if one.verdict in (OUTSTANDING, *WORDED)]
+    return moved_on(conn, seen, with_answers(requests, answers_to(conn, seen, asked)))
+
+
+def newest_answered(requests: Sequence[Request]) -> Request | None:
+    """Return the newest answer to a function, a bad one before one that is not; requests come newest first."""
+    newest = {one.function: one for one in reversed(requests) if one.verdict != OUTSTANDING}.values()
+    return min(newest, key=lambda one: (one.verdict not in BAD, requests.index(one)), default=None)
+
+
+def stuck(requests: Sequence[Request], now: datetime) -> Request | None:
+    """Return the oldest request that is newer than any answered one, and not answered for longer than one may take."""
+    for place, one in enumerate(requests):
+        if one.verdict != OUTSTANDING:
+            requests = requests[:place]
+            break
+    return next((one for one in reversed(requests) if now - one.sent_at > LONGEST_ANSWER), None)
+
+
+def _with_answer(request: Request, answer: Row) -> Request:
+    if request.verdict == OUTSTANDING:
+        request = replace(request, **{**judged(answer), "error": readable(answer["error_msg"])})
+    said = first_characters(answer["content"]) if request.verdict in WORDED else ""
+    return replace(request, said=said)

@@ -1,0 +1,89 @@
+"""What the connecting role can see: a question is answered from what it can, and says `unknown` of the rest.
+
+No row is an answer only where every row would be shown: row security hides rows without an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bubble_sync.converge import ledger
+from bubble_sync.database.database import Connection, Row
+from bubble_sync.sql_loader import query
+
+QUEUE = "public.sync_queue"
+USER = "public.user"
+PEOPLE = (USER, "public.account_host", "public.account_guest")
+JOBS = "cron.job"
+HISTORY = "cron.job_run_details"
+RESPONSES = "net._http_response"
+QUEUED = "net.http_request_queue"
+DISPATCHES = "bubble_sync.dispatches"
+LEDGER = "bubble_sync.ledger"
+
+_OWN_ROWS = (JOBS, HISTORY)
+"""pg_cron's tables show everyone their own rows: whoever finds a job there sees it whole."""
+_OF_ALL_ROLES, _OF_THE_ROLE = ":all", ":own"
+"""Behind a table's name: other roles' rows of it are asked for too; the role must be whose the table is."""
+_EXTENSIONS = {"cron": "pg_cron", "net": "pg_net", "vault": "supabase_vault"}
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The tables that questions read, as the connecting role finds them."""
+
+    tables: Mapping[str, Row]
+    asked_at: datetime
+
+    def why_not(self, *names: str) -> str:
+        """Say why these tables cannot be read whole; nothing when they can."""
+        return next((why for name in names if (why := self._why_not(name))), "")
+
+    def without(self, *names: str) -> str:
+        """Name the extension whose tables are not there; nothing when these tables are."""
+        gone = (name for name in names if not self.tables[name.split(":")[0]]["present"])
+        return next((_EXTENSIONS[name.split(".")[0]] for name in gone if name.split(".")[0] in _EXTENSIONS), "")
+
+    def why_no_job(self) -> str:
+        """Say why a job that was not found may be there all the same; nothing when it is not there."""
+        return self.why_not(JOBS) or self._hidden(JOBS)
+
+    def _why_not(self, name: str) -> str:
+        if name.endswith(_OF_ALL_ROLES):
+            bare = name.removesuffix(_OF_ALL_ROLES)
+            return self._why_not(bare) or self._hidden(bare)
+        if name.endswith(_OF_THE_ROLE):
+            table = self.tables[name.removesuffix(_OF_THE_ROLE)]
+            foreign = table["present"] and table["owner"] != table["role"]
+            return f"this is {table['role']}, and the stack's objects are of {table['owner']}" if foreign else ""
+        table = self.tables[name]
+        if not table["present"]:
+            return f"there is no table {name}{' (config dispatchLog)' if name == DISPATCHES else ''}"
+        if not table["readable"]:
+            return f"{table['role']} may not read {name}"
+        if table["lacking"]:
+            return f"{name} has no column {', '.join(table['lacking'])}"
+        return "" if name in _OWN_ROWS else self._hidden(name)
+
+    def _hidden(self, name: str) -> str:
+        table = self.tables[name]
+        return f"row security hides rows of {name} from {table['role']}" if table["filtered"] else ""
+
+
+def require_configured(conn: Connection, seen: Sight) -> None:
+    """Raise ConfigurationError for a program that does not take what it wants from the configuration."""
+    if not seen.why_not(LEDGER):
+        ledger.require_configured([row["object"] for row in conn.execute(query("ledger", "rows")).fetchall()])
+
+
+def never_up(conn: Connection) -> bool:
+    """Say whether no `up` has ever begun in this database."""
+    return any(row["never_up"] for row in conn.execute(query("sight", "never_up")).fetchall())
+
+
+def look(conn: Connection) -> Sight:
+    """Ask the catalog."""
+    rows = conn.execute(query("sight", "tables")).fetchall()
+    return Sight({row["name"]: row for row in rows}, rows[0]["asked_at"])
