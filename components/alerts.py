@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi.dynamic import Resource
 
-from bubble_sync.config.setting_groups import AlertSettings
-from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.settings import AlertSettings, StackSettings
 from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.model.function_specs import alert_functions
 from bubble_sync.model.setup import WEBHOOK_DESCRIPTION, alert_job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from bubble_sync.config.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.config.settings import ProcessorSettings, RetrySettings
 from bubble_sync.model.setup import job_specs
 from bubble_sync.providers.cron_job import CronJob
 from bubble_sync.specs import Keeper

@@ -10,20 +10,20 @@ from typing import Any
 import pulumi
 
 from bubble_sync.config.session_address import SessionAddress, session_address
-from bubble_sync.config.setting_groups import ProcessorSettings, RetrySettings
-from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.settings import ProcessorSettings, RetrySettings, StackSettings
 from bubble_sync.errors import SyncError
 from bubble_sync.model.function_specs import function_specs
 from bubble_sync.model.setup import object_names, observe_spec, tables_of
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
 from bubble_sync.specs import Keeper
-from components.alerts import Alerts, AlertsArgs
-from components.cron_jobs import CronJobs
-from components.extensions import Extensions
-from components.program import configured
-from components.sync_functions import SyncFunctions
-from components.vault_secrets import VaultSecrets, VaultSecretsArgs
+
+from .alerts import Alerts, AlertsArgs
+from .cron_jobs import CronJobs
+from .extensions import Extensions
+from .program import configured
+from .sync_functions import SyncFunctions
+from .vault_secrets import VaultSecrets, VaultSecretsArgs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ class SyncSetup(pulumi.ComponentResource):
         self, name: str, args: SyncSetupArgs, access: AccessArgs, keeper: Keeper, opts: pulumi.ResourceOptions
     ) -> None:
         """Add what observes, last: it names the others, and what is named by a function is kept on destroy."""
-        from components.access import Access
+        from .access import Access
 
         secrets = args.secrets
         Access(

@@ -11,8 +11,7 @@ from bubble_sync.actions.deployment import Say, Setting, alone, deploy
 from bubble_sync.actions.git_checkout import commit_line, committed
 from bubble_sync.compare.diff import Item, State, find, judge
 from bubble_sync.config.durations import FORMS, read_duration
-from bubble_sync.config.setting_groups import RetrySettings
-from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.settings import RetrySettings, StackSettings
 from bubble_sync.config.stacks import Stack
 from bubble_sync.config.validators import check_reason, read_moment
 from bubble_sync.database.database import Database

@@ -6,19 +6,149 @@ nothing of the set-up changes, and nothing is locked but their rows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from psycopg import errors
 
-from bubble_sync.actions.requeue_plan import RELEASE, RETRY, RETRY_BY_RETRY, Done, Item, Move, Passed, Plan, Way
-from bubble_sync.actions.row_refusals import about_a_row, why_refused
 from bubble_sync.database.database import Connection, Database, Row, attempt
 from bubble_sync.errors import Busy, PrerequisiteMissing, SyncError
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
 from bubble_sync.records.visibility import Sight
 from bubble_sync.sql_loader import query
+
+#: SQLSTATE classes of what is wrong with a row: its data, a constraint, a trigger's own error.
+_OF_ROWS = ("22", "23", "27", "38", "39", "44", "P0")
+#: Those of the connection, a read-only transaction, a race, resources, locks, an ending server: about no item.
+_OF_THE_SERVER = ("08", "25", "40", "53", "55", "57", "58", "XX")
+#: What the server says of where an error was raised; a statement after it may hold values, and is left out.
+_RAISED_IN = re.compile(r"PL/pgSQL function ([\w.\"]+\([^)]*\)) line \d+")
+
+
+def about_a_row(problem: errors.DatabaseError) -> bool:
+    """Say whether another item may pass where this one was refused."""
+    state = problem.sqlstate or ""
+    # A trigger may do anything for some items only, and raise what it likes.
+    raised = bool(_RAISED_IN.search(problem.diag.context or "")) and not state.startswith(_OF_THE_SERVER)
+    return raised or state.startswith(_OF_ROWS)
+
+
+def why_refused(problem: errors.DatabaseError) -> str:
+    """Say what refused an item, and what to do; never with the server's words, which quote values."""
+    diagnosis = problem.diag
+    if isinstance(problem, errors.UniqueViolation | errors.ExclusionViolation):
+        name = diagnosis.constraint_name or "a constraint"
+        return f"conflict: {name} allows no second such item; retry it when the other one is done"
+    raised = _RAISED_IN.search(diagnosis.context or "")
+    if diagnosis.constraint_name:
+        what = f"constraint {diagnosis.constraint_name}"
+    elif diagnosis.column_name:
+        what = f"column {diagnosis.column_name}, which must not be null,"
+    elif raised:
+        what = f"a trigger (function {raised[1]})"
+    else:
+        what = "a constraint or a trigger of the queue"
+    return f"{what} refuses it (SQLSTATE {problem.sqlstate}); mend that or the item, then retry it"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to put an item back: its query in requeue.sql, where an item must stand, what becomes of its columns."""
+
+    name: str
+    stands_at: str
+    becomes: Mapping[str, str]
+    then: str
+
+
+RETRY = Way(
+    "retry",
+    "failed",
+    {
+        "status": "failed -> pending",
+        "retry_count": "0: it has all of its attempts again",
+        "next_retry_at": "null",
+        "error_message": "null: the error above is not kept",
+    },
+    "the next run of bubble-sync-processor",
+)
+RETRY_BY_RETRY = Way(
+    "retry_by_retry",
+    "failed",
+    {
+        "status": "failed, as it is: no run looks for pending items of this operation",
+        "retry_count": "0: it has all of its attempts again",
+        "next_retry_at": "now",
+        "error_message": "null: the error above is not kept",
+    },
+    "the next run of bubble-sync-retry",
+)
+RELEASE = Way(
+    "release",
+    "processing",
+    {
+        "status": "processing -> failed",
+        "retry_count": "1 more: what nobody finished was an attempt",
+        "next_retry_at": "now",
+        "error_message": "that it was released",
+    },
+    "the next run of bubble-sync-retry; without an attempt left, `bubble-sync retry --dead`",
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item as it was found."""
+
+    id: str
+    operation: str | None
+    record_id: str
+    error: str
+    retry_count: int | None
+    max_retries: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Move:
+    """Items that are put back in one way, oldest first."""
+
+    way: Way
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """An item that is left as it is, and why."""
+
+    id: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done."""
+
+    moves: tuple[Move, ...]
+    passed: tuple[Passed, ...]
+    unknown: Mapping[str, str]
+
+    @property
+    def items(self) -> int:
+        """Count the items."""
+        return sum(len(move.items) for move in self.moves)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done."""
+
+    changed: tuple[str, ...]
+    passed: tuple[Passed, ...]
+
 
 MOST = 10_000
 """So many items a plan has at most: the oldest."""

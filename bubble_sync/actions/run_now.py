@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
-from bubble_sync.config.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.config.settings import ProcessorSettings, RetrySettings
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.errors import PrerequisiteMissing, ServerRefused
 from bubble_sync.health.status import figures_of

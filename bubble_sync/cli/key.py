@@ -23,8 +23,7 @@ from bubble_sync.cli.output import next_step, print_document, tell_if_never_up
 from bubble_sync.config.keys import HARMLESS_ACTION
 
 if TYPE_CHECKING:
-    from bubble_sync.key.key_verdicts import Verdict
-    from bubble_sync.key.probe import Probe
+    from bubble_sync.key.probe import Probe, Verdict
     from bubble_sync.key.status import KeyInDatabase, KeyStatus
 
 app = typer.Typer(cls=Grouped, help="The key that the Edge Function is called with.", rich_markup_mode=None)

@@ -15,7 +15,7 @@ from bubble_sync.errors import ConfigurationError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bubble_sync.actions.requeue_plan import Done, Item, Move, Passed, Plan
+    from bubble_sync.actions.requeue import Done, Item, Move, Passed, Plan
 
 _NEXT = "`bubble-sync trace ID` shows where an item that was left alone stands"
 _SHOWN = 20

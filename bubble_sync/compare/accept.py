@@ -11,8 +11,7 @@ from pydantic import ValidationError
 
 from bubble_sync.compare.diff import Change
 from bubble_sync.config.database_url import NAMESPACE
-from bubble_sync.config.setting_groups import AlertSettings, ProcessorSettings, RetrySettings, Settings
-from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings, Settings, StackSettings
 from bubble_sync.converge.vault_secrets import Stored
 from bubble_sync.model.function_specs import PROCESSOR, RETRY
 from bubble_sync.specs import DISPATCHES, CronJobSpec, FunctionSpec, LedgerSpec, Spec, VaultSecretSpec

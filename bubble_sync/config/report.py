@@ -10,8 +10,7 @@ from pydantic import ValidationError
 
 from bubble_sync.config.database_url import NAMESPACE, read_database_url
 from bubble_sync.config.keys import read_key
-from bubble_sync.config.setting_groups import Settings
-from bubble_sync.config.settings import SECRET_KEYS, ConfigValue, StackSettings, plain
+from bubble_sync.config.settings import SECRET_KEYS, ConfigValue, Settings, StackSettings, plain
 
 DEFAULT, UNSET, DERIVED, UNKNOWN = "default", "not set", "derived from projectRef", "no such key"
 _STAND_IN = "stand-in"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from typing import TypeVar
 
 from psycopg import errors
@@ -15,22 +17,76 @@ from psycopg import errors
 from bubble_sync.compare.diff import Item, State, judge, parts_to_judge
 from bubble_sync.compare.unmanaged import PARTS as BESIDE
 from bubble_sync.compare.unmanaged import generations
+from bubble_sync.config.keys import read_key
+from bubble_sync.config.schedules import interval_of
+from bubble_sync.config.settings import StackSettings
 from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, attempt
 from bubble_sync.database.snapshot import read
+from bubble_sync.model.pauses import paused
+from bubble_sync.model.setup import EXTENSIONS, job_specs
+from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.due_runs import record_in, recorded_in
+from bubble_sync.records.messages import function_log
 from bubble_sync.records.requests import moved_on, requests_in, with_answers
 from bubble_sync.records.visibility import look
 from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
     FunctionSpec,
+    Keeper,
     LedgerSpec,
     PrerequisitesSpec,
     Spec,
     VaultSecretSpec,
 )
 from bubble_sync.sql_loader import query
+
+
+def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping[str, object]:
+    """Give what checks are told of the configuration: names and numbers, never a secret."""
+    jobs = job_specs(settings.processor, settings.retry, Keeper(stack))
+    return {
+        "stack": stack,
+        "project_ref": project_ref,
+        "url": settings.url,
+        "url_secret": settings.supabase_url_name,
+        "key_secret": settings.service_role_key_name,
+        "legacy_key": read_key(settings.service_role_key).kind == "legacy JWT",
+        "timeout_ms": settings.processor.timeout_ms,
+        "max_items": settings.processor.max_items,
+        "batch_size": settings.processor.batch_size,
+        "dispatch_log": settings.dispatch_log,
+        "limit_seconds": LIMIT_SECONDS,
+        "extensions": list(EXTENSIONS),
+        "jobs": json.dumps(
+            [{"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active} for job in jobs]
+        ),
+    }
+
+
+def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[str, object]:
+    """Give how often each job runs, pauses, guards of requests, the function's log."""
+    jobs = (settings.processor, settings.retry)
+    specs = job_specs(*jobs, Keeper(""))
+    return {
+        "times": json.dumps(
+            [
+                {
+                    "name": spec.name,
+                    "every": interval_of(spec.schedule, now),
+                }
+                for spec in specs
+            ],
+            default=str,
+        ),
+        "pauses": json.dumps(
+            [{"name": name, **asdict(pause)} for name, pause in paused(settings, now).items()], default=str
+        ),
+        "guarded": [spec.name.replace("-", "_") for spec, job in zip(specs, jobs, strict=True) if job.overlap_guard],
+        "function_log": function_log(project_ref) or "Edge Functions -> bubble_sync -> Logs in the dashboard",
+    }
+
 
 S = TypeVar("S", bound=Spec)
 Reading = Callable[[Connection, Sequence[Spec]], object]

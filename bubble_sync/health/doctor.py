@@ -19,16 +19,28 @@ from bubble_sync.config.keys import masked, read_key
 from bubble_sync.config.project_ref import ref_of_url
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Database, attempt, holders, savepoint
-from bubble_sync.health.check_inputs import READINGS
-from bubble_sync.health.figures import figures
-from bubble_sync.health.parameters import parameters
-from bubble_sync.health.stages import stage_of
+from bubble_sync.health.check_inputs import READINGS, figures, parameters
 from bubble_sync.model.setup import desired
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
 from bubble_sync.records.visibility import Sight
 from bubble_sync.specs import Keeper
 from bubble_sync.sql_loader import Check, checks
+
+_STAGES = (
+    "server", "privilege", "extension", "ledger", "cron", "job", "runid", "function", "queue", "secret", "runs", "run",
+    "net", "endpoint", "request", "response",
+)  # fmt: skip
+"""The first words of checks, in the order in which an item's way needs them."""
+
+
+def stage_of(check: str) -> int:
+    """Return how early on an item's way something stops: what stops everything comes first, one item last."""
+    stops = check in next(one.follows for one in checks() if one.id == "items_waiting")
+    word = check.split("_")[0]
+    stage = _STAGES.index(word) if word in _STAGES else len(_STAGES)
+    return stage if stops else len(_STAGES) + 1 + stage
+
 
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")

@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from bubble_sync.compare.liveness import Signs
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Database
-from bubble_sync.health.checklist import Line
 from bubble_sync.health.doctor import Diagnosis, doctor
 from bubble_sync.health.failures import Failures, failures
 from bubble_sync.health.history import History, history
-from bubble_sync.health.verify import verify
+from bubble_sync.health.verify import Line, verify
 
 FAILED_ITEMS = 50
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bubble_sync.config.setting_groups import AlertSettings, ProcessorSettings, RetrySettings
+from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings
 from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.specs import FunctionSpec, Keeper
 from bubble_sync.sql_loader import function

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bubble_sync.config.setting_groups import ProcessorSettings, RetrySettings
-from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.settings import ProcessorSettings, RetrySettings, StackSettings
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.model.setup import job_specs
 from bubble_sync.specs import Keeper

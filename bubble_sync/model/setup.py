@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bubble_sync.config.keys import KEY_IN_TEXT
-from bubble_sync.config.setting_groups import AlertSettings, ProcessorSettings, RetrySettings
-from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings, StackSettings
 from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.model.function_specs import PROCESSOR, RETRY, alert_functions, command_of, function_specs
 from bubble_sync.specs import (

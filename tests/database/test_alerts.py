@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bubble_sync.config.setting_groups import AlertSettings
+from bubble_sync.config.settings import AlertSettings
 from bubble_sync.config.validators import WEBHOOK_NAME, check_webhook
 from bubble_sync.converge import functions, ledger, vault_secrets
 from bubble_sync.errors import ForeignObject

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bubble_sync.config.setting_groups import ProcessorSettings, RetrySettings
+from bubble_sync.config.settings import ProcessorSettings, RetrySettings
 from bubble_sync.converge import functions, ledger, vault_secrets
 from bubble_sync.errors import ForeignObject
 from bubble_sync.model.function_specs import function_specs

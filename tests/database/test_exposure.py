@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bubble_sync.config.setting_groups import AlertSettings
+from bubble_sync.config.settings import AlertSettings
 from bubble_sync.converge import functions, ledger
 from bubble_sync.health.doctor import Finding
 from bubble_sync.model.function_specs import alert_functions

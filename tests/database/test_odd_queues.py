@@ -12,12 +12,11 @@ from bubble_sync.actions.requeue import carry_out, release_plan, retry_plan
 from bubble_sync.actions.run_now import count
 from bubble_sync.cli.metrics import text_of
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.health.checklist import Standing
 from bubble_sync.health.failures import failures
 from bubble_sync.health.metrics import measure
 from bubble_sync.health.status import status
 from bubble_sync.health.trace import trace
-from bubble_sync.health.verify import verify
+from bubble_sync.health.verify import Standing, verify
 from bubble_sync.sql_loader import checks
 from tests.fixtures.breaking import diagnose, working
 from tests.fixtures.history import dispatch, item, person, run

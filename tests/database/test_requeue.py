@@ -11,8 +11,7 @@ import psycopg
 import pytest
 
 from bubble_sync.actions import requeue
-from bubble_sync.actions.requeue import carry_out, release_plan, retry_plan
-from bubble_sync.actions.requeue_plan import Done, Passed, Plan
+from bubble_sync.actions.requeue import Done, Passed, Plan, carry_out, release_plan, retry_plan
 from bubble_sync.config.database_url import read_database_url
 from bubble_sync.config.settings import read_settings
 from bubble_sync.database.database import Database, Row

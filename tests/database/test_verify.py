@@ -9,8 +9,7 @@ import pytest
 
 from bubble_sync.config.settings import read_settings
 from bubble_sync.converge.registry import kind_of
-from bubble_sync.health.checklist import TITLES, Line
-from bubble_sync.health.verify import verify
+from bubble_sync.health.verify import TITLES, Line, verify
 from bubble_sync.model.setup import desired
 from bubble_sync.specs import Keeper, PrerequisitesSpec
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, person, run

@@ -10,7 +10,7 @@ import pulumi
 import pytest
 from pulumi.runtime import config as runtime_config
 
-from bubble_sync.config.setting_groups import ProcessorSettings
+from bubble_sync.config.settings import ProcessorSettings
 from components.program import configured
 from components.sync_setup import SyncSetupArgs, _own
 from tests.fixtures.specs import config

@@ -6,8 +6,7 @@ import pytest
 
 from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.report import Setting, configuration, usable_part, with_problems
-from bubble_sync.config.setting_groups import like, names_in
-from bubble_sync.config.settings import SECRET_KEYS, StackSettings, checked, read_settings
+from bubble_sync.config.settings import SECRET_KEYS, StackSettings, checked, like, names_in, read_settings
 from tests.fixtures.specs import REF, config, jwt
 from tools.config_table import rows
 

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bubble_sync.config.keys import KeyKind
-from bubble_sync.key.key_verdicts import Answer, Verdict, judge
-from bubble_sync.key.probe import Probe
+from bubble_sync.key.probe import Answer, Probe, Verdict, judge
 
 KINDS: tuple[KeyKind, ...] = ("legacy JWT", "secret key", "publishable key", "opaque")
 FROM_THE_FUNCTION = {

@@ -11,16 +11,15 @@ from pathlib import Path
 import pytest
 
 from bubble_sync.cli.options import duration
-from bubble_sync.cli.render.axes import LEFT, RIGHT_EDGE, above, times
-from bubble_sync.cli.render.charts import depth_chart, latency_chart, request_chart
+from bubble_sync.cli.render.charts import LEFT, RIGHT_EDGE, above, depth_chart, latency_chart, request_chart, times
 from bubble_sync.cli.render.report_page import page, verdict_of
 from bubble_sync.compare.liveness import Signs, Verdict
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.health.checklist import Line, Standing
 from bubble_sync.health.doctor import Diagnosis, Finding
 from bubble_sync.health.failures import Failure, Failures, Group
 from bubble_sync.health.history import EDGES, PARTS, Depth, History, Latency, Sent, depths_of
 from bubble_sync.health.report import Report
+from bubble_sync.health.verify import Line, Standing
 from bubble_sync.records.verdicts import VERDICTS
 from tests.fixtures.specs import jwt
 

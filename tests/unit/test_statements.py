@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bubble_sync.compare.diff import parts_about
-from bubble_sync.config.setting_groups import AlertSettings, ProcessorSettings, RetrySettings
-from bubble_sync.config.settings import StackSettings, read_settings
+from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings, StackSettings, read_settings
 from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.model.function_specs import alert_functions, function_specs
 from bubble_sync.model.setup import desired, observe_spec

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from bubble_sync.cli.render.watch_screen import drawn
-from bubble_sync.cli.watch_reader import Reader
+from bubble_sync.cli.watch import Reader
 from bubble_sync.compare.liveness import Signs, Verdict
 from bubble_sync.config.schedules import next_due
 from bubble_sync.errors import Unreachable

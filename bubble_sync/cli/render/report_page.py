@@ -12,8 +12,7 @@ from markupsafe import Markup
 from bubble_sync.cli.failures import next_try
 from bubble_sync.cli.options import completed
 from bubble_sync.cli.output import clock, fine
-from bubble_sync.cli.render.axes import WIDTH, dated, moment
-from bubble_sync.cli.render.charts import bin_name, depth_chart, latency_chart, request_chart
+from bubble_sync.cli.render.charts import WIDTH, bin_name, dated, depth_chart, latency_chart, moment, request_chart
 from bubble_sync.health.report import Report
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.messages import anonymous
