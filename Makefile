@@ -20,13 +20,12 @@ fmt: ## Format the code and mend what can be mended
 	$(RUN) ruff check --fix-only --quiet
 	$(RUN) ruff format --quiet
 
-lint: ## Check style, types, import directions, file lengths, shell scripts and workflows
+lint: ## Check style, types, import directions, shell scripts and workflows
 	@tools/setup lint
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports
-	$(RUN) python -m tools.limits
 	$(RUN) shellcheck tools/setup .ci/run ci/*.sh
 	$(RUN) python -m tools.actionlint .github/workflows/*.yml
 	$(RUN) zizmor --offline --pedantic --quiet .github/workflows

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from bubble_sync.local.postgres.cache import FOLDER, cache_root
-from tools import actionlint, go_modules, leftovers, limits, provide, pulumi_cli, pulumi_pins, pulumi_release
+from tools import actionlint, go_modules, leftovers, provide, pulumi_cli, pulumi_pins, pulumi_release
 from tools.pulumi_pins import PINNED, ToolchainError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -386,23 +386,6 @@ def test_a_client_gets_no_postgresql(monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_a_relative_cache_folder_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
     assert cache_root() == Path.home() / ".cache" / FOLDER
-
-
-def test_files_that_are_too_long_are_found_before_they_are_added(tmp_path: Path) -> None:
-    subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    for name, lines in {
-        "bubble_sync/long.py": 201,
-        "bubble_sync/right.py": 200,
-        "sql/long.sql": 81,
-        "sql/right.sql": 80,
-        "tests/test_long.py": 500,
-        "ignored/long.py": 500,
-    }.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("x\n" * lines)
-    (tmp_path / ".gitignore").write_text("ignored/\n")
-    found = ["bubble_sync/long.py: 201 lines, at most 200", "sql/long.sql: 81 lines, at most 80"]
-    assert limits.too_long(tmp_path) == found
 
 
 def test_make_help_lists_every_target() -> None:
