@@ -17,10 +17,7 @@ from bubble_sync.errors import ServerRefused
 from bubble_sync.specs import Observation, PrerequisitesSpec, RecordedSpec, Spec
 
 S = TypeVar("S", bound=Spec)
-_MANAGED = "another resource of this stack manages it now"
-_OR_AN_OLD_STATE = (
-    "; or, where none does, an older version has written the state: `pulumi up --replace '**'` claims it again"
-)
+_MANAGED = "another resource of this stack manages it now; if none does, `pulumi up --refresh` claims it again"
 
 
 def parts_of(kind: Kind[S], spec: S) -> tuple[str, ...]:
@@ -28,9 +25,22 @@ def parts_of(kind: Kind[S], spec: S) -> tuple[str, ...]:
     return (*kind.PARTS, *ledger.ROWS) if isinstance(spec, RecordedSpec) else kind.PARTS
 
 
-def observe(conn: Connection, kind: Kind[S], spec: S) -> Observation[S] | None:
-    """Return the object as it is, with the stack and project that the ledger gives for it."""
-    return observed(kind, spec, _read(conn, kind, spec))
+def observe(conn: Connection, kind: Kind[S], spec: S, *, claim: str | None = None) -> Observation[S] | None:
+    """Return the object as it is, with the stack and project that the ledger gives for it.
+
+    Args:
+        conn: The connection.
+        kind: The module of the object's kind.
+        spec: The object as wanted.
+        claim: The claim of the resource that reads; with another one in the ledger the object has no stack, so that
+            `up` claims it again. None for a reader that is no resource.
+    """
+    found = _read(conn, kind, spec)
+    row = ledger.rows(found).get(spec.object_name) if isinstance(spec, RecordedSpec) else None
+    if row is not None and claim not in (None, row.claim):
+        bare = kind.observed(spec, found)
+        return None if bare is None else _as_recorded(bare, None)
+    return observed(kind, spec, found)
 
 
 def observed(kind: Kind[S], spec: S, found: Found) -> Observation[S] | None:
@@ -109,7 +119,7 @@ def remove(conn: Connection, kind: Kind[S], spec: S, *, claim: str = "", declare
     if isinstance(spec, RecordedSpec):
         ledger.require_ours(found, spec.stack, spec.project_ref)
         if row is not None and row.claim != claim:
-            return _MANAGED if claim else f"{_MANAGED}{_OR_AN_OLD_STATE}"
+            return _MANAGED
         if declared:
             return "the program still declares it"
     there = kind.observed(spec, found)

@@ -90,7 +90,10 @@ class ConvergingProvider(ResourceProvider):
         spec = self._spec(props)
         from bubble_sync.converge.change import observe
 
-        observed = self._database().read(f"reading {spec.object_name}", lambda conn: observe(conn, self.kind(), spec))
+        claim = props.get("claim", "")
+        observed = self._database().read(
+            f"reading {spec.object_name}", lambda conn: observe(conn, self.kind(), spec, claim=claim)
+        )
         if observed is None:
             return ReadResult("", {})
         # The outputs are what `delete` gets: they say whose the object is by the program, not by the ledger of today.

@@ -7,15 +7,16 @@ from types import ModuleType
 import psycopg
 import pytest
 
+from bubble_sync.compare import compare
 from bubble_sync.converge import cron, extensions, functions, vault
+from bubble_sync.converge.change import observe
 from bubble_sync.specs import ExtensionSpec, RecordedSpec
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK, function_spec, job_spec, secret_spec
 
 pytestmark = pytest.mark.modes
 
-ANOTHER = "another resource of this stack manages it now"
-OLD_STATE = "; or, where none does, an older version has written the state: `pulumi up --replace '**'` claims it again"
+ANOTHER = "another resource of this stack manages it now; if none does, `pulumi up --refresh` claims it again"
 KINDS = [(cron, job_spec()), (functions, function_spec()), (vault, secret_spec())]
 
 
@@ -62,6 +63,19 @@ def test_what_the_program_still_declares_is_kept_with_its_claim(prepared: Site):
     assert prepared.remove(cron, job_spec(), "second") is None
 
 
+def test_another_claim_in_the_ledger_is_a_difference_and_none_once_it_is_claimed_again(prepared: Site):
+    prepared.converge(cron, job_spec(), "first")
+    prepared.converge(cron, job_spec(), "second")
+
+    def fields(claim: str | None) -> list[str]:
+        there = prepared.db.read("reading", lambda conn: observe(conn, cron, job_spec(), claim=claim))
+        return [one.field for one in compare(job_spec(), there)]
+
+    assert (fields("second"), fields("first"), fields(""), fields(None)) == ([], ["stack"], ["stack"], [])
+    prepared.converge(cron, job_spec(), "first")
+    assert (fields("first"), fields("second")) == ([], ["stack"])
+
+
 def test_an_extension_says_who_manages_it_before_it_says_why_it_always_stays(prepared: Site):
     spec = ExtensionSpec(name="pg_net", stack=STACK)
     prepared.converge(extensions, spec, "second")
@@ -96,7 +110,7 @@ class TestALedgerOf010:
         prepared.converge(cron, job_spec(), "first")
 
         assert remembered(prepared, job_spec())["claim"] == "first"
-        assert prepared.remove(cron, job_spec()) == ANOTHER + OLD_STATE
+        assert prepared.remove(cron, job_spec()) == ANOTHER
         assert prepared.remove(cron, job_spec(), "first") is None
 
     def test_brought_back_from_a_backup_does_not_prove_a_claim_and_one_more_create_does(self, prepared: Site):

@@ -162,6 +162,17 @@ def test_a_component_with_another_name_or_parent_takes_over_what_the_old_one_mad
     program.destroy()
 
 
+def test_a_rename_that_failed_and_was_taken_back_leaves_no_claim_behind(program: Program):
+    program.write(f"{RENAMED}\nsync.jobids['bubble-sync-processor'].apply(lambda _: 1 / 0)")
+    program.stack.up(expect=1)
+    program.write(OURS)
+
+    program.stack.up()
+
+    program.assert_kept()
+    program.destroy()
+
+
 @pytest.mark.parametrize(
     "make", [ALIASED, WRAPPED.format(options=", aliases=[pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)]")],
     ids=["renamed", "wrapped"],
