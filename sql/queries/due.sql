@@ -2,7 +2,7 @@
 -- jobs are read, and what lies before the oldest of them is not known.
 
 -- name: record
--- Since when runs would be on record. An empty history whose numbers are in use was cleared, and nobody knows when. What the
+-- Since when runs would be on record. An empty history whose numbers are in use was cleared at an unknown time. What the
 -- role may not see of the setting or the sequence is null.
 select
     pg_catalog.now() as asked_at,

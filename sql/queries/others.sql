@@ -44,7 +44,7 @@ order by activity.xact_start
 limit 3;
 
 -- name: changing
--- Who else is in a transaction here, or was a moment ago: who may have won a race, when nobody is told of it.
+-- Other sessions in a transaction, now or a moment ago, which may have won a race.
 select activity.pid, activity.application_name as application, activity.usename as role, activity.xact_start as since,
     pg_catalog.upper(pg_catalog.substring(activity.query, '^\s*([A-Za-z]+)')) as command
 from pg_catalog.pg_stat_activity as activity

@@ -41,7 +41,7 @@ where id = any(%(ids)s) and created > pg_catalog.now() - interval '10 minutes';
 select net.check_worker_is_up() where pg_catalog.pg_has_role('pg_read_all_stats', 'usage');
 
 -- name: withdraw
--- What nobody answered would keep its header, the key, in this table. A row in flight is the worker's.
+-- An unanswered request would keep its header, the key, in this table. The worker owns rows in flight.
 delete from net.http_request_queue
 where id in (select id from net.http_request_queue where id = any(%(ids)s) for update skip locked)
 returning id;
