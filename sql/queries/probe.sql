@@ -1,7 +1,7 @@
--- One key tried through the database's own way to the endpoint: pg_net, and no row of Vault is touched.
+-- Probe one key through pg_net, as the database sends requests, without a row in Vault.
 
 -- name: incoming
--- The key comes through COPY: bind parameters and literals land in the server log.
+-- The key is sent with COPY: bind parameters and literals appear in the server log.
 create temporary table bubble_sync_probe (
     attempt integer, url text, action text, header text, value text, timeout_ms integer, request_id bigint
 ) on commit drop;
