@@ -140,7 +140,7 @@ class TestConnecting:
     def test_a_url_in_the_configuration_may_be_the_one_of_the_last_up(self):
         address = read_database_url(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{free_port()}/postgres")
 
-        with pytest.raises(Unreachable, match=r"the port\. If its URL has changed .*`pulumi up --run-program` once\.$"):
+        with pytest.raises(Unreachable, match=r"the port\. If the URL has changed .*`pulumi up --run-program` once\.$"):
             connect(replace(address, configured=True))
 
     def test_a_wrong_password_is_tried_once(self, database: Addresses, server_log: ServerLog):
