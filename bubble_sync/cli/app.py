@@ -1,4 +1,4 @@
-"""The command line: every command in its group, and how help and options look."""
+"""The command line: commands by group, help and common options."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ def options(
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Take what every command understands; without one, say a stack's status in one line."""
+    """Handle options of all commands; without a command, print a stack's status in one line."""
     context.obj.debug = debug
     if context.invoked_subcommand is None:
         status.in_one_line(stack, config_file)
     elif typed(context, "stack") or typed(context, "config_file"):
-        # Passed on it would lose against PULUMI_STACK, and left out it would mean another stack.
+        # Refuse both options here: passing them on would lose against PULUMI_STACK or mean another stack.
         command = context.invoked_subcommand
         raise ConfigurationError(f"--stack and --config-file go behind the command: bubble-sync {command} --stack ...")

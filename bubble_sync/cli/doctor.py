@@ -1,4 +1,4 @@
-"""`bubble-sync doctor`: what is wrong with the sync, and what puts it right."""
+"""`bubble-sync doctor`: known problems of the sync, with their remedies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STYLE = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
 def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
-    """Look for every known cause of trouble; exit 0 when there is none and all was seen, 1 otherwise."""
+    """Check for every known problem; exit 0 when no problem was found and every check ran, 1 otherwise."""
     from bubble_sync.health import doctor as question
 
     with asking(stack, config_file) as asked:
@@ -57,7 +57,7 @@ def _show(found: Diagnosis, out: Console) -> None:
 
 
 def _next(found: Diagnosis) -> str:
-    """Say what to do about findings: from above, since the first one stops the most."""
+    """Return the next step: the first finding blocks the most."""
     if found.clean:
         return ""
     if all(finding.level == "info" for finding in found.causes):

@@ -1,4 +1,4 @@
-"""`bubble-sync pause` and `bubble-sync resume`: let jobs sleep on purpose, and wake them."""
+"""`bubble-sync pause` and `bubble-sync resume`: pause jobs and resume them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pause(
         str | None, typer.Option("--until", help="When it should be over: 2h, 1d12h, or 2027-01-31T18:00:00Z.")
     ] = None,
 ) -> None:
-    """Let jobs sleep: write it into the configuration, and converge these jobs alone with `pulumi up`."""
+    """Pause jobs: write the pause into the configuration and converge only these jobs with `pulumi up`."""
     from bubble_sync.actions import pause as action
 
     chosen, keys = the_stack(stack, config_file), action.keys_of(job)
@@ -46,7 +46,7 @@ def pause(
 
 
 def resume(stack: StackName = None, config_file: ConfigFile = None, job: Job = None) -> None:
-    """Let jobs run again: take the pause out of the configuration, and converge these jobs alone with `pulumi up`."""
+    """Resume jobs: remove the pause from the configuration and converge only these jobs with `pulumi up`."""
     from bubble_sync.actions import pause as action
 
     chosen, keys = the_stack(stack, config_file), action.keys_of(job)

@@ -1,4 +1,4 @@
-"""`bubble-sync retry` and `bubble-sync release-stalled`: items are put back, shown and asked first."""
+"""`bubble-sync retry` and `bubble-sync release-stalled`: show the items, ask, put the items back."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 _NEXT = "`bubble-sync trace ID` shows where an item that was left alone stands"
 _SHOWN = 20
-"""So many items of a kind are shown; `--json` has all."""
+"""Items shown per kind; `--json` lists all."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """All that is known when a command ends."""
+    """The result of the command."""
 
     stack: str
     plan: Plan
@@ -40,7 +40,7 @@ def retry(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Have failed items tried again; asks first. Exit 0 when each one was put back, 1 otherwise."""
+    """Put failed items back in the queue, after a confirmation. Exit 0 when every item was put back, 1 otherwise."""
     from bubble_sync.actions.requeue import retry_plan
 
     if dead == bool(ids):
@@ -59,7 +59,7 @@ def release_stalled(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Put items back that nobody finished; asks first, and never while a request may be working on them.
+    """Put stalled items back in the queue, after a confirmation; items with an open request are skipped.
 
     Exit 0 when each one was put back, 1 otherwise.
     """

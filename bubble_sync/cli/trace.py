@@ -1,4 +1,4 @@
-"""`bubble-sync trace`: one item's way, step by step."""
+"""`bubble-sync trace`: the steps of one item."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def trace(
     config_file: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
-    """Follow one item through the sync; exit 0 when it is completed with its bubble_ids, 1 otherwise."""
+    """Follow one item through the sync; exit 0 when the item is completed with its bubble_ids, 1 otherwise."""
     if latest == bool(wanted):
         raise ConfigurationError("name one thing to follow: an email, an id, or --latest")
     with asking(stack, config_file) as asked:
@@ -35,14 +35,14 @@ def trace(
 
 
 def ask(asked: Asked, wanted: str | None) -> Trace | None:
-    """Follow what is wanted, or the newest sign-up."""
+    """Read the steps of the item, or of the newest sign-up."""
     from bubble_sync.health import trace as question
 
     return question.trace(asked.database, asked.name, asked.project_ref, wanted)
 
 
 def answer(found: Trace | None, wanted: str | None, *, as_json: bool = False) -> bool:
-    """Print the way of what was wanted; say whether it is synced."""
+    """Print the steps; return whether the item is synced."""
     if found is None:
         raise NotFound(
             f"no item of {wanted} is in the queue: give a person's email, an item's id or a record's, or --latest"
@@ -76,7 +76,7 @@ def _show(found: Trace, out: Console) -> None:
 
 
 def _next(found: Trace) -> str:
-    """Say what to do about an item that is not synced, or is synced and should have been sooner."""
+    """Return the next step for an item that is late, failed or incomplete."""
     if found.status == "failed":
         limited = found.retry_count is not None and found.max_retries is not None
         dead = limited and (found.retry_count or 0) >= (found.max_retries or 0)
