@@ -1,4 +1,4 @@
-"""Changes a stack's configuration and deploys it with `pulumi up`; what fails is undone the same way.
+"""Change a stack's configuration and deploy with `pulumi up`; roll back both on failure.
 
 One at a time, and not to be stopped between the two: a configuration that says what the database has not would be
 deployed by the next `up`, whoever starts it.
@@ -35,7 +35,7 @@ class Setting(NamedTuple):
 
 @contextmanager
 def alone(stack: Stack) -> Iterator[None]:
-    """Hold the folder of the stack's configuration file; raise Busy when another change of ours holds it."""
+    """Lock the folder of the stack's configuration file; raise Busy when another change holds the lock."""
     descriptor = os.open(stack.config_file.parent, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,7 +126,7 @@ def _put_back(stack: Stack, before: bytes) -> None:
 
 @contextmanager
 def _finishing_first(say: Say) -> Iterator[Say]:
-    """Answer Ctrl-C, a lost terminal and a polite kill with a word: between file and database is no place to stop."""
+    """Answer SIGINT, SIGHUP and SIGTERM with a message: stopping here would leave file and database apart."""
 
     def say_on(text: str) -> None:
         # The terminal may be gone.
@@ -134,7 +134,7 @@ def _finishing_first(say: Say) -> Iterator[Say]:
             say(text)
 
     def ask_for_patience(*_: object) -> None:
-        # Not `say`: a signal may come while that writes, and a buffer is not written to from within.
+        # Not `say`: a signal may interrupt `say` itself, and a buffer is not reentrant.
         with suppress(OSError):
             os.write(2, b"this is finished first: a few seconds ...\n")
 
