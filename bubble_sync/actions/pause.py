@@ -65,7 +65,7 @@ def pause(stack: Stack, keys: Sequence[str], reason: str, until: datetime | None
     except ValueError as error:
         raise ConfigurationError(f"--reason {error}: nothing was changed") from None
     if not reason:
-        raise ConfigurationError("--reason is empty: say why, for whoever finds the job asleep")
+        raise ConfigurationError("--reason is empty: give a reason for others to read")
     message = f"chore: pause {' and '.join(keys)} of stack {stack.name}: {reason}"
     return _change(stack, keys, {"active": False, "pause_reason": reason, "pause_until": until}, message, say)
 

@@ -91,7 +91,7 @@ RELEASE = Way(
     "processing",
     {
         "status": "processing -> failed",
-        "retry_count": "1 more: what nobody finished was an attempt",
+        "retry_count": "1 more: the unfinished attempt counts",
         "next_retry_at": "now",
         "error_message": "that it was released",
     },

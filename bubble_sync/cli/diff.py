@@ -23,8 +23,8 @@ def diff(
     config_file: ConfigFile = None,
     as_json: Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a comment for a pull request.")] = False,
-    as_sql: Annotated[bool, typer.Option("--sql", help="Print what brings it about, for the SQL editor.")] = False,
-    as_undo: Annotated[bool, typer.Option("--undo-sql", help="Print the way back to what is there now.")] = False,
+    as_sql: Annotated[bool, typer.Option("--sql", help="Print the changes as SQL, for the SQL editor.")] = False,
+    as_undo: Annotated[bool, typer.Option("--undo-sql", help="Print SQL that restores the current state.")] = False,
 ) -> None:
     """Show the changes that `pulumi up` would make, object by object. Exit 0 when there are none, 1 otherwise."""
     if as_json + as_markdown + as_sql + as_undo > 1:

@@ -50,7 +50,7 @@ def _show(found: Diagnosis, out: Console) -> None:
         reasons[why].append(check)
     for why, asked in reasons.items():
         out.print(completed(f"\nunknown: {why}"), style="yellow")
-        _indented(f"not answered: {', '.join(asked)}", out)
+        _indented(f"not checked: {', '.join(asked)}", out)
     out.print(f"\n{_summary(found)}", style="green" if found.clean else None)
     if step := _next(found):
         out.print(next_step(step))
@@ -61,8 +61,8 @@ def _next(found: Diagnosis) -> str:
     if found.clean:
         return ""
     if all(finding.level == "info" for finding in found.causes):
-        return "ask as a role that may read what is unknown"
-    return "do the first remedy, then `bubble-sync doctor` again"
+        return "connect as a role that may read the unknown parts"
+    return "apply the first remedy, then run `bubble-sync doctor` again"
 
 
 def _indented(text: str, out: Console) -> None:
@@ -79,4 +79,4 @@ def _summary(found: Diagnosis) -> str:
         counts.append(f"{following} following")
     if found.unknown:
         counts.append(f"{len(found.unknown)} unknown")
-    return f"{found.checked} checks: {', '.join(counts) or 'nothing wrong is seen'}"
+    return f"{found.checked} checks: {', '.join(counts) or 'no problem found'}"

@@ -24,7 +24,7 @@ def drift(
     context: typer.Context,
     stack: StackName = None,
     config_file: ConfigFile = None,
-    all_stacks: Annotated[bool, typer.Option("--all-stacks", help="Every Pulumi.<stack>.yaml but local's.")] = False,
+    all_stacks: Annotated[bool, typer.Option("--all-stacks", help="Every Pulumi.<stack>.yaml except local's.")] = False,
     as_json: Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a text for an issue.")] = False,
 ) -> None:

@@ -41,7 +41,7 @@ def _show(found: Failures, out: Console) -> None:
     for what, why in found.unknown.items():
         out.print(completed(f"unknown: {what}: {why}"), style="yellow")
     if not found.groups and not found.unknown:
-        out.print("no item stands at failed", style="green")
+        out.print("no item is failed", style="green")
     for group in found.groups:
         out.print(f"{group.count} x {group.operation}: {group.error}", style="red")
         if not group.items:
@@ -69,8 +69,8 @@ def _next(found: Failures) -> str:
     if found.unknown:
         return "`bubble-sync doctor`"
     if any(item.dead for group in found.groups for item in group.items):
-        return "mend the cause, then `bubble-sync retry --dead`"
-    return "`bubble-sync doctor`; the retry takes them again by itself" if found.groups else ""
+        return "fix the cause, then run `bubble-sync retry --dead`"
+    return "`bubble-sync doctor`; the retry job takes the items again" if found.groups else ""
 
 
 def next_try(item: Failure) -> str:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from bubble_sync.key.probe import Probe, Verdict
     from bubble_sync.key.status import KeyInDatabase, KeyStatus
 
-app = typer.Typer(cls=Grouped, help="The key that the Edge Function is called with.", rich_markup_mode=None)
+app = typer.Typer(cls=Grouped, help="The key for calls to the Edge Function.", rich_markup_mode=None)
 
 Action = Annotated[
-    str, typer.Option("--action", help="What the request asks the Edge Function for; the default drains nothing.")
+    str, typer.Option("--action", help="Action of the request; the default drains nothing.")
 ]
 _STORED = {
     "equal": "holds this key",
@@ -109,7 +109,7 @@ def change_key(
     name: Annotated[str | None, typer.Option("--name", help="Another name for the key's secret in Vault.")] = None,
     action: Action = HARMLESS_ACTION,
     accept_unchecked: Annotated[
-        bool, typer.Option("--accept-unchecked", help="Go on although the endpoint accepts any key.")
+        bool, typer.Option("--accept-unchecked", help="Continue although the endpoint accepts any key.")
     ] = False,
 ) -> None:
     """Rotate the key: try the new one, write it into the configuration, and converge it alone with `pulumi up`."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=Grouped,
-    help="A hosted-like platform on this machine: throw-away, for trying and testing.",
+    help="A throw-away hosted-like platform on this machine.",
     rich_markup_mode=None,
 )
 
@@ -132,7 +132,7 @@ def sign_up(email: str, as_json: Json = False) -> None:
 @app.command("demo")
 def show_demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print what verify and trace say.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the output of verify and trace.")] = False,
 ) -> None:
     """Watch cron sync a sign-up; exit 0 only when our job's run synced the item and verify passes."""
     from bubble_sync.cli.local_demo import demo

@@ -24,7 +24,7 @@ _READABLE = 0o644
 """File mode: the collector runs as another user."""
 
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="File to write at once, as for a textfile collector.")
+    Path | None, typer.Option("--output", "-o", help="File to write atomically, for a textfile collector.")
 ]
 
 

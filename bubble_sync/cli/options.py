@@ -40,9 +40,9 @@ StackName = Annotated[
         autocompletion=stacks_beginning_with,
     ),
 ]
-ConfigFile = Annotated[Path | None, typer.Option("--config-file", help="Its configuration file, as for pulumi.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config-file", help="Configuration file of the stack, as for pulumi.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
 KeyFd = Annotated[
     int | None, typer.Option("--key-fd", help="File descriptor to read the key from, as in --key-fd 3 3<file.")
 ]
@@ -114,7 +114,7 @@ def read_key_from(descriptor: int) -> str:
 def ask_for_key() -> str:
     """Prompt for a key without echo."""
     if not sys.stdin.isatty():
-        raise ConfigurationError("no key was given: add --key-fd 3 3<file, or type it at a terminal")
+        raise ConfigurationError("no key was given: pass --key-fd 3 3<file, or run in a terminal")
     key: str = typer.prompt("the new key", hide_input=True, err=True)
     return key
 
@@ -124,7 +124,7 @@ def consent(question: str, *, yes: bool, as_json: bool) -> bool:
     if yes:
         return True
     if as_json or not sys.stdin.isatty():
-        raise ConfigurationError("nothing was done: there is nobody to ask, so add --yes when it shall be done")
+        raise ConfigurationError("not a terminal: pass --yes to confirm. Nothing was changed.")
     # typer's own prompt writes a space to standard output.
     typer.echo(f"{question} [y/N]: ", nl=False, err=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

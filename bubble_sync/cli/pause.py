@@ -25,12 +25,12 @@ Job = Annotated[
 
 
 def pause(
-    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept in the configuration.")],
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Reason, kept in the configuration.")],
     stack: StackName = None,
     config_file: ConfigFile = None,
     job: Job = None,
     until: Annotated[
-        str | None, typer.Option("--until", help="When it should be over: 2h, 1d12h, or 2027-01-31T18:00:00Z.")
+        str | None, typer.Option("--until", help="Expected end: 2h, 1d12h, or 2027-01-31T18:00:00Z.")
     ] = None,
 ) -> None:
     """Pause jobs: write the pause into the configuration and converge only these jobs with `pulumi up`."""

@@ -12,7 +12,7 @@ from bubble_sync.cli.files import put
 from bubble_sync.cli.options import ConfigFile, StackName, duration
 from bubble_sync.cli.output import Asked, asking
 
-Html = Annotated[Path, typer.Option("--html", metavar="FILE", help="The file to write; one that is there is replaced.")]
+Html = Annotated[Path, typer.Option("--html", metavar="FILE", help="File to write; an existing file is replaced.")]
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help="How far back: 30m, 24h, 7d; at most 30d.")]
 
 

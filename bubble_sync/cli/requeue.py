@@ -33,8 +33,8 @@ class Answer:
 
 
 def retry(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Items' ids.")] = None,
-    dead: Annotated[bool, typer.Option("--dead", help="Every item that failed and has no attempt left.")] = False,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of items.")] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="All failed items with no attempt left.")] = False,
     stack: StackName = None,
     config_file: ConfigFile = None,
     yes: Yes = False,
@@ -44,7 +44,7 @@ def retry(
     from bubble_sync.actions.requeue import retry_plan
 
     if dead == bool(ids):
-        raise ConfigurationError("say which items: their ids, or --dead")
+        raise ConfigurationError("pass ids of items, or --dead")
     with asking(stack, config_file) as asked:
         plan = retry_plan(asked.database, None if dead else ids)
         _go_on(asked, plan, "no item is dead", yes=yes, as_json=as_json)
@@ -52,7 +52,7 @@ def retry(
 
 def release_stalled(
     older_than: Annotated[
-        str | None, typer.Option("--older-than", metavar="TIME", help="How long ago they were queued, as in 90s, 2h.")
+        str | None, typer.Option("--older-than", metavar="TIME", help="Minimum age of an item, as in 90s, 2h.")
     ] = None,
     stack: StackName = None,
     config_file: ConfigFile = None,

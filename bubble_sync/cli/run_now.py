@@ -50,7 +50,7 @@ class Answer:
 def run_now(
     stack: StackName = None,
     config_file: ConfigFile = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow the request to its answer and the items.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the response and the items.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -171,5 +171,5 @@ def _verdict(answer: Answer) -> str:
         "sent": f"sent: request {answer.request_id}",
         "skipped": "skipped: the last request is not answered yet",
         "not sent": "not sent: the warning says why",
-        "unknown": "it ran, and told of no request",
+        "unknown": "the command ran and reported no request",
     }.get(answer.outcome, answer.outcome)

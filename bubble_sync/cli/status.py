@@ -155,4 +155,4 @@ def _show_answers(found: Status, out: Console) -> None:
             f"last response to whatever request, {clock(found.response['created'])}: {outcome_of(found.response)}"
         )
     elif not found.requests and "requests" not in found.unknown:
-        out.print("no request is on record")
+        out.print("no request is recorded")

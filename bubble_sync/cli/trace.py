@@ -47,7 +47,7 @@ def answer(found: Trace | None, wanted: str | None, *, as_json: bool = False) ->
         raise NotFound(
             f"no item of {wanted} is in the queue: give a person's email, an item's id or a record's, or --latest"
             if wanted
-            else "no sign-up is in the queue: sign somebody up in the application, then try again"
+            else "no sign-up is in the queue: sign up a test user in the application, then try again"
         )
     if as_json:
         print_json(found, late=found.late, synced=found.synced, next=_next(found))
@@ -80,8 +80,8 @@ def _next(found: Trace) -> str:
     if found.status == "failed":
         limited = found.retry_count is not None and found.max_retries is not None
         dead = limited and (found.retry_count or 0) >= (found.max_retries or 0)
-        again = f"mend the cause, then `bubble-sync retry {found.id}`"
-        return again if dead else "`bubble-sync doctor`; the retry takes it again by itself"
+        again = f"fix the cause, then run `bubble-sync retry {found.id}`"
+        return again if dead else "`bubble-sync doctor`; the retry job takes the item again"
     if found.synced:
         return "`bubble-sync runs` shows what ran in between" if found.late else ""
     if found.status == "completed":
@@ -92,7 +92,7 @@ def _next(found: Trace) -> str:
 def _verdict(found: Trace) -> str:
     late = "late" if found.late else "on time"
     if found.took_seconds is None and found.status == "completed":
-        return "completed, and nothing says when"
+        return "completed at an unknown time"
     if found.took_seconds is None:
         still = "overdue" if found.late else "still in time"
         return f"not synced: {found.status} after {ago(found.age_seconds)}, {still}; {TARGET}"

@@ -102,7 +102,7 @@ _DRAW_EVERY_SECONDS = 1.0
 _PATIENCE_SECONDS = 45.0
 """Seconds of silence before a new connection; longer than any connection or statement timeout."""
 
-Every = Annotated[str, typer.Option("--every", metavar="TIME", help="How long between two looks: 2s, 1m; at most 1h.")]
+Every = Annotated[str, typer.Option("--every", metavar="TIME", help="Time between two updates: 2s, 1m; at most 1h.")]
 
 
 def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile = None) -> None:

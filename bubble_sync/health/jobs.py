@@ -94,7 +94,7 @@ def _with_pause(job: Job, pause: Pause | None) -> Job:
     if pause is None or job.active is None:
         return replace(job, pause=pause)
     if job.active:
-        return replace(job, pause=pause, problem=f"runs, and the configuration has it {pause}: `pulumi up`")
+        return replace(job, pause=pause, problem=f"is active but configured as {pause}; run `pulumi up`")
     return replace(job, pause=pause, problem=f"is {pause}" if pause.overdue else "", unknown="")
 
 

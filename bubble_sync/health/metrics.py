@@ -144,7 +144,7 @@ FAMILIES: Sequence[Family] = (
            _of_diagnosis(lambda diagnosis: [((), len(diagnosis.unknown))])),
     Family("bubble_sync_unknown", "1 when that cannot be read or was never seen: its metrics, or some, are absent",
            ("what",), _of_status(_unknown)),
-    Family("bubble_sync_items", "Items in the queue, as its columns have them", ("status", "operation"),
+    Family("bubble_sync_items", "Items in the queue, by operation and status", ("status", "operation"),
            _of_status(lambda status: [((str(row["status"]), str(row["operation"])), row["count"])
                                       for row in status.items])),
     Family("bubble_sync_queue_items", "Items that are not done, by where they stand", ("state",), _of_figures(_states)),
@@ -153,7 +153,7 @@ FAMILIES: Sequence[Family] = (
     Family("bubble_sync_items_last_hour", "Items that were queued (came) or completed (went) in the last hour",
            ("direction",), _of_figures(lambda figures: [(("came",), figures.came), (("went",), figures.went)])),
     Family("bubble_sync_job_active", "1 when pg_cron runs the job", ("cron_job",), _of_jobs(_active)),
-    Family("bubble_sync_job_paused", "1 when the configuration puts the job to sleep", ("cron_job",),
+    Family("bubble_sync_job_paused", "1 when the job is configured as paused", ("cron_job",),
            _of_jobs(lambda job: job.pause is not None)),
     Family("bubble_sync_job_pause_overdue", "1 when the pause should be over", ("cron_job",),
            _of_jobs(lambda job: job.pause is not None and job.pause.overdue)),

@@ -72,7 +72,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "functions": ("function",),
     "jobs": ("job",),
 }
-AS_OWNER = "ask as the role that `pulumi up` connects as"
+AS_OWNER = "connect as the role that `pulumi up` uses"
 _REFUSED = (State.FOREIGN, State.MISSING)
 _ACTIVATE = "bubble-sync resume --job {group}"
 
@@ -131,7 +131,7 @@ def _there(item: Item) -> str:
 _PROCESSOR = JOBS["processor"]
 _DIFF = "bubble-sync diff"
 _SEND = "bubble-sync run-now --wait"
-_SIGN_UP = f"sign somebody up in the application, wait {LIMIT_SECONDS} s, then `bubble-sync verify`"
+_SIGN_UP = f"sign up a test user in the application, wait {LIMIT_SECONDS} s, then `bubble-sync verify`"
 _LOG = "pulumi config set bubble-sync:dispatchLog true && pulumi up"
 _VERDICTS = {
     "ok": (Standing.OK, ""),

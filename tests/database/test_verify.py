@@ -18,7 +18,7 @@ from tests.fixtures.specs import REF, STACK, config
 
 SETTINGS = read_settings(config())
 OBJECTS = ("prerequisites", "extensions", "secrets", "functions", "jobs")
-AS_OWNER = "ask as the role that `pulumi up` connects as"
+AS_OWNER = "connect as the role that `pulumi up` uses"
 
 
 def ask(site: Site, **changes: str) -> dict[str, Line]:

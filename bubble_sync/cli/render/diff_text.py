@@ -48,7 +48,7 @@ def next_of(comparison: Comparison) -> str:
     if comparison.clean:
         return ""
     if any(item.state in (State.FOREIGN, State.MISSING) for item in comparison.items):
-        return "mend what ! stands at, which `pulumi up` refuses; then `bubble-sync diff` again"
+        return "fix the objects marked !, which `pulumi up` refuses; then run `bubble-sync diff` again"
     return "keep the way back, `bubble-sync diff --undo-sql > back.sql`; then `pulumi up`"
 
 

@@ -81,7 +81,7 @@ def _requests(found: Latest) -> Iterator[RenderableType]:
     if why := found.status.unknown.get("requests"):
         yield Text(f"unknown: requests: {why}", style="yellow")
     elif not found.requests:
-        yield Text("no request is on record", style="dim")
+        yield Text("no request is recorded", style="dim")
     else:
         requests = table("request sent (UTC)", "function", ">waiting", "what came of it")
         for one in found.requests:

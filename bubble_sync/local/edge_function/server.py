@@ -58,7 +58,7 @@ class EdgeFunction(ThreadingHTTPServer):
         if behaviour.body is not None:
             return behaviour.status or 200, behaviour.body
         if behaviour.status is not None:
-            return behaviour.status, {"success": behaviour.status < 400, "error": "told to answer this status"}
+            return behaviour.status, {"success": behaviour.status < 400, "error": "configured to answer this status"}
         try:
             call = Call.model_validate_json(body)
         except ValidationError:
