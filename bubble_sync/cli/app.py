@@ -66,9 +66,7 @@ app.add_typer(key.app, name="key", rich_help_panel=_ACT, short_help="Show, try o
 _add(_DEPLOY, diff.diff, "What `pulumi up` would change, and the way back.")
 _add(_DEPLOY, drift.drift, "Manual changes since the last `pulumi up`.")
 _add(_DEPLOY, config.config, "Each setting with its source.")
-app.add_typer(
-    local.app, name="local", rich_help_panel=_LOCAL, short_help="A platform on this machine for tests."
-)
+app.add_typer(local.app, name="local", rich_help_panel=_LOCAL, short_help="A platform on this machine for tests.")
 
 
 def _show_version(wanted: bool) -> None:

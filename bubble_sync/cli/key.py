@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(cls=Grouped, help="The key for calls to the Edge Function.", rich_markup_mode=None)
 
-Action = Annotated[
-    str, typer.Option("--action", help="Action of the request; the default drains nothing.")
-]
+Action = Annotated[str, typer.Option("--action", help="Action of the request; the default drains nothing.")]
 _STORED = {
     "equal": "holds this key",
     "differs": "holds another value: `pulumi up` puts this key there",

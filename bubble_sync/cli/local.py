@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.grouped import Grouped
-from bubble_sync.errors import PlatformError
+from bubble_sync.errors import ConfigurationError, PlatformError
 
 if TYPE_CHECKING:
     from bubble_sync.local.platform import Platform, Status
@@ -121,6 +122,8 @@ def status(as_json: Json = False) -> None:
 @app.command("sign-up")
 def sign_up(email: str, as_json: Json = False) -> None:
     """Sign a person up as the application does: three records and one queue item."""
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+        raise ConfigurationError(f"{email!r} is not an email address: pass one such as ada@example.com")
     made = asdict(_platform().sign_up(email))
     if as_json:
         typer.echo(json.dumps(made, indent=2))

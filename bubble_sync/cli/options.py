@@ -40,7 +40,7 @@ StackName = Annotated[
         autocompletion=stacks_beginning_with,
     ),
 ]
-ConfigFile = Annotated[Path | None, typer.Option("--config-file", help="Configuration file of the stack, as for pulumi.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config-file", help="Configuration file, as for pulumi.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
 KeyFd = Annotated[
@@ -60,10 +60,13 @@ def the_stack(name: str | None, config_file: Path | None, environment: Mapping[s
 
     own: tuple[str, ...] = ()
     if name == LOCAL and config_file is None and CONFIG_VARIABLE not in environment:
-        from bubble_sync.local.stack import of_checkout
+        from bubble_sync.local.stack import DATABASE_URL_VARIABLE, of_checkout
 
         local = of_checkout(project_folder(Path.cwd()), environment)
         if local is not None:
+            exported = environment.get(DATABASE_URL_VARIABLE)
+            if exported not in (None, local.environment[DATABASE_URL_VARIABLE]):
+                typer.echo(f"note: {DATABASE_URL_VARIABLE} is ignored: {LOCAL} means the local platform", err=True)
             config_file, environment = local.config_file, local.environment
             own = ("--stack", LOCAL)
     opened = replace(open_stack(name, config_file, Path.cwd(), environment), own_options=own)

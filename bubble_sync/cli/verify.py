@@ -61,4 +61,5 @@ def _show(found: Checklist, out: Console) -> None:
 
 def _next(found: Checklist) -> str:
     """Return the first remedy: later lines depend on earlier ones."""
-    return next((one.remedy for one in found.lines if one.standing != "ok"), "")
+    remedy = next((one.remedy for one in found.lines if one.standing != "ok"), "")
+    return remedy if not remedy or "`" in remedy else f"`{remedy}`"

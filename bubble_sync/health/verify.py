@@ -200,7 +200,7 @@ def _runs(conn: Connection, seen: Sight, settings: StackSettings) -> Line:
         return line("runs", Standing.NOT_PROVEN, said, "bubble-sync doctor")
     said = "; ".join(map(_said, jobs))
     if not any(job.run for job in jobs):
-        return line("runs", Standing.NOT_PROVEN, said, "bubble-sync verify, when a job was due")
+        return line("runs", Standing.NOT_PROVEN, said, "`bubble-sync verify`, when a job was due")
     return line("runs", Standing.OK, said)
 
 

@@ -34,7 +34,7 @@ def test_a_pipe_gets_causes_first_then_what_follows_then_what_is_not_known(capsy
         "  symptom: secret a: it differs",
         "",
         "unknown: it is not there",
-        "  not answered: one, two",
+        "  not checked: one, two",
         "",
         "38 checks: 1 error, 1 following, 2 unknown",
         "next: apply the first remedy, then run `bubble-sync doctor` again",

@@ -74,6 +74,8 @@ def field(change: Change) -> str:
     """Return one field with both values; a secret shows only how the value differs."""
     if change.secret:
         return f"{change.field}: {change.secret}"
+    if change.field == "moved":
+        return f"moved {change.actual}"
     actual, wanted = (json.dumps(one, ensure_ascii=False) for one in (change.actual, change.wanted))
     return f"{change.field}: {actual} -> {wanted}"
 
