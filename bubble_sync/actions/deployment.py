@@ -53,12 +53,18 @@ def deploy(
     say: Say,
     why_not_so: Callable[[], str] = lambda: "",
 ) -> str:
-    """Set values and run `up`, for `targets` alone where there are any; return what it said.
+    """Set values and run `up`; return its output.
 
     Args:
-        why_not_so: Asked after an `up` that succeeded: says what it has not brought about, or nothing.
+        stack: The stack to change.
+        settings: The values to set or remove.
+        targets: URNs to deploy alone; empty for the whole stack.
+        say: Reports progress.
+        why_not_so: Called after a successful `up`: returns what `up` left unchanged, or nothing.
 
-    Raises PulumiRefused or ConfigurationError after the file, and where it was touched the database, are as before.
+    Raises:
+        PulumiRefused: `up` failed; file and database are as before.
+        ConfigurationError: A value was refused; the file is as before.
     """
     with _finishing_first(say) as say_on:
         before = _content(stack)

@@ -20,10 +20,12 @@ _GIVE_UP_AFTER_SECONDS = 60
 
 
 def commit_line(file: Path, message: str, own: Collection[str] = ()) -> str | None:
-    """Return the line that commits and pushes `file`; None when no git keeps it.
+    """Return the git command that commits and pushes `file`; None outside git.
 
     Args:
-        own: Settings, as in `retry.active`, whose uncommitted changes in `file` are the caller's from before.
+        file: The configuration file.
+        message: The commit message.
+        own: Settings, such as `retry.active`, whose uncommitted changes in `file` are allowed.
 
     Raises:
         NotCurrent: The checkout has uncommitted changes, is on no branch, or lacks commits of its upstream.

@@ -162,7 +162,7 @@ def retry_plan(database: Database, ids: Sequence[str] | None) -> Plan:
 
 
 def release_plan(database: Database, older_than: timedelta | None) -> Plan:
-    """Find the items that stand at processing for too long; raise Busy while a request may work on them."""
+    """Find items in processing for too long; raise Busy while a request may work on them."""
     return database.read("reading items in processing", lambda conn: _release_plan(conn, older_than))
 
 

@@ -131,7 +131,7 @@ class Standin:
 
 
 def say_ready() -> None:
-    """Tell the starter that the service answers from now on."""
+    """Report to the starter that the service is ready."""
     os.write(1, READY)
     # The starter's end of the pipe goes away: nothing may be written there later.
     sink = os.open(os.devnull, os.O_WRONLY)

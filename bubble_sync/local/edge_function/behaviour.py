@@ -1,4 +1,4 @@
-"""How the Edge Function stand-in shall behave from the next request on."""
+"""Behaviour of the Edge Function emulator from the next request on."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class Cluster:
         )
 
     def _processes(self) -> set[int]:
-        # Only this cluster runs from the overlay's copy, so the program tells our server from every other.
+        # Only this cluster runs from the overlay's copy, so the program's path identifies our server.
         return set(runs_from(server_program(self.bin).resolve()))
 
     def _clear_remains(self) -> None:
