@@ -1,7 +1,7 @@
 """Change a stack's configuration and deploy with `pulumi up`; roll back both on failure.
 
 One at a time, and not to be stopped between the two: a configuration that says what the database has not would be
-deployed by the next `up`, whoever starts it.
+deployed by anyone's next `up`.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def _require_nothing_else(differing: Sequence[Item]) -> None:
         if item.state is not State.UPDATE or fields != "active":
             raise PrerequisiteMissing(
                 f"{item.spec.object_name} in the database is not what the configuration says "
-                f"({item.reason or fields or item.state}), so that `up` would change more than its sleep: nothing was "
+                f"({item.reason or fields or item.state}), so that `up` would change more than the pause: nothing was "
                 "changed. Run `pulumi up` first."
             )
 

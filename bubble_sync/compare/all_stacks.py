@@ -18,7 +18,7 @@ from bubble_sync.specs import Keeper
 
 AT_ONCE = 8
 _CHANGED_BY_HAND = (
-    "Where somebody changed it in the database: set bubble-sync:monitorPassword to a new value, and run `pulumi up` as "
+    "If it was changed in the database: set bubble-sync:monitorPassword to a new value, and run `pulumi up` as "
     "the owner."
 )
 

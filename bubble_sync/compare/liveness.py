@@ -1,7 +1,7 @@
 """Whether the sync works right now: the one verdict of `drift`, `status`, `verify`, the report and the metrics.
 
 A green run of pg_cron means that its SQL ran: what became of the request is in our own log. Without a log there is
-pg_net's table, which names no request's sender: signs, and no proof. What is not known is said to be unknown.
+pg_net's table, which names no request's sender: signs, and no proof. A missing fact is reported as unknown.
 """
 
 from __future__ import annotations

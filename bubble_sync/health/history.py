@@ -1,6 +1,6 @@
 """What happened in a span of time: the queue's depth, the requests and their verdicts, how long sign-ups took.
 
-The queue keeps no history: what is said of the past follows from the moments at which the items that are there now were
+The queue keeps no history: the past is computed from the times at which the items that are there now were
 queued and completed.
 """
 

@@ -230,7 +230,7 @@ def _require_worker(conn: Connection) -> None:
     except (errors.InvalidSchemaName, errors.UndefinedTable):
         raise PrerequisiteMissing("pg_net is not installed in this database: run `pulumi up` first") from None
     except errors.UndefinedFunction:
-        return  # a pg_net that cannot tell
+        return  # a pg_net without the function
     except errors.RaiseException:
         raise PrerequisiteMissing(
             "pg_net's worker does not run, so that no request is sent: restart it with "

@@ -100,7 +100,7 @@ class Platform:
                 programs = lay_out(self.folder, account, data_major(self.folder))
                 cluster = Cluster(self.folder, programs, addresses.database_port, account)
                 cluster.create()
-                # One that waits to connect again would be late: whoever calls may send at once.
+                # A worker between two connections would be late: the caller may send at once.
                 self.net_worker.stop()
                 write_tokens(self.folder)
                 cluster.start(settings)

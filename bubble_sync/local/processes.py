@@ -103,7 +103,7 @@ class Standin:
     def _spawn(self, says: int) -> int:
         ours = filter(None, [os.environ.get("PYTHONPATH")])
         writes = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        # Not Popen: nobody waits for this child, it goes on after us. Its surroundings hold no secret, and `-P` keeps
+        # Not Popen: the child outlives us and no one waits for it. Its surroundings hold no secret, and `-P` keeps
         # the folder we happen to stand in out of its import path.
         return os.posix_spawn(
             sys.executable,

@@ -10,7 +10,7 @@ from typing import Literal
 from bubble_sync.config.keys import read_key
 from bubble_sync.local.edge_function.behaviour import Behaviour
 
-#: What each answers with 401: by its body one tells the function from the gateway.
+#: What each answers with 401: the body distinguishes function and gateway.
 NO_VALID_KEY = {"success": False, "error": "no valid key"}
 NO_BEARER = {"code": 401, "message": "Missing authorization header"}
 INVALID_JWT = {"code": 401, "message": "Invalid JWT"}

@@ -129,7 +129,7 @@ class Cluster:
     def _clear_remains(self) -> None:
         for pid in self._processes():
             end(pid, signal.SIGKILL)
-        # A pid in these files may by now be another program's, and PostgreSQL would not start beside it.
+        # A pid in these files may by now be another program's, and PostgreSQL would not start next to it.
         for left in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
             left.unlink(missing_ok=True)
 
