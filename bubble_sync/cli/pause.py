@@ -42,7 +42,7 @@ def pause(
     _tell(done, chosen.name, keys)
     if done.changed:
         of = f" --job {shlex.quote(job)}" if job else ""
-        typer.echo(completed(f"wake with:  bubble-sync resume{of}"))
+        typer.echo(completed(f"resume with:  bubble-sync resume{of}"))
 
 
 def resume(stack: StackName = None, config_file: ConfigFile = None, job: Job = None) -> None:
