@@ -108,7 +108,7 @@ def statement(spec: FunctionSpec, there: FunctionSpec | None = None) -> sql.Comp
 def kept(conn: Connection, spec: FunctionSpec) -> str | None:
     """Return the reason to keep a function that another function, a trigger or a job names."""
     users = users_of(conn, spec.name.split(".")[1] if spec.name.startswith("public.") else spec.name, spec.name)
-    return f"{', '.join(users)} calls it" if users else None
+    return f"{', '.join(users)} call{'s' if len(users) == 1 else ''} it" if users else None
 
 
 def remove(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSpec]) -> None:
