@@ -1,4 +1,4 @@
-"""The alerts: the webhook's secret, the functions that look and post, and the job that runs them."""
+"""Declare the alerts: the webhook's secret, the functions, and the job."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from bubble_sync.specs import FunctionSpec, Keeper
 
 @dataclass(frozen=True, kw_only=True)
 class AlertsArgs:
-    """Where alerts go, and when there are some."""
+    """The webhook and the thresholds of the alerts."""
 
     webhook_url: pulumi.Input[str]
     numbers: AlertSettings
 
     @classmethod
     def of(cls, settings: StackSettings) -> AlertsArgs | None:
-        """Take the arguments from a stack's validated settings: None for a stack without alerts."""
+        """Return the arguments from a stack's settings; None without alerts."""
         if settings.alert_webhook_url is None:
             return None
         return cls(webhook_url=settings.alert_webhook_url, numbers=settings.alerts)
 
 
 class Alerts(pulumi.ComponentResource):
-    """Everything that posts to the webhook, but for the table beside the ledger."""
+    """The objects of the alerts, except their table next to the ledger."""
 
     jobids: dict[str, pulumi.Output[str]]
 
@@ -46,7 +46,7 @@ class Alerts(pulumi.ComponentResource):
         keeper: Keeper,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare secret, functions and job, each after what it names."""
+        """Declare secret, functions and job, in order of dependency."""
         super().__init__("bubble-sync:index:Alerts", name, {}, opts)
         before: list[Resource] = [
             VaultSecret(

@@ -1,4 +1,4 @@
-"""The two jobs."""
+"""Declare the two jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bubble_sync.specs import Keeper
 
 
 class CronJobs(pulumi.ComponentResource):
-    """The processor's and the retry's schedule."""
+    """The processor's and the retry's job."""
 
     jobids: dict[str, pulumi.Output[str]]
 
@@ -31,7 +31,7 @@ class CronJobs(pulumi.ComponentResource):
             jobs[spec.name] = CronJob(
                 f"{name}-{spec.name}",
                 spec=spec,
-                # One after the other, so that a fresh project always gets the jobids that the guide shows.
+                # In sequence, so that new projects get the jobids of the guide.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=list(jobs.values())),
             )
         self.jobids = {job: resource.jobid for job, resource in jobs.items()}

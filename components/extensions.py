@@ -1,4 +1,4 @@
-"""The extensions that the sync runs on."""
+"""Declare the extensions of the sync."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bubble_sync.specs import Keeper
 
 
 class Extensions(pulumi.ComponentResource):
-    """pg_cron, pg_net and supabase_vault, installed."""
+    """The extensions pg_cron, pg_net and supabase_vault."""
 
     versions: dict[str, pulumi.Output[str]]
 

@@ -1,4 +1,4 @@
-"""The functions that the jobs run, and the private ones that both use."""
+"""Declare the functions of the jobs, and the private ones."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bubble_sync.specs import FunctionSpec
 
 
 class SyncFunctions(pulumi.ComponentResource):
-    """The two public functions over the private ones, with this stack's numbers."""
+    """The two public functions and the private ones, with this stack's constants."""
 
     names: list[pulumi.Output[str]]
 
     def __init__(self, name: str, *, specs: Sequence[FunctionSpec], opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the private ones first: the public functions call them."""
+        """Declare the private functions before the public ones, which call them."""
         super().__init__("bubble-sync:index:SyncFunctions", name, {}, opts)
         private: list[Resource] = []
         self.names = []

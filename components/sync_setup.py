@@ -1,4 +1,4 @@
-"""The whole set-up as one component: order and dependencies live here."""
+"""Declare the whole set-up as one component, with its order and dependencies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .vault_secrets import VaultSecrets, VaultSecretsArgs
 
 @dataclass(frozen=True, kw_only=True)
 class AccessArgs:
-    """The role that may observe and nothing else, and where pulumi-postgresql makes it."""
+    """The monitor role, and the server where pulumi-postgresql creates it."""
 
     monitor_role: str
     monitor_password: pulumi.Input[str]
@@ -36,7 +36,7 @@ class AccessArgs:
 
     @classmethod
     def of(cls, settings: StackSettings) -> AccessArgs | None:
-        """Take the arguments from a stack's validated settings: None for a stack without such a role."""
+        """Return the arguments from a stack's settings; None without such a role."""
         if not settings.access.monitor_role:
             return None
         server = session_address(settings.address(os.environ))
@@ -46,11 +46,11 @@ class AccessArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncSetupArgs:
-    """What one environment's sync is made of."""
+    """The arguments of one environment's sync."""
 
     secrets: VaultSecretsArgs
     project_ref: str = ""
-    """Empty when nothing names a project: a custom domain, a local address."""
+    """Empty when no setting names a project: a custom domain, a local address."""
     processor: ProcessorSettings = field(default_factory=ProcessorSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     dispatch_log: bool = True
@@ -59,7 +59,7 @@ class SyncSetupArgs:
 
     @classmethod
     def of(cls, settings: StackSettings, project_ref: str | None) -> SyncSetupArgs:
-        """Take the arguments from a stack's validated settings."""
+        """Return the arguments from a stack's settings."""
         secrets = VaultSecretsArgs(
             supabase_url=settings.url,
             service_role_key=settings.service_role_key,
@@ -78,7 +78,7 @@ class SyncSetupArgs:
 
 
 def _own(args: SyncSetupArgs) -> pulumi.Input[bool]:
-    """Say whether these are other arguments than the stack's configuration gives: commands read that alone."""
+    """Return whether the arguments differ from the configuration, which is all that commands read."""
     try:
         wanted = SyncSetupArgs.of(*configured())
     except SyncError:
@@ -107,14 +107,14 @@ def _own(args: SyncSetupArgs) -> pulumi.Input[bool]:
 
 
 class SyncSetup(pulumi.ComponentResource):
-    """Prerequisites, ledger, extensions, secrets, functions, jobs, alerts, access; destroyed from the end."""
+    """Prerequisites, ledger, extensions, secrets, functions, jobs, alerts and access; destroyed in reverse."""
 
     extension_versions: dict[str, pulumi.Output[str]]
     function_names: list[pulumi.Output[str]]
     jobids: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: SyncSetupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare every object of the sync."""
+        """Declare all objects of the sync."""
         super().__init__("bubble-sync:index:SyncSetup", name, {}, opts)
         keeper = Keeper(pulumi.get_stack(), args.project_ref)
 
@@ -153,7 +153,7 @@ class SyncSetup(pulumi.ComponentResource):
     def _give_access(
         self, name: str, args: SyncSetupArgs, access: AccessArgs, keeper: Keeper, opts: pulumi.ResourceOptions
     ) -> None:
-        """Add what observes, last: it names the others, and what is named by a function is kept on destroy."""
+        """Declare the access last, since a function's references keep objects on destroy."""
         from .access import Access
 
         secrets = args.secrets

@@ -1,4 +1,4 @@
-"""The two secrets that the functions read."""
+"""Declare the two secrets of the functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bubble_sync.specs import Keeper
 
 @dataclass(frozen=True, kw_only=True)
 class VaultSecretsArgs:
-    """Names and values of the secrets."""
+    """The names and values of the secrets."""
 
     supabase_url: pulumi.Input[str]
     service_role_key: pulumi.Input[str]
@@ -22,7 +22,7 @@ class VaultSecretsArgs:
 
 
 class VaultSecrets(pulumi.ComponentResource):
-    """The project URL and the key, in Vault."""
+    """The project URL and the key in Vault."""
 
     def __init__(
         self, name: str, args: VaultSecretsArgs, *, keeper: Keeper, opts: pulumi.ResourceOptions | None = None

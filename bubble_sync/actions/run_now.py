@@ -1,4 +1,4 @@
-"""Runs the processor now, as its job does: the job's own command, as the role that connects.
+"""Run the processor now: the job's own command, as the connecting role.
 
 Nothing but that command decides what happens: a job that was changed by hand does by hand what it does each minute.
 """
@@ -42,7 +42,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What will be run, and what is to be said of it first."""
+    """The command to run, with notes for the operator."""
 
     command: str
     jobid: int | None
@@ -53,7 +53,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Told:
-    """A message that the command raised, fit to be shown."""
+    """A message of the command, redacted."""
 
     severity: str
     text: str
@@ -61,7 +61,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Ran:
-    """What the command did, as it told; the request is known when it was sent."""
+    """The result of the command, from its messages; the request id is known when one was sent."""
 
     outcome: str
     told: tuple[Told, ...]
@@ -69,17 +69,17 @@ class Ran:
 
 
 def prepare(database: Database, stack: str) -> Prepared:
-    """Find the command, and count what waits; raise PrerequisiteMissing when there is nothing to run."""
+    """Find the command and count waiting items; raise PrerequisiteMissing when there is nothing to run."""
     return database.read("looking for the processor's job", lambda conn: _prepare(conn, stack))
 
 
 def count(database: Database) -> Items | None:
-    """Count the items by status; None where they cannot be seen whole."""
+    """Count the items by status; None without a full view."""
     return database.read("counting the items", lambda conn: _items(conn, visibility.look(conn)))
 
 
 def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told], None]) -> Ran:
-    """Run the command in one transaction, passing on what it tells as it comes; pg_net sends after the commit."""
+    """Run the command in one transaction, streaming its messages; pg_net sends after the commit."""
     told: list[Told] = []
 
     def listen(notice: errors.Diagnostic) -> None:
@@ -89,7 +89,7 @@ def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told
     with database.operation("running the processor's command") as conn, _refusals(prepared, stack):
         conn.add_notice_handler(listen)
         try:
-            # As bytes, since it is nobody's literal; the job's own text in any case.
+            # Bytes, because psycopg takes only literal strings as SQL.
             conn.execute(prepared.command.encode())
         finally:
             conn.remove_notice_handler(listen)
@@ -102,7 +102,7 @@ def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told
 
 
 def outcome_of(told: list[Told]) -> tuple[str, int | None]:
-    """Say what the messages of our function, or of the guide's, mean; and the request's id."""
+    """Return the result and the request's id from our function's messages, or the guide's."""
     for one in told:
         if request := _REQUEST.search(one.text):
             return SENT, int(request[1])
@@ -139,7 +139,7 @@ def _ours(job: Row) -> bool:
 
 
 def _left_alone(job: Row) -> str:
-    # Run by us, another role's text would have our rights.
+    # Another role's command would run with our rights.
     whose = f"runs in the database {job['database']}" if job["mine"] else f"is the role {job['username']}'s"
     return f"job {_JOB.name} (jobid {job['jobid']}) {whose}: its command is not run"
 
@@ -163,12 +163,12 @@ def _nothing_to_run(what: str, stack: str) -> PrerequisiteMissing:
 
 @contextmanager
 def _refusals(prepared: Prepared, stack: str) -> Iterator[None]:
-    """Say what the command raised, where its words are known to hold no value."""
+    """Return the command's error, redacted unless known to hold no value."""
     try:
         yield
     except errors.UndefinedFunction:
         if prepared.jobid is not None and prepared.command != _JOB.command:
-            # The function may well be there, in a schema that the role's search_path does not have.
+            # The function may exist outside the role's search_path.
             raise PrerequisiteMissing(
                 f"the command of job {_JOB.name} finds no function of that name in the role's search_path: nothing was "
                 f"run. `pulumi up --stack {stack}` gives the job its command, {_JOB.command}, which names the schema."

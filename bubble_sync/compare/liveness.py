@@ -1,7 +1,7 @@
-"""Whether the sync works right now: the one answer of `drift`, `status`, `verify`, the report and the metrics.
+"""Whether the sync works right now: the one verdict of `drift`, `status`, `verify`, the report and the metrics.
 
 A green run of pg_cron means that its SQL ran: what became of the request is in our own log. Without a log there is
-pg_net's table, which names no request's sender: signs, and no proof. What is not known is said to be unknown.
+pg_net's table, which names no request's sender: signs, and no proof. A missing fact is reported as unknown.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from bubble_sync.specs import (
 
 PARTS = ("extensions", "secrets", "functions", "jobs", "reader", "runs", "dispatches", "responses")
 _SENDING = ("public.invoke_bubble_sync_processor", "bubble_sync.send")
-"""Functions without which nothing is sent."""
+"""Functions that every request needs."""
 _MOMENTS = ("began_at", "server_started_at", "oldest_run_at")
 
 
 class Verdict(StrEnum):
-    """What the signs say."""
+    """The verdict."""
 
     SEEMS_SO = "it seems so"
     NO = "no"
@@ -53,18 +53,18 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Signs:
-    """The verdict and what it rests on."""
+    """The verdict with its evidence."""
 
     verdict: Verdict
     text: str
 
     def __str__(self) -> str:
-        """Say both."""
+        """Return verdict and evidence in one line."""
         return f"{self.verdict}: {self.text}"
 
 
 def works(conn: Connection, settings: StackSettings, stack: str) -> Signs:
-    """Read what is needed, and judge; unknown to a role that may not read it."""
+    """Read and judge the sync; unknown when the role cannot read it."""
     specs = desired(settings, Keeper(stack))
     try:
         with translated("reading the stack"), conn.transaction():
@@ -75,7 +75,7 @@ def works(conn: Connection, settings: StackSettings, stack: str) -> Signs:
 
 
 def signs_in(conn: Connection, specs: Sequence[Spec], found: Found) -> Signs:
-    """Judge what was read in this transaction, with the answers that pg_net has and no tick has noted."""
+    """Judge an open transaction's snapshot, with responses in pg_net that no tick has recorded."""
     seen = visibility.look(conn)
     logged = any(DISPATCHES in spec.tables for spec in specs if isinstance(spec, LedgerSpec))
     requests = None
@@ -85,7 +85,7 @@ def signs_in(conn: Connection, specs: Sequence[Spec], found: Found) -> Signs:
 
 
 def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | None, now: datetime) -> Signs:
-    """Judge by objects, the processor's newest run, and our newest requests; without a log by the newest response."""
+    """Judge by objects, the processor's newest run and our newest requests; without a log by the newest response."""
     spec = next(spec for spec in specs if isinstance(spec, CronJobSpec))
     job, run = cron_jobs.observed(spec, found), _newest_run(spec, found)
     if why := next(_stops(specs, found), ""):
@@ -110,7 +110,7 @@ def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | 
 
 
 def _stops(specs: Sequence[Spec], found: Found) -> Iterator[str]:
-    """Name what is not there, and without which no request is sent."""
+    """Return the missing object that every request needs."""
     for spec in specs:
         needed = (
             isinstance(spec, ExtensionSpec)
@@ -125,7 +125,7 @@ def _stops(specs: Sequence[Spec], found: Found) -> Iterator[str]:
 
 
 def _refused(requests: Sequence[Request], found: Found, now: datetime) -> Signs | None:
-    """Say no where our newest requests are not answered, or refused since the secrets are what they are."""
+    """Return no when our newest requests are unanswered, or refused since the last change of a secret."""
     if waiting := stuck(requests, now):
         return Signs(Verdict.NO, f"{_named(waiting)}, has no answer")
     newest = newest_answered(requests)
@@ -177,7 +177,7 @@ def _newest_run(spec: CronJobSpec, found: Found) -> Row | None:
 
 
 def outcome_of(response: Row) -> str:
-    """Say what a row of pg_net's answers is."""
+    """Describe a row of pg_net's responses."""
     status = response["status_code"]
     if status is None:
         return "a timeout" if response["timed_out"] else "an error"
@@ -190,9 +190,9 @@ def _at(row: Row, column: str) -> str:
 
 
 def _missed(spec: CronJobSpec, schedule: str, run: Row, found: Found) -> datetime | None:
-    """Return when the job was last due but one, if no run has begun since and that counts."""
+    """Return the last but one due time when no run began since and that counts."""
     about = {name: datetime.fromisoformat(run[name]) if run.get(name) else None for name in _MOMENTS}
-    # An observing function of an earlier version does not tell of the others.
+    # An observing function of an earlier version lacks the others.
     began = about["began_at"] or datetime.fromisoformat(run["start_time"])
     now = datetime.fromisoformat(run["start_time"]) + timedelta(seconds=run["seconds_ago"])
     rows = (row for row in found.rows("recorded") if row["object"] == spec.object_name)

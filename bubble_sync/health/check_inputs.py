@@ -1,4 +1,4 @@
-"""What checks are told that no single select can find out: the same observing and comparing as `up` itself.
+"""Inputs of checks beyond a single select, from the same observation and comparison as `up`.
 
 No reading holds a value of a secret, only words about it. Each raises psycopg's errors.
 """
@@ -44,7 +44,7 @@ from bubble_sync.sql_loader import query
 
 
 def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping[str, object]:
-    """Give what checks are told of the configuration: names and numbers, never a secret."""
+    """Return the configuration for checks: names and numbers, never a secret."""
     jobs = job_specs(settings.processor, settings.retry, Keeper(stack))
     return {
         "stack": stack,
@@ -66,7 +66,7 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
 
 
 def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[str, object]:
-    """Give how often each job runs, pauses, guards of requests, the function's log."""
+    """Return each job's interval, pauses, guards of requests, and the function's log."""
     jobs = (settings.processor, settings.retry)
     specs = job_specs(*jobs, Keeper(""))
     return {
@@ -93,12 +93,12 @@ Reading = Callable[[Connection, Sequence[Spec]], object]
 
 
 def missing(conn: Connection, specs: Sequence[Spec]) -> object:
-    """List what `up` would refuse for, in its words."""
+    """List the objects that `up` would refuse, with the reasons."""
     return prerequisites.observed(PrerequisitesSpec(), read(conn, prerequisites.PARTS)).actual.missing
 
 
 def changes(kind: type[S]) -> Reading:
-    """Return the reading of what differs of one kind's objects, field by field."""
+    """Return a reading of one kind's differences, field by field."""
 
     def differing(conn: Connection, specs: Sequence[Spec]) -> object:
         wanted = _of(kind, specs)
@@ -110,7 +110,7 @@ def changes(kind: type[S]) -> Reading:
 
 
 def stored(conn: Connection, specs: Sequence[Spec]) -> object:
-    """Say of each secret how it stands to the wanted one, and what its value looks like."""
+    """Return each secret's state and the shape of its value."""
     wanted = _of(VaultSecretSpec, specs)
     found = read(conn, vault_secrets.PARTS, wanted)
     rows = []
@@ -124,7 +124,7 @@ def stored(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def reaching(conn: Connection, specs: Sequence[Spec]) -> object:
-    """List what else reaches the Edge Function."""
+    """List the other callers of the Edge Function."""
     found = read(conn, BESIDE, specs)
     return [
         {
@@ -139,12 +139,12 @@ def reaching(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def rows_of(subject: str, name: str) -> Reading:
-    """Return the reading of a named query's rows: asked once for every check that counts them."""
+    """Return a reading of a named query's rows, shared by all checks that count them."""
     return lambda conn, specs: attempt(conn, query(subject, name))
 
 
 def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
-    """List the newest answered requests, as the log and pg_net have them; of the newest one, who answered and what."""
+    """List the newest requests with a response; the newest one with the responder and its message."""
     rows = attempt(conn, query("outcomes", "newest"))
     known = [
         with_answers((request,), {request.request_id: {**row, "status_code": row["answer_status"]}})[0]
@@ -159,7 +159,7 @@ def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def _who_answered(content: bytes | None) -> Mapping[str, object]:
-    """Say whether the gateway answered, which writes a `message`, and what that is."""
+    """Return whether the gateway answered, recognised by `message`, and the message."""
     if content is None:
         return {"by_gateway": None, "message": None}
     text = content.decode("utf-8", "replace")
@@ -169,7 +169,7 @@ def _who_answered(content: bytes | None) -> Mapping[str, object]:
 
 
 def silent(conn: Connection, specs: Sequence[Spec]) -> object:
-    """List the jobs that have missed a run; what was changed by hand is another check's."""
+    """List the jobs that missed a run; manual changes belong to another check."""
     wanted = {spec.name: spec.schedule for spec in _of(CronJobSpec, specs)}
     with conn.transaction():
         record = record_in(conn, recorded_in(conn))
@@ -184,7 +184,7 @@ def silent(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def worker_down(conn: Connection, specs: Sequence[Spec]) -> object:
-    """Say whether pg_net's worker is known not to be there."""
+    """Return whether pg_net's worker is known to be absent."""
     try:
         attempt(conn, query("probe", "worker"))
     except errors.RaiseException:
@@ -193,7 +193,7 @@ def worker_down(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def unindexed(conn: Connection, specs: Sequence[Spec]) -> object:
-    """Name what would read the whole queue even if that cost the most: nobody knows better than the planner."""
+    """List the queries that EXPLAIN still answers with a sequential scan when scans are penalised."""
     with conn.transaction(force_rollback=True):
         conn.execute(query("plans", "rather_any_index"))
         plans = {name: conn.execute(query("plans", name)).fetchall() for name in ("processor", "retry")}
@@ -214,7 +214,7 @@ READINGS: Mapping[str, Reading] = {
     "items": rows_of("items", "by_status"),
     "requests": newest_requests,
 }
-"""By the name of the parameter that a check is given."""
+"""Readings by parameter name."""
 
 
 def _of(kind: type[S], specs: Sequence[Spec]) -> list[S]:
@@ -222,7 +222,7 @@ def _of(kind: type[S], specs: Sequence[Spec]) -> list[S]:
 
 
 def _differences(item: Item) -> Iterator[Mapping[str, object]]:
-    """Give each field that differs; an object that is not there differs in its presence, and nothing else."""
+    """Return each field that differs; a missing object differs in its presence alone."""
     spec = item.spec
     refused = item.reason if item.state is State.FOREIGN else ""
     about = {"object": spec.object_name, "arguments": getattr(spec, "arguments", ""), "refused": refused}
@@ -230,7 +230,7 @@ def _differences(item: Item) -> Iterator[Mapping[str, object]]:
         yield {**about, "field": "presence"}
         return
     for change in item.changes:
-        # Whose an object is stands in the ledger, which is compared by itself.
+        # The ledger row holds the ownership, and is compared separately.
         if change.field in ("stack", "project_ref") and not isinstance(spec, LedgerSpec):
             continue
         whole = change.field != "body"
@@ -243,6 +243,6 @@ def _differences(item: Item) -> Iterator[Mapping[str, object]]:
 
 
 def _said(value: object) -> str:
-    # In one line, since of evidence the first one is shown: a command is no command without the rest.
+    # One line: evidence shows only its first line, and half a command is useless.
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""The functions of one stack: which files of `sql/functions`, with which of its numbers."""
+"""Build the specs of a stack's functions from `sql/functions` and the settings."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from bubble_sync.specs import FunctionSpec, Keeper
 from bubble_sync.sql_loader import function
 
 PROCESSOR, RETRY = "public.invoke_bubble_sync_processor", "public.invoke_bubble_sync_retry"
-"""What the jobs run."""
+"""The functions of the jobs."""
 PRIVATE = ("send", "settle", "unanswered", "record")
-"""What the public functions call, in the schema `bubble_sync`."""
+"""The private functions in the schema `bubble_sync`."""
 ALERTS = ("alert_conditions", "alert_rejected", "alert_report", "post_alert")
-"""What the function of the alerts calls, there too."""
+"""The private functions of the alerts."""
 
 
 def function_specs(  # one argument for each declared constant's source
@@ -24,7 +24,7 @@ def function_specs(  # one argument for each declared constant's source
     *,
     dispatch_log: bool = True,
 ) -> tuple[FunctionSpec, ...]:
-    """Return the private functions, the processor and the retry, in the order in which they must be made."""
+    """Return the private functions, the processor and the retry, in order of creation."""
     names: dict[str, int | str] = {"url_secret": url_name, "key_secret": key_name}
     sizes = {"max_items": processor.max_items, "batch_size": processor.batch_size}
     return (
@@ -35,16 +35,16 @@ def function_specs(  # one argument for each declared constant's source
 
 
 def command_of(function_name: str) -> str:
-    """Return the job's command that runs a function.
+    """Return the job command that runs a function.
 
-    It names the schema: without one, the search_path of the job's role decides which function runs. It has no
-    semicolon, which Studio's editor would mangle.
+    The schema is explicit, since the role's search_path could otherwise select another function. There is no semicolon,
+    which Studio's editor would mangle.
     """
     return f"SELECT {function_name}()"
 
 
 def alert_functions(alerts: AlertSettings, keeper: Keeper, *, dispatch_log: bool = True) -> tuple[FunctionSpec, ...]:
-    """Return the functions of the alerts: the one that their job runs comes last."""
+    """Return the functions of the alerts, the job's function last."""
     constants: dict[str, int | str] = {
         **alerts.model_dump(),
         "stack_name": keeper.stack,
@@ -60,7 +60,7 @@ def _file(function_name: str) -> str:
 
 
 def _run(job: RetrySettings, dispatch_log: bool) -> dict[str, int | str]:
-    """Give what both functions declare. The guard looks into the log: it keeps one of its own function at least."""
+    """Return the constants of both functions; the overlap guard needs the log of at least its own function."""
     return {
         "timeout_ms": job.timeout_ms,
         "dispatch_log": dispatch_log or job.overlap_guard,

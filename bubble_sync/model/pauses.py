@@ -1,4 +1,4 @@
-"""Which jobs sleep on purpose: the configuration says so, why, and until when."""
+"""List the jobs that the configuration pauses, with reason and end."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ JOBS: Mapping[str, str] = dict(
         strict=True,
     )
 )
-"""The configuration's word for each job -> its name."""
+"""The configuration key of each job -> its name."""
 
 
 @dataclass(frozen=True)
 class Pause:
-    """One job that the configuration puts to sleep."""
+    """One paused job."""
 
     key: str
     reason: str
     until: datetime | None
-    """None when nobody said."""
+    """None when not given."""
     overdue: bool
 
     def __str__(self) -> str:
-        """Say until when, and why; and that the moment is past, where it is."""
+        """Return end and reason of the pause, and a remedy if overdue."""
         until = f" until {format_timestamp(self.until)}" if self.until else ""
         late = f"; that is past: `bubble-sync resume --job {self.key}`" if self.overdue else ""
         return f"paused{until} ({self.reason or 'no reason given'}){late}"
 
 
 def paused(settings: StackSettings, now: datetime) -> dict[str, Pause]:
-    """Return the pause of each job that the configuration puts to sleep, by the job's name."""
+    """Return the paused jobs by name."""
     return {
         name: Pause(key, job.pause_reason, job.pause_until, job.pause_until is not None and job.pause_until <= now)
         for (key, name), job in zip(JOBS.items(), (settings.processor, settings.retry), strict=True)
@@ -48,5 +48,5 @@ def paused(settings: StackSettings, now: datetime) -> dict[str, Pause]:
 
 
 def warnings_about(settings: StackSettings, now: datetime) -> tuple[str, ...]:
-    """Say which pauses should be over."""
+    """Return a warning for each overdue pause."""
     return tuple(f"job {name} is {pause}" for name, pause in paused(settings, now).items() if pause.overdue)

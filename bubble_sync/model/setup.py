@@ -1,6 +1,6 @@
-"""What a stack wants: settings -> the spec of every object, in the order in which they are made.
+"""Build the spec of every object from the settings, in order of creation.
 
-The program declares the same: what it does not compute from settings it takes from here.
+The program declares the same objects with the same helpers.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from bubble_sync.specs import (
 from bubble_sync.sql_loader import every_part, function, reading_block
 
 EXTENSIONS = ("pg_cron", "pg_net", "supabase_vault")
-# The descriptions that people know from the guide.
+# The descriptions in the guide.
 URL_DESCRIPTION = "Supabase project URL for pg_net calls"
 KEY_DESCRIPTION = "Service role key for Edge Function authentication"
 WEBHOOK_DESCRIPTION = "Webhook that bubble-sync posts alerts to"
-# In a function, an option stands before everything else: the file has it there.
+# In a function, options precede the declarations, so the file already contains this one.
 _OPTION = "#variable_conflict use_column\n"
-# People write keys into jobs and descriptions, which row security and Vault would not show a monitor.
+# Jobs and descriptions may contain keys, which row security and Vault would hide from a monitor.
 _MASKED = f"return pg_catalog.regexp_replace(answer::text, '{KEY_IN_TEXT}', '[secret]', 'g')::jsonb"
 _PLACE = "-- here: the block\n"
 
 
 def job_specs(processor: ProcessorSettings, retry: RetrySettings, keeper: Keeper) -> tuple[CronJobSpec, CronJobSpec]:
-    """Return both jobs."""
+    """Return the processor's and the retry's job."""
     return (
         CronJobSpec(
             name="bubble-sync-processor",
@@ -72,7 +72,7 @@ def alert_job(keeper: Keeper) -> CronJobSpec:
 
 
 def tables_of(dispatch_log: bool, *jobs: RetrySettings, alerts: bool = False) -> tuple[str, ...]:
-    """Return the tables beside the ledger: the log, which the overlap guard looks into too, and the alerts'."""
+    """Return the optional tables: the log, which the overlap guard also needs, and the alerts' table."""
     log = (DISPATCHES,) if dispatch_log or any(job.overlap_guard for job in jobs) else ()
     return (*log, ALERTS) if alerts else log
 
@@ -80,12 +80,12 @@ def tables_of(dispatch_log: bool, *jobs: RetrySettings, alerts: bool = False) ->
 def observe_spec(
     monitor_role: str, url_name: str, key_name: str, keeper: Keeper, *, alerts: bool = False
 ) -> FunctionSpec:
-    """Return `observe`, which the monitor role may execute: the one function of ours with its owner's rights.
+    """Return `observe`, the only function that runs with its owner's rights, for the monitor role.
 
-    Its body is the block that commands read with as the owner, about the same objects: of the alerts where there are
-    some, since what a function names is kept.
+    Its body is the observation block of the commands, for the same objects. Objects of the alerts are included only if
+    wanted, since references in a function keep an object on destroy.
     """
-    # Here, because these bring the database driver, which the program of a stack without such a role never imports.
+    # Imported here: the program needs the database driver only for stacks with a monitor role.
     from psycopg import sql
 
     from bubble_sync.converge.references import pattern_of
@@ -113,7 +113,7 @@ def observe_spec(
 
 
 def object_names(*secrets: str, alerts: bool = False, observe: bool = False) -> tuple[str, ...]:
-    """Name what nobody else may hold: the secrets, and the functions and jobs of a stack."""
+    """Return the names of the secrets, functions and jobs that must be ours."""
     keeper, numbers = Keeper(""), (ProcessorSettings(), RetrySettings())
     specs = (
         *function_specs(*numbers, "", "", keeper),
@@ -126,7 +126,7 @@ def object_names(*secrets: str, alerts: bool = False, observe: bool = False) -> 
 
 
 def desired(settings: StackSettings, keeper: Keeper) -> Sequence[Spec]:
-    """Return every object of a stack: each comes after what it needs."""
+    """Return all objects of a stack, each after its dependencies."""
     stack, ref = keeper.stack, keeper.project_ref
     names = settings.supabase_url_name, settings.service_role_key_name
     monitors = [settings.access.monitor_role] if settings.access.monitor_role else []
@@ -169,7 +169,7 @@ def key_of(specs: Sequence[Spec]) -> str:
 
 
 def hidden(specs: Sequence[Spec]) -> list[str]:
-    """Return the values that no text may show: every secret's but the project URL's."""
+    """Return the values to hide in texts: all secrets except the project URL."""
     return [one.value for one in _secrets(specs) if one.description != URL_DESCRIPTION]
 
 

@@ -187,7 +187,7 @@ def test_one_of_project_and_url_and_one_of_the_database_keys_must_be_set():
     assert "bubble-sync:projectRef: not set" in message
     assert "bubble-sync:databaseUrlEnv: not set" in message
     both = refusal(databaseUrl="postgresql://u:p@localhost/db")
-    assert "set beside databaseUrlEnv" in both
+    assert "conflicts with databaseUrlEnv" in both
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ class TestAlerts:
     def test_each_needs_the_other(self):
         assert "pulumi config set --secret bubble-sync:alertWebhookUrl" in refusal(alerts="{}")
         said = refusal(alertWebhookUrl=self.WEBHOOK)
-        assert "bubble-sync:alerts: not set beside alertWebhookUrl; pulumi config set --path" in said
+        assert "bubble-sync:alerts: not set, but alertWebhookUrl is; pulumi config set --path" in said
 
     @pytest.mark.parametrize(
         "url",
