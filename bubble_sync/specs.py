@@ -17,8 +17,6 @@ DIFFERS = "<differs>"
 """Placeholder for a stored secret that differs, or that the database cannot decrypt."""
 DISPATCHES, ALERTS = "dispatches", "alerts"
 """The optional tables next to the ledger."""
-RETRY_JOB = "bubble-sync-retry"
-"""The retry job: the last declaration of every program."""
 
 
 class Spec(BaseModel):

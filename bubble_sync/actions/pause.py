@@ -11,17 +11,17 @@ from bubble_sync.actions.deployment import Say, Setting, alone, deploy
 from bubble_sync.actions.git_checkout import commit_line, committed
 from bubble_sync.compare.diff import Item, State, find, judge
 from bubble_sync.config.durations import FORMS, read_duration
-from bubble_sync.config.settings import RetrySettings, StackSettings
+from bubble_sync.config.settings import JobSettings, StackSettings
 from bubble_sync.config.stacks import Stack
 from bubble_sync.config.validators import check_reason, read_moment
 from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
-from bubble_sync.model.pauses import JOBS
-from bubble_sync.model.setup import job_specs
-from bubble_sync.specs import CronJobSpec, Keeper
+from bubble_sync.model.jobs import MANAGED_JOBS
+from bubble_sync.model.setup import desired
+from bubble_sync.specs import Keeper
 
 _WORDS = ("active", "pauseReason", "pauseUntil")
-_OWN = tuple(f"{key}.{word}" for key in JOBS for word in _WORDS)
+_OWN = tuple(f"{job.key}.{word}" for job in MANAGED_JOBS for word in _WORDS)
 """Settings of a pause: an uncommitted pause blocks neither the next one nor a resume."""
 
 
@@ -38,9 +38,10 @@ class Slept:
 
 def keys_of(job: str | None) -> tuple[str, ...]:
     """Return the configuration keys of the jobs; raise ConfigurationError."""
-    found = tuple(key for key, name in JOBS.items() if job in (None, key, name))
+    found = tuple(one.key for one in MANAGED_JOBS if job in (None, one.key, one.name))
     if not found:
-        raise ConfigurationError(f"there is no job {job!r}: --job is one of {', '.join(JOBS)}, or left out for both")
+        keys = ", ".join(one.key for one in MANAGED_JOBS)
+        raise ConfigurationError(f"there is no job {job!r}: --job is one of {keys}, or left out for all")
     return found
 
 
@@ -80,23 +81,20 @@ def _change(stack: Stack, keys: Sequence[str], wanted: dict[str, object], messag
     stack = stack.without_given_config()
     with alone(stack):
         old = stack.settings()
-        jobs: dict[str, RetrySettings] = {"processor": old.processor, "retry": old.retry}
-        new = old.model_copy(update={key: jobs[key].model_copy(update=wanted) for key in keys})
+        jobs = [job for job in MANAGED_JOBS if job.key in keys]
+        new = old.model_copy(update={job.key: job.settings_in(old).model_copy(update=wanted) for job in jobs})
         with closing(Database(old.address(stack.environment))) as database:
             keeper = Keeper(stack.name, old.project(stack.environment) or "")
             differing = _differing(database, old, keys, keeper)
             _require_nothing_else(differing)
             changes = [
-                change
-                for key, after in (("processor", new.processor), ("retry", new.retry))
-                if key in keys
-                for change in _changes(key, jobs[key], after)
+                change for job in jobs for change in _changes(job.key, job.settings_in(old), job.settings_in(new))
             ]
             if not changes and not differing:
                 return Slept(False, new, None)
             commit = commit_line(stack.config_file, message, _OWN) if changes else None
             deploy(
-                stack, changes, [f"**-jobs-{JOBS[key]}" for key in keys], say,
+                stack, changes, [f"**-jobs-{job.name}" for job in jobs], say,
                 lambda: _why_not_so(_differing(database, new, keys, keeper)),
             )  # fmt: skip
         return Slept(True, new, None if commit and committed(stack.config_file) else commit)
@@ -114,10 +112,8 @@ def _why_not_so(differing: Sequence[Item]) -> str:
 
 def _differing(database: Database, settings: StackSettings, keys: Sequence[str], keeper: Keeper) -> list[Item]:
     """Compare these jobs with the database."""
-    names = [JOBS[key] for key in keys]
-    specs: list[CronJobSpec] = [
-        spec for spec in job_specs(settings.processor, settings.retry, keeper) if spec.name in names
-    ]
+    names = [f"job {job.name}" for job in MANAGED_JOBS if job.key in keys]
+    specs = [spec for spec in desired(settings, keeper) if spec.object_name in names]
     found = find(database, specs)
     return [item for spec in specs if (item := judge(spec, found)).state is not State.EQUAL]
 
@@ -134,7 +130,7 @@ def _require_nothing_else(differing: Sequence[Item]) -> None:
             )
 
 
-def _changes(key: str, before: RetrySettings, after: RetrySettings) -> list[Setting]:
+def _changes(key: str, before: JobSettings, after: JobSettings) -> list[Setting]:
     """Return the settings to write; an object with nothing but a pause is written whole, or Pulumi leaves `{}`."""
     old, new = _written(before), _written(after)
     if old and not new and before.model_fields_set <= {"active", "pause_reason", "pause_until"}:
@@ -142,7 +138,7 @@ def _changes(key: str, before: RetrySettings, after: RetrySettings) -> list[Sett
     return [Setting(f"{key}.{word}", new.get(word)) for word in _WORDS if old.get(word) != new.get(word)]
 
 
-def _written(job: RetrySettings) -> dict[str, str]:
+def _written(job: JobSettings) -> dict[str, str]:
     """Return the pause settings in the configuration."""
     until = f"{job.pause_until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if job.pause_until else ""
     written = {"active": "" if job.active else "false", "pauseReason": job.pause_reason, "pauseUntil": until}

@@ -13,21 +13,16 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
-from bubble_sync.config.settings import ProcessorSettings, RetrySettings
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.errors import PrerequisiteMissing, ServerRefused
 from bubble_sync.health.status import figures_of
-from bubble_sync.model.function_specs import PROCESSOR
-from bubble_sync.model.setup import job_specs
+from bubble_sync.model.jobs import PROCESSOR
 from bubble_sync.records import visibility
 from bubble_sync.records.await_response import Sent
 from bubble_sync.records.messages import readable
 from bubble_sync.records.visibility import Sight
-from bubble_sync.specs import Keeper
 from bubble_sync.sql_loader import query
 
-_JOB = job_specs(ProcessorSettings(), RetrySettings(), Keeper(""))[0]
-_FUNCTION = "bubble_sync_processor"
 _REQUEST = re.compile(r"request ID: (\d+)")
 SENT, NOTHING, SKIPPED, NOT_SENT, UNKNOWN = "sent", "nothing to do", "skipped", "not sent", "unknown"
 
@@ -98,7 +93,7 @@ def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told
     if request_id is None or row is None:
         return Ran(outcome, tuple(told), None)
     waiting = prepared.items.waiting if prepared.items else 0
-    return Ran(outcome, tuple(told), Sent(_FUNCTION, request_id, waiting, row["now"]))
+    return Ran(outcome, tuple(told), Sent(PROCESSOR.sender, request_id, waiting, row["now"]))
 
 
 def outcome_of(told: list[Told]) -> tuple[str, int | None]:
@@ -122,14 +117,14 @@ def _prepare(conn: Connection, stack: str) -> Prepared:
     notes = [_left_alone(row) for row in rows if not _ours(row)]
     for row in filter(_ours, rows):
         if not row["active"]:
-            notes.append(f"job {_JOB.name} is not active: pg_cron does not run it")
-        if row["command"] != _JOB.command:
-            notes.append(f"job {_JOB.name} has another command than `pulumi up` gives it")
+            notes.append(f"job {PROCESSOR.name} is not active: pg_cron does not run it")
+        if row["command"] != PROCESSOR.command:
+            notes.append(f"job {PROCESSOR.name} has another command than `pulumi up` gives it")
         return Prepared(row["command"], row["jobid"], tuple(notes), *known)
-    why = why or seen.why_no_job() or f"the connecting role has no job {_JOB.name} here"
+    why = why or seen.why_no_job() or f"the connecting role has no job {PROCESSOR.name} here"
     there = conn.execute(query("run_now", "function")).fetchone()
     if there is None or not there["there"]:
-        raise _nothing_to_run(f"{why}, and there is no function {PROCESSOR}()", stack)
+        raise _nothing_to_run(f"{why}, and there is no function {PROCESSOR.function}()", stack)
     notes.append(f"{why}: calling the function")
     return Prepared(query("run_now", "call").removesuffix(";"), None, tuple(notes), *known)
 
@@ -141,7 +136,7 @@ def _ours(job: Row) -> bool:
 def _left_alone(job: Row) -> str:
     # Another role's command would run with our rights.
     whose = f"runs in the database {job['database']}" if job["mine"] else f"is the role {job['username']}'s"
-    return f"job {_JOB.name} (jobid {job['jobid']}) {whose}: its command is not run"
+    return f"job {PROCESSOR.name} (jobid {job['jobid']}) {whose}: its command is not run"
 
 
 def _items(conn: Connection, seen: Sight) -> Items | None:
@@ -167,15 +162,16 @@ def _refusals(prepared: Prepared, stack: str) -> Iterator[None]:
     try:
         yield
     except errors.UndefinedFunction:
-        if prepared.jobid is not None and prepared.command != _JOB.command:
+        if prepared.jobid is not None and prepared.command != PROCESSOR.command:
             # The function may exist outside the role's search_path.
             raise PrerequisiteMissing(
-                f"the command of job {_JOB.name} finds no function of that name in the role's search_path: nothing was "
-                f"run. `pulumi up --stack {stack}` gives the job its command, {_JOB.command}, which names the schema."
+                f"the command of job {PROCESSOR.name} finds no function of that name in the role's search_path: "
+                f"nothing was run. `pulumi up --stack {stack}` gives the job its command, {PROCESSOR.command}, which "
+                "names the schema."
             ) from None
         raise _nothing_to_run("the command calls a function that is not there", stack) from None
     except errors.RaiseException as problem:
         said = problem.diag.message_primary or ""
-        if not said.startswith(f"[{_FUNCTION}] "):
+        if not said.startswith(f"[{PROCESSOR.sender}] "):
             raise
         raise ServerRefused(f"the run failed, and nothing was sent: {readable(said)}") from None

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 
 def _jobs_beginning_with(incomplete: str) -> list[str]:
-    return [key for key in ("processor", "retry") if key.startswith(incomplete)]
+    from bubble_sync.model.jobs import MANAGED_JOBS
+
+    return [job.key for job in MANAGED_JOBS if job.key.startswith(incomplete)]
 
 
 Job = Annotated[
     str | None,
-    typer.Option("--job", "-j", help="processor or retry; both unless given.", autocompletion=_jobs_beginning_with),
+    typer.Option("--job", "-j", help="One job, as in retry; all unless given.", autocompletion=_jobs_beginning_with),
 ]
 
 
@@ -58,12 +60,13 @@ def _talk(text: str) -> None:
 
 
 def _tell(done: Slept, stack: str, keys: tuple[str, ...]) -> None:
-    from bubble_sync.model.pauses import JOBS, paused
+    from bubble_sync.model.jobs import MANAGED_JOBS
+    from bubble_sync.model.pauses import paused
 
     asleep = paused(done.settings, datetime.now(UTC))
     already = "" if done.changed else " already: nothing was changed"
-    for key in keys:
-        state = asleep.get(JOBS[key], "active")
-        typer.echo(completed(f"job {JOBS[key]} of stack {stack} is {state}{already}"))
+    for name in (job.name for job in MANAGED_JOBS if job.key in keys):
+        state = asleep.get(name, "active")
+        typer.echo(completed(f"job {name} of stack {stack} is {state}{already}"))
     if done.commit is not None:
         typer.echo(f"commit it:  {done.commit}")

@@ -11,19 +11,17 @@ from pydantic import ValidationError
 
 from bubble_sync.compare.diff import Change
 from bubble_sync.config.database_url import NAMESPACE
-from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings, Settings, StackSettings
+from bubble_sync.config.settings import Settings, StackSettings
 from bubble_sync.converge.vault_secrets import Stored
-from bubble_sync.model.function_specs import PROCESSOR, RETRY
+from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS
 from bubble_sync.specs import DISPATCHES, CronJobSpec, FunctionSpec, LedgerSpec, Spec, VaultSecretSpec
 from bubble_sync.sql_loader import constants_in, with_constants
 
 _GROUPS: Mapping[str, tuple[str, type[Settings]]] = {
-    "bubble-sync-processor": ("processor", ProcessorSettings),
-    "bubble-sync-retry": ("retry", RetrySettings),
-    PROCESSOR: ("processor", ProcessorSettings),
-    RETRY: ("retry", RetrySettings),
-    "bubble_sync.alert": ("alerts", AlertSettings),
+    **{name: (job.key, job.settings) for job in MANAGED_JOBS for name in (job.name, job.function)},
+    ALERT_JOB.function: (ALERT_JOB.key, ALERT_JOB.settings),
 }
+"""The settings of a job or function that can accept a change."""
 _LOG = "dispatch_log"
 
 

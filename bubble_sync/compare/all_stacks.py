@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from bubble_sync.compare.drift import Report, Standing, drift, read
 from bubble_sync.config.stacks import Stack
-from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.converge import ledger
 from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
+from bubble_sync.model.secrets import configuration_keys
 from bubble_sync.model.setup import desired
 from bubble_sync.specs import Keeper
 
@@ -43,7 +43,6 @@ def ask_all(stacks: Sequence[Stack]) -> list[Report]:
 def _ask(stack: Stack) -> Report:
     settings = stack.settings()
     specs = desired(settings, Keeper(stack.name, settings.project(stack.environment) or ""))
-    url_key = "supabaseUrl" if settings.supabase_url else "projectRef"
     address = settings.address(stack.environment)
     database = Database(address)
     try:
@@ -62,10 +61,6 @@ def _ask(stack: Stack) -> Report:
         found,
         signs,
         arguments=shlex.join(stack.options),
-        secret_keys={
-            settings.supabase_url_name: url_key,
-            settings.service_role_key_name: "serviceRoleKey",
-            WEBHOOK_NAME: "alertWebhookUrl",
-        },
+        secret_keys=configuration_keys(settings),
         adopt=settings.adopt != "never",
     )

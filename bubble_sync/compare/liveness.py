@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.converge import cron_jobs
 from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Connection, translated
@@ -21,7 +20,9 @@ from bubble_sync.database.snapshot import Found, Row
 from bubble_sync.database.snapshot_access import watched
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
-from bubble_sync.model.setup import desired
+from bubble_sync.model.jobs import PROCESSOR
+from bubble_sync.model.secrets import KEY, URL
+from bubble_sync.model.setup import desired, names_by_role
 from bubble_sync.records import visibility
 from bubble_sync.records.due_runs import counted_from, due
 from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
@@ -38,9 +39,10 @@ from bubble_sync.specs import (
 )
 
 PARTS = ("extensions", "secrets", "functions", "jobs", "reader", "runs", "dispatches", "responses")
-_SENDING = ("public.invoke_bubble_sync_processor", "bubble_sync.send")
+_SENDING = (PROCESSOR.function, "bubble_sync.send")
 """Functions that every request needs."""
 _MOMENTS = ("began_at", "server_started_at", "oldest_run_at")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Verdict(StrEnum):
@@ -96,7 +98,8 @@ def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | 
     if run is not None and run["status"] != "succeeded":
         where = f"see cron.job_run_details, runid {run['runid']}"
         return Signs(Verdict.NO, f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}: {where}")
-    if requests is not None and (refused := _refused(requests, found, now)):
+    changed = _changed(specs, found)
+    if requests is not None and (refused := _refused(requests, changed, now)):
         return refused
     if run is None:
         return Signs(Verdict.UNKNOWN, f"no run of {spec.object_name} is known")
@@ -106,15 +109,16 @@ def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | 
         return Signs(
             Verdict.UNKNOWN, f"{ran}; it was due again at {format_timestamp(missed)}, and no run since is on record"
         )
-    return _by_response(ran, found) if requests is None else _by_request(ran, requests, found)
+    return _by_response(ran, found, changed) if requests is None else _by_request(ran, requests, changed)
 
 
 def _stops(specs: Sequence[Spec], found: Found) -> Iterator[str]:
     """Return the missing object that every request needs."""
+    secrets = names_by_role(specs, URL.role, KEY.role)
     for spec in specs:
         needed = (
             isinstance(spec, ExtensionSpec)
-            or (isinstance(spec, VaultSecretSpec) and spec.name != WEBHOOK_NAME)
+            or (isinstance(spec, VaultSecretSpec) and spec.name in secrets)
             or (isinstance(spec, FunctionSpec) and spec.name in _SENDING)
         )
         if needed and kind_of(spec).observed(spec, found) is None:
@@ -124,34 +128,34 @@ def _stops(specs: Sequence[Spec], found: Found) -> Iterator[str]:
         yield f"{processor.object_name} is not there"
 
 
-def _refused(requests: Sequence[Request], found: Found, now: datetime) -> Signs | None:
+def _refused(requests: Sequence[Request], changed: datetime, now: datetime) -> Signs | None:
     """Return no when our newest requests are unanswered, or refused since the last change of a secret."""
     if waiting := stuck(requests, now):
         return Signs(Verdict.NO, f"{_named(waiting)}, has no answer")
     newest = newest_answered(requests)
-    if newest is None or newest.verdict not in BAD or _changed_since(newest.sent_at, found):
+    if newest is None or newest.verdict not in BAD or newest.sent_at < changed:
         return None
     return Signs(Verdict.NO, f"{_named(newest)}, was {newest}")
 
 
-def _by_request(ran: str, requests: Sequence[Request], found: Found) -> Signs:
+def _by_request(ran: str, requests: Sequence[Request], changed: datetime) -> Signs:
     newest = newest_answered(requests)
     if newest is None:
         return Signs(Verdict.UNKNOWN, f"{ran}, so its SQL ran; no answer to a request of ours is on record")
     said = f"{ran}; {_named(newest)}, was {newest}"
-    if _changed_since(newest.sent_at, found):
+    if newest.sent_at < changed:
         return Signs(Verdict.UNKNOWN, f"{said}, before a secret was changed")
     return Signs(Verdict.SEEMS_SO if newest.verdict in ("ok", "partial") else Verdict.UNKNOWN, said)
 
 
-def _by_response(ran: str, found: Found) -> Signs:
+def _by_response(ran: str, found: Found, changed: datetime) -> Signs:
     response = next(iter(found.rows("responses")), None)
     if response is None:
         return Signs(Verdict.UNKNOWN, f"{ran}, which says that its SQL ran; no response is known")
     said = (
         f"the last response that pg_net has, to whatever request, is {outcome_of(response)}, {_at(response, 'created')}"
     )
-    if _changed_since(datetime.fromisoformat(response["created"]), found):
+    if datetime.fromisoformat(response["created"]) < changed:
         return Signs(Verdict.UNKNOWN, f"{ran}; {said}, before a secret was changed")
     return Signs(Verdict.SEEMS_SO if response.get("good") else Verdict.UNKNOWN, f"{ran}; {said}")
 
@@ -160,12 +164,11 @@ def _named(request: Request) -> str:
     return f"the last request of {request.function}, sent at {format_timestamp(request.sent_at)}"
 
 
-def _changed_since(moment: datetime, found: Found) -> bool:
-    return any(
-        datetime.fromisoformat(row["updated_at"]) > moment
-        for row in found.rows("secrets")
-        if row.get("updated_at") and row["name"] != WEBHOOK_NAME
-    )
+def _changed(specs: Sequence[Spec], found: Found) -> datetime:
+    """Return when a secret of the requests was last changed; the beginning of time when unknown."""
+    secrets = names_by_role(specs, URL.role, KEY.role)
+    rows = (row for row in found.rows("secrets") if row["name"] in secrets and row.get("updated_at"))
+    return max((datetime.fromisoformat(row["updated_at"]) for row in rows), default=_NEVER)
 
 
 def _with_moments(row: Row) -> dict[str, Any]:

@@ -58,10 +58,10 @@ def like(name: str, names: Iterable[str]) -> str:
     return plain[near[0]] if near else ""
 
 
-class RetrySettings(Settings):
-    """The job that retries failed items."""
+class JobSettings(Settings):
+    """The settings of each job."""
 
-    schedule: str = Field("*/5 * * * *", description=_SCHEDULE)
+    schedule: str = Field(description=_SCHEDULE)
     active: bool = Field(True, description="`false` pauses the job")
     pause_reason: str = Field("", description="Reason of the pause, set by `bubble-sync pause`")
     pause_until: datetime | None = Field(None, description="End of the pause: ISO 8601 with a zone")
@@ -80,7 +80,13 @@ class RetrySettings(Settings):
         return validators.check_reason(text) if info.field_name == "pause_reason" else validators.read_moment(text)
 
 
-class ProcessorSettings(RetrySettings):
+class RetrySettings(JobSettings):
+    """The job that retries failed items."""
+
+    schedule: str = Field("*/5 * * * *", description=_SCHEDULE)
+
+
+class ProcessorSettings(JobSettings):
     """The job that drains pending items."""
 
     schedule: str = Field("* * * * *", description=_SCHEDULE)
@@ -111,9 +117,6 @@ class AlertSettings(Settings):
     cooldown_minutes: int = Field(60, ge=1, le=10_080, description="Pause between two posts of the same alert")
 
     _time = field_validator("daily_report_at")(validators.check_time)
-
-
-SECRET_KEYS = frozenset({"serviceRoleKey", "databaseUrl", "monitorPassword", "alertWebhookUrl"})
 
 
 class ConfigValue(NamedTuple):
@@ -190,6 +193,10 @@ class StackSettings(Settings):
                 "the database URL": ref_of_database(address.host, address.user) if address else None,
             }
         )
+
+
+SECRET_KEYS = frozenset(field.alias or name for name, field in StackSettings.model_fields.items() if not field.repr)
+"""Keys that must be encrypted: their values are never shown."""
 
 
 def read_settings(config: Mapping[str, ConfigValue]) -> StackSettings:

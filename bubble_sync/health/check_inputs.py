@@ -23,8 +23,9 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, attempt
 from bubble_sync.database.snapshot import read
+from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.pauses import paused
-from bubble_sync.model.setup import EXTENSIONS, job_specs
+from bubble_sync.model.setup import EXTENSIONS
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.due_runs import record_in, recorded_in
 from bubble_sync.records.messages import function_log
@@ -34,7 +35,6 @@ from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
     FunctionSpec,
-    Keeper,
     LedgerSpec,
     PrerequisitesSpec,
     Spec,
@@ -45,7 +45,7 @@ from bubble_sync.sql_loader import query
 
 def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping[str, object]:
     """Return the configuration for checks: names and numbers, never a secret."""
-    jobs = job_specs(settings.processor, settings.retry, Keeper(stack))
+    jobs = [(job, job.settings_in(settings)) for job in MANAGED_JOBS]
     return {
         "stack": stack,
         "project_ref": project_ref,
@@ -60,30 +60,26 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
         "limit_seconds": LIMIT_SECONDS,
         "extensions": list(EXTENSIONS),
         "jobs": json.dumps(
-            [{"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active} for job in jobs]
+            [
+                {"name": job.name, "schedule": one.schedule, "command": job.command, "active": one.active}
+                for job, one in jobs
+            ]
         ),
+        "job_functions": [job.function for job in MANAGED_JOBS],
     }
 
 
 def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[str, object]:
     """Return each job's interval, pauses, guards of requests, and the function's log."""
-    jobs = (settings.processor, settings.retry)
-    specs = job_specs(*jobs, Keeper(""))
+    jobs = [(job, job.settings_in(settings)) for job in MANAGED_JOBS]
     return {
         "times": json.dumps(
-            [
-                {
-                    "name": spec.name,
-                    "every": interval_of(spec.schedule, now),
-                }
-                for spec in specs
-            ],
-            default=str,
+            [{"name": job.name, "every": interval_of(one.schedule, now)} for job, one in jobs], default=str
         ),
         "pauses": json.dumps(
             [{"name": name, **asdict(pause)} for name, pause in paused(settings, now).items()], default=str
         ),
-        "guarded": [spec.name.replace("-", "_") for spec, job in zip(specs, jobs, strict=True) if job.overlap_guard],
+        "guarded": [job.sender for job, one in jobs if one.overlap_guard],
         "function_log": function_log(project_ref) or "Edge Functions -> bubble_sync -> Logs in the dashboard",
     }
 

@@ -1,4 +1,4 @@
-"""Our two jobs in pg_cron, each with the newest finished run."""
+"""Our jobs in pg_cron, each with the newest finished run."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from datetime import datetime
 
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Row
-from bubble_sync.model.pauses import JOBS as JOB_NAMES
+from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS
 from bubble_sync.model.pauses import Pause, paused
-from bubble_sync.model.setup import alert_job
 from bubble_sync.records.due_runs import NO_RUN, Due, Record, record_in, recorded_in
 from bubble_sync.records.visibility import HISTORY, JOBS, LEDGER, Sight
-from bubble_sync.specs import Keeper
 from bubble_sync.sql_loader import query
 
-NAMES = tuple(JOB_NAMES.values())
+NAMES = tuple(job.name for job in MANAGED_JOBS)
 """The jobs of the sync."""
 
 
@@ -48,7 +46,7 @@ def jobs_in(conn: Connection, sight: Sight, settings: StackSettings) -> tuple[Jo
     """Read the jobs by name, ours first; missing jobs are included."""
     now = sight.asked_at
     pauses = paused(settings, now)
-    names = NAMES if settings.alert_webhook_url is None else (*NAMES, alert_job(Keeper("")).name)
+    names = NAMES if settings.alert_webhook_url is None else (*NAMES, ALERT_JOB.name)
     if why := sight.why_not(JOBS):
         return tuple(Job(name, unknown=why, pause=pauses.get(name)) for name in names)
     rows = conn.execute(query("runs", "jobs")).fetchall()

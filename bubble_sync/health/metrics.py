@@ -17,11 +17,12 @@ from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.health.doctor import Diagnosis, examine
 from bubble_sync.health.jobs import Job
 from bubble_sync.health.status import Figures, Status, status_in
+from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.records import visibility
 from bubble_sync.records.verdicts import VERDICTS
 from bubble_sync.sql_loader import query
 
-FUNCTIONS = ("bubble_sync_processor", "bubble_sync_retry")
+FUNCTIONS = tuple(job.sender for job in MANAGED_JOBS if job.sends)
 
 Sample = tuple[tuple[str, ...], float]
 """Values of the labels except the stack's, and the number."""

@@ -10,7 +10,7 @@ from bubble_sync.compare.liveness import Signs, Verdict, outcome_of, works
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.health.jobs import Job, jobs_in
-from bubble_sync.model.pauses import JOBS
+from bubble_sync.model.jobs import PROCESSOR
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, as_of_now, requests_in
@@ -91,7 +91,7 @@ class Status:
     def _problems(self) -> Iterator[str]:
         if self.figures is not None:
             # A waiting item is no problem while the processor is paused.
-            drained = not any(job.asleep for job in self.jobs if job.name == JOBS["processor"])
+            drained = not any(job.asleep for job in self.jobs if job.name == PROCESSOR.name)
             yield from self.figures.problems(drained=drained)
         for job in self.jobs:
             if job.problem:

@@ -18,7 +18,7 @@ from bubble_sync.formatting import format_timestamp
 from bubble_sync.health.jobs import NAMES, Job, jobs_in
 from bubble_sync.health.status import figures_of
 from bubble_sync.health.trace import Trace, traced
-from bubble_sync.model.pauses import JOBS
+from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.setup import desired
 from bubble_sync.model.targets import LIMIT_SECONDS, TARGET
 from bubble_sync.records import visibility
@@ -56,7 +56,7 @@ TITLES: Mapping[str, str] = {
     "extensions": "pg_cron, pg_net and supabase_vault are installed",
     "secrets": "URL and key are in Vault, as configured",
     "functions": "the functions are there, as the program has them",
-    "jobs": "both jobs are scheduled and active",
+    "jobs": "the jobs are scheduled and active",
     "runs": "the last run of each job succeeded",
     "endpoint": "the Edge Function answers that it worked",
     "queue": "the queue drains",
@@ -74,7 +74,6 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
 }
 AS_OWNER = "connect as the role that `pulumi up` uses"
 _REFUSED = (State.FOREIGN, State.MISSING)
-_ACTIVATE = "bubble-sync resume --job {group}"
 
 
 def line(name: str, standing: Standing, evidence: str, remedy: str = "") -> Line:
@@ -94,8 +93,8 @@ def lines_of(items: Sequence[Item]) -> Iterator[Line]:
             yield line(name, Standing.NO, "; ".join(map(_wrong, wrong)), remedy)
         elif asleep:
             evidence = "; ".join(f"{spec.object_name} is not active, as configured" for spec in asleep)
-            group = asleep[0].name.removeprefix("bubble-sync-")
-            yield line(name, Standing.NO, evidence, _ACTIVATE.format(group=group))
+            key = next(job.key for job in MANAGED_JOBS if job.name == asleep[0].name)
+            yield line(name, Standing.NO, evidence, f"bubble-sync resume --job {key}")
         else:
             yield line(name, Standing.OK, ", ".join(map(_there, of_kind)))
 
@@ -128,7 +127,6 @@ def _there(item: Item) -> str:
     return item.spec.object_name.removeprefix(f"{item.spec.kind} ")
 
 
-_PROCESSOR = JOBS["processor"]
 _DIFF = "bubble-sync diff"
 _SEND = "bubble-sync run-now --wait"
 _SIGN_UP = f"sign up a test user in the application, wait {LIMIT_SECONDS} s, then `bubble-sync verify`"

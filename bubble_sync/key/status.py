@@ -13,8 +13,9 @@ from bubble_sync.converge.references import PARTS as USERS
 from bubble_sync.converge.references import pattern_of, users_in
 from bubble_sync.database.database import Database
 from bubble_sync.database.snapshot import Found, read
-from bubble_sync.model.function_specs import PROCESSOR, RETRY, function_specs
-from bubble_sync.specs import Keeper, VaultSecretSpec
+from bubble_sync.model.jobs import MANAGED_JOBS
+from bubble_sync.model.setup import desired
+from bubble_sync.specs import FunctionSpec, Keeper, VaultSecretSpec
 
 OWN_NAME = "bubble_sync_key"
 """Our name for the key's secret when other objects need the usual name."""
@@ -48,7 +49,7 @@ class KeyInDatabase:
     stored: str
     """`equal`, `differs`, `unreadable` or `absent`."""
     functions_read_it: bool
-    """Whether processor and retry name this secret."""
+    """Whether each job's function that sends requests names this secret."""
     others: tuple[str, ...]
     """Functions, views, triggers and jobs, except ours, that name the secret."""
 
@@ -70,7 +71,9 @@ def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabas
     return KeyInDatabase(
         stored=_stored(spec, found),
         others=tuple(one for one in users if one not in ours),
-        functions_read_it=all(any(called in one for one in ours & set(users)) for called in (PROCESSOR, RETRY)),
+        functions_read_it=all(
+            any(job.function in one for one in ours & set(users)) for job in MANAGED_JOBS if job.sends
+        ),
     )
 
 
@@ -87,6 +90,5 @@ def _stored(spec: VaultSecretSpec, found: Found) -> str:
 
 def _our_functions(settings: StackSettings) -> set[str]:
     """Return the stack's functions in regprocedure form: types without names."""
-    names = (settings.supabase_url_name, settings.service_role_key_name)
-    specs = function_specs(settings.processor, settings.retry, *names, Keeper(""))
+    specs = [spec for spec in desired(settings, Keeper("")) if isinstance(spec, FunctionSpec)]
     return {f"function {spec.name}({','.join(spec.types)})" for spec in specs}

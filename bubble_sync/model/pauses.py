@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bubble_sync.config.settings import ProcessorSettings, RetrySettings, StackSettings
+from bubble_sync.config.settings import StackSettings
 from bubble_sync.formatting import format_timestamp
-from bubble_sync.model.setup import job_specs
-from bubble_sync.specs import Keeper
-
-JOBS: Mapping[str, str] = dict(
-    zip(
-        ("processor", "retry"),
-        (spec.name for spec in job_specs(ProcessorSettings(), RetrySettings(), Keeper(""))),
-        strict=True,
-    )
-)
-"""The configuration key of each job -> its name."""
+from bubble_sync.model.jobs import MANAGED_JOBS
 
 
 @dataclass(frozen=True)
@@ -41,9 +30,9 @@ class Pause:
 def paused(settings: StackSettings, now: datetime) -> dict[str, Pause]:
     """Return the paused jobs by name."""
     return {
-        name: Pause(key, job.pause_reason, job.pause_until, job.pause_until is not None and job.pause_until <= now)
-        for (key, name), job in zip(JOBS.items(), (settings.processor, settings.retry), strict=True)
-        if not job.active
+        job.name: Pause(job.key, one.pause_reason, one.pause_until, bool(one.pause_until and one.pause_until <= now))
+        for job, one in ((job, job.settings_in(settings)) for job in MANAGED_JOBS)
+        if not one.active
     }
 
 

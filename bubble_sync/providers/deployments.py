@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bubble_sync.specs import RETRY_JOB, Spec
+from bubble_sync.model.jobs import MANAGED_JOBS
+from bubble_sync.specs import Spec
 
-_LAST = f"job {RETRY_JOB}"
+_LAST = f"job {MANAGED_JOBS[-1].name}"
+"""The last declaration of every program."""
 #: The engine's plugin for Python's dynamic providers.
 _PLUGIN = b"pulumi-resource-pulumi-python"
 _DESTROY = frozenset({b"destroy", b"down", b"dn"})

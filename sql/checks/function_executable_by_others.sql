@@ -13,8 +13,7 @@ select
 from pg_catalog.pg_proc as f
 join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
 cross join pg_catalog.pg_roles as r
-where (n.nspname = 'bubble_sync' or (n.nspname, f.proname) in (
-        ('public', 'invoke_bubble_sync_processor'), ('public', 'invoke_bubble_sync_retry')))
+where (n.nspname = 'bubble_sync' or n.nspname || '.' || f.proname = any(%(job_functions)s))
     and not r.rolsuper and r.rolname !~ '^pg_'
     and not pg_catalog.pg_has_role(r.oid, f.proowner, 'member')
     and pg_catalog.has_function_privilege(r.oid, f.oid, 'EXECUTE')
