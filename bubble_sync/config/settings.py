@@ -59,14 +59,12 @@ def like(name: str, names: Iterable[str]) -> str:
 
 
 class JobSettings(Settings):
-    """The settings of each job."""
+    """When a job runs."""
 
     schedule: str = Field(description=_SCHEDULE)
     active: bool = Field(True, description="`false` pauses the job")
     pause_reason: str = Field("", description="Reason of the pause, set by `bubble-sync pause`")
     pause_until: datetime | None = Field(None, description="End of the pause: ISO 8601 with a zone")
-    timeout_ms: int = Field(30000, ge=1, le=120_000, description="Timeout of a request in pg_net, 1..120000")
-    overlap_guard: bool = Field(False, description="`true` sends no request while the last one is unanswered")
 
     _schedule = field_validator("schedule")(validators.check_schedule)
 
@@ -80,13 +78,20 @@ class JobSettings(Settings):
         return validators.check_reason(text) if info.field_name == "pause_reason" else validators.read_moment(text)
 
 
-class RetrySettings(JobSettings):
+class SenderSettings(JobSettings):
+    """The settings of a job that sends requests."""
+
+    timeout_ms: int = Field(30000, ge=1, le=120_000, description="Timeout of a request in pg_net, 1..120000")
+    overlap_guard: bool = Field(False, description="`true` sends no request while the last one is unanswered")
+
+
+class RetrySettings(SenderSettings):
     """The job that retries failed items."""
 
     schedule: str = Field("*/5 * * * *", description=_SCHEDULE)
 
 
-class ProcessorSettings(JobSettings):
+class ProcessorSettings(SenderSettings):
     """The job that drains pending items."""
 
     schedule: str = Field("* * * * *", description=_SCHEDULE)

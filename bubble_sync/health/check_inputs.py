@@ -23,7 +23,7 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, attempt
 from bubble_sync.database.snapshot import read
-from bubble_sync.model.jobs import MANAGED_JOBS
+from bubble_sync.model.jobs import MANAGED_JOBS, is_guarded
 from bubble_sync.model.pauses import paused
 from bubble_sync.model.setup import EXTENSIONS
 from bubble_sync.model.targets import LIMIT_SECONDS
@@ -79,7 +79,7 @@ def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[st
         "pauses": json.dumps(
             [{"name": name, **asdict(pause)} for name, pause in paused(settings, now).items()], default=str
         ),
-        "guarded": [job.sender for job, one in jobs if one.overlap_guard],
+        "guarded": [job.sender for job, one in jobs if is_guarded(one)],
         "function_log": function_log(project_ref) or "Edge Functions -> bubble_sync -> Logs in the dashboard",
     }
 

@@ -10,11 +10,11 @@ from bubble_sync.config.settings import (
     JobSettings,
     ProcessorSettings,
     RetrySettings,
+    SenderSettings,
     Settings,
     StackSettings,
 )
 from bubble_sync.specs import CronJobSpec, Keeper
-from bubble_sync.sql_loader import constants_of
 
 S = TypeVar("S", bound=Settings, covariant=True)
 
@@ -52,8 +52,8 @@ class ManagedJob(Generic[S]):
 
     @property
     def sends(self) -> bool:
-        """Return whether the function sends requests, for which it needs the key."""
-        return "key_secret" in constants_of(self.file)
+        """Return whether the function sends requests, for which it reads the key."""
+        return issubclass(self.settings, SenderSettings)
 
     def settings_in(self, settings: StackSettings) -> S:
         """Return the job's settings of a stack."""
@@ -74,7 +74,15 @@ class ManagedJob(Generic[S]):
 
 PROCESSOR = ManagedJob("processor", "bubble-sync-processor", "public.invoke_bubble_sync_processor", ProcessorSettings)
 RETRY = ManagedJob("retry", "bubble-sync-retry", "public.invoke_bubble_sync_retry", RetrySettings)
-MANAGED_JOBS: tuple[ManagedJob[JobSettings], ...] = (PROCESSOR, RETRY)
+MANAGED_JOBS: tuple[ManagedJob[JobSettings], ...] = (
+    PROCESSOR,
+    RETRY,
+)
 """The jobs of every stack, each with a schedule in the configuration, and a pause if wanted."""
 ALERT_JOB = ManagedJob("alerts", "bubble-sync-alerts", "bubble_sync.alert", AlertSettings)
 """The job of a stack with alerts, which runs every minute."""
+
+
+def is_guarded(settings: Settings | None) -> bool:
+    """Return whether a job sends no request while the last one is unanswered."""
+    return isinstance(settings, SenderSettings) and settings.overlap_guard

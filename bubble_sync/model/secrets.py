@@ -48,7 +48,11 @@ class ManagedSecret:
 URL = ManagedSecret("url", "supabase_url", "Supabase project URL for pg_net calls")
 KEY = ManagedSecret("key", "service_role_key", "Service role key for Edge Function authentication")
 WEBHOOK = ManagedSecret("webhook", "alert_webhook_url", "Webhook that bubble-sync posts alerts to", WEBHOOK_NAME)
-MANAGED_SECRETS = (URL, KEY, WEBHOOK)
+MANAGED_SECRETS = (
+    URL,
+    KEY,
+    WEBHOOK,
+)
 
 
 def configuration_keys(settings: StackSettings) -> dict[str, str]:

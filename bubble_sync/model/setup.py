@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from bubble_sync.config.keys import KEY_IN_TEXT
 from bubble_sync.config.settings import AlertSettings, JobSettings, Settings, StackSettings
-from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS
+from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS, is_guarded
 from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK, SecretObject
 from bubble_sync.specs import (
     ALERTS,
@@ -124,7 +124,7 @@ def _function(file: str, setup: SetupSettings, settings: Settings | None = None)
         **(settings.model_dump() if settings else {}),
         **{f"{role}_secret": name for role, name in setup.secrets.items()},
         # The overlap guard reads the log, so a guarded function always writes its own requests.
-        "dispatch_log": setup.dispatch_log or getattr(settings, "overlap_guard", False),
+        "dispatch_log": setup.dispatch_log or is_guarded(settings),
         "stack_name": setup.keeper.stack,
         "project_ref": setup.keeper.project_ref,
         "monitor_role": setup.monitor_role,
@@ -134,7 +134,7 @@ def _function(file: str, setup: SetupSettings, settings: Settings | None = None)
 
 def _tables(setup: SetupSettings) -> tuple[str, ...]:
     """Return the optional tables next to the ledger."""
-    log = (DISPATCHES,) if setup.dispatch_log or any(job.overlap_guard for job in setup.jobs.values()) else ()
+    log = (DISPATCHES,) if setup.dispatch_log or any(map(is_guarded, setup.jobs.values())) else ()
     return (*log, ALERTS) if setup.alerts else log
 
 
