@@ -1,4 +1,4 @@
-"""The Pulumi program: settings -> SyncSetup -> exports."""
+"""Declare the stack: settings -> SyncSetup -> exports."""
 
 import pulumi
 

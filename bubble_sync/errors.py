@@ -1,24 +1,24 @@
-"""What goes wrong, sorted by what the operator must do.
+"""Define one error class for each action of the operator.
 
 ::
 
     SyncError
-     ├── ConfigurationError      mend the stack's configuration
-     │    └── WrongEnvironment   two of its parts name different projects
-     ├── Unreachable             mend the network, the address or the password
+     ├── ConfigurationError      correct the stack's configuration
+     │    └── WrongEnvironment   two settings name different projects
+     ├── Unreachable             fix the network, the address or the password
      ├── PrerequisiteMissing     prepare the database (queue table, extensions, a writable server)
      ├── PrivilegeMissing        grant the named privilege, or connect as the right role
-     ├── ForeignObject           decide whose object it is, then accept or remove it
+     ├── ForeignObject           decide who owns the object, then accept or remove it
      ├── Busy                    wait for the other session, then run again
-     ├── NotFound                name something that is there
-     ├── NotProven               mend the endpoint or the key: the probe did not prove that it works
-     ├── NotCurrent              bring the git checkout up to date: an old one would undo the change later
-     ├── PulumiRefused           read what Pulumi said, mend it, and run again
+     ├── NotFound                name an existing object
+     ├── NotProven               fix the endpoint or the key: the probe failed
+     ├── NotCurrent              update the git checkout: an old one would undo the change later
+     ├── PulumiRefused           read Pulumi's error, correct the cause, run again
      ├── ServerRefused           read the SQLSTATE: PostgreSQL refused a statement
-     └── PlatformError           mend this machine: a program is missing, or the embedded platform cannot go on
+     └── PlatformError           fix this machine: a program is missing, or the embedded platform failed
 
-A message says what happened, to which object, and what to do next. It never holds a secret: values from outside go in
-only where they cannot be one.
+A message names the problem, the object and the next step. Messages hold no secrets: only values that cannot be
+secret are included.
 """
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ from typing import Literal
 
 
 class SyncError(Exception):
-    """Something the operator can act on."""
+    """An error with a remedy for the operator."""
 
     lost_race = False
-    """Whether another session's change at the same moment can be the cause: the same change may succeed when it is
-    begun anew."""
+    """Whether a concurrent change can be the cause, so that a retry may succeed."""
 
-    # Pulumi prints module and class of an exception that a provider raises; in builtins only the class name is left,
-    # so that a person reads "error: PrerequisiteMissing: ..." in one line.
+    # Pulumi prints the module and class of a provider's exception, and omits the module `builtins`:
+    # the line reads "error: PrerequisiteMissing: ...".
     __module__ = "builtins"
 
     def __init_subclass__(cls) -> None:
@@ -44,55 +43,55 @@ class SyncError(Exception):
 
 
 class ConfigurationError(SyncError):
-    """The stack's configuration cannot be used."""
+    """The stack's configuration is invalid."""
 
 
 class WrongEnvironment(ConfigurationError):
-    """Parts of one stack name different projects."""
+    """Settings of one stack name different projects."""
 
 
 class Unreachable(SyncError):
-    """The database does not answer, or does not let us in."""
+    """The database does not answer or rejects the login."""
 
     retry: Literal["soon", "when free", "never"]
-    """When another attempt to connect makes sense."""
+    """When to connect again."""
 
     def __init__(self, text: str, retry: Literal["soon", "when free", "never"] = "soon") -> None:
-        """Take the line to show."""
+        """Store the message and the time for another attempt."""
         super().__init__(text)
         self.retry = retry
 
 
 class PrerequisiteMissing(SyncError):
-    """The database lacks what the sync is built on."""
+    """The database lacks a requirement of the sync."""
 
 
 class PrivilegeMissing(SyncError):
-    """The connecting role may not do what is needed."""
+    """The connecting role lacks a privilege."""
 
 
 class ForeignObject(SyncError):
-    """An object of this name is there and is not ours to change."""
+    """An object of this name belongs to someone else."""
 
 
 class Busy(SyncError):
-    """Another session holds a lock that we need."""
+    """Another session holds a required lock."""
 
 
 class NotFound(SyncError):
-    """What was asked about is not there."""
+    """The named object does not exist."""
 
 
 class NotProven(SyncError):
-    """A key was tried, and nothing shows that it works."""
+    """The probe of a key did not succeed."""
 
 
 class NotCurrent(SyncError):
-    """The git checkout has changes of its own, or lacks others' changes."""
+    """The git checkout has local changes, or lacks remote ones."""
 
 
 class PulumiRefused(SyncError):
-    """Pulumi did not do what it was asked."""
+    """A Pulumi command failed."""
 
 
 class ServerRefused(SyncError):
@@ -100,4 +99,4 @@ class ServerRefused(SyncError):
 
 
 class PlatformError(SyncError):
-    """This machine lacks what is needed, or its embedded platform cannot go on."""
+    """This machine lacks a program, or its embedded platform failed."""

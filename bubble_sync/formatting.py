@@ -1,4 +1,4 @@
-"""How values are written for people."""
+"""Format values for people."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def format_timestamp(when: datetime) -> str:
-    """Write a moment with its date, in UTC."""
+    """Format a timestamp with its date, in UTC."""
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

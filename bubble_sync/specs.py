@@ -1,8 +1,8 @@
-"""What is wanted: one frozen model for each kind of object.
+"""Declare the desired state: one frozen model for each kind of object.
 
-An observation has the same fields as the spec, so that `compare` can hold one against the other. Where the wanted
-value is only known to the server, the spec says it in PostgreSQL's own words (`current_user`, `current_database()`),
-and the observation says the same word when it is so.
+An observation has the fields of its spec, and `compare` lists the differences. Where only the server knows the
+desired value, the spec uses PostgreSQL's expression (`current_user`, `current_database()`), and a matching observation
+repeats the expression.
 """
 
 from __future__ import annotations
@@ -14,47 +14,45 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 DIFFERS = "<differs>"
-"""Stands for a secret value in the database that is not ours, or cannot be decrypted."""
+"""Placeholder for a stored secret that differs, or that the database cannot decrypt."""
 DISPATCHES, ALERTS = "dispatches", "alerts"
-"""The tables that stand next to the ledger where they are wanted."""
-RETRY_JOB = "bubble-sync-retry"
-"""The job that waits for failed items: of what every program declares, the last."""
+"""The optional tables next to the ledger."""
 
 
 class Spec(BaseModel):
-    """One object as it should be."""
+    """The desired state of one object."""
 
-    # Numbers arrive from Pulumi as floats: pydantic takes 10.0 for an int, and refuses 10.5.
+    # Pulumi passes numbers as floats; pydantic accepts 10.0 as an int and rejects 10.5.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     kind: ClassVar[str]
-    """The word for this kind in output and in the ledger."""
+    """The name of this kind in output and in the ledger."""
     identity: ClassVar[tuple[str, ...]]
-    """Fields that say which object it is: they never change in place."""
+    """Fields that identify the object and never change in place."""
     secret: ClassVar[frozenset[str]] = frozenset()
-    """Fields whose values are never shown."""
+    """Fields with values that are never shown."""
     adoptable: ClassVar[bool] = True
-    """Whether `adopt: never` refuses one that is there already."""
+    """Whether `adopt: never` refuses an existing object."""
 
     @property
     def object_name(self) -> str:
-        """Name the object as people and the ledger do: kind and name."""
+        """Return kind and name, as in output and in the ledger."""
         return " ".join([self.kind, *(str(getattr(self, key)) for key in self.identity)])
 
 
 class PrerequisitesSpec(Spec):
-    """What the database must already have; wanted is that nothing is missing."""
+    """The requirements of the database; the desired list of missing ones is empty."""
 
     kind: ClassVar[str] = "prerequisites"
     identity: ClassVar[tuple[str, ...]] = ()
 
     missing: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
-    """Names of the secrets, functions and jobs that the stack wants: none may be refused. A state of 0.1.0 has none."""
+    """The stack's secrets, functions and jobs, none of which may be refused. States of 0.1.0 have none."""
 
 
 class LedgerSpec(Spec):
-    """The private schema, the table that remembers what we made or adopted, and the tables beside it."""
+    """The private schema, the ledger table, and the optional tables next to the ledger."""
 
     kind: ClassVar[str] = "ledger"
     identity: ClassVar[tuple[str, ...]] = ()
@@ -62,17 +60,16 @@ class LedgerSpec(Spec):
     stack: str
     project_ref: str = ""
     tables: tuple[str, ...] = ()
-    """Tables beside the ledger: `dispatches`, where requests are recorded; `alerts`, what the alerts have told. Where
-    they are not wanted, the first stays and the second goes."""
+    """Optional tables: `dispatches`, the log of requests, stays when no longer wanted; `alerts` is dropped."""
     grantees: tuple[str, ...] = ()
-    """Roles other than the owner that hold a privilege on the schema or a table. A wanted one may use the schema and
-    no more; that it can is for whoever grants it, so that an observation has each of them."""
+    """Roles other than the owner with a privilege on the schema or a table. Wanted roles need only USAGE on the schema.
+    We do not grant USAGE, so wanted roles always appear in the observation."""
     own_arguments: bool = False
-    """Whether the program fills its arguments itself, so that the configuration does not say what it wants."""
+    """Whether the program fills its arguments itself, so that the configuration does not describe the stack."""
 
     @model_serializer(mode="wrap")
     def _without_default(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Leave out what states of earlier versions do not have."""
+        """Omit a field that states of earlier versions lack."""
         fields: dict[str, object] = serialize(self)
         if not self.own_arguments:
             del fields["own_arguments"]
@@ -80,14 +77,14 @@ class LedgerSpec(Spec):
 
 
 class RecordedSpec(Spec):
-    """An object with a row in the ledger, which names the stack that keeps it and the project that it is for."""
+    """An object with a ledger row: the stack that manages the object, and the stack's project."""
 
     stack: str
     project_ref: str = ""
 
 
 class ExtensionSpec(RecordedSpec):
-    """An installed extension; its version and schema are observed, never changed."""
+    """An installed extension. Version and schema are observed, never changed."""
 
     kind: ClassVar[str] = "extension"
     identity: ClassVar[tuple[str, ...]] = ("name",)
@@ -95,11 +92,11 @@ class ExtensionSpec(RecordedSpec):
 
     name: str
     moved: str = ""
-    """Where it was and where it is, when that is another schema than the ledger remembers."""
+    """The old and the new schema, when the ledger remembers another one."""
 
 
 class VaultSecretSpec(RecordedSpec):
-    """A row of Vault."""
+    """A Vault secret."""
 
     kind: ClassVar[str] = "secret"
     identity: ClassVar[tuple[str, ...]] = ("name",)
@@ -111,15 +108,15 @@ class VaultSecretSpec(RecordedSpec):
 
 
 class FunctionSpec(RecordedSpec):
-    """A plpgsql function, with everything about it that a hand can change."""
+    """A PL/pgSQL function, with all properties that can be changed by hand."""
 
     kind: ClassVar[str] = "function"
     identity: ClassVar[tuple[str, ...]] = ("name", "arguments")
 
     name: str
-    """Schema and name, as in `public.invoke_bubble_sync_processor`."""
+    """Schema and name, for example `public.invoke_bubble_sync_processor`."""
     arguments: str = ""
-    """Parameter names and types as the server prints them; empty for none."""
+    """Parameter names and types as the server prints them, or empty."""
     returns: str = "void"
     body: str
     language: str = "plpgsql"
@@ -129,21 +126,20 @@ class FunctionSpec(RecordedSpec):
     comment: str = ""
     owner: str = "current_user"
     executors: tuple[str, ...] = ()
-    """Roles other than the owner that may execute it. That a wanted one can is for whoever grants it, so that an
-    observation has each of them."""
+    """Roles with EXECUTE, except the owner. We do not grant EXECUTE, so the observation always lists wanted roles."""
     attributes: tuple[str, ...] = ()
-    """What a hand can add beside the rest: strict, a parallel mode, parameter defaults, no EXECUTE for the owner."""
+    """Further properties: strict, a parallel mode, parameter defaults, no EXECUTE for the owner."""
     overloads: tuple[str, ...] = ()
-    """Parameters of other functions of this name that a call without arguments also means."""
+    """Parameters of other functions that match a call of this name without arguments."""
 
     @property
     def object_name(self) -> str:
-        """Name the function by schema and name: we never hold two of one name."""
+        """Return kind, schema and name, which are unique among our functions."""
         return f"{self.kind} {self.name}"
 
     @property
     def types(self) -> tuple[str, ...]:
-        """Give the parameters' types without their names: with the name they say which function it is."""
+        """Return the types of the parameters, which identify the function together with its name."""
         return tuple(one.split(" ", 1)[1] for one in self.arguments.split(", ") if one)
 
 
@@ -159,7 +155,7 @@ class CronJobSpec(RecordedSpec):
     database: str = "current_database()"
     active: bool = True
     duplicates: tuple[str, ...] = ()
-    """Other roles that have a job of this name: both would run."""
+    """Other roles with a job of this name; both jobs would run."""
 
 
 S = TypeVar("S", bound=Spec, covariant=True)
@@ -167,16 +163,16 @@ S = TypeVar("S", bound=Spec, covariant=True)
 
 @dataclass(frozen=True)
 class Keeper:
-    """Whose the objects are."""
+    """The owner of the objects."""
 
     stack: str
     project_ref: str = ""
-    """Empty when nothing names a project: a custom domain, a local address."""
+    """Empty when no setting names a project: a custom domain, a local address."""
 
 
 @dataclass(frozen=True)
 class Observation(Generic[S]):
-    """An object as it is: the spec's fields with actual values, and facts nobody asks to change."""
+    """The actual state of an object: the spec's fields, and read-only facts."""
 
     actual: S
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -184,7 +180,7 @@ class Observation(Generic[S]):
 
 @dataclass(frozen=True)
 class Difference:
-    """One field of one object that is not as wanted."""
+    """One field with a value that differs from the spec."""
 
     object_name: str
     field: str
@@ -193,14 +189,14 @@ class Difference:
     secret: bool = False
 
     def __str__(self) -> str:
-        """Say which field, and both values unless they are secret."""
+        """Return the field and both values, unless they are secret."""
         if self.secret:
             return f"{self.field}: [secret] => [secret]"
         return f"{self.field}: {self.actual!r} => {self.wanted!r}"
 
 
 def compare(wanted: Spec, observed: Observation[Spec] | None) -> tuple[Difference, ...]:
-    """List the fields of `observed` that differ from `wanted`; every field when the object is not there."""
+    """List the fields of `observed` that differ from `wanted`; all fields when `observed` is None."""
     differences = []
     for name in type(wanted).model_fields:
         want = getattr(wanted, name)

@@ -1,4 +1,4 @@
-"""The only reader of `sql/`: named queries, the block that reads, and functions with a stack's numbers in place."""
+"""Load `sql/`: named queries, the observation block, and functions with a stack's constants."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import LiteralString, cast
 from bubble_sync.specs import FunctionSpec, Keeper
 
 _PACKAGE = Path(__file__).parent
-# In an installed package the files lie inside it; in a checkout beside it.
+# An installed package contains the files; a checkout has them next to the package.
 SQL_DIRECTORY = next(path for path in (_PACKAGE / "_sql", _PACKAGE.parent / "sql") if path.is_dir())
 
 _QUERY_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
@@ -40,17 +40,17 @@ _MEANING = re.compile(r"^-- ?(.*)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Check:
-    """A rule of the doctor: a file of `sql/checks/`, named by its id."""
+    """A check of the doctor: a file of `sql/checks/`, named by its id."""
 
     id: str
     title: str
     meaning: str
     needs: tuple[str, ...]
-    """Tables without which it cannot be answered."""
+    """Tables that the check requires."""
     follows: tuple[str, ...]
-    """Checks whose findings explain this one's."""
+    """Checks with findings that explain this one."""
     only: str
-    """The parameter without which there is nothing to ask; empty when always asked."""
+    """The parameter that enables the check; empty for always."""
     text: LiteralString
 
 
@@ -58,12 +58,12 @@ class Check:
 def _queries(subject: str) -> Mapping[str, LiteralString]:
     text = (SQL_DIRECTORY / "queries" / f"{subject}.sql").read_text(encoding="utf-8")
     _, *parts = _QUERY_NAME.split(text)
-    # The cast is safe because the text comes from a file of this package, never from input.
+    # The cast is safe: the text comes from a file of this package, never from input.
     return {name: cast("LiteralString", body.strip()) for name, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def query(subject: str, name: str) -> LiteralString:
-    """Return the query `name` of `sql/queries/<subject>.sql`, with those that it includes in their places."""
+    """Return the query `name` of `sql/queries/<subject>.sql` with its includes expanded."""
     return _whole(_queries(subject)[name])
 
 
@@ -73,7 +73,7 @@ def _whole(text: LiteralString) -> LiteralString:
 
 @cache
 def checks() -> tuple[Check, ...]:
-    """Return every check, by id."""
+    """Return all checks, sorted by id."""
     return tuple(_check(file) for file in sorted((SQL_DIRECTORY / "checks").glob("*.sql")))
 
 
@@ -94,15 +94,15 @@ def _check(file: Path) -> Check:
 
 
 def every_part() -> tuple[str, ...]:
-    """Name the parts of the block that reads, in its order."""
+    """Return the names of the observation block's parts, in order."""
     return tuple(match["part"] for match in _PART.finditer(query("observe", "block")))
 
 
 @cache
 def reading_block(parts: tuple[str, ...], answer: str) -> str:
-    """Return the block of `sql/queries/observe.sql` with the queries of `parts`; `answer` is what it does at its end.
+    """Return the block of `sql/queries/observe.sql` with the queries of `parts`, ending with the statement `answer`.
 
-    Its `%(name)s` stand in declarations, for whoever runs it to fill; nothing else in it is a placeholder.
+    The only placeholders are the `%(name)s` in the declarations; the caller fills them.
     """
     block = query("observe", "block")
     if unknown := set(parts).difference(every_part()):
@@ -125,23 +125,25 @@ def _function_source(file: str) -> re.Match[str]:
     text = (SQL_DIRECTORY / "functions" / f"{file}.sql").read_text(encoding="utf-8")
     matches = list(_FUNCTION.finditer(text))
     if len(matches) != 1:
-        raise ValueError(f"sql/functions/{file}.sql must hold one function in the house form, not {len(matches)}")
+        raise ValueError(
+            f"sql/functions/{file}.sql must hold exactly one function in the standard layout, not {len(matches)}"
+        )
     return matches[0]
 
 
 def with_parts(body: str) -> str:
-    """Put the statements that a function's text includes into their places."""
+    """Expand the includes of a function's body."""
     return _INCLUDE.sub(lambda one: indent(query(one[2], one[3]), one[1]), body)
 
 
 def _settings(source: re.Match[str]) -> tuple[str, ...]:
-    """Give what the function sets for itself as the server keeps it."""
+    """Return the function's settings in the server's notation."""
     written = [line.removeprefix("set ").split(" = ") for line in source["settings"].splitlines()]
     return tuple("=".join((name, value.strip("'") or _EMPTY)) for name, value in written)
 
 
 def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> FunctionSpec:
-    """Return the function of `sql/functions/<file>.sql` with the values of `constants` in its declarations."""
+    """Return the function of `sql/functions/<file>.sql` with the given `constants`."""
     source = _function_source(file)
     return FunctionSpec(
         name=source["name"],
@@ -159,17 +161,17 @@ def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> F
 
 
 def constants_of(file: str) -> dict[str, int | str]:
-    """Read the declared constants of a function file with the values that stand there."""
+    """Return the constants of a function file with their default values."""
     return constants_in(_function_source(file)["body"])
 
 
 def constants_in(body: str) -> dict[str, int | str]:
-    """Read the declared constants of a body; a number or boolean that is not written as one stays text."""
+    """Return the constants of a body; an invalid number or boolean stays text."""
     return {match["name"]: _value(match["type"], match["value"]) for match in _CONSTANT.finditer(body)}
 
 
 def _value(kind: str, text: str) -> int | str:
-    # Longer than any number of PostgreSQL's is no number.
+    # PostgreSQL has no longer integers.
     if kind == "integer" and text.isdecimal() and len(text) < 20:
         return int(text)
     if kind == "boolean" and text in ("true", "false"):
@@ -178,7 +180,7 @@ def _value(kind: str, text: str) -> int | str:
 
 
 def with_constants(body: str, constants: Mapping[str, int | str]) -> str:
-    """Rewrite the value of each named constant, declared exactly once; raise ValueError otherwise."""
+    """Replace the value of each named constant; raise ValueError unless it is declared exactly once."""
     for name, value in constants.items():
         declared = [match for match in _CONSTANT.finditer(body) if match["name"] == name]
         if len(declared) != 1:
@@ -196,4 +198,4 @@ def _literal(kind: str, name: str, value: int | str) -> str:
     if kind == "text" and isinstance(value, str) and value.isprintable():
         quoted = value.replace("'", "''")
         return f"'{quoted}'"
-    raise ValueError(f"constant {name!r} is declared as {kind}: {value!r} cannot stand there")
+    raise ValueError(f"constant {name!r} is declared as {kind}: {value!r} is not a valid value")

@@ -1,1 +1,1 @@
-"""ComponentResources: the set-up as one tree, wired in order."""
+"""Declare the set-up as one tree of ComponentResources, in order."""

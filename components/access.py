@@ -1,6 +1,6 @@
-"""The monitor role, through pulumi-postgresql: may log in, call `bubble_sync.observe`, and nothing else.
+"""Declare the monitor role, through pulumi-postgresql: it may log in and call `bubble_sync.observe`.
 
-Imported only for a stack that has such a role, and the plugin's SDK with it.
+Only stacks with such a role import this module and the plugin's SDK.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CONNECT_TIMEOUT_SECONDS = 10
 
 
 class Access(pulumi.ComponentResource):
-    """The function that observes, the role that may call it, and the two grants that let it."""
+    """The function `observe`, the monitor role, and the two grants to the role."""
 
     def __init__(  # one argument for each thing that it is made of
         self,
@@ -33,7 +33,7 @@ class Access(pulumi.ComponentResource):
         observe: FunctionSpec,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the role with a verifier: a password would be in the server's log, and in the plugin's statements."""
+        """Declare the role with a verifier; a password would reach the server's log and the plugin's statements."""
         super().__init__("bubble-sync:index:Access", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         function = Function(f"{name}-observe", spec=observe, opts=child)
@@ -57,7 +57,7 @@ class Access(pulumi.ComponentResource):
                 database=server.database,
                 schema="bubble_sync",
                 object_type=kind,
-                # By its bare name: the plugin grants on `observe(text)` too, but then never sees that it is revoked.
+                # The name without arguments: the plugin also accepts `observe(text)`, but then never notices a revoke.
                 objects=objects,
                 privileges=[privilege],
                 opts=by_plugin.merge(pulumi.ResourceOptions(depends_on=[function])),
@@ -66,18 +66,18 @@ class Access(pulumi.ComponentResource):
 
 
 def _plugin(name: str, server: SessionAddress, opts: pulumi.ResourceOptions) -> postgresql.Provider:
-    """Declare the plugin's connection. Its password is not said: it would stay in the state, and go stale there."""
+    """Declare the plugin's connection, without its password, which would stay in the state and become stale."""
     return postgresql.Provider(
         name,
         host=server.host,
         port=server.port,
         database=server.database,
         username=server.username,
-        # Of the two a pooler knows, the one that statements name.
+        # Of a pooler's two names, the one in statements.
         database_username=server.role,
         sslmode=server.sslmode,
         sslrootcert=server.ca,
-        # True, its default, makes it read password hashes, which only a superuser may.
+        # The default, True, reads password hashes, which requires a superuser.
         superuser=False,
         max_connections=CONNECTIONS,
         connect_timeout=CONNECT_TIMEOUT_SECONDS,

@@ -1,4 +1,4 @@
-"""What the program reads from Pulumi: the stack's configuration, with the knowledge of what was encrypted."""
+"""Read the stack's configuration from Pulumi, and note which values were encrypted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bubble_sync.model import pauses
 
 
 def configured() -> tuple[StackSettings, str | None]:
-    """Return the settings and the one project they name; raise ConfigurationError with every problem."""
+    """Return the settings and their project; raise ConfigurationError with all problems."""
     prefix = f"{NAMESPACE}:"
     values = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     config = {
@@ -33,12 +33,12 @@ def configured() -> tuple[StackSettings, str | None]:
 
 
 def read_stack() -> tuple[StackSettings, str | None]:
-    """Return the settings and the one project they name; raise pulumi.RunError with every problem."""
+    """Return the settings and their project; raise pulumi.RunError with all problems."""
     try:
         settings, project = configured()
         if settings.access.monitor_role:
             _require_pulumi_postgresql()
-            # What pulumi-postgresql is told: it is read again, and any trouble with it is said here.
+            # Report problems with pulumi-postgresql's connection here, before the plugin runs.
             session_address(settings.address(os.environ))
     except ConfigurationError as error:
         raise pulumi.RunError(_completed(str(error))) from None
@@ -50,7 +50,7 @@ def read_stack() -> tuple[StackSettings, str | None]:
 
 
 def _completed(text: str) -> str:
-    """Have commands name this stack: what a person copies must not mean the one that happens to be selected."""
+    """Complete commands with this stack's name, since another stack may be selected."""
     return completed(text, ("--stack", pulumi.get_stack()))
 
 
@@ -68,13 +68,13 @@ def _warn_of_unverified_server(settings: StackSettings) -> None:
     address = settings.address(os.environ)
     if address.sslmode in ("require", "verify-ca") and not address.loopback:
         pulumi.warn(
-            f"the database URL asks for sslmode={address.sslmode}: whoever answers as {address.host} is believed. "
-            f"Take it out, and set {NAMESPACE}:databaseCa to the server's CA certificate."
+            f"the database URL asks for sslmode={address.sslmode}: the identity of {address.host} is not verified. "
+            f"Remove sslmode, and set {NAMESPACE}:databaseCa to the server's CA certificate."
         )
 
 
 def key_facts(settings: StackSettings) -> dict[str, str]:
-    """Say what the key tells of itself: its kind and, for a legacy JWT, its expiry. No part of the key."""
+    """Return the key's kind, header and, for a legacy JWT, expiry, without any part of the key."""
     shape = read_key(settings.service_role_key)
     facts = {"kind": shape.kind, "header": shape.header}
     if shape.expires_at is not None:

@@ -1,34 +1,33 @@
-"""The whole set-up as one component: order and dependencies live here."""
+"""Declare the whole set-up as one component, with its order and dependencies."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 
 from bubble_sync.config.session_address import SessionAddress, session_address
-from bubble_sync.config.settings import ProcessorSettings, RetrySettings, StackSettings
+from bubble_sync.config.settings import JobSettings, ProcessorSettings, RetrySettings, StackSettings
 from bubble_sync.errors import SyncError
-from bubble_sync.model.function_specs import function_specs
-from bubble_sync.model.setup import object_names, observe_spec, tables_of
+from bubble_sync.model.jobs import MANAGED_JOBS, PROCESSOR, RETRY
+from bubble_sync.model.secrets import MANAGED_SECRETS, WEBHOOK
+from bubble_sync.model.setup import Group, SetupSettings, default_jobs, groups
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
-from bubble_sync.specs import Keeper
+from bubble_sync.specs import FunctionSpec, Keeper, LedgerSpec, PrerequisitesSpec
 
-from .alerts import Alerts, AlertsArgs
-from .cron_jobs import CronJobs
-from .extensions import Extensions
+from .alerts import AlertsArgs
+from .object_group import ObjectGroup
 from .program import configured
-from .sync_functions import SyncFunctions
-from .vault_secrets import VaultSecrets, VaultSecretsArgs
+from .vault_secrets import VaultSecretsArgs
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccessArgs:
-    """The role that may observe and nothing else, and where pulumi-postgresql makes it."""
+    """The monitor role, and the server where pulumi-postgresql creates it."""
 
     monitor_role: str
     monitor_password: pulumi.Input[str]
@@ -36,7 +35,7 @@ class AccessArgs:
 
     @classmethod
     def of(cls, settings: StackSettings) -> AccessArgs | None:
-        """Take the arguments from a stack's validated settings: None for a stack without such a role."""
+        """Return the arguments from a stack's settings; None without such a role."""
         if not settings.access.monitor_role:
             return None
         server = session_address(settings.address(os.environ))
@@ -46,68 +45,74 @@ class AccessArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncSetupArgs:
-    """What one environment's sync is made of."""
+    """The arguments of one environment's sync."""
 
     secrets: VaultSecretsArgs
     project_ref: str = ""
-    """Empty when nothing names a project: a custom domain, a local address."""
+    """Empty when no setting names a project: a custom domain, a local address."""
     processor: ProcessorSettings = field(default_factory=ProcessorSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
+    other_jobs: Mapping[str, JobSettings] = field(default_factory=dict)
+    """The settings of further jobs by key."""
     dispatch_log: bool = True
     alerts: AlertsArgs | None = None
     access: AccessArgs | None = None
 
     @classmethod
     def of(cls, settings: StackSettings, project_ref: str | None) -> SyncSetupArgs:
-        """Take the arguments from a stack's validated settings."""
-        secrets = VaultSecretsArgs(
-            supabase_url=settings.url,
-            service_role_key=settings.service_role_key,
-            supabase_url_name=settings.supabase_url_name,
-            service_role_key_name=settings.service_role_key_name,
-        )
+        """Return the arguments from a stack's settings."""
         return cls(
-            secrets=secrets,
+            secrets=VaultSecretsArgs.of(settings),
             project_ref=project_ref or "",
             processor=settings.processor,
             retry=settings.retry,
+            other_jobs={job.key: job.settings_in(settings) for job in MANAGED_JOBS if job not in (PROCESSOR, RETRY)},
             dispatch_log=settings.dispatch_log,
             alerts=AlertsArgs.of(settings),
             access=AccessArgs.of(settings),
         )
 
+    @property
+    def values(self) -> dict[str, pulumi.Input[str]]:
+        """Return the value of each secret by role."""
+        return {**self.secrets.values, **({WEBHOOK.role: self.alerts.webhook_url} if self.alerts else {})}
+
+    def setup(self, stack: str) -> SetupSettings:
+        """Return everything that decides the objects, except for the values of secrets."""
+        return SetupSettings(
+            keeper=Keeper(stack, self.project_ref),
+            secrets={one.role: one.name_in(self.secrets) for one in MANAGED_SECRETS if one.role in self.values},
+            jobs={**default_jobs(), PROCESSOR.key: self.processor, RETRY.key: self.retry, **self.other_jobs},
+            dispatch_log=self.dispatch_log,
+            alerts=self.alerts.numbers if self.alerts else None,
+            monitor_role=self.access.monitor_role if self.access else "",
+        )
+
 
 def _own(args: SyncSetupArgs) -> pulumi.Input[bool]:
-    """Say whether these are other arguments than the stack's configuration gives: commands read that alone."""
+    """Return whether the arguments differ from the configuration, which is all that commands read."""
     try:
-        wanted = SyncSetupArgs.of(*configured())
+        configuration = SyncSetupArgs.of(*configured())
     except SyncError:
         return True
-    alerts, access = args.alerts, args.access
-    values = (
-        args.secrets.supabase_url,
-        args.secrets.service_role_key,
-        alerts.webhook_url if alerts else "",
-        access.monitor_password if access else "",
-    )
 
-    def other(known: Sequence[Any]) -> bool:
-        secrets = replace(args.secrets, supabase_url=known[0], service_role_key=known[1])
-        mine = replace(
-            args,
-            secrets=secrets,
-            alerts=replace(alerts, webhook_url=known[2]) if alerts else None,
-            access=replace(access, monitor_password=known[3]) if access else None,
+    def values_of(one: SyncSetupArgs) -> dict[str, pulumi.Input[str]]:
+        return {**one.values, **({"monitor": one.access.monitor_password} if one.access else {})}
+
+    def other(known: Mapping[str, Any]) -> bool:
+        servers = [one.access and one.access.server for one in (args, configuration)]
+        return (
+            args.setup("") != configuration.setup("") or servers[0] != servers[1] or known != values_of(configuration)
         )
-        return mine != wanted
 
-    if all(isinstance(value, str) for value in values):
+    values = values_of(args)
+    if all(isinstance(value, str) for value in values.values()):
         return other(values)
-    return pulumi.Output.unsecret(pulumi.Output.all(*values).apply(other))
+    return pulumi.Output.unsecret(pulumi.Output.all(**values).apply(other))
 
 
 class SyncSetup(pulumi.ComponentResource):
-    """Prerequisites, ledger, extensions, secrets, functions, jobs, alerts, access; destroyed from the end."""
+    """All groups of the declaration, each after the one before; destroyed in reverse."""
 
     extension_versions: dict[str, pulumi.Output[str]]
     function_names: list[pulumi.Output[str]]
@@ -116,62 +121,36 @@ class SyncSetup(pulumi.ComponentResource):
     def __init__(self, name: str, args: SyncSetupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare every object of the sync."""
         super().__init__("bubble-sync:index:SyncSetup", name, {}, opts)
-        keeper = Keeper(pulumi.get_stack(), args.project_ref)
-
-        names = args.secrets.supabase_url_name, args.secrets.service_role_key_name
-        objects = object_names(*names, alerts=args.alerts is not None, observe=args.access is not None)
-        prerequisites = Prerequisites(f"{name}-prerequisites", objects=objects, opts=self._after())
-        monitors = [args.access.monitor_role] if args.access else []
-        tables = tables_of(args.dispatch_log, args.processor, args.retry, alerts=args.alerts is not None)
-        after = self._after(prerequisites)
-        ledger = Ledger(
-            f"{name}-ledger",
-            keeper=keeper,
-            tables=tables,
-            grantees=monitors,
-            own_arguments=_own(args),
-            opts=after,
-        )
-        extensions = Extensions(f"{name}-extensions", keeper=keeper, opts=self._after(ledger))
-        secrets = VaultSecrets(f"{name}-secrets", args.secrets, keeper=keeper, opts=self._after(extensions))
-        specs = function_specs(args.processor, args.retry, *names, keeper, dispatch_log=args.dispatch_log)
-        functions = SyncFunctions(f"{name}-functions", specs=specs, opts=self._after(secrets))
-        jobs = CronJobs(
-            f"{name}-jobs", processor=args.processor, retry=args.retry, keeper=keeper, opts=self._after(functions)
-        )
-        self.jobids, last = jobs.jobids, self._after(jobs)
-        if args.alerts is not None:
-            alerts = Alerts(f"{name}-alerts", args.alerts, dispatch_log=args.dispatch_log, keeper=keeper, opts=last)
-            self.jobids, last = {**self.jobids, **alerts.jobids}, self._after(alerts)
-        if args.access is not None:
-            self._give_access(f"{name}-access", args, args.access, keeper, last)
-
-        self.extension_versions = extensions.versions
-        self.function_names = functions.names
+        self.extension_versions, self.function_names, self.jobids = {}, [], {}
+        before: list[pulumi.Resource] = []
+        for group in groups(args.setup(pulumi.get_stack())):
+            after = pulumi.ResourceOptions(parent=self, depends_on=before)
+            before = [self._declare(f"{name}-{group.name}", group, args, after)]
         self.register_outputs({"jobids": self.jobids})
 
-    def _give_access(
-        self, name: str, args: SyncSetupArgs, access: AccessArgs, keeper: Keeper, opts: pulumi.ResourceOptions
-    ) -> None:
-        """Add what observes, last: it names the others, and what is named by a function is kept on destroy."""
-        from .access import Access
+    def _declare(self, name: str, group: Group, args: SyncSetupArgs, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+        match group.objects:
+            case [PrerequisitesSpec() as wanted]:
+                return Prerequisites(name, objects=wanted.objects, opts=opts)
+            case [LedgerSpec(tables=tables, grantees=roles)]:
+                keeper = Keeper(pulumi.get_stack(), args.project_ref)
+                own = _own(args)
+                return Ledger(name, keeper=keeper, tables=tables, grantees=roles, own_arguments=own, opts=opts)
+            case [FunctionSpec() as observe] if args.access is not None:
+                # Late, because this imports pulumi-postgresql.
+                from .access import Access
 
-        secrets = args.secrets
-        Access(
-            name,
-            monitor_role=access.monitor_role,
-            monitor_password=access.monitor_password,
-            project_url=secrets.supabase_url,
-            server=access.server,
-            observe=observe_spec(
-                access.monitor_role,
-                secrets.supabase_url_name,
-                secrets.service_role_key_name,
-                keeper,
-                alerts=args.alerts is not None,
-            ),
-            opts=opts,
-        )
-
-    def _after(self, *before: pulumi.Resource) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, depends_on=list(before))
+                return Access(
+                    name,
+                    monitor_role=args.access.monitor_role,
+                    monitor_password=args.access.monitor_password,
+                    project_url=args.secrets.supabase_url,
+                    server=args.access.server,
+                    observe=observe,
+                    opts=opts,
+                )
+        made = ObjectGroup(name, group, args.values, opts=opts)
+        self.extension_versions |= made.versions
+        self.function_names += made.names
+        self.jobids |= made.jobids
+        return made

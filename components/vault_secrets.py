@@ -1,14 +1,14 @@
-"""The two secrets that the functions read."""
+"""The arguments of the Vault secrets."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pulumi
 
-from bubble_sync.model.setup import KEY_DESCRIPTION, URL_DESCRIPTION
-from bubble_sync.providers.vault_secret import VaultSecret
-from bubble_sync.specs import Keeper
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,31 +19,22 @@ class VaultSecretsArgs:
     service_role_key: pulumi.Input[str]
     supabase_url_name: str = "supabase_url"
     service_role_key_name: str = "service_role_key"
+    others: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """The values of further secrets by role."""
 
-
-class VaultSecrets(pulumi.ComponentResource):
-    """The project URL and the key, in Vault."""
-
-    def __init__(
-        self, name: str, args: VaultSecretsArgs, *, keeper: Keeper, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        """Declare both secrets."""
-        super().__init__("bubble-sync:index:VaultSecrets", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        VaultSecret(
-            f"{name}-{args.supabase_url_name}",
-            name=args.supabase_url_name,
-            value=args.supabase_url,
-            description=URL_DESCRIPTION,
-            keeper=keeper,
-            opts=child,
+    @classmethod
+    def of(cls, settings: StackSettings) -> VaultSecretsArgs:
+        """Return the arguments from a stack's settings."""
+        values = {one.role: one.value_in(settings) for one in MANAGED_SECRETS if one not in (URL, KEY, WEBHOOK)}
+        return cls(
+            supabase_url=settings.url,
+            service_role_key=settings.service_role_key,
+            supabase_url_name=settings.supabase_url_name,
+            service_role_key_name=settings.service_role_key_name,
+            others={role: value for role, value in values.items() if value is not None},
         )
-        VaultSecret(
-            f"{name}-{args.service_role_key_name}",
-            name=args.service_role_key_name,
-            value=args.service_role_key,
-            description=KEY_DESCRIPTION,
-            keeper=keeper,
-            opts=child,
-        )
-        self.register_outputs({})
+
+    @property
+    def values(self) -> dict[str, pulumi.Input[str]]:
+        """Return the value of each secret by role."""
+        return {URL.role: self.supabase_url, KEY.role: self.service_role_key, **self.others}

@@ -1,7 +1,7 @@
-"""Changes a stack's configuration and deploys it with `pulumi up`; what fails is undone the same way.
+"""Change a stack's configuration and deploy with `pulumi up`; roll back both on failure.
 
 One at a time, and not to be stopped between the two: a configuration that says what the database has not would be
-deployed by the next `up`, whoever starts it.
+deployed by anyone's next `up`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Setting(NamedTuple):
 
 @contextmanager
 def alone(stack: Stack) -> Iterator[None]:
-    """Hold the folder of the stack's configuration file; raise Busy when another change of ours holds it."""
+    """Lock the folder of the stack's configuration file; raise Busy when another change holds the lock."""
     descriptor = os.open(stack.config_file.parent, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,12 +53,18 @@ def deploy(
     say: Say,
     why_not_so: Callable[[], str] = lambda: "",
 ) -> str:
-    """Set values and run `up`, for `targets` alone where there are any; return what it said.
+    """Set values and run `up`; return its output.
 
     Args:
-        why_not_so: Asked after an `up` that succeeded: says what it has not brought about, or nothing.
+        stack: The stack to change.
+        settings: The values to set or remove.
+        targets: URNs to deploy alone; empty for the whole stack.
+        say: Reports progress.
+        why_not_so: Called after a successful `up`: returns what `up` left unchanged, or nothing.
 
-    Raises PulumiRefused or ConfigurationError after the file, and where it was touched the database, are as before.
+    Raises:
+        PulumiRefused: `up` failed; file and database are as before.
+        ConfigurationError: A value was refused; the file is as before.
     """
     with _finishing_first(say) as say_on:
         before = _content(stack)
@@ -126,7 +132,7 @@ def _put_back(stack: Stack, before: bytes) -> None:
 
 @contextmanager
 def _finishing_first(say: Say) -> Iterator[Say]:
-    """Answer Ctrl-C, a lost terminal and a polite kill with a word: between file and database is no place to stop."""
+    """Answer SIGINT, SIGHUP and SIGTERM with a message: stopping here would leave file and database apart."""
 
     def say_on(text: str) -> None:
         # The terminal may be gone.
@@ -134,7 +140,7 @@ def _finishing_first(say: Say) -> Iterator[Say]:
             say(text)
 
     def ask_for_patience(*_: object) -> None:
-        # Not `say`: a signal may come while that writes, and a buffer is not written to from within.
+        # Not `say`: a signal may interrupt `say` itself, and a buffer is not reentrant.
         with suppress(OSError):
             os.write(2, b"this is finished first: a few seconds ...\n")
 

@@ -1,4 +1,4 @@
-"""The git checkout that a configuration file is in: it must be current before the file is changed.
+"""Require a current git checkout before changing a configuration file.
 
 A deploy from an old checkout would put back what the change replaced.
 """
@@ -20,10 +20,12 @@ _GIVE_UP_AFTER_SECONDS = 60
 
 
 def commit_line(file: Path, message: str, own: Collection[str] = ()) -> str | None:
-    """Return the line that commits and pushes `file`; None when no git keeps it.
+    """Return the git command that commits and pushes `file`; None outside git.
 
     Args:
-        own: Settings, as in `retry.active`, whose uncommitted changes in `file` are the caller's from before.
+        file: The configuration file.
+        message: The commit message.
+        own: Settings, such as `retry.active`, whose uncommitted changes in `file` are allowed.
 
     Raises:
         NotCurrent: The checkout has uncommitted changes, is on no branch, or lacks commits of its upstream.
@@ -51,12 +53,12 @@ def commit_line(file: Path, message: str, own: Collection[str] = ()) -> str | No
 
 
 def committed(file: Path) -> bool:
-    """Say whether a file that git keeps is as it was committed."""
+    """Return whether a tracked file is unmodified."""
     return _git(file.parent, "show", f"HEAD:./{file.name}").stdout == file.read_text(errors="replace")
 
 
 def _changed_in_these_alone(file: Path, own: Collection[str]) -> bool:
-    """Say whether it is this file that has changed since its commit, and in no other setting."""
+    """Return whether only this file, and no other setting, changed since its commit."""
     before = _git(file.parent, "show", f"HEAD:./{file.name}")
     if before.returncode != 0 or committed(file):
         return False
@@ -76,7 +78,7 @@ def _without(text: str, own: Collection[str]) -> object:
         words = config.get(group)
         if isinstance(words, dict):
             words.pop(word, None)
-            # Pulumi takes an object away with its last word.
+            # Pulumi removes an object together with its last key.
             if not words:
                 del config[group]
     return document
@@ -85,7 +87,7 @@ def _without(text: str, own: Collection[str]) -> object:
 def _in_work_tree(folder: Path) -> bool:
     asked = _git(folder, "rev-parse", "--is-inside-work-tree")
     if asked.returncode != 0 and any((each / ".git").exists() for each in (folder, *folder.parents)):
-        # A repository of another user's, or no git program: not the same as no repository.
+        # Another user's repository, or no git program: not the same as no repository.
         raise NotCurrent(
             f"git does not work in {folder}, so that nothing was changed: make `git status` work there first"
         )
@@ -93,7 +95,7 @@ def _in_work_tree(folder: Path) -> bool:
 
 
 def _has_upstream(folder: Path) -> bool:
-    """Say whether the branch has an upstream to push to; raise when it lacks commits of it."""
+    """Return whether the branch has an upstream to push to; raise when it lacks upstream commits."""
     branch = _said(folder, "symbolic-ref", "--short", "HEAD").strip()
     if _git(folder, "config", f"branch.{branch}.merge").returncode != 0:
         if _said(folder, "remote").strip():
@@ -107,7 +109,7 @@ def _has_upstream(folder: Path) -> bool:
             "git cannot ask the upstream for newer commits, so that nothing was changed: make `git fetch` work first"
         )
     if _git(folder, "rev-parse", "--verify", "--quiet", "@{upstream}").returncode != 0:
-        # Not the same as none: nobody can tell what this branch lacks.
+        # Unlike a branch without upstream: missing commits are unknown.
         raise NotCurrent(
             f"the upstream of branch {branch} is gone or is not fetched, so that nothing was changed: `git switch` to "
             "the one you deploy"
@@ -131,7 +133,7 @@ def _git(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["git", *command],
             cwd=folder,
-            # Nobody is there to answer a question of git's, or of ssh's, which would ask the terminal.
+            # Without a terminal: git and ssh must not prompt.
             env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,

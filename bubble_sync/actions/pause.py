@@ -1,4 +1,4 @@
-"""Puts jobs to sleep and wakes them: configuration, and one `up` of these jobs alone."""
+"""Pause and resume jobs: configuration, and one `up` of these jobs alone."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ from bubble_sync.actions.deployment import Say, Setting, alone, deploy
 from bubble_sync.actions.git_checkout import commit_line, committed
 from bubble_sync.compare.diff import Item, State, find, judge
 from bubble_sync.config.durations import FORMS, read_duration
-from bubble_sync.config.settings import RetrySettings, StackSettings
+from bubble_sync.config.settings import JobSettings, StackSettings
 from bubble_sync.config.stacks import Stack
 from bubble_sync.config.validators import check_reason, read_moment
 from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
-from bubble_sync.model.pauses import JOBS
-from bubble_sync.model.setup import job_specs
-from bubble_sync.specs import CronJobSpec, Keeper
+from bubble_sync.model.jobs import MANAGED_JOBS
+from bubble_sync.model.setup import desired
+from bubble_sync.specs import Keeper
 
 _WORDS = ("active", "pauseReason", "pauseUntil")
-_OWN = tuple(f"{key}.{word}" for key in JOBS for word in _WORDS)
-"""What these commands write: a pause that nobody has committed yet stops neither the next one nor its end."""
+_OWN = tuple(f"{job.key}.{word}" for job in MANAGED_JOBS for word in _WORDS)
+"""Settings of a pause: an uncommitted pause blocks neither the next one nor a resume."""
 
 
 @dataclass(frozen=True)
 class Slept:
-    """What became of the jobs."""
+    """The jobs after the command."""
 
     changed: bool
-    """Whether anything had to be done."""
+    """Whether anything changed."""
     settings: StackSettings
     commit: str | None
-    """The line that commits the changed configuration; None where no git keeps it, or it has not changed."""
+    """The git command for the changed configuration; None outside git or without a change."""
 
 
 def keys_of(job: str | None) -> tuple[str, ...]:
-    """Return the configuration's words for the jobs that are meant; raise ConfigurationError."""
-    found = tuple(key for key, name in JOBS.items() if job in (None, key, name))
+    """Return the configuration keys of the jobs; raise ConfigurationError."""
+    found = tuple(one.key for one in MANAGED_JOBS if job in (None, one.key, one.name))
     if not found:
-        raise ConfigurationError(f"there is no job {job!r}: --job is one of {', '.join(JOBS)}, or left out for both")
+        keys = ", ".join(one.key for one in MANAGED_JOBS)
+        raise ConfigurationError(f"there is no job {job!r}: --job is one of {keys}, or left out for all")
     return found
 
 
 def moment_of(text: str, now: datetime) -> datetime:
-    """Read a moment to come, or how far off it is; raise ConfigurationError."""
+    """Read a future time or a duration; raise ConfigurationError."""
     span = read_duration(text)
     try:
         until = read_moment(text) if span is None else now.replace(microsecond=0) + span
@@ -59,19 +60,19 @@ def moment_of(text: str, now: datetime) -> datetime:
 
 
 def pause(stack: Stack, keys: Sequence[str], reason: str, until: datetime | None, say: Say) -> Slept:
-    """Let jobs sleep, for a reason, until somebody wakes them; `until` is when that should be."""
+    """Pause jobs for a reason; `until` is the expected end."""
     try:
         reason = check_reason(reason)
     except ValueError as error:
         raise ConfigurationError(f"--reason {error}: nothing was changed") from None
     if not reason:
-        raise ConfigurationError("--reason is empty: say why, for whoever finds the job asleep")
+        raise ConfigurationError("--reason is empty: give a reason for others to read")
     message = f"chore: pause {' and '.join(keys)} of stack {stack.name}: {reason}"
     return _change(stack, keys, {"active": False, "pause_reason": reason, "pause_until": until}, message, say)
 
 
 def resume(stack: Stack, keys: Sequence[str], say: Say) -> Slept:
-    """Let jobs run again, and forget why they slept."""
+    """Resume jobs and remove the reason."""
     message = f"chore: resume {' and '.join(keys)} of stack {stack.name}"
     return _change(stack, keys, {"active": True, "pause_reason": "", "pause_until": None}, message, say)
 
@@ -80,30 +81,27 @@ def _change(stack: Stack, keys: Sequence[str], wanted: dict[str, object], messag
     stack = stack.without_given_config()
     with alone(stack):
         old = stack.settings()
-        jobs: dict[str, RetrySettings] = {"processor": old.processor, "retry": old.retry}
-        new = old.model_copy(update={key: jobs[key].model_copy(update=wanted) for key in keys})
+        jobs = [job for job in MANAGED_JOBS if job.key in keys]
+        new = old.model_copy(update={job.key: job.settings_in(old).model_copy(update=wanted) for job in jobs})
         with closing(Database(old.address(stack.environment))) as database:
             keeper = Keeper(stack.name, old.project(stack.environment) or "")
             differing = _differing(database, old, keys, keeper)
             _require_nothing_else(differing)
             changes = [
-                change
-                for key, after in (("processor", new.processor), ("retry", new.retry))
-                if key in keys
-                for change in _changes(key, jobs[key], after)
+                change for job in jobs for change in _changes(job.key, job.settings_in(old), job.settings_in(new))
             ]
             if not changes and not differing:
                 return Slept(False, new, None)
             commit = commit_line(stack.config_file, message, _OWN) if changes else None
             deploy(
-                stack, changes, [f"**-jobs-{JOBS[key]}" for key in keys], say,
+                stack, changes, [f"**-jobs-{job.name}" for job in jobs], say,
                 lambda: _why_not_so(_differing(database, new, keys, keeper)),
             )  # fmt: skip
         return Slept(True, new, None if commit and committed(stack.config_file) else commit)
 
 
 def _why_not_so(differing: Sequence[Item]) -> str:
-    """Say what `up` has not brought about."""
+    """Return what `up` left unchanged."""
     if not differing:
         return ""
     return (
@@ -114,36 +112,34 @@ def _why_not_so(differing: Sequence[Item]) -> str:
 
 def _differing(database: Database, settings: StackSettings, keys: Sequence[str], keeper: Keeper) -> list[Item]:
     """Compare these jobs with the database."""
-    names = [JOBS[key] for key in keys]
-    specs: list[CronJobSpec] = [
-        spec for spec in job_specs(settings.processor, settings.retry, keeper) if spec.name in names
-    ]
+    names = [f"job {job.name}" for job in MANAGED_JOBS if job.key in keys]
+    specs = [spec for spec in desired(settings, keeper) if spec.object_name in names]
     found = find(database, specs)
     return [item for spec in specs if (item := judge(spec, found)).state is not State.EQUAL]
 
 
 def _require_nothing_else(differing: Sequence[Item]) -> None:
-    """Refuse where `up` would do more than put these jobs to sleep or wake them."""
+    """Refuse when `up` would change more than the pause."""
     for item in differing:
         fields = ", ".join(change.field for change in item.changes)
         if item.state is not State.UPDATE or fields != "active":
             raise PrerequisiteMissing(
                 f"{item.spec.object_name} in the database is not what the configuration says "
-                f"({item.reason or fields or item.state}), so that `up` would change more than its sleep: nothing was "
+                f"({item.reason or fields or item.state}), so that `up` would change more than the pause: nothing was "
                 "changed. Run `pulumi up` first."
             )
 
 
-def _changes(key: str, before: RetrySettings, after: RetrySettings) -> list[Setting]:
-    """Say what to write; an object of nothing but a pause goes as a whole, or Pulumi leaves it there empty."""
+def _changes(key: str, before: JobSettings, after: JobSettings) -> list[Setting]:
+    """Return the settings to write; an object with nothing but a pause is written whole, or Pulumi leaves `{}`."""
     old, new = _written(before), _written(after)
     if old and not new and before.model_fields_set <= {"active", "pause_reason", "pause_until"}:
         return [Setting(key, None)]
     return [Setting(f"{key}.{word}", new.get(word)) for word in _WORDS if old.get(word) != new.get(word)]
 
 
-def _written(job: RetrySettings) -> dict[str, str]:
-    """Return what of a pause stands in the configuration."""
+def _written(job: JobSettings) -> dict[str, str]:
+    """Return the pause settings in the configuration."""
     until = f"{job.pause_until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if job.pause_until else ""
     written = {"active": "" if job.active else "false", "pauseReason": job.pause_reason, "pauseUntil": until}
     return {word: text for word, text in written.items() if text}

@@ -1,4 +1,4 @@
-"""Puts items back: failed ones to be tried again, and those that a worker took and never finished.
+"""Put items back in the queue: failed ones, and stalled ones that no worker finished.
 
 A plan is read and shown first; what it names is then changed where it is still as it was. Items are the application's:
 nothing of the set-up changes, and nothing is locked but their rows.
@@ -29,15 +29,15 @@ _RAISED_IN = re.compile(r"PL/pgSQL function ([\w.\"]+\([^)]*\)) line \d+")
 
 
 def about_a_row(problem: errors.DatabaseError) -> bool:
-    """Say whether another item may pass where this one was refused."""
+    """Return whether the next item may still succeed after this error."""
     state = problem.sqlstate or ""
-    # A trigger may do anything for some items only, and raise what it likes.
+    # A trigger may refuse some items only, with any SQLSTATE.
     raised = bool(_RAISED_IN.search(problem.diag.context or "")) and not state.startswith(_OF_THE_SERVER)
     return raised or state.startswith(_OF_ROWS)
 
 
 def why_refused(problem: errors.DatabaseError) -> str:
-    """Say what refused an item, and what to do; never with the server's words, which quote values."""
+    """Return the cause and the remedy of a refusal; the server's text may quote values."""
     diagnosis = problem.diag
     if isinstance(problem, errors.UniqueViolation | errors.ExclusionViolation):
         name = diagnosis.constraint_name or "a constraint"
@@ -56,7 +56,7 @@ def why_refused(problem: errors.DatabaseError) -> str:
 
 @dataclass(frozen=True)
 class Way:
-    """One way to put an item back: its query in requeue.sql, where an item must stand, what becomes of its columns."""
+    """One transition: its query in requeue.sql, the status required, and the new column values."""
 
     name: str
     stands_at: str
@@ -91,7 +91,7 @@ RELEASE = Way(
     "processing",
     {
         "status": "processing -> failed",
-        "retry_count": "1 more: what nobody finished was an attempt",
+        "retry_count": "1 more: the unfinished attempt counts",
         "next_retry_at": "now",
         "error_message": "that it was released",
     },
@@ -101,7 +101,7 @@ RELEASE = Way(
 
 @dataclass(frozen=True)
 class Item:
-    """One item as it was found."""
+    """One item as found."""
 
     id: str
     operation: str | None
@@ -114,7 +114,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Move:
-    """Items that are put back in one way, oldest first."""
+    """Items of one transition, oldest first."""
 
     way: Way
     items: tuple[Item, ...]
@@ -122,7 +122,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Passed:
-    """An item that is left as it is, and why."""
+    """A skipped item with the reason."""
 
     id: str
     why: str
@@ -130,7 +130,7 @@ class Passed:
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be done."""
+    """The planned changes."""
 
     moves: tuple[Move, ...]
     passed: tuple[Passed, ...]
@@ -144,30 +144,30 @@ class Plan:
 
 @dataclass(frozen=True)
 class Done:
-    """What was done."""
+    """The changes made."""
 
     changed: tuple[str, ...]
     passed: tuple[Passed, ...]
 
 
 MOST = 10_000
-"""So many items a plan has at most: the oldest."""
+"""Items in a plan at most, oldest first."""
 _BATCH = 500
-"""So many items a transaction changes at most."""
+"""Items changed by one transaction at most."""
 
 
 def retry_plan(database: Database, ids: Sequence[str] | None) -> Plan:
-    """Find the items of these ids, or without ids the oldest that have no attempt left."""
+    """Find the items of these ids, or without ids the oldest with no attempt left."""
     return database.read("reading failed items", lambda conn: _retry_plan(conn, ids))
 
 
 def release_plan(database: Database, older_than: timedelta | None) -> Plan:
-    """Find the items that stand at processing for too long; raise Busy while a request may work on them."""
+    """Find items in processing for too long; raise Busy while a request may work on them."""
     return database.read("reading items in processing", lambda conn: _release_plan(conn, older_than))
 
 
 def carry_out(database: Database, plan: Plan) -> Done:
-    """Do what was planned to the items that are still as they were, a batch in a transaction.
+    """Apply a plan to the items that are still as they were, one batch per transaction.
 
     What ends it after the first batch is the reason of the items that it has not come to: the others are changed.
     """
@@ -196,7 +196,7 @@ def _one_batch(database: Database, way: Way, ids: Sequence[str]) -> tuple[list[s
     with database.operation("putting items back") as conn:
         if way is RELEASE:
             _require_none_under_way(conn, visibility.look(conn))
-        # A deferred constraint or trigger would refuse the whole batch when it is committed.
+        # A deferred constraint or trigger would refuse the whole batch at commit.
         conn.execute(query("requeue", "refuse_at_once"))
         done, refused = _put_back(conn, way, ids)
         left = [one for one in ids if one not in {*done, *refused}]
@@ -237,7 +237,7 @@ def _require_queue(seen: Sight) -> None:
 
 
 def _require_none_under_way(conn: Connection, seen: Sight) -> Mapping[str, str]:
-    """Raise Busy while a request may be working on items; return what could not be looked at."""
+    """Raise Busy while a request may work on items; return what was unreadable."""
     unknown: dict[str, str] = {}
     if why := seen.why_not(visibility.DISPATCHES, visibility.RESPONSES):
         unknown["requests"] = why
@@ -257,7 +257,7 @@ def _require_none_under_way(conn: Connection, seen: Sight) -> Mapping[str, str]:
 
 
 def _put_back(conn: Connection, way: Way, ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Change the items that still stand there; return them, and those that the database refused, each with the reason.
+    """Change the items still in the required status; return them, and refused items with the reasons.
 
     A refused item undoes a whole statement, so that each half is then tried by itself: the oldest of two comes first.
     """

@@ -1,4 +1,4 @@
-"""Runs the processor now, as its job does: the job's own command, as the role that connects.
+"""Run the processor now: the job's own command, as the connecting role.
 
 Nothing but that command decides what happens: a job that was changed by hand does by hand what it does each minute.
 """
@@ -13,21 +13,16 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
-from bubble_sync.config.settings import ProcessorSettings, RetrySettings
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.errors import PrerequisiteMissing, ServerRefused
 from bubble_sync.health.status import figures_of
-from bubble_sync.model.function_specs import PROCESSOR
-from bubble_sync.model.setup import job_specs
+from bubble_sync.model.jobs import PROCESSOR
 from bubble_sync.records import visibility
 from bubble_sync.records.await_response import Sent
 from bubble_sync.records.messages import readable
 from bubble_sync.records.visibility import Sight
-from bubble_sync.specs import Keeper
 from bubble_sync.sql_loader import query
 
-_JOB = job_specs(ProcessorSettings(), RetrySettings(), Keeper(""))[0]
-_FUNCTION = "bubble_sync_processor"
 _REQUEST = re.compile(r"request ID: (\d+)")
 SENT, NOTHING, SKIPPED, NOT_SENT, UNKNOWN = "sent", "nothing to do", "skipped", "not sent", "unknown"
 
@@ -42,7 +37,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What will be run, and what is to be said of it first."""
+    """The command to run, with notes for the operator."""
 
     command: str
     jobid: int | None
@@ -53,7 +48,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Told:
-    """A message that the command raised, fit to be shown."""
+    """A message of the command, redacted."""
 
     severity: str
     text: str
@@ -61,7 +56,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Ran:
-    """What the command did, as it told; the request is known when it was sent."""
+    """The result of the command, from its messages; the request id is known when one was sent."""
 
     outcome: str
     told: tuple[Told, ...]
@@ -69,17 +64,17 @@ class Ran:
 
 
 def prepare(database: Database, stack: str) -> Prepared:
-    """Find the command, and count what waits; raise PrerequisiteMissing when there is nothing to run."""
+    """Find the command and count waiting items; raise PrerequisiteMissing when there is nothing to run."""
     return database.read("looking for the processor's job", lambda conn: _prepare(conn, stack))
 
 
 def count(database: Database) -> Items | None:
-    """Count the items by status; None where they cannot be seen whole."""
+    """Count the items by status; None without a full view."""
     return database.read("counting the items", lambda conn: _items(conn, visibility.look(conn)))
 
 
 def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told], None]) -> Ran:
-    """Run the command in one transaction, passing on what it tells as it comes; pg_net sends after the commit."""
+    """Run the command in one transaction, streaming its messages; pg_net sends after the commit."""
     told: list[Told] = []
 
     def listen(notice: errors.Diagnostic) -> None:
@@ -89,7 +84,7 @@ def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told
     with database.operation("running the processor's command") as conn, _refusals(prepared, stack):
         conn.add_notice_handler(listen)
         try:
-            # As bytes, since it is nobody's literal; the job's own text in any case.
+            # Bytes, because psycopg takes only literal strings as SQL.
             conn.execute(prepared.command.encode())
         finally:
             conn.remove_notice_handler(listen)
@@ -98,11 +93,11 @@ def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told
     if request_id is None or row is None:
         return Ran(outcome, tuple(told), None)
     waiting = prepared.items.waiting if prepared.items else 0
-    return Ran(outcome, tuple(told), Sent(_FUNCTION, request_id, waiting, row["now"]))
+    return Ran(outcome, tuple(told), Sent(PROCESSOR.sender, request_id, waiting, row["now"]))
 
 
 def outcome_of(told: list[Told]) -> tuple[str, int | None]:
-    """Say what the messages of our function, or of the guide's, mean; and the request's id."""
+    """Return the result and the request's id from our function's messages, or the guide's."""
     for one in told:
         if request := _REQUEST.search(one.text):
             return SENT, int(request[1])
@@ -122,14 +117,14 @@ def _prepare(conn: Connection, stack: str) -> Prepared:
     notes = [_left_alone(row) for row in rows if not _ours(row)]
     for row in filter(_ours, rows):
         if not row["active"]:
-            notes.append(f"job {_JOB.name} is not active: pg_cron does not run it")
-        if row["command"] != _JOB.command:
-            notes.append(f"job {_JOB.name} has another command than `pulumi up` gives it")
+            notes.append(f"job {PROCESSOR.name} is not active: pg_cron does not run it")
+        if row["command"] != PROCESSOR.command:
+            notes.append(f"job {PROCESSOR.name} has another command than `pulumi up` gives it")
         return Prepared(row["command"], row["jobid"], tuple(notes), *known)
-    why = why or seen.why_no_job() or f"the connecting role has no job {_JOB.name} here"
+    why = why or seen.why_no_job() or f"the connecting role has no job {PROCESSOR.name} here"
     there = conn.execute(query("run_now", "function")).fetchone()
     if there is None or not there["there"]:
-        raise _nothing_to_run(f"{why}, and there is no function {PROCESSOR}()", stack)
+        raise _nothing_to_run(f"{why}, and there is no function {PROCESSOR.function}()", stack)
     notes.append(f"{why}: calling the function")
     return Prepared(query("run_now", "call").removesuffix(";"), None, tuple(notes), *known)
 
@@ -139,9 +134,9 @@ def _ours(job: Row) -> bool:
 
 
 def _left_alone(job: Row) -> str:
-    # Run by us, another role's text would have our rights.
+    # Another role's command would run with our rights.
     whose = f"runs in the database {job['database']}" if job["mine"] else f"is the role {job['username']}'s"
-    return f"job {_JOB.name} (jobid {job['jobid']}) {whose}: its command is not run"
+    return f"job {PROCESSOR.name} (jobid {job['jobid']}) {whose}: its command is not run"
 
 
 def _items(conn: Connection, seen: Sight) -> Items | None:
@@ -163,19 +158,20 @@ def _nothing_to_run(what: str, stack: str) -> PrerequisiteMissing:
 
 @contextmanager
 def _refusals(prepared: Prepared, stack: str) -> Iterator[None]:
-    """Say what the command raised, where its words are known to hold no value."""
+    """Return the command's error, redacted unless known to hold no value."""
     try:
         yield
     except errors.UndefinedFunction:
-        if prepared.jobid is not None and prepared.command != _JOB.command:
-            # The function may well be there, in a schema that the role's search_path does not have.
+        if prepared.jobid is not None and prepared.command != PROCESSOR.command:
+            # The function may exist outside the role's search_path.
             raise PrerequisiteMissing(
-                f"the command of job {_JOB.name} finds no function of that name in the role's search_path: nothing was "
-                f"run. `pulumi up --stack {stack}` gives the job its command, {_JOB.command}, which names the schema."
+                f"the command of job {PROCESSOR.name} finds no function of that name in the role's search_path: "
+                f"nothing was run. `pulumi up --stack {stack}` gives the job its command, {PROCESSOR.command}, which "
+                "names the schema."
             ) from None
         raise _nothing_to_run("the command calls a function that is not there", stack) from None
     except errors.RaiseException as problem:
         said = problem.diag.message_primary or ""
-        if not said.startswith(f"[{_FUNCTION}] "):
+        if not said.startswith(f"[{PROCESSOR.sender}] "):
             raise
         raise ServerRefused(f"the run failed, and nothing was sent: {readable(said)}") from None

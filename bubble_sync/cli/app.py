@@ -1,4 +1,4 @@
-"""The command line: every command in its group, and how help and options look."""
+"""The command line: commands by group, help and common options."""
 
 from __future__ import annotations
 
@@ -49,26 +49,24 @@ def _add(panel: str, command: Callable[..., None], short: str, name: str | None 
 
 
 _add(_WORKING, verify.verify, "The checklist of a set-up that works.")
-_add(_WORKING, status.status, "Queue, jobs and answers in numbers.")
-_add(_WORKING, doctor.doctor, "Every known cause of trouble, with its remedy.")
+_add(_WORKING, status.status, "Queue, jobs and responses in numbers.")
+_add(_WORKING, doctor.doctor, "Known problems, with their remedies.")
 _add(_WORKING, watch.watch, "A live screen; Ctrl-C leaves.")
-_add(_HAPPENED, trace.trace, "One item's way, step by step.")
-_add(_HAPPENED, runs.runs, "What the jobs ran, and what came of it.")
+_add(_HAPPENED, trace.trace, "One item, step by step.")
+_add(_HAPPENED, runs.runs, "The jobs' runs and their requests.")
 _add(_HAPPENED, failures.failures, "Failed items, grouped by error.")
 _add(_HAPPENED, report.report, "One HTML page about a span of time.")
 _add(_HAPPENED, metrics.metrics, "The status as OpenMetrics text.")
 _add(_ACT, run_now.run_now, "Run the processor now.", "run-now")
-_add(_ACT, requeue.retry, "Have failed items tried again.")
-_add(_ACT, requeue.release_stalled, "Put items back that nobody finished.", "release-stalled")
-_add(_ACT, pause.pause, "Let jobs sleep, for a reason.")
-_add(_ACT, pause.resume, "Let jobs run again.")
-app.add_typer(key.app, name="key", rich_help_panel=_ACT, short_help="Look at the key, try it, change it.")
+_add(_ACT, requeue.retry, "Put failed items back in the queue.")
+_add(_ACT, requeue.release_stalled, "Put stalled items back in the queue.", "release-stalled")
+_add(_ACT, pause.pause, "Pause jobs, with a reason.")
+_add(_ACT, pause.resume, "Resume paused jobs.")
+app.add_typer(key.app, name="key", rich_help_panel=_ACT, short_help="Show, try or rotate the key.")
 _add(_DEPLOY, diff.diff, "What `pulumi up` would change, and the way back.")
-_add(_DEPLOY, drift.drift, "What was changed by hand since.")
+_add(_DEPLOY, drift.drift, "Manual changes since the last `pulumi up`.")
 _add(_DEPLOY, config.config, "Each setting with its source.")
-app.add_typer(
-    local.app, name="local", rich_help_panel=_LOCAL, short_help="A platform on this machine, to try and to test."
-)
+app.add_typer(local.app, name="local", rich_help_panel=_LOCAL, short_help="A platform on this machine for tests.")
 
 
 def _show_version(wanted: bool) -> None:
@@ -89,11 +87,11 @@ def options(
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Take what every command understands; without one, say a stack's status in one line."""
+    """Handle options of all commands; without a command, print a stack's status in one line."""
     context.obj.debug = debug
     if context.invoked_subcommand is None:
         status.in_one_line(stack, config_file)
     elif typed(context, "stack") or typed(context, "config_file"):
-        # Passed on it would lose against PULUMI_STACK, and left out it would mean another stack.
+        # Refuse both options here: passing them on would lose against PULUMI_STACK or mean another stack.
         command = context.invoked_subcommand
         raise ConfigurationError(f"--stack and --config-file go behind the command: bubble-sync {command} --stack ...")

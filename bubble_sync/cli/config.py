@@ -1,4 +1,4 @@
-"""`bubble-sync config`: what the configuration of a stack comes to, and where each value is from."""
+"""`bubble-sync config`: the settings of a stack with their sources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
-    """List each setting with its source; of a secret only what it is. Asks no database."""
+    """List each setting with its source, without the values of secrets. Opens no database connection."""
     from bubble_sync.config.report import configuration, usable_part, with_problems
     from bubble_sync.config.settings import checked
     from bubble_sync.config.stacks import CONFIG_VARIABLE
@@ -34,7 +34,7 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     shown = settings or usable_part(written)
     found = configuration(chosen.name, shown, encrypted, source, chosen.environment)
     found = with_problems(found, problems, written, source)
-    # Listed in any case: whoever reads why two parts name two projects wants to see both.
+    # Print the list despite an error: the list shows both sources of a contradiction.
     failure = _failure(chosen, written)
     if as_json:
         print_json(found, error=failure._asdict() if failure else None)
@@ -46,7 +46,7 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
 
 
 def _failure(chosen: Stack, written: Mapping[str, ConfigValue]) -> Failure | None:
-    """Return why a command would refuse this configuration."""
+    """Return the error that a command would raise for this configuration."""
     try:
         chosen.settings(written).project(chosen.environment)
     except ConfigurationError as problem:

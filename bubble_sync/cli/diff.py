@@ -1,4 +1,4 @@
-"""`bubble-sync diff`: what `pulumi up` would change in the database, without changing it."""
+"""`bubble-sync diff`: the changes that `pulumi up` would make in the database."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def diff(
     config_file: ConfigFile = None,
     as_json: Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a comment for a pull request.")] = False,
-    as_sql: Annotated[bool, typer.Option("--sql", help="Print what brings it about, for the SQL editor.")] = False,
-    as_undo: Annotated[bool, typer.Option("--undo-sql", help="Print the way back to what is there now.")] = False,
+    as_sql: Annotated[bool, typer.Option("--sql", help="Print the changes as SQL, for the SQL editor.")] = False,
+    as_undo: Annotated[bool, typer.Option("--undo-sql", help="Print SQL that restores the current state.")] = False,
 ) -> None:
-    """Say what `pulumi up` would do, object by object; exit 0 when nothing, 1 otherwise. Changes nothing."""
+    """Show the changes that `pulumi up` would make, object by object. Exit 0 when there are none, 1 otherwise."""
     if as_json + as_markdown + as_sql + as_undo > 1:
         raise ConfigurationError("--json, --markdown, --sql and --undo-sql are four ways to print it: choose one")
     comparison, found = _compare(stack, config_file)
@@ -50,7 +50,7 @@ def diff(
 
 
 def _compare(stack: str | None, config_file: Path | None) -> tuple[Comparison, Found]:
-    # Imported here, so that no other command waits for a database driver.
+    # Imported here: other commands need no database driver.
     from bubble_sync.compare import diff as question
     from bubble_sync.database.database import Database
     from bubble_sync.model.setup import desired

@@ -1,4 +1,4 @@
-"""`bubble-sync doctor`: what is wrong with the sync, and what puts it right."""
+"""`bubble-sync doctor`: known problems of the sync, with their remedies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STYLE = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
 def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
-    """Look for every known cause of trouble; exit 0 when there is none and all was seen, 1 otherwise."""
+    """Check for every known problem; exit 0 when no problem was found and every check ran, 1 otherwise."""
     from bubble_sync.health import doctor as question
 
     with asking(stack, config_file) as asked:
@@ -50,19 +50,19 @@ def _show(found: Diagnosis, out: Console) -> None:
         reasons[why].append(check)
     for why, asked in reasons.items():
         out.print(completed(f"\nunknown: {why}"), style="yellow")
-        _indented(f"not answered: {', '.join(asked)}", out)
+        _indented(f"not checked: {', '.join(asked)}", out)
     out.print(f"\n{_summary(found)}", style="green" if found.clean else None)
     if step := _next(found):
         out.print(next_step(step))
 
 
 def _next(found: Diagnosis) -> str:
-    """Say what to do about findings: from above, since the first one stops the most."""
+    """Return the next step: the first finding blocks the most."""
     if found.clean:
         return ""
     if all(finding.level == "info" for finding in found.causes):
-        return "ask as a role that may read what is unknown"
-    return "do the first remedy, then `bubble-sync doctor` again"
+        return "connect as a role that may read the unknown parts"
+    return "apply the first remedy, then run `bubble-sync doctor` again"
 
 
 def _indented(text: str, out: Console) -> None:
@@ -79,4 +79,4 @@ def _summary(found: Diagnosis) -> str:
         counts.append(f"{following} following")
     if found.unknown:
         counts.append(f"{len(found.unknown)} unknown")
-    return f"{found.checked} checks: {', '.join(counts) or 'nothing wrong is seen'}"
+    return f"{found.checked} checks: {', '.join(counts) or 'no problem found'}"

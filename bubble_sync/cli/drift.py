@@ -1,4 +1,4 @@
-"""`bubble-sync drift`: what was changed in a converged stack since, or in all of them."""
+"""`bubble-sync drift`: manual changes in one converged stack or in all stacks."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def drift(
     context: typer.Context,
     stack: StackName = None,
     config_file: ConfigFile = None,
-    all_stacks: Annotated[bool, typer.Option("--all-stacks", help="Every Pulumi.<stack>.yaml but local's.")] = False,
+    all_stacks: Annotated[bool, typer.Option("--all-stacks", help="Every Pulumi.<stack>.yaml except local's.")] = False,
     as_json: Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a text for an issue.")] = False,
 ) -> None:
-    """Say what was changed by hand, since when, how to repair or to accept it. Changes nothing.
+    """Show manual changes, their time, and how to repair or accept each one. Changes nothing.
 
     Exit 0 clean, 1 drift, 2 a configuration cannot be used, 3 a stack cannot be read.
     """
@@ -52,20 +52,20 @@ def drift(
 
 
 def exit_code(reports: Sequence[Report]) -> int:
-    """Return the code for the worst of them: what could not be read first."""
+    """Return the code of the worst report: unreadable stacks first."""
     from bubble_sync.compare.drift import Standing
 
     standings = {report.standing for report in reports}
     if Standing.UNREACHABLE in standings:
         return 3
-    # Drift is said although another stack cannot be configured: a stray file must not hide it.
+    # Report drift despite another stack's configuration error: a stray file must not hide drift.
     if standings <= {Standing.CLEAN, Standing.CONFIGURATION}:
         return 2 if Standing.CONFIGURATION in standings else 0
     return 1
 
 
 def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -> list[Report]:
-    # Imported here, so that no other command waits for a database driver.
+    # Imported here: other commands need no database driver.
     from bubble_sync.compare.all_stacks import ask, ask_all
     from bubble_sync.config import stacks
 

@@ -1,4 +1,4 @@
-"""What ends a command without its answer, and with which exit code.
+"""Exit codes, and the failures that end a command early.
 
 0 yes, 1 no or refused, 2 usage, configuration or this machine, 3 unreachable, 4 a bug, 130 Ctrl-C.
 """
@@ -14,7 +14,7 @@ REFUSED, MISUSED, UNREACHABLE, OUR_BUG, INTERRUPTED = 1, 2, 3, 4, 130
 
 
 class Failure(NamedTuple):
-    """What ends a command before it has its answer; with `--json` the document on standard output holds it."""
+    """A failure that ends a command; with `--json` standard output holds this document."""
 
     exit_code: int
     kind: str
@@ -22,9 +22,9 @@ class Failure(NamedTuple):
 
 
 def failure_of(problem: Exception) -> Failure:
-    """Return what a problem is to the operator."""
+    """Return the failure that the operator sees for a problem."""
     if isinstance(problem, SyncError):
-        # Here, because the entry imports nothing slow: a Ctrl-C may come at once.
+        # Imported here to keep the entry point fast: Ctrl-C may come at once.
         from bubble_sync.cli.options import completed
 
         return Failure(*_code(problem), completed(str(problem)))
@@ -32,13 +32,13 @@ def failure_of(problem: Exception) -> Failure:
         return Failure(MISUSED, "usage", _usage(problem))
     if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return Failure(MISUSED, "configuration", f"the disk is full ({problem.strerror}): make room, then run again")
-    # The text of an unforeseen error may hold anything, a secret too.
+    # Print only the type: the text of an unexpected error may hold a secret.
     bug = f"a bug of bubble-sync ({type(problem).__name__}): run again with --debug and report it"
     return Failure(OUR_BUG, "bug", bug)
 
 
 def _usage(problem: Exception) -> str:
-    """Say in one line what typer finds wrong with the command line."""
+    """Return typer's usage error as one line."""
     message: str = problem.format_message()  # type: ignore[attr-defined]
     said = " ".join(message.split()).rstrip(".").replace("(Possible options: ", "(did you mean ")
     context = getattr(problem, "ctx", None)

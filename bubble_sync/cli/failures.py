@@ -1,4 +1,4 @@
-"""`bubble-sync failures`: which items failed lately, by error."""
+"""`bubble-sync failures`: the newest failed items, by error."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def _show(found: Failures, out: Console) -> None:
     for what, why in found.unknown.items():
         out.print(completed(f"unknown: {what}: {why}"), style="yellow")
     if not found.groups and not found.unknown:
-        out.print("no item stands at failed", style="green")
+        out.print("no item is failed", style="green")
     for group in found.groups:
         out.print(f"{group.count} x {group.operation}: {group.error}", style="red")
         if not group.items:
             continue
-        # Two ids side by side would be folded on most terminals, and could not be copied.
+        # One column for both ids: two columns would fold on most terminals, and folded ids cannot be copied.
         wide = out.width >= _WIDE
         items = table(*(("item", "record") if wide else ("item, and its record",)), *_COLUMNS)
         for item in group.items:
@@ -65,16 +65,16 @@ def _show(found: Failures, out: Console) -> None:
 
 
 def _next(found: Failures) -> str:
-    """Say what to do about failed items."""
+    """Return the next step for failed items."""
     if found.unknown:
         return "`bubble-sync doctor`"
     if any(item.dead for group in found.groups for item in group.items):
-        return "mend the cause, then `bubble-sync retry --dead`"
-    return "`bubble-sync doctor`; the retry takes them again by itself" if found.groups else ""
+        return "fix the cause, then run `bubble-sync retry --dead`"
+    return "`bubble-sync doctor`; the retry job takes the items again" if found.groups else ""
 
 
 def next_try(item: Failure) -> str:
-    """Say when an item is tried again."""
+    """Return the time of an item's next attempt in words."""
     if item.dead:
         return "none: dead"
     return clock(item.next_retry_at) or "retry's next"

@@ -1,4 +1,4 @@
-"""How commands write a file that others may be reading."""
+"""Write files that others may be reading."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from bubble_sync.errors import ConfigurationError
 
 
 def put(file: Path, text: str, *, mode: int | None = None) -> None:
-    """Write a file as a whole or not at all, where a link leads to; raise ConfigurationError with the reason."""
+    """Write a file atomically, through symbolic links."""
     target = Path(os.path.realpath(file))
     beside = target.parent / f".{target.name}.{os.getpid()}"
     try:
         if target.exists() and not target.is_file():
-            # To put a file in the place of /dev/null, say, is nothing that anybody means.
+            # Refuse to replace a device such as /dev/null.
             raise ConfigurationError(f"{file} is not a file: choose another place")
         with beside.open("x", encoding="utf-8") as new:
             new.write(text)

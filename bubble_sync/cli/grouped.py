@@ -1,4 +1,4 @@
-"""How a group of commands is shown in help: under what the commands are for, each in a line or two."""
+"""Help of a command group: commands by panel, with full texts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _WHOLE = 300
 
 
 class Grouped(TyperGroup):
-    """A group whose help lists the commands by panel, and cuts none of their texts."""
+    """A group whose help lists commands by panel without truncating their texts."""
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
-        """Write the commands, section by section."""
+        """Write the commands, panel by panel."""
         rows: dict[str, list[tuple[str, str]]] = {}
         commands = [(name, command) for name, command in self.commands.items() if not command.hidden]
         width = max(len(name) for name, _ in commands)

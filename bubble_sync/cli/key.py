@@ -1,4 +1,4 @@
-"""`bubble-sync key`: what the key is, whether one works, and how it is changed."""
+"""`bubble-sync key`: show the key, try a key, rotate the key."""
 
 from __future__ import annotations
 
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     from bubble_sync.key.probe import Probe, Verdict
     from bubble_sync.key.status import KeyInDatabase, KeyStatus
 
-app = typer.Typer(cls=Grouped, help="The key that the Edge Function is called with.", rich_markup_mode=None)
+app = typer.Typer(cls=Grouped, help="The key for calls to the Edge Function.", rich_markup_mode=None)
 
-Action = Annotated[
-    str, typer.Option("--action", help="What the request asks the Edge Function for; the default drains nothing.")
-]
+Action = Annotated[str, typer.Option("--action", help="Action of the request; the default drains nothing.")]
 _STORED = {
     "equal": "holds this key",
     "differs": "holds another value: `pulumi up` puts this key there",
@@ -45,7 +43,7 @@ def _talk(text: str) -> None:
 
 @app.command()
 def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
-    """Say what the key is, until when, who reads it and what to do next; exit 1 when there is a warning."""
+    """Show the key's kind, expiry, readers and next step; exit 1 when there is a warning."""
     from bubble_sync.database.database import Database
     from bubble_sync.key.status import key_in_database, key_status
 
@@ -53,7 +51,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     settings = chosen.settings()
     found = key_status(chosen.name, settings, chosen.environment, datetime.now(UTC))
     if not as_json:
-        # What needs no database is said in any case.
+        # Print the part that needs no database first.
         for line in _offline_lines(found):
             typer.echo(line)
     with closing(Database(settings.address(chosen.environment))) as database:
@@ -76,7 +74,7 @@ def try_key(
     action: Action = HARMLESS_ACTION,
     as_json: Json = False,
 ) -> None:
-    """Try the configured key, or another, beside a wrong one, through pg_net; exit 0 only when it is proven."""
+    """Try the configured key, or another one, and a wrong key through pg_net; exit 0 only when the key is proven."""
     from bubble_sync.database.database import Database
     from bubble_sync.key.probe import probe
     from bubble_sync.key.rotate import with_key
@@ -109,10 +107,10 @@ def change_key(
     name: Annotated[str | None, typer.Option("--name", help="Another name for the key's secret in Vault.")] = None,
     action: Action = HARMLESS_ACTION,
     accept_unchecked: Annotated[
-        bool, typer.Option("--accept-unchecked", help="Go on although the endpoint accepts any key.")
+        bool, typer.Option("--accept-unchecked", help="Continue although the endpoint accepts any key.")
     ] = False,
 ) -> None:
-    """Change the key: try the new one, set it in the configuration, and converge it alone with `pulumi up`."""
+    """Rotate the key: try the new one, write it into the configuration, and converge it alone with `pulumi up`."""
     from bubble_sync.key.rotate import Wanted, rotate
 
     chosen = the_stack(stack, config_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.grouped import Grouped
-from bubble_sync.errors import PlatformError
+from bubble_sync.errors import ConfigurationError, PlatformError
 
 if TYPE_CHECKING:
     from bubble_sync.local.platform import Platform, Status
 
 app = typer.Typer(
     cls=Grouped,
-    help="A hosted-like platform on this machine: throw-away, for trying and testing.",
+    help="A throw-away hosted-like platform on this machine.",
     rich_markup_mode=None,
 )
 
@@ -27,12 +28,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def _checkout() -> Path:
     here = Path.cwd()
-    # One platform a checkout, from whichever of its folders one asks.
+    # One platform per checkout, from any of its folders.
     return next((each for each in (here, *here.parents) if (each / "Pulumi.yaml").exists()), here)
 
 
 def _platform() -> Platform:
-    # Here, so that no other command waits for the servers' modules.
+    # Imported here: other commands need none of the servers' modules.
     from bubble_sync.local.platform import Platform
 
     return Platform.for_checkout(_checkout())
@@ -64,7 +65,7 @@ def _lines(status: Status) -> list[str]:
 
 
 def _next() -> None:
-    """Print the lines that ask a running platform."""
+    """Print commands for a running platform."""
     from bubble_sync.local.stack import NAME
 
     _talk("ask it:")
@@ -76,13 +77,13 @@ def _next() -> None:
 
 @app.command()
 def up() -> None:
-    """Start the platform, or repair what of it does not run."""
+    """Start the platform, or restart its stopped parts."""
     from bubble_sync.local.guardian import Guard
     from bubble_sync.local.stack import prepare, require_checkout
 
     platform, checkout = _platform(), require_checkout(_checkout())
     _talk("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
-    # A start that is killed in the middle leaves nothing running; one that is done leaves everything.
+    # A start that is interrupted leaves nothing running.
     guard = Guard()
     stack = prepare(platform.start(), checkout)
     guard.release()
@@ -94,7 +95,7 @@ def up() -> None:
 
 @app.command()
 def down() -> None:
-    """End the platform and remove all of its data."""
+    """Stop the platform and remove all of its data."""
     platform = _platform()
     if not platform.folder.exists():
         raise PlatformError(f"there is no platform in {platform.folder}: each checkout has its own, so look in yours")
@@ -104,7 +105,7 @@ def down() -> None:
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Say what runs and where; exit 0 when everything is up, 1 otherwise."""
+    """Show the processes and addresses; exit 0 when everything is up, 1 otherwise."""
     found = _platform().status()
     if as_json:
         typer.echo(json.dumps(_facts(found), indent=2))
@@ -120,7 +121,9 @@ def status(as_json: Json = False) -> None:
 
 @app.command("sign-up")
 def sign_up(email: str, as_json: Json = False) -> None:
-    """Sign a person up as the application does: three records and one item in the queue."""
+    """Sign a person up as the application does: three records and one queue item."""
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+        raise ConfigurationError(f"{email!r} is not an email address: pass one such as ada@example.com")
     made = asdict(_platform().sign_up(email))
     if as_json:
         typer.echo(json.dumps(made, indent=2))
@@ -132,15 +135,15 @@ def sign_up(email: str, as_json: Json = False) -> None:
 @app.command("demo")
 def show_demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print what verify and trace say.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the output of verify and trace.")] = False,
 ) -> None:
-    """Watch cron sync a sign-up; exit 0 only when a succeeded run of our job did, and verify finds all well."""
+    """Watch cron sync a sign-up; exit 0 only when our job's run synced the item and verify passes."""
     from bubble_sync.cli.local_demo import demo
     from bubble_sync.local.guardian import Guard
     from bubble_sync.local.stack import require_checkout
 
     platform, checkout = _platform(), require_checkout(_checkout())
-    # A platform that runs already is used, and left as it was found.
+    # Use a running platform and leave it running.
     kept = keep or platform.status().up
     guard = Guard()
     if not kept:

@@ -1,4 +1,4 @@
-"""`bubble-sync local demo`: cron syncs a sign-up on the embedded platform, told in one screen."""
+"""`bubble-sync local demo`: cron syncs a sign-up on the embedded platform, shown on one screen."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ talk = Console(stderr=True, highlight=False)
 
 @dataclass(frozen=True)
 class _Story:
-    """What happened."""
+    """The steps of the demo."""
 
     versions: str
     outputs: dict[str, dict[str, str]]
@@ -38,7 +38,7 @@ class _Story:
 
 
 def demo(platform: Platform, checkout: Path, *, verbose: bool) -> bool:
-    """Bring everything up, sign a person up, and say whether a run of our job synced it and `verify` finds all well."""
+    """Start the platform, sign a person up, and check that our job's run synced the item and `verify` passes."""
     with _step("start the embedded platform"):
         stack = prepare(platform.start(), checkout)
     with _step("pulumi up --stack local"):
@@ -56,7 +56,7 @@ def demo(platform: Platform, checkout: Path, *, verbose: bool) -> bool:
 
 @contextmanager
 def _step(what: str) -> Iterator[None]:
-    """Show what is being done, and how long it took when it is done."""
+    """Print a step, and its duration at the end."""
     began = time.monotonic()
     with talk.status(what):
         yield
@@ -64,7 +64,7 @@ def _step(what: str) -> Iterator[None]:
 
 
 def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
-    """Print the summary; what `verify` and `trace` print follows when asked for, or when something is wrong."""
+    """Print the summary; add `verify` and `trace` output on request or failure."""
     with asking(NAME, stack.config_file, stack.environment) as asked:
         checklist = verify.ask(asked)
         report = stack.checkout / "report.html"

@@ -1,4 +1,4 @@
-"""The entry of the command line: what an error, a Ctrl-C and a closed pipe become."""
+"""The entry point of the command line: errors, Ctrl-C and closed pipes become exit codes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from bubble_sync.cli.exit_codes import INTERRUPTED, failure_of
 
 @dataclass
 class Outcome:
-    """Turns what a command raises into one line on stderr and an exit code."""
+    """Turns an exception of a command into one line on stderr and an exit code."""
 
     debug: bool = False
     as_json: bool = False
 
     def __enter__(self) -> Outcome:
-        """Watch a command."""
+        """Enter the guard."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, _: TracebackType | None
     ) -> None:
-        """Exit with the code of the problem; an exit stays what it is."""
-        # typer's own question makes Abort of a Ctrl-C.
+        """Exit with the code of the problem; pass SystemExit on."""
+        # typer's own prompt turns Ctrl-C into Abort.
         if isinstance(problem, KeyboardInterrupt) or type(problem).__name__ == "Abort":
             sys.stderr.write("\n")
             raise SystemExit(INTERRUPTED) from None
@@ -50,9 +50,9 @@ def run() -> None:
 
         from bubble_sync.cli.app import app
 
-        # Not app(): that replaces sys.excepthook and prints frames of its own.
+        # Not app(): typer replaces sys.excepthook and prints frames of its own.
         code = get_command(app).main(obj=outcome, standalone_mode=False) or 0
-        # What standard output cannot take is told like any other error, and not at Python's own end.
+        # Flush here: a failed write at the interpreter's exit has no exit code of ours.
         if sys.stdout is not None:
             sys.stdout.flush()
     raise SystemExit(code)

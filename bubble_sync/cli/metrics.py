@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from bubble_sync.health.metrics import Measured
 
 _READABLE = 0o644
-"""A collector is another user."""
+"""File mode: the collector runs as another user."""
 
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="File to write at once, as for a textfile collector.")
+    Path | None, typer.Option("--output", "-o", help="File to write atomically, for a textfile collector.")
 ]
 
 
 def metrics(stack: StackName = None, config_file: ConfigFile = None, output: Output = None) -> None:
-    """Print the status as OpenMetrics text; exit 0 when the database answered, whatever it said, 3 when it did not."""
+    """Print the status as OpenMetrics text; exit 0 when the database answered, 3 when the database is unreachable."""
     from bubble_sync.health.metrics import Measured, measure
 
     made_by = version("bubble-sync")
@@ -37,14 +37,14 @@ def metrics(stack: StackName = None, config_file: ConfigFile = None, output: Out
         try:
             measured = measure(asked.database, asked.settings, asked.name, made_by)
         except Unreachable:
-            # That too is something to collect.
+            # Unreachable is a metric too.
             give(text_of(Measured(asked.name, made_by, datetime.now(UTC))), output)
             raise
     give(text_of(measured), output)
 
 
 def text_of(measured: Measured) -> str:
-    """Write the numbers as OpenMetrics text."""
+    """Write the metrics as OpenMetrics text."""
     from prometheus_client.exposition import choose_encoder
     from prometheus_client.registry import Collector
 
@@ -62,7 +62,7 @@ def _families(measured: Measured) -> Iterator[Metric]:
     from bubble_sync.health.metrics import FAMILIES
 
     for family in FAMILIES:
-        # Two roles may have a job of one name, and no series may come twice: ours are first.
+        # Another role's job may share the name, and a series must be unique: our jobs come first.
         samples = dict(reversed(list(family.samples(measured))))
         if samples:
             made = GaugeMetricFamily(family.name, family.meaning, labels=("stack", *family.labels), unit=family.unit)
@@ -72,7 +72,7 @@ def _families(measured: Measured) -> Iterator[Metric]:
 
 
 def give(text: str, output: Path | None) -> None:
-    """Print a text, or write it to a file; raise ConfigurationError."""
+    """Print a text, or write it to a file."""
     if output is None:
         typer.echo(text, nl=False)
         return

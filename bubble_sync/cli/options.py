@@ -1,4 +1,4 @@
-"""What several commands take: the stack, its configuration file, the form of the answer, a key."""
+"""Options of several commands: stack, configuration file, output format, key."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def stacks_beginning_with(incomplete: str) -> list[str]:
-    """Name the stacks of the project here for the shell's completion; none where there is nothing to read."""
-    # An error would be printed into the line that somebody is typing.
+    """Return the project's stacks for shell completion; none when the project cannot be read."""
+    # An error would be printed into the line being typed.
     with suppress(OSError, ConfigurationError):
         return [name for name in stack_names(project_folder(Path.cwd())) if name.startswith(incomplete)]
     return []
@@ -40,30 +40,33 @@ StackName = Annotated[
         autocompletion=stacks_beginning_with,
     ),
 ]
-ConfigFile = Annotated[Path | None, typer.Option("--config-file", help="Its configuration file, as for pulumi.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config-file", help="Configuration file, as for pulumi.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
 KeyFd = Annotated[
     int | None, typer.Option("--key-fd", help="File descriptor to read the key from, as in --key-fd 3 3<file.")
 ]
 
 LOCAL = "local"
-"""The name of the embedded platform's stack."""
+"""Name of the embedded platform's stack."""
 _LONGEST_KEY = 16_384
 _MEANT: ContextVar[Stack] = ContextVar("the stack that the command is about")
 
 
 def the_stack(name: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Stack:
-    """Find the stack that is meant; `local` is the checkout's running platform, where there is one."""
-    # Here, as in every command: nobody waits for what another one needs.
+    """Find the stack; `local` means the checkout's running platform, if any."""
+    # Imported here: commands without a stack need none of these modules.
     from bubble_sync.config.stacks import CONFIG_VARIABLE, open_stack
 
     own: tuple[str, ...] = ()
     if name == LOCAL and config_file is None and CONFIG_VARIABLE not in environment:
-        from bubble_sync.local.stack import of_checkout
+        from bubble_sync.local.stack import DATABASE_URL_VARIABLE, of_checkout
 
         local = of_checkout(project_folder(Path.cwd()), environment)
         if local is not None:
+            exported = environment.get(DATABASE_URL_VARIABLE)
+            if exported not in (None, local.environment[DATABASE_URL_VARIABLE]):
+                typer.echo(f"note: {DATABASE_URL_VARIABLE} is ignored: {LOCAL} means the local platform", err=True)
             config_file, environment = local.config_file, local.environment
             own = ("--stack", LOCAL)
     opened = replace(open_stack(name, config_file, Path.cwd(), environment), own_options=own)
@@ -72,19 +75,19 @@ def the_stack(name: str | None, config_file: Path | None, environment: Mapping[s
 
 
 def completed(text: str) -> str:
-    """Return a text whose commands name the stack that this command is about; as it stands where there is none."""
+    """Return a text whose commands name the current stack."""
     stack = _MEANT.get(None)
     return text if stack is None else stack.completed(text)
 
 
 def typed(context: typer.Context, option: str) -> bool:
-    """Say whether a person typed this option: a variable that names a stack is there for other commands too."""
+    """Return whether an option was typed, not taken from a variable."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def duration(option: str, text: str, least: str, most: str) -> timedelta:
-    """Read a duration between two others, as in 24h; raise ConfigurationError."""
+    """Read a duration between two limits, as in 24h."""
     found = read_duration(text)
     if found is None or not (read_duration(least) or found) <= found <= (read_duration(most) or found):
         raise ConfigurationError(f"{option} takes a time from {least} to {most}, as in {FORMS}: not {text!r}")
@@ -92,7 +95,7 @@ def duration(option: str, text: str, least: str, most: str) -> timedelta:
 
 
 def read_key_from(descriptor: int) -> str:
-    """Read a key from a file descriptor, without the line break at its end."""
+    """Read a key from a file descriptor, without the final line break."""
     try:
         if descriptor in (1, 2) or os.isatty(descriptor):
             raise ConfigurationError(
@@ -112,19 +115,19 @@ def read_key_from(descriptor: int) -> str:
 
 
 def ask_for_key() -> str:
-    """Ask the person for a key, without showing it; raise ConfigurationError when nobody is there."""
+    """Prompt for a key without echo."""
     if not sys.stdin.isatty():
-        raise ConfigurationError("no key was given: add --key-fd 3 3<file, or type it at a terminal")
+        raise ConfigurationError("no key was given: pass --key-fd 3 3<file, or run in a terminal")
     key: str = typer.prompt("the new key", hide_input=True, err=True)
     return key
 
 
 def consent(question: str, *, yes: bool, as_json: bool) -> bool:
-    """Ask the person, unless yes was said before; raise ConfigurationError when nobody can be asked."""
+    """Ask for confirmation, unless --yes was given."""
     if yes:
         return True
     if as_json or not sys.stdin.isatty():
-        raise ConfigurationError("nothing was done: there is nobody to ask, so add --yes when it shall be done")
-    # typer's own question would write a space to standard output.
+        raise ConfigurationError("not a terminal: pass --yes to confirm. Nothing was changed.")
+    # typer's own prompt writes a space to standard output.
     typer.echo(f"{question} [y/N]: ", nl=False, err=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

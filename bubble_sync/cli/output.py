@@ -1,4 +1,4 @@
-"""How the reading commands answer: a stack's database for them, tables for a terminal or a pipe, and JSON."""
+"""Output of the reading commands: the stack's database, tables and JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bubble_sync.database.database import Database
 
 _PIPED_WIDTH = 400
-"""Nobody folds lines for a program that reads them."""
+"""Width of output to a pipe: programs need unfolded lines."""
 _PADDING = re.compile(" +$", re.MULTILINE)
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
@@ -47,17 +47,17 @@ class Asked:
 
 
 class _Trimmed(io.StringIO):
-    """Standard output without the spaces that fill a table's last column."""
+    """Standard output without trailing spaces in tables."""
 
     def write(self, text: str) -> int:
-        """Pass a text on."""
+        """Write a text without trailing spaces."""
         return sys.stdout.write(_PADDING.sub("", text))
 
 
 @contextmanager
 def asking(stack: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Iterator[Asked]:
     """Open a stack's database for one question."""
-    # Imported here, so that no other command waits for a database driver.
+    # Imported here: commands without a database need no driver.
     from bubble_sync.database.database import Database
 
     opened = the_stack(stack, config_file, environment)
@@ -72,7 +72,7 @@ def asking(stack: str | None, config_file: Path | None, environment: Mapping[str
 
 
 def tell_if_never_up(database: Database, options: Sequence[str]) -> None:
-    """Say first of all, beside the answer, that there is no stack yet to ask about."""
+    """Warn on stderr when the stack has never been up."""
     from bubble_sync.records.visibility import never_up
 
     if database.read("looking for the stack", never_up):
@@ -81,7 +81,7 @@ def tell_if_never_up(database: Database, options: Sequence[str]) -> None:
 
 
 def screen() -> Console:
-    """Return where an answer is drawn: as wide as the terminal, without colour and folding in a pipe."""
+    """Return a console as wide as the terminal; a pipe gets no colour and no folding."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
@@ -91,7 +91,7 @@ def screen() -> Console:
 
 
 def table(*columns: str) -> Table:
-    """Return a table without lines, whose cells are folded where they do not fit; numbers stand right."""
+    """Return a table without lines; long cells fold and numbers align right."""
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False, header_style="dim")
@@ -103,18 +103,18 @@ def table(*columns: str) -> Table:
 
 
 def print_json(answer: DataclassInstance, **more: object) -> None:
-    """Print a dataclass, with what it does not hold as a field, as JSON; moments in ISO form, durations in seconds."""
+    """Print a dataclass and extra fields as JSON; times in ISO form, durations in seconds."""
     print_document({**asdict(answer), **more})
 
 
 def print_document(document: Mapping[str, object]) -> None:
-    """Print JSON in which every command is complete."""
+    """Print JSON with complete commands."""
     plain = json.loads(json.dumps(document, default=_plain))
     typer.echo(json.dumps(in_all(plain, completed), indent=2, ensure_ascii=False))
 
 
 def next_step(text: str) -> str:
-    """Return the line that says what to do next, its commands complete."""
+    """Return the `next:` line with complete commands."""
     return completed(f"next: {text}")
 
 
@@ -123,12 +123,12 @@ def _plain(value: object) -> str:
 
 
 def clock(at: datetime | None) -> str:
-    """Write a moment, in UTC as everything here."""
+    """Format a time in UTC."""
     return f"{at.astimezone(UTC):%m-%d %H:%M:%S}" if at else ""
 
 
 def ago(seconds: float) -> str:
-    """Write a duration in its largest unit."""
+    """Format a duration in its largest unit."""
     for size, unit in _UNITS:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -136,5 +136,5 @@ def ago(seconds: float) -> str:
 
 
 def fine(seconds: float | None) -> str:
-    """Write a short duration."""
+    """Format a short duration."""
     return "" if seconds is None else f"{seconds:.3f} s" if seconds < 10 else ago(seconds)

@@ -1,4 +1,4 @@
-"""`bubble-sync pause` and `bubble-sync resume`: let jobs sleep on purpose, and wake them."""
+"""`bubble-sync pause` and `bubble-sync resume`: pause jobs and resume them."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ if TYPE_CHECKING:
 
 
 def _jobs_beginning_with(incomplete: str) -> list[str]:
-    return [key for key in ("processor", "retry") if key.startswith(incomplete)]
+    from bubble_sync.model.jobs import MANAGED_JOBS
+
+    return [job.key for job in MANAGED_JOBS if job.key.startswith(incomplete)]
 
 
 Job = Annotated[
     str | None,
-    typer.Option("--job", "-j", help="processor or retry; both unless given.", autocompletion=_jobs_beginning_with),
+    typer.Option("--job", "-j", help="One job, as in retry; all unless given.", autocompletion=_jobs_beginning_with),
 ]
 
 
 def pause(
-    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept in the configuration.")],
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Reason, kept in the configuration.")],
     stack: StackName = None,
     config_file: ConfigFile = None,
     job: Job = None,
     until: Annotated[
-        str | None, typer.Option("--until", help="When it should be over: 2h, 1d12h, or 2027-01-31T18:00:00Z.")
+        str | None, typer.Option("--until", help="Expected end: 2h, 1d12h, or 2027-01-31T18:00:00Z.")
     ] = None,
 ) -> None:
-    """Let jobs sleep: write it into the configuration, and converge these jobs alone with `pulumi up`."""
+    """Pause jobs: write the pause into the configuration and converge only these jobs with `pulumi up`."""
     from bubble_sync.actions import pause as action
 
     chosen, keys = the_stack(stack, config_file), action.keys_of(job)
@@ -42,11 +44,11 @@ def pause(
     _tell(done, chosen.name, keys)
     if done.changed:
         of = f" --job {shlex.quote(job)}" if job else ""
-        typer.echo(completed(f"wake with:  bubble-sync resume{of}"))
+        typer.echo(completed(f"resume with:  bubble-sync resume{of}"))
 
 
 def resume(stack: StackName = None, config_file: ConfigFile = None, job: Job = None) -> None:
-    """Let jobs run again: take the pause out of the configuration, and converge these jobs alone with `pulumi up`."""
+    """Resume jobs: remove the pause from the configuration and converge only these jobs with `pulumi up`."""
     from bubble_sync.actions import pause as action
 
     chosen, keys = the_stack(stack, config_file), action.keys_of(job)
@@ -58,12 +60,13 @@ def _talk(text: str) -> None:
 
 
 def _tell(done: Slept, stack: str, keys: tuple[str, ...]) -> None:
-    from bubble_sync.model.pauses import JOBS, paused
+    from bubble_sync.model.jobs import MANAGED_JOBS
+    from bubble_sync.model.pauses import paused
 
     asleep = paused(done.settings, datetime.now(UTC))
     already = "" if done.changed else " already: nothing was changed"
-    for key in keys:
-        state = asleep.get(JOBS[key], "active")
-        typer.echo(completed(f"job {JOBS[key]} of stack {stack} is {state}{already}"))
+    for name in (job.name for job in MANAGED_JOBS if job.key in keys):
+        state = asleep.get(name, "active")
+        typer.echo(completed(f"job {name} of stack {stack} is {state}{already}"))
     if done.commit is not None:
         typer.echo(f"commit it:  {done.commit}")

@@ -1,4 +1,4 @@
-"""`bubble-sync report`: one page about a span of time, in a file."""
+"""`bubble-sync report`: one HTML page about a span of time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bubble_sync.cli.files import put
 from bubble_sync.cli.options import ConfigFile, StackName, duration
 from bubble_sync.cli.output import Asked, asking
 
-Html = Annotated[Path, typer.Option("--html", metavar="FILE", help="The file to write; one that is there is replaced.")]
+Html = Annotated[Path, typer.Option("--html", metavar="FILE", help="File to write; an existing file is replaced.")]
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help="How far back: 30m, 24h, 7d; at most 30d.")]
 
 
 def report(html: Html, since: Since = "24h", stack: StackName = None, config_file: ConfigFile = None) -> None:
-    """Write a page with checklist, findings, charts and failures; exit 0 when it is written, whatever it says."""
+    """Write an HTML page with checklist, findings, charts and failures; exit 0 when the file is written."""
     span = duration("--since", since, "1m", "30d")
     with asking(stack, config_file) as asked:
         write_report(asked, html, span)
@@ -25,7 +25,7 @@ def report(html: Html, since: Since = "24h", stack: StackName = None, config_fil
 
 
 def write_report(asked: Asked, file: Path, span: timedelta) -> None:
-    """Ask everything, and write the page."""
+    """Read the stack and render the page."""
     from bubble_sync.cli.render.report_page import page
     from bubble_sync.health import report as question
 

@@ -1,4 +1,4 @@
-"""`bubble-sync retry` and `bubble-sync release-stalled`: items are put back, shown and asked first."""
+"""`bubble-sync retry` and `bubble-sync release-stalled`: show the items, ask, put the items back."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 _NEXT = "`bubble-sync trace ID` shows where an item that was left alone stands"
 _SHOWN = 20
-"""So many items of a kind are shown; `--json` has all."""
+"""Items shown per kind; `--json` lists all."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """All that is known when a command ends."""
+    """The result of the command."""
 
     stack: str
     plan: Plan
@@ -33,18 +33,18 @@ class Answer:
 
 
 def retry(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Items' ids.")] = None,
-    dead: Annotated[bool, typer.Option("--dead", help="Every item that failed and has no attempt left.")] = False,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of items.")] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="All failed items with no attempt left.")] = False,
     stack: StackName = None,
     config_file: ConfigFile = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Have failed items tried again; asks first. Exit 0 when each one was put back, 1 otherwise."""
+    """Put failed items back in the queue, after a confirmation. Exit 0 when every item was put back, 1 otherwise."""
     from bubble_sync.actions.requeue import retry_plan
 
     if dead == bool(ids):
-        raise ConfigurationError("say which items: their ids, or --dead")
+        raise ConfigurationError("pass ids of items, or --dead")
     with asking(stack, config_file) as asked:
         plan = retry_plan(asked.database, None if dead else ids)
         _go_on(asked, plan, "no item is dead", yes=yes, as_json=as_json)
@@ -52,14 +52,14 @@ def retry(
 
 def release_stalled(
     older_than: Annotated[
-        str | None, typer.Option("--older-than", metavar="TIME", help="How long ago they were queued, as in 90s, 2h.")
+        str | None, typer.Option("--older-than", metavar="TIME", help="Minimum age of an item, as in 90s, 2h.")
     ] = None,
     stack: StackName = None,
     config_file: ConfigFile = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Put items back that nobody finished; asks first, and never while a request may be working on them.
+    """Put stalled items back in the queue, after a confirmation; items with an open request are skipped.
 
     Exit 0 when each one was put back, 1 otherwise.
     """

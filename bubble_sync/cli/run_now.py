@@ -1,4 +1,4 @@
-"""`bubble-sync run-now`: the processor at once, and what comes of it."""
+"""`bubble-sync run-now`: run the processor now and report the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PRODUCTION = ("prod", "production")
 
 @dataclass(frozen=True)
 class Answer:
-    """All that is known when the command ends."""
+    """The result of the command."""
 
     stack: str
     command: str
@@ -41,7 +41,7 @@ class Answer:
 
     @property
     def good(self) -> bool:
-        """Say whether a request was sent, and answered well where that was waited for; or nothing waits."""
+        """Return whether a request was sent (and with --wait answered well), or no item waits."""
         if self.outcome == "sent" and self.waited:
             return self.request is not None and self.request.verdict == "ok"
         return self.outcome in ("sent", "nothing to do")
@@ -50,11 +50,11 @@ class Answer:
 def run_now(
     stack: StackName = None,
     config_file: ConfigFile = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow the request to its answer and the items.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the response and the items.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Run the processor job's own command now: it takes real items. Asks first, but on this machine's own stack.
+    """Run the processor job's command now, on real items. Asks first, except on the local stack.
 
     Exit 0 when a request was sent or nothing waits, with --wait when it was answered well; 1 otherwise.
     """
@@ -77,7 +77,7 @@ def run_now(
 
 
 def asks(asked: Asked) -> bool:
-    """Say whether to ask: everywhere but on this machine's own stack, however the database of another is reached."""
+    """Return whether to ask: on every stack but the local one."""
     here = asked.settings.address(asked.environment).loopback and asked.project_ref is None
     return not here or asked.name in _PRODUCTION
 
@@ -138,7 +138,7 @@ def _show_told(told: Told) -> None:
 
 
 def _silent(_: Told) -> None:
-    """Leave standard output to the JSON."""
+    """Print to stderr, because standard output holds the JSON."""
 
 
 def _show(answer: Answer, out: Console) -> None:
@@ -155,7 +155,7 @@ def _show(answer: Answer, out: Console) -> None:
 
 
 def _next(answer: Answer) -> str:
-    """Say what to do where no request was sent, or none was answered well."""
+    """Return the next step unless a request was sent and answered well."""
     if answer.good:
         return ""
     if answer.outcome == "skipped":
@@ -171,5 +171,5 @@ def _verdict(answer: Answer) -> str:
         "sent": f"sent: request {answer.request_id}",
         "skipped": "skipped: the last request is not answered yet",
         "not sent": "not sent: the warning says why",
-        "unknown": "it ran, and told of no request",
+        "unknown": "the command ran and reported no request",
     }.get(answer.outcome, answer.outcome)

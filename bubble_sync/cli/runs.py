@@ -1,4 +1,4 @@
-"""`bubble-sync runs`: what the jobs ran, and what came of the requests."""
+"""`bubble-sync runs`: the jobs' runs and the results of their requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def runs(
     as_json: Json = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many of the newest runs.")] = _DEFAULT,
 ) -> None:
-    """Show a day's runs of each job, and the newest with their requests; exit 0 when all are known to be good."""
+    """Show each job's runs of a day, and the newest runs with their requests; exit 0 when all are known to be good."""
     from bubble_sync.health import runs as question
 
     with asking(stack, config_file) as asked:
@@ -65,5 +65,5 @@ def _show(found: Runs, out: Console) -> None:
 
 
 def _next(found: Runs) -> str:
-    """Say what to do where not every run is known to be good."""
+    """Return the next step unless every run is known to be good."""
     return "" if found.clean else "`bubble-sync doctor`"

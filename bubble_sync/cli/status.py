@@ -1,4 +1,4 @@
-"""`bubble-sync status`: whether the sync keeps up; and the one line that bare `bubble-sync` prints."""
+"""`bubble-sync status`: whether the sync keeps up; also the one line of bare `bubble-sync`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORKS = {"it seems so": "green", "no": "red", "unknown": "yellow"}
 
 
 def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
-    """Count the items, with rates, jobs and answers; exit 0 when nothing is wrong or unknown, 1 otherwise."""
+    """Show item counts, rates, jobs and responses; exit 0 when nothing is wrong or unknown, 1 otherwise."""
     from bubble_sync.health import status as question
 
     with asking(stack, config_file) as asked:
@@ -68,7 +68,7 @@ def _verdict(found: Status) -> str:
 
 
 def queue_in_words(figures: Figures) -> str:
-    """Say how many items stand where."""
+    """Return the item counts in words."""
     oldest = f" (oldest {ago(figures.waited_seconds)})" if figures.waiting else ""
     return (
         f"{figures.waiting} waiting{oldest}, {figures.in_flight} in flight, {figures.stalled} stalled, "
@@ -103,7 +103,7 @@ def _show(found: Status, out: Console) -> None:
 
 
 def _next(found: Status) -> str:
-    """Say what to do about what is wrong or unknown; nothing when neither is."""
+    """Return the next step when something is wrong or unknown."""
     return "" if found.good else "`bubble-sync doctor`"
 
 
@@ -120,7 +120,7 @@ def _show_items(found: Status, figures: Figures, out: Console) -> None:
 
 
 def flow_in_words(figures: Figures) -> str:
-    """Say what came and went, and when nothing will wait."""
+    """Return the last hour's rates and the time until the queue is empty."""
     return f"last hour: {figures.came} came, {figures.went} went; {_to_empty(figures)}"
 
 
@@ -132,14 +132,14 @@ def _to_empty(figures: Figures) -> str:
 
 
 def state_in_words(job: Job) -> str:
-    """Say what is wrong with a job, or that it sleeps on purpose."""
+    """Return a job's problem or pause in words."""
     if job.pause and not job.active:
         return "paused" if job.asleep else "paused, overdue" if job.problem else ""
     return job.problem or (f"first due at {clock(job.first_due)}" if job.first_due else "")
 
 
 def run_in_words(job: Job, now: datetime) -> str:
-    """Say how a job's newest finished run ended, and when."""
+    """Return the status and age of a job's newest finished run."""
     if job.run is None or job.run_at is None:
         return ""
     return f"{job.run}, {ago((now - job.run_at).total_seconds())} ago"
@@ -155,4 +155,4 @@ def _show_answers(found: Status, out: Console) -> None:
             f"last response to whatever request, {clock(found.response['created'])}: {outcome_of(found.response)}"
         )
     elif not found.requests and "requests" not in found.unknown:
-        out.print("no request is on record")
+        out.print("no request is recorded")

@@ -1,4 +1,4 @@
-"""Standard output and error, of which nothing that reads them can change what a command answers.
+"""Standard output and error that keep the exit code of a command when a pipe closes.
 
 A pipe that is closed takes nothing more, and the command ends with the exit code that it has without the pipe.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Descriptor(io.RawIOBase):
-    """An open file that swallows what nobody reads any more."""
+    """A stream that discards output after the reader has gone."""
 
     def __init__(self, descriptor: int, name: str) -> None:
         self._descriptor, self._name, self._gone = descriptor, name, False
@@ -40,7 +40,7 @@ class _Descriptor(io.RawIOBase):
             self._gone = True
             return len(memoryview(data))
         except OSError as problem:
-            # Told once: what is left in the buffer would be told again at the end.
+            # Report once: the buffer would raise the same error at exit.
             self._gone = True
             raise ConfigurationError(
                 f"{self._name} cannot be written ({problem.strerror}): make room, or send it elsewhere"
@@ -48,7 +48,7 @@ class _Descriptor(io.RawIOBase):
 
 
 def guard_streams() -> None:
-    """Put such files in the place of both; a stream that is closed from the start is nobody's."""
+    """Replace both standard streams; discard the output of a stream that is closed from the start."""
     sys.stdout = _guarded(sys.stdout, "standard output")
     sys.stderr = _guarded(sys.stderr, "standard error") or io.StringIO()
 

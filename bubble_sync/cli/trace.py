@@ -1,4 +1,4 @@
-"""`bubble-sync trace`: one item's way, step by step."""
+"""`bubble-sync trace`: the steps of one item."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def trace(
     config_file: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
-    """Follow one item through the sync; exit 0 when it is completed with its bubble_ids, 1 otherwise."""
+    """Follow one item through the sync; exit 0 when the item is completed with its bubble_ids, 1 otherwise."""
     if latest == bool(wanted):
         raise ConfigurationError("name one thing to follow: an email, an id, or --latest")
     with asking(stack, config_file) as asked:
@@ -35,19 +35,19 @@ def trace(
 
 
 def ask(asked: Asked, wanted: str | None) -> Trace | None:
-    """Follow what is wanted, or the newest sign-up."""
+    """Read the steps of the item, or of the newest sign-up."""
     from bubble_sync.health import trace as question
 
     return question.trace(asked.database, asked.name, asked.project_ref, wanted)
 
 
 def answer(found: Trace | None, wanted: str | None, *, as_json: bool = False) -> bool:
-    """Print the way of what was wanted; say whether it is synced."""
+    """Print the steps; return whether the item is synced."""
     if found is None:
         raise NotFound(
             f"no item of {wanted} is in the queue: give a person's email, an item's id or a record's, or --latest"
             if wanted
-            else "no sign-up is in the queue: sign somebody up in the application, then try again"
+            else "no sign-up is in the queue: sign up a test user in the application, then try again"
         )
     if as_json:
         print_json(found, late=found.late, synced=found.synced, next=_next(found))
@@ -76,12 +76,12 @@ def _show(found: Trace, out: Console) -> None:
 
 
 def _next(found: Trace) -> str:
-    """Say what to do about an item that is not synced, or is synced and should have been sooner."""
+    """Return the next step for an item that is late, failed or incomplete."""
     if found.status == "failed":
         limited = found.retry_count is not None and found.max_retries is not None
         dead = limited and (found.retry_count or 0) >= (found.max_retries or 0)
-        again = f"mend the cause, then `bubble-sync retry {found.id}`"
-        return again if dead else "`bubble-sync doctor`; the retry takes it again by itself"
+        again = f"fix the cause, then run `bubble-sync retry {found.id}`"
+        return again if dead else "`bubble-sync doctor`; the retry job takes the item again"
     if found.synced:
         return "`bubble-sync runs` shows what ran in between" if found.late else ""
     if found.status == "completed":
@@ -92,7 +92,7 @@ def _next(found: Trace) -> str:
 def _verdict(found: Trace) -> str:
     late = "late" if found.late else "on time"
     if found.took_seconds is None and found.status == "completed":
-        return "completed, and nothing says when"
+        return "completed at an unknown time"
     if found.took_seconds is None:
         still = "overdue" if found.late else "still in time"
         return f"not synced: {found.status} after {ago(found.age_seconds)}, {still}; {TARGET}"

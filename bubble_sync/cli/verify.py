@@ -19,7 +19,7 @@ _STYLES = {"ok": "green", "no": "red", "unknown": "yellow", "not proven": "yello
 
 
 def verify(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
-    """Go through the checklist of a set-up that works; exit 0 when every line is ok, 1 otherwise."""
+    """Check every line of the success checklist; exit 0 when all lines are ok, 1 otherwise."""
     with asking(stack, config_file) as asked:
         found = ask(asked)
     if as_json:
@@ -30,7 +30,7 @@ def verify(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
 
 
 def ask(asked: Asked) -> Checklist:
-    """Return the checklist."""
+    """Read the checklist."""
     from bubble_sync.health import verify as question
 
     return question.verify(asked.database, asked.settings, asked.name, asked.project_ref)
@@ -60,5 +60,6 @@ def _show(found: Checklist, out: Console) -> None:
 
 
 def _next(found: Checklist) -> str:
-    """Return the first remedy: a line needs those above it."""
-    return next((one.remedy for one in found.lines if one.standing != "ok"), "")
+    """Return the first remedy: later lines depend on earlier ones."""
+    remedy = next((one.remedy for one in found.lines if one.standing != "ok"), "")
+    return remedy if not remedy or "`" in remedy else f"`{remedy}`"

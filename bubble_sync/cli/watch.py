@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from bubble_sync.health.watch import Latest
 
 EXAMINE_EVERY_SECONDS = 30.0
-"""The doctor asks far more than a look."""
+"""Seconds between two runs of the doctor, whose checks cost more than a status."""
 
 
 class Reader(threading.Thread):
-    """One thread with one connection; what it saw last stays until it sees more."""
+    """A thread with one connection; its last snapshot stays until the next one."""
 
     def __init__(
         self, look: Callable[[], Latest], examine: Callable[[], Diagnosis], close: Callable[[], None], every: float
     ) -> None:
-        """Take the questions, and how many seconds to rest between two looks."""
-        # A daemon, since nothing else ends one that waits for a server.
+        """Set the questions and the seconds between two snapshots."""
+        # A daemon: a thread that waits for a server cannot be stopped.
         super().__init__(daemon=True)
         self._look, self._examine, self._close, self._every = look, examine, close, every
         self._examined_at = -EXAMINE_EVERY_SECONDS
@@ -41,12 +41,12 @@ class Reader(threading.Thread):
         self.diagnosis: Diagnosis | None = None
         self.answered_at = self.began_at = time.monotonic()
         self.trouble: SyncError | None = None
-        """Why the last look failed."""
+        """The error of the last attempt."""
         self.bug: BaseException | None = None
-        """What ended the thread."""
+        """The error that ended the thread."""
 
     def run(self) -> None:
-        """Look until told to leave."""
+        """Read snapshots until stopped."""
         with _Kept(self):
             while True:
                 self.began_at = time.monotonic()
@@ -61,12 +61,12 @@ class Reader(threading.Thread):
             self._close()
 
     def take_over(self, other: Reader) -> None:
-        """Know what another one saw, and tell that one to end when it can."""
+        """Take over the snapshot of another reader and stop that reader."""
         self.latest, self.diagnosis, self.answered_at = other.latest, other.diagnosis, other.answered_at
         other._left.set()
 
     def require(self) -> None:
-        """Raise what ended it, or what kept it from seeing anything at all."""
+        """Raise the error that ended the thread or prevented the first snapshot."""
         if self.bug is not None:
             raise self.bug
         if self.latest is None and self.trouble is not None:
@@ -81,13 +81,13 @@ class Reader(threading.Thread):
 
 
 class _Kept:
-    """Keeps what a thread would print."""
+    """Captures the output of a thread."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     def __enter__(self) -> None:
-        """Watch the thread."""
+        """Enter the capture."""
 
     def __exit__(self, _: type[BaseException] | None, problem: BaseException | None, __: TracebackType | None) -> bool:
         self._reader.bug = problem
@@ -100,13 +100,13 @@ if TYPE_CHECKING:
 
 _DRAW_EVERY_SECONDS = 1.0
 _PATIENCE_SECONDS = 45.0
-"""More than a connection or a statement may take: whoever answers does so before."""
+"""Seconds of silence before a new connection; longer than any connection or statement timeout."""
 
-Every = Annotated[str, typer.Option("--every", metavar="TIME", help="How long between two looks: 2s, 1m; at most 1h.")]
+Every = Annotated[str, typer.Option("--every", metavar="TIME", help="Time between two updates: 2s, 1m; at most 1h.")]
 
 
 def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile = None) -> None:
-    """Show queue, jobs, findings and requests, again and again; Ctrl-C leaves, with exit code 0."""
+    """Show queue, jobs, findings and requests on a live screen; Ctrl-C exits with code 0."""
     from rich.console import Console
 
     seconds = duration("--every", every, "1s", "1h").total_seconds()
@@ -115,9 +115,9 @@ def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile 
         raise ConfigurationError(
             "watch draws on a terminal, and standard output is none: use `bubble-sync status` (`--json` for a program)"
         )
-    # Blocked before the reader starts, so that no thread loses what _wait waits for.
+    # Block signals before the reader starts: no other thread may take the ones that _wait expects.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
-    # Ended from outside it has to give the terminal back, too.
+    # Restore the terminal on SIGTERM too.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with asking(stack, config_file) as asked:
@@ -162,7 +162,7 @@ def _follow(asked: Asked, every: float, console: Console) -> None:
 
 
 def _one_that_answers(reader: Reader, asked: Asked, every: float) -> Reader:
-    """Leave a reader behind whose server has gone without a word, and start one with a connection of its own."""
+    """Replace a reader whose server stopped answering; the new reader opens its own connection."""
     if time.monotonic() - reader.began_at < every + _PATIENCE_SECONDS:
         return reader
     return _reader(asked, every, reader)
@@ -178,5 +178,5 @@ def _trouble(reader: Reader, every: float) -> str:
 
 
 def _wait() -> None:
-    """Wait until it is time to draw again, or the terminal has another size."""
+    """Wait for the next redraw or a new terminal size."""
     signal.sigtimedwait({signal.SIGWINCH}, _DRAW_EVERY_SECONDS)

@@ -1,4 +1,4 @@
-"""How to accept what was changed by hand: the setting that makes the program want it, where the field has one."""
+"""How to accept a manual change: the setting for the field, if one exists."""
 
 from __future__ import annotations
 
@@ -11,41 +11,39 @@ from pydantic import ValidationError
 
 from bubble_sync.compare.diff import Change
 from bubble_sync.config.database_url import NAMESPACE
-from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings, Settings, StackSettings
+from bubble_sync.config.settings import Settings, StackSettings
 from bubble_sync.converge.vault_secrets import Stored
-from bubble_sync.model.function_specs import PROCESSOR, RETRY
+from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS
 from bubble_sync.specs import DISPATCHES, CronJobSpec, FunctionSpec, LedgerSpec, Spec, VaultSecretSpec
 from bubble_sync.sql_loader import constants_in, with_constants
 
 _GROUPS: Mapping[str, tuple[str, type[Settings]]] = {
-    "bubble-sync-processor": ("processor", ProcessorSettings),
-    "bubble-sync-retry": ("retry", RetrySettings),
-    PROCESSOR: ("processor", ProcessorSettings),
-    RETRY: ("retry", RetrySettings),
-    "bubble_sync.alert": ("alerts", AlertSettings),
+    **{name: (job.key, job.settings) for job in MANAGED_JOBS for name in (job.name, job.function)},
+    ALERT_JOB.function: (ALERT_JOB.key, ALERT_JOB.settings),
 }
+"""The settings of a job or function that can accept a change."""
 _LOG = "dispatch_log"
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What makes the program want what is there, or why nothing can."""
+    """The commands that accept a change, or why none can."""
 
     commands: tuple[str, ...] = ()
     impossible: str = ""
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return the commands or the reason in one line."""
         return " && ".join(self.commands) or f"cannot be accepted: {self.impossible}"
 
 
 def acceptance(spec: Spec, change: Change, arguments: str, secret_keys: Mapping[str, str]) -> Acceptance:
-    """Return how to accept a change; `arguments` make a Pulumi command mean the stack.
+    """Return how to accept a change; `arguments` select the stack in a Pulumi command.
 
     `secret_keys` gives the configuration key of each secret.
     """
     if isinstance(spec, CronJobSpec) and spec.name in _GROUPS and change.field == "active" and change.actual:
-        # `active: true` alone would leave the reason to sleep there, which the configuration does not take.
+        # `active: true` alone would leave a pauseReason, which the configuration rejects.
         return Acceptance((f"bubble-sync resume --job {_GROUPS[spec.name][0]} {arguments}",))
     settable = change.field in ("schedule", "active") and change.actual is not None
     if isinstance(spec, CronJobSpec) and spec.name in _GROUPS and settable:
@@ -66,7 +64,7 @@ def _without_log(tables: object) -> object:
 
 
 def _constants(spec: FunctionSpec, actual: str, arguments: str) -> Acceptance:
-    """Accept a body that differs in nothing but numbers which are settings."""
+    """Accept a body that differs only in numbers that are settings."""
     there, wanted = constants_in(actual), constants_in(spec.body)
     changed = {name: value for name, value in there.items() if wanted.get(name) != value}
     numbers = {name: value for name, value in changed.items() if isinstance(value, int) and _is_number(wanted, name)}
@@ -91,7 +89,7 @@ def _settings(name: str, values: Mapping[str, object], arguments: str) -> Accept
 
 
 def _log(*, on: bool, arguments: str) -> str:
-    """Return what keeps or ends the log of requests: one setting for both functions, and for the table."""
+    """Return the setting of the request log: one for both functions and the table."""
     return f"pulumi config set {NAMESPACE}:{StackSettings.model_fields[_LOG].alias} {str(on).lower()} {arguments}"
 
 

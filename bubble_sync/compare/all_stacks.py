@@ -1,4 +1,4 @@
-"""One stack asked for drift, or all of a project at once; what is wrong with one is that one's answer."""
+"""Check one stack, or all stacks of a project, for drift; a failure concerns its own stack alone."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import replace
 
 from bubble_sync.compare.drift import Report, Standing, drift, read
 from bubble_sync.config.stacks import Stack
-from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.converge import ledger
 from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
+from bubble_sync.model.secrets import configuration_keys
 from bubble_sync.model.setup import desired
 from bubble_sync.specs import Keeper
 
 AT_ONCE = 8
 _CHANGED_BY_HAND = (
-    "Where somebody changed it in the database: set bubble-sync:monitorPassword to a new value, and run `pulumi up` as "
+    "If it was changed in the database: set bubble-sync:monitorPassword to a new value, and run `pulumi up` as "
     "the owner."
 )
 
 
 def ask(stack: Stack) -> Report:
-    """Compare one converged stack with its database; raises nothing that an operator can mend."""
+    """Compare one converged stack with its database; raises no error that an operator can fix."""
     try:
         report = _ask(stack)
         return replace(report, next=stack.completed(report.next))
@@ -35,7 +35,7 @@ def ask(stack: Stack) -> Report:
 
 
 def ask_all(stacks: Sequence[Stack]) -> list[Report]:
-    """Ask every stack, side by side; in the order given."""
+    """Check every stack in parallel; results keep the given order."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
         return list(threads.map(ask, stacks))
 
@@ -43,7 +43,6 @@ def ask_all(stacks: Sequence[Stack]) -> list[Report]:
 def _ask(stack: Stack) -> Report:
     settings = stack.settings()
     specs = desired(settings, Keeper(stack.name, settings.project(stack.environment) or ""))
-    url_key = "supabaseUrl" if settings.supabase_url else "projectRef"
     address = settings.address(stack.environment)
     database = Database(address)
     try:
@@ -51,7 +50,7 @@ def _ask(stack: Stack) -> Report:
     except Unreachable as problem:
         if address.user != settings.access.monitor_role or "password" not in str(problem):
             raise
-        # pulumi-postgresql does not see that, and the value that it knows already is no change to it.
+        # pulumi-postgresql does not detect the change, and repeating the known value is no change.
         raise Unreachable(f"{problem} {_CHANGED_BY_HAND}", problem.retry) from None
     finally:
         database.close()
@@ -62,10 +61,6 @@ def _ask(stack: Stack) -> Report:
         found,
         signs,
         arguments=shlex.join(stack.options),
-        secret_keys={
-            settings.supabase_url_name: url_key,
-            settings.service_role_key_name: "serviceRoleKey",
-            WEBHOOK_NAME: "alertWebhookUrl",
-        },
+        secret_keys=configuration_keys(settings),
         adopt=settings.adopt != "never",
     )

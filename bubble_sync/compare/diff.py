@@ -1,4 +1,4 @@
-"""What `up` would do to a database, object by object: the same observing, comparing and refusing as `up` itself."""
+"""Changes that `up` would make, object by object, by the same observation, comparison and refusals as `up`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from bubble_sync.specs import (
 
 
 class State(StrEnum):
-    """How one object stands to what is wanted."""
+    """The state of an object against its spec."""
 
     EQUAL = "equal"
     CREATE = "create"
@@ -46,7 +46,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One field that is not as wanted; of a secret value only how it differs."""
+    """One field that differs; a secret shows only how the value differs."""
 
     field: str
     actual: object = None
@@ -57,7 +57,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Item:
-    """One object: what would be done to it, and why not where it would be refused."""
+    """One object with its change, and the reason for a refusal."""
 
     spec: Spec
     state: State
@@ -68,7 +68,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The whole answer for one stack."""
+    """The comparison of one stack."""
 
     stack: str
     items: Sequence[Item]
@@ -76,7 +76,7 @@ class Comparison:
 
     @property
     def clean(self) -> bool:
-        """Say whether `up` would have nothing to do."""
+        """Return whether `up` would change nothing."""
         return all(item.state is State.EQUAL for item in self.items)
 
     @property
@@ -87,7 +87,7 @@ class Comparison:
 
 
 def find(database: Database, specs: Sequence[Spec]) -> Found:
-    """Read everything that an answer is made of, and the way back, in one round trip; raise ConfigurationError."""
+    """Read the comparison and the undo script's input in one round trip; raise ConfigurationError."""
     parts = parts_about(specs)
     work = "comparing the stack with the database"
     found = database.read(work, lambda conn: read(conn, tuple(sorted(parts)), specs, pattern_of(key_of(specs))))
@@ -96,30 +96,30 @@ def find(database: Database, specs: Sequence[Spec]) -> Found:
 
 
 def parts_about(specs: Sequence[Spec]) -> set[str]:
-    """Name what an answer, and the way back, are made of."""
+    """Return the sections for a comparison and an undo script."""
     return parts_to_judge(specs) | {*USERS, *BESIDE, "definitions"}
 
 
 def parts_to_judge(specs: Sequence[Spec]) -> set[str]:
-    """Name what must be read to judge objects."""
+    """Return the sections for judging objects."""
     return {part for spec in specs for part in parts_of(kind_of(spec), spec)}
 
 
 def diff(stack: str, specs: Sequence[Spec], found: Found, *, adopt: bool = True) -> Comparison:
-    """Compare every object; pure, so that whoever has read may ask."""
+    """Compare every object; pure."""
     hide = hidden(specs)
     items = [judge(spec, found, adopt=adopt, hide=hide) for spec in specs]
     return Comparison(stack, [_held_up(item, found, adopt=adopt) for item in items], beside(specs, found))
 
 
 def judge(spec: Spec, found: Found, *, adopt: bool = True, hide: Sequence[str] = ()) -> Item:
-    """Say what `up` would do to one object; `hide` are values that no text may show."""
+    """Return the change of one object; `hide` are values to keep out of every text."""
     kind = kind_of(spec)
     there = observed(kind, spec, found)
     recorded = not isinstance(spec, RecordedSpec) or spec.object_name in ledger.rows(found)
     differences = compare(spec, there) if there else ()
     if not recorded:
-        # That the ledger does not know it yet is what adopting means.
+        # Adopting implies a missing ledger row.
         differences = tuple(one for one in differences if one.field not in ("stack", "project_ref"))
     changes = tuple(_change(spec, one, found, hide) for one in differences)
     try:
@@ -136,7 +136,7 @@ def judge(spec: Spec, found: Found, *, adopt: bool = True, hide: Sequence[str] =
 
 
 def _held_up(item: Item, found: Found, *, adopt: bool) -> Item:
-    """Refuse the prerequisites for the sake of objects that `up` would otherwise fail at when others are made."""
+    """Refuse the prerequisites that other objects of the same `up` would fail on."""
     if not isinstance(item.spec, PrerequisitesSpec):
         return item
     reasons = refusals(item.spec, found, adopt=adopt)
@@ -161,14 +161,14 @@ def _change(spec: Spec, difference: Difference, found: Found, hide: Sequence[str
 
 
 def _shown(value: object, hide: Sequence[str]) -> object:
-    """Return a value as it may be shown: people have been seen to write keys into functions and jobs."""
+    """Return a value fit to be shown: functions and jobs have held keys."""
     if isinstance(value, tuple):
         return [_shown(one, hide) for one in value]
     return masked(value, *hide) if isinstance(value, str) else value
 
 
 def body_of(item: Item) -> tuple[str, str] | None:
-    """Return the function's body as it is and as it would be, where it differs."""
+    """Return the current and the new body of a function that differs."""
     changed = next((change for change in item.changes if change.field == "body"), None)
     if changed is None or not isinstance(item.spec, FunctionSpec):
         return None

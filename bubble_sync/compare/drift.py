@@ -1,4 +1,4 @@
-"""What of a converged stack is not as its program wants it: field by field, since when, how to repair or accept it."""
+"""Drift of a converged stack, field by field: when each field changed, and how to repair or accept it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bubble_sync.model.setup import hidden
 from bubble_sync.specs import RecordedSpec, Spec, VaultSecretSpec
 
 PRESENCE = "presence"
-"""The field that an object lacks which is not there."""
+"""The field of an absent object."""
 
 
 class Standing(StrEnum):
-    """How a stack stands."""
+    """The state of a stack."""
 
     CLEAN = "clean"
     DRIFT = "drift"
@@ -34,7 +34,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Since:
-    """When a field was changed: at a moment, or at an unknown one after it."""
+    """When a field changed: at a known time, or some time after one."""
 
     at: datetime
     exact: bool
@@ -42,21 +42,21 @@ class Since:
 
 @dataclass(frozen=True)
 class Finding:
-    """One field of one object that is not as wanted."""
+    """One field that differs."""
 
     object_name: str
     change: Change
     since: Since | None
-    """None when nothing tells."""
+    """None when unknown."""
     reason: str
-    """Why `pulumi up` refuses it, and what to do instead; empty when `up` repairs it."""
+    """Why `pulumi up` refuses the repair, and what to do instead; empty when `up` repairs the field."""
     repair: str
     accept: Acceptance
 
 
 @dataclass(frozen=True)
 class Report:
-    """The whole answer for one stack."""
+    """The drift of one stack."""
 
     stack: str
     standing: Standing
@@ -64,18 +64,18 @@ class Report:
     signs: Signs | None = None
     """None when the stack was not read, or never up."""
     cause: str = ""
-    """Why it could not be read."""
+    """Why the stack was not read."""
     next: str = ""
-    """What to do where it is not clean."""
+    """The next step unless clean."""
 
 
 def parts_for(specs: Sequence[Spec]) -> set[str]:
-    """Return what must be read to answer."""
+    """Return the sections to read."""
     return parts_to_judge(specs) | {*SIGNS}
 
 
 def read(conn: Connection, specs: Sequence[Spec]) -> tuple[Found, Signs]:
-    """Read a stack, and whether it works."""
+    """Read a stack's drift, and whether the sync works."""
     found = watched(conn, parts_for(specs), specs)
     return found, signs_in(conn, specs, found)
 
@@ -90,7 +90,7 @@ def drift(  # what was read, and how to speak of it
     secret_keys: Mapping[str, str],
     adopt: bool,
 ) -> Report:
-    """Compare every object; pure. `arguments` make a Pulumi command mean the stack."""
+    """Compare every object; pure. `arguments` select the stack in a Pulumi command."""
     if not ledger.rows(found):
         return Report(stack, Standing.NEVER_UP, next="`bubble-sync diff`, then `pulumi up`")
     hide = hidden(specs)
@@ -117,7 +117,7 @@ def _next(findings: Sequence[Finding]) -> str:
 
 
 def _changes(item: Item, found: Found) -> Iterator[Change]:
-    """Yield what differs, with the row of the ledger as a field; what is refused for another object's sake, nothing."""
+    """Yield the findings, ledger rows included; skip objects refused for another object's sake."""
     yield from item.changes
     if item.actual is None:
         yield Change(PRESENCE, "absent", "present")

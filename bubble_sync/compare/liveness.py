@@ -1,19 +1,18 @@
-"""Whether the sync works right now: the one answer of `drift`, `status`, `verify`, the report and the metrics.
+"""Whether the sync works right now: the one verdict of `drift`, `status`, `verify`, the report and the metrics.
 
 A green run of pg_cron means that its SQL ran: what became of the request is in our own log. Without a log there is
-pg_net's table, which names no request's sender: signs, and no proof. What is not known is said to be unknown.
+pg_net's table, which names no request's sender: signs, and no proof. A missing fact is reported as unknown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.converge import cron_jobs
 from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Connection, translated
@@ -21,7 +20,9 @@ from bubble_sync.database.snapshot import Found, Row
 from bubble_sync.database.snapshot_access import watched
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
-from bubble_sync.model.setup import desired
+from bubble_sync.model.jobs import PROCESSOR
+from bubble_sync.model.secrets import KEY, URL
+from bubble_sync.model.setup import desired, names_by_role
 from bubble_sync.records import visibility
 from bubble_sync.records.due_runs import counted_from, due
 from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
@@ -38,13 +39,14 @@ from bubble_sync.specs import (
 )
 
 PARTS = ("extensions", "secrets", "functions", "jobs", "reader", "runs", "dispatches", "responses")
-_SENDING = ("public.invoke_bubble_sync_processor", "bubble_sync.send")
-"""Functions without which nothing is sent."""
+_SENDING = (PROCESSOR.function, "bubble_sync.send")
+"""Functions that every request needs."""
 _MOMENTS = ("began_at", "server_started_at", "oldest_run_at")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Verdict(StrEnum):
-    """What the signs say."""
+    """The verdict."""
 
     SEEMS_SO = "it seems so"
     NO = "no"
@@ -53,18 +55,18 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Signs:
-    """The verdict and what it rests on."""
+    """The verdict with its evidence."""
 
     verdict: Verdict
     text: str
 
     def __str__(self) -> str:
-        """Say both."""
+        """Return verdict and evidence in one line."""
         return f"{self.verdict}: {self.text}"
 
 
 def works(conn: Connection, settings: StackSettings, stack: str) -> Signs:
-    """Read what is needed, and judge; unknown to a role that may not read it."""
+    """Read and judge the sync; unknown when the role cannot read it."""
     specs = desired(settings, Keeper(stack))
     try:
         with translated("reading the stack"), conn.transaction():
@@ -75,7 +77,7 @@ def works(conn: Connection, settings: StackSettings, stack: str) -> Signs:
 
 
 def signs_in(conn: Connection, specs: Sequence[Spec], found: Found) -> Signs:
-    """Judge what was read in this transaction, with the answers that pg_net has and no tick has noted."""
+    """Judge an open transaction's snapshot, with responses in pg_net that no tick has recorded."""
     seen = visibility.look(conn)
     logged = any(DISPATCHES in spec.tables for spec in specs if isinstance(spec, LedgerSpec))
     requests = None
@@ -85,7 +87,7 @@ def signs_in(conn: Connection, specs: Sequence[Spec], found: Found) -> Signs:
 
 
 def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | None, now: datetime) -> Signs:
-    """Judge by objects, the processor's newest run, and our newest requests; without a log by the newest response."""
+    """Judge by objects, the processor's newest run and our newest requests; without a log by the newest response."""
     spec = next(spec for spec in specs if isinstance(spec, CronJobSpec))
     job, run = cron_jobs.observed(spec, found), _newest_run(spec, found)
     if why := next(_stops(specs, found), ""):
@@ -96,7 +98,8 @@ def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | 
     if run is not None and run["status"] != "succeeded":
         where = f"see cron.job_run_details, runid {run['runid']}"
         return Signs(Verdict.NO, f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}: {where}")
-    if requests is not None and (refused := _refused(requests, found, now)):
+    changed = _changed(specs, found)
+    if requests is not None and (refused := _refused(requests, changed, now)):
         return refused
     if run is None:
         return Signs(Verdict.UNKNOWN, f"no run of {spec.object_name} is known")
@@ -106,15 +109,16 @@ def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | 
         return Signs(
             Verdict.UNKNOWN, f"{ran}; it was due again at {format_timestamp(missed)}, and no run since is on record"
         )
-    return _by_response(ran, found) if requests is None else _by_request(ran, requests, found)
+    return _by_response(ran, found, changed) if requests is None else _by_request(ran, requests, changed)
 
 
 def _stops(specs: Sequence[Spec], found: Found) -> Iterator[str]:
-    """Name what is not there, and without which no request is sent."""
+    """Return the missing object that every request needs."""
+    secrets = names_by_role(specs, URL.role, KEY.role)
     for spec in specs:
         needed = (
             isinstance(spec, ExtensionSpec)
-            or (isinstance(spec, VaultSecretSpec) and spec.name != WEBHOOK_NAME)
+            or (isinstance(spec, VaultSecretSpec) and spec.name in secrets)
             or (isinstance(spec, FunctionSpec) and spec.name in _SENDING)
         )
         if needed and kind_of(spec).observed(spec, found) is None:
@@ -124,34 +128,34 @@ def _stops(specs: Sequence[Spec], found: Found) -> Iterator[str]:
         yield f"{processor.object_name} is not there"
 
 
-def _refused(requests: Sequence[Request], found: Found, now: datetime) -> Signs | None:
-    """Say no where our newest requests are not answered, or refused since the secrets are what they are."""
+def _refused(requests: Sequence[Request], changed: datetime, now: datetime) -> Signs | None:
+    """Return no when our newest requests are unanswered, or refused since the last change of a secret."""
     if waiting := stuck(requests, now):
         return Signs(Verdict.NO, f"{_named(waiting)}, has no answer")
     newest = newest_answered(requests)
-    if newest is None or newest.verdict not in BAD or _changed_since(newest.sent_at, found):
+    if newest is None or newest.verdict not in BAD or newest.sent_at < changed:
         return None
     return Signs(Verdict.NO, f"{_named(newest)}, was {newest}")
 
 
-def _by_request(ran: str, requests: Sequence[Request], found: Found) -> Signs:
+def _by_request(ran: str, requests: Sequence[Request], changed: datetime) -> Signs:
     newest = newest_answered(requests)
     if newest is None:
         return Signs(Verdict.UNKNOWN, f"{ran}, so its SQL ran; no answer to a request of ours is on record")
     said = f"{ran}; {_named(newest)}, was {newest}"
-    if _changed_since(newest.sent_at, found):
+    if newest.sent_at < changed:
         return Signs(Verdict.UNKNOWN, f"{said}, before a secret was changed")
     return Signs(Verdict.SEEMS_SO if newest.verdict in ("ok", "partial") else Verdict.UNKNOWN, said)
 
 
-def _by_response(ran: str, found: Found) -> Signs:
+def _by_response(ran: str, found: Found, changed: datetime) -> Signs:
     response = next(iter(found.rows("responses")), None)
     if response is None:
         return Signs(Verdict.UNKNOWN, f"{ran}, which says that its SQL ran; no response is known")
     said = (
         f"the last response that pg_net has, to whatever request, is {outcome_of(response)}, {_at(response, 'created')}"
     )
-    if _changed_since(datetime.fromisoformat(response["created"]), found):
+    if datetime.fromisoformat(response["created"]) < changed:
         return Signs(Verdict.UNKNOWN, f"{ran}; {said}, before a secret was changed")
     return Signs(Verdict.SEEMS_SO if response.get("good") else Verdict.UNKNOWN, f"{ran}; {said}")
 
@@ -160,12 +164,11 @@ def _named(request: Request) -> str:
     return f"the last request of {request.function}, sent at {format_timestamp(request.sent_at)}"
 
 
-def _changed_since(moment: datetime, found: Found) -> bool:
-    return any(
-        datetime.fromisoformat(row["updated_at"]) > moment
-        for row in found.rows("secrets")
-        if row.get("updated_at") and row["name"] != WEBHOOK_NAME
-    )
+def _changed(specs: Sequence[Spec], found: Found) -> datetime:
+    """Return when a secret of the requests was last changed; the beginning of time when unknown."""
+    secrets = names_by_role(specs, URL.role, KEY.role)
+    rows = (row for row in found.rows("secrets") if row["name"] in secrets and row.get("updated_at"))
+    return max((datetime.fromisoformat(row["updated_at"]) for row in rows), default=_NEVER)
 
 
 def _with_moments(row: Row) -> dict[str, Any]:
@@ -177,7 +180,7 @@ def _newest_run(spec: CronJobSpec, found: Found) -> Row | None:
 
 
 def outcome_of(response: Row) -> str:
-    """Say what a row of pg_net's answers is."""
+    """Describe a row of pg_net's responses."""
     status = response["status_code"]
     if status is None:
         return "a timeout" if response["timed_out"] else "an error"
@@ -190,9 +193,9 @@ def _at(row: Row, column: str) -> str:
 
 
 def _missed(spec: CronJobSpec, schedule: str, run: Row, found: Found) -> datetime | None:
-    """Return when the job was last due but one, if no run has begun since and that counts."""
+    """Return the last but one due time when no run began since and that counts."""
     about = {name: datetime.fromisoformat(run[name]) if run.get(name) else None for name in _MOMENTS}
-    # An observing function of an earlier version does not tell of the others.
+    # An observing function of an earlier version lacks the others.
     began = about["began_at"] or datetime.fromisoformat(run["start_time"])
     now = datetime.fromisoformat(run["start_time"]) + timedelta(seconds=run["seconds_ago"])
     rows = (row for row in found.rows("recorded") if row["object"] == spec.object_name)

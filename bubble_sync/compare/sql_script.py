@@ -1,4 +1,4 @@
-"""The SQL that brings a stack about, to be read and run by hand: section by section, only what differs.
+"""The SQL of a stack's changes, to be read and run by hand, section by section.
 
 What `up` runs is taken from the same places. A secret's value is never in it: a placeholder stands there, and while it
 stands there the statement does nothing.
@@ -31,7 +31,7 @@ _FILLED_IN = "given.value !~ '^<.*>$'"
 
 
 def forward(comparison: Comparison) -> str:
-    """Return the script that makes everything as wanted and writes it into the ledger; to run it twice is no harm."""
+    """Return a script that makes the changes and records them in the ledger; running the script twice is harmless."""
     lines = [
         f"-- What `pulumi up` would change for stack {comparison.stack}, for the SQL editor: whole, or by section.",
         "-- Put each value in place of its '<...>' first; what still has one does nothing. A value typed here lands in",
@@ -49,7 +49,7 @@ def forward(comparison: Comparison) -> str:
 
 
 def section(item: Item, statements: Callable[[Item], Iterator[str]]) -> list[str]:
-    """Return one object's part of a script: what is refused has none, and its reason as a comment."""
+    """Return one object's part of a script; for a refused object, the reason as a comment."""
     title = f"-- {item.spec.object_name}: {item.state}"
     if item.state in _REFUSED:
         return [title, *(f"--     {line}" for line in item.reason.splitlines())]
@@ -68,7 +68,7 @@ def alter(spec: CronJobSpec, given: Mapping[str, object]) -> str:
 
 
 def my_job(spec: CronJobSpec) -> sql.Composed:
-    """Compose the end of a statement about the connecting role's job."""
+    """Return the end of a statement about the connecting role's job."""
     return sql.SQL("from cron.job where jobname = {name} and username = current_user;").format(
         name=sql.Literal(spec.name)
     )
@@ -145,7 +145,7 @@ def _secret(item: Item, spec: VaultSecretSpec) -> Iterator[str]:
 
 
 def describe(spec: VaultSecretSpec) -> str:
-    """Return what gives a secret its description."""
+    """Return the statement that sets a secret's description."""
     text = "select vault.update_secret(id, new_description => {text}) from vault.secrets where name = {name};"
     return _text(sql.SQL(text).format(text=sql.Literal(spec.description), name=sql.Literal(spec.name)))
 
@@ -168,7 +168,7 @@ def _record(item: Item) -> str:
 
 
 def _there(item: Item) -> sql.Composable:
-    """Say when an object is to be remembered: a secret whose placeholder was left in has not been made."""
+    """Return the condition for a ledger row: a secret with its placeholder left in does not exist."""
     if not isinstance(item.spec, VaultSecretSpec) or item.actual is not None:
         return sql.SQL("true")
     return sql.SQL("exists (select from vault.secrets where name = {})").format(sql.Literal(item.spec.name))

@@ -1,4 +1,4 @@
-"""The SQL that goes back to what is there now, to be kept before `up` or a script changes it.
+"""The SQL that restores the current state, to be saved before `up` or a script changes it.
 
 A secret's value is never in it. Extensions stay: to drop one drops what others have built on it by then.
 """
@@ -21,7 +21,7 @@ from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, LedgerSp
 
 
 def back(comparison: Comparison, found: Found) -> str:
-    """Return the script that makes everything as it is now; to run it twice is no harm."""
+    """Return a script that restores the current state; running the script twice is harmless."""
     lines = [f"-- Back to what the database of stack {comparison.stack} held before `pulumi up`, for the SQL editor."]
     statements = partial(_statements, found=found)
     for item in reversed(comparison.items):
@@ -31,7 +31,7 @@ def back(comparison: Comparison, found: Found) -> str:
 
 
 def holds_a_key(script: str) -> bool:
-    """Say whether a function or a job of today has a key written into it."""
+    """Return whether a current function or job contains a key."""
     return masked(script) != script
 
 
@@ -97,7 +97,7 @@ def _secret(item: Item, spec: VaultSecretSpec) -> Iterator[str]:
 
 
 def _value(spec: VaultSecretSpec) -> Iterator[str]:
-    """Say how a value comes back that is not shown: Vault itself keeps the copy."""
+    """Return the SQL that restores a hidden value from a copy in Vault."""
     names = {"name": sql.Literal(spec.name), "copy": sql.Literal(f"{spec.name} before bubble-sync")}
     yield "-- Its value is not shown. To come back to it, keep a copy in Vault before anything changes it:"
     yield _text(sql.SQL(

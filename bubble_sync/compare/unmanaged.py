@@ -1,4 +1,4 @@
-"""What stands beside the stack's objects: other generations of the sync, users of the key, executors of the functions.
+"""Unmanaged objects: other installations of the sync, users of the key, executors of the functions.
 
 Nothing of it is touched by `up`, but for EXECUTE on our functions, which goes from everyone unwanted.
 """
@@ -21,24 +21,24 @@ _ORDER = ("job", "trigger", "event trigger", "rule", "view", "default", "functio
 
 @dataclass(frozen=True)
 class Beside:
-    """One thing: what it is, why it matters, and the SQL for whoever wants it gone (or back)."""
+    """One unmanaged object: why it matters, and the SQL that removes (or restores) it."""
 
     what: str
     text: str
     sql: str
     fires: bool = True
-    """Whether it runs by itself, and is active."""
+    """Whether the object fires by itself, and is active."""
     calls: str = ""
-    """The function of ours that a job calls under another name."""
+    """Our function that a job calls under another name."""
 
 
 def beside(specs: Sequence[Spec], found: Found) -> tuple[Beside, ...]:
-    """List everything, other generations first."""
+    """List all unmanaged objects, other installations first."""
     return (*generations(found), *_users(specs, found), *_executors(specs, found))
 
 
 def generations(found: Found) -> Iterator[Beside]:
-    """List what else sends to the Edge Function, or calls what does: what fires by itself before the functions."""
+    """List the other callers of the Edge Function, direct and indirect: objects that fire by themselves first."""
     for row in sorted(found.rows("reaching"), key=lambda row: _ORDER.index(row["kind"])):
         name = masked(row["name"] or "")
         by_itself = row["via"] in ("", name.partition("(")[0])

@@ -1,6 +1,6 @@
-"""Commands in texts for people, completed so that a copied one acts on the stack that the text is about.
+"""Complete commands in messages with the options of the stack in question.
 
-Remedies say `bubble-sync diff` or `pulumi up`: whoever shows them knows the stack, and completes them here.
+Remedies name `bubble-sync diff` or `pulumi up`; the caller, which knows the stack, completes them here.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ OURS = (
 _PULUMI = ("cancel", "config", "destroy", "preview", "refresh", "up")
 _COMMAND = re.compile(
     rf"\b(?:(?P<ours>bubble-sync (?:{'|'.join(OURS)}))|pulumi (?:config (?:set|rm|get)|{'|'.join(_PULUMI)}))"
-    # No longer word, no title, none of which a sentence tells what it did, and none that names its stack already.
+    # Skip longer words, titles, reports of what a command did, and commands that name a stack already.
     r"(?![\w*'-]|` (?:failed|succeeded|would|connects|revokes))(?!(?:(?!`|\n|&&|[;.,] ).)*--stack)"
 )
 
 
 def completed(text: str, options: Sequence[str], ours: Sequence[str] = ()) -> str:
-    """Return the text with the stack's options behind each command; `ours` are those for our own commands."""
+    """Return the text with `options` after each Pulumi command and `ours` after each of our commands."""
     for_pulumi, for_us = shlex.join(options), shlex.join(ours or options)
     return _COMMAND.sub(lambda found: f"{found[0]} {for_us if found['ours'] else for_pulumi}", text)
 
 
 def in_all(value: object, change: Callable[[str], str]) -> object:
-    """Return a JSON value with every text in it changed."""
+    """Return a JSON value with `change` applied to every text."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Where the database is: read from a `postgresql://` URL that is never shown, since it holds the password."""
+"""Parse the `postgresql://` URL, which contains the password and is never shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from bubble_sync.errors import ConfigurationError
 
 NAMESPACE = "bubble-sync"
-"""The namespace of every configuration key, whatever the Pulumi project is called."""
+"""The namespace of all configuration keys, in any Pulumi project."""
 
 ONE_DATABASE = (
     f"set {NAMESPACE}:databaseUrlEnv to the name of an environment variable that holds the postgresql:// URL, "
@@ -22,7 +22,7 @@ ONE_DATABASE = (
 
 @dataclass(frozen=True)
 class DatabaseAddress:
-    """Where the database is, with the parts that the guard and the transport rules look at."""
+    """A parsed database URL, with the parts that the guards check."""
 
     url: str
     host: str
@@ -33,17 +33,17 @@ class DatabaseAddress:
     port: str = "5432"
     database: str = "postgres"
     source: str = ""
-    """The environment variable or configuration key that holds the URL."""
+    """The environment variable or configuration key with the URL."""
     configured: bool = False
-    """Whether the URL stands in the configuration, of which Pulumi remembers the last `up`'s."""
+    """Whether the URL comes from the configuration, where Pulumi keeps the last `up`'s value."""
 
     def __repr__(self) -> str:
-        """Leave the URL out: it holds the password."""
+        """Omit the URL, which contains the password."""
         return f"DatabaseAddress(host={self.host!r}, user={self.user!r})"
 
     @property
     def place(self) -> str:
-        """Name host, port, database, user and where the URL comes from, in one line."""
+        """Return host, port, database, user and the URL's source, in one line."""
         parts = [self.host, f"port {self.port}", f"database {self.database}", f"user {self.user}"]
         if self.source:
             parts.append(f"URL from {self.source}")
@@ -51,12 +51,12 @@ class DatabaseAddress:
 
     @property
     def loopback(self) -> bool:
-        """Say whether the server is this machine."""
+        """Return whether the server is on this machine."""
         return is_loopback(self.host) and (self.hostaddr is None or is_loopback(self.hostaddr))
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether `host` is this machine: localhost, a loopback address, or a socket directory."""
+    """Return whether `host` is localhost, a loopback address or a socket directory."""
     if host == "localhost" or host.startswith("/"):
         return True
     try:
@@ -66,7 +66,7 @@ def is_loopback(host: str) -> bool:
 
 
 def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
-    """Read host and user from a `postgresql://` URL; never show it, since it holds the password."""
+    """Parse a `postgresql://` URL; errors never show it, since it contains the password."""
     unreadable = "cannot be read as postgresql://user:password@host:port/database; percent-encode special characters"
     try:
         parts = urlsplit(url)
@@ -74,14 +74,16 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
     except ValueError:
         raise ValueError(unreadable) from None
     query = parse_qs(parts.query, keep_blank_values=True)
-    # libpq lets these override what stands before them: we would check one server and it would connect to another.
+    # In libpq, these parameters override the URL's parts: we would check another server than libpq connects to.
     repeated = [key for key, values in query.items() if len(values) > 1]
-    said = {"host": host, "user": user, "password": parts.password, "port": port, "dbname": parts.path.strip("/")}
-    hidden = {"service", *(key for key, value in said.items() if value)} & set(query)
+    stated = {"host": host, "user": user, "password": parts.password, "port": port, "dbname": parts.path.strip("/")}
+    hidden = {"service", *(key for key, value in stated.items() if value)} & set(query)
     if repeated or hidden:
-        raise ValueError(f"says {', '.join(sorted({*repeated, *hidden}))} again after the question mark; say it once")
+        raise ValueError(
+            f"says {', '.join(sorted({*repeated, *hidden}))} again after the question mark; give each once"
+        )
     host = host or query.get("host", [None])[0]
-    # libpq ends the password at the first @ and this library at the last: with two, each would mean another host.
+    # libpq ends the password at the first @, urlsplit at the last: two @ would mean two hosts.
     misread = re.search(r"\s|%(?![0-9A-Fa-f]{2})", url) or parts.netloc.count("@") != 1 or "," in parts.netloc
     if parts.scheme not in ("postgresql", "postgres") or not host or not user or parts.fragment or misread:
         raise ValueError(unreadable)
@@ -97,21 +99,23 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
         unquote(parts.path.strip("/")) or query.get("dbname", [unquote(user)])[0],
     )
     if sslmode not in (None, "require", "verify-ca", "verify-full") and not address.loopback:
-        raise ValueError(f"asks for sslmode={sslmode}, which a stranger on the way can read; remove it (verify-full)")
+        raise ValueError(
+            f"asks for sslmode={sslmode}, which allows eavesdropping; remove the parameter (verify-full is the default)"
+        )
     return address
 
 
 def check_variable_name(value: str | None) -> str | None:
-    """Accept the name of an environment variable; anything else may be the URL itself and is not shown."""
+    """Return a valid name of an environment variable; errors do not show it, since it may be the URL."""
     if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        raise ValueError("is not the name of an environment variable; give the name, and put the URL into the variable")
+        raise ValueError("is not the name of an environment variable; set the name, and put the URL into the variable")
     return value
 
 
 def database_address(
     url: str | None, url_env: str | None, ca: str | None, environment: Mapping[str, str]
 ) -> DatabaseAddress:
-    """Give the database address from its URL, or from the environment variable that holds it."""
+    """Return the database address from the URL, or from the environment variable `url_env`."""
     configured = url is not None
     try:
         check_variable_name(url_env)

@@ -1,4 +1,4 @@
-"""Durations as people type them: the one grammar of all options."""
+"""Parse durations, for all options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DURATION = re.compile(r"(?=\d)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m(?:in)
 
 
 def read_duration(text: str) -> timedelta | None:
-    """Read numbers with their units, the largest first, as in 1d12h; None when it is no duration above zero."""
+    """Return the duration of numbers with units, largest first (1d12h); None unless above zero."""
     parts = _DURATION.fullmatch(text)
     if parts is None:
         return None

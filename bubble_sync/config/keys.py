@@ -1,4 +1,4 @@
-"""Shapes of Supabase API keys, read offline: what a key says of itself, and the header it travels in.
+"""Inspect Supabase API keys offline: their claims, and the request header for each kind.
 
 A legacy key is a JWT that carries the project's `ref`, a `role` and an expiry; a secret key (`sb_secret_...`) is
 opaque.
@@ -19,13 +19,13 @@ from typing import Any, Literal
 
 KeyKind = Literal["legacy JWT", "secret key", "publishable key", "opaque"]
 KEY_IN_TEXT = r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]*|sb_secret_[\w-]+|(?<=Bearer )[\w.~+/-]{16,}=*"
-"""What looks like a key in somebody's text: an expression that Python and PostgreSQL read alike."""
+"""A pattern for keys in free text, which Python and PostgreSQL read alike."""
 
 LEGACY_KEYS_END = date(2026, 12, 31)
 """Supabase deprecates the JWT keys "by the end of 2026": page "Migrating to publishable and secret API keys"."""
 
 HARMLESS_ACTION = "get_status"
-"""Drains nothing: a function that does not know it answers 400, after it has looked at the key."""
+"""An action without effect: the function checks the key, then answers 400."""
 
 EXPIRES_SOON = timedelta(days=30)
 _ROTATE = "Set another one with `bubble-sync key rotate` (docs/keys.md)."
@@ -33,7 +33,7 @@ _ROTATE = "Set another one with `bubble-sync key rotate` (docs/keys.md)."
 
 @dataclass(frozen=True)
 class KeyShape:
-    """What a key says of itself; None where it says nothing."""
+    """The properties of a key; None when unknown."""
 
     kind: KeyKind
     role: str | None = None
@@ -42,12 +42,12 @@ class KeyShape:
 
     @property
     def header(self) -> str:
-        """Name the request header that `bubble_sync.send` puts this key in."""
+        """Return the request header in which `bubble_sync.send` puts the key."""
         return "apikey" if self.kind == "secret key" else "Authorization"
 
 
 def read_key(key: str) -> KeyShape:
-    """Read a key's shape without asking any server; the signature of a JWT is not checked."""
+    """Return a key's properties offline; a JWT's signature is not checked."""
     if key.startswith("sb_secret_"):
         return KeyShape("secret key")
     if key.startswith("sb_publishable_"):
@@ -59,13 +59,13 @@ def read_key(key: str) -> KeyShape:
 
 
 def warnings_about(shape: KeyShape, now: datetime) -> tuple[str, ...]:
-    """Say what will stop this key from working, and what to do; nothing when nothing is known."""
+    """Return warnings about the expiry or removal of the key."""
     warnings = []
     if shape.expires_at is not None and shape.expires_at - now <= EXPIRES_SOON:
         left = (shape.expires_at.date() - now.date()).days
         on = f"{shape.expires_at:%Y-%m-%d}"
         what = f"expires on {on}, {_in_days(left)}" if shape.expires_at > now else f"expired on {on}"
-        warnings.append(f"the key {what}: an expired key is refused at every request. {_ROTATE}")
+        warnings.append(f"the key {what}: the endpoint rejects an expired key. {_ROTATE}")
     if shape.kind == "legacy JWT":
         left = (LEGACY_KEYS_END - now.date()).days
         ends = f"removes by the end of 2026, {_in_days(left)}" if left >= 0 else "was to remove by the end of 2026"
@@ -74,7 +74,7 @@ def warnings_about(shape: KeyShape, now: datetime) -> tuple[str, ...]:
 
 
 def masked(text: str, *values: str) -> str:
-    """Return a text without `values`, and without what has the shape of a key: people write keys into functions."""
+    """Return the text with `values`, and anything like a key, replaced."""
     for value in values:
         text = text.replace(value, "[secret]") if value else text
     return re.sub(KEY_IN_TEXT, "[secret]", text)
@@ -93,7 +93,7 @@ def _claims(key: str) -> dict[str, Any] | None:
 
 
 def unissued_jwt(claims: Mapping[str, object]) -> str:
-    """Make a legacy key with these claims that nobody has signed: its signature is random."""
+    """Return a legacy key with these claims and a random signature."""
     parts = (json.dumps({"alg": "HS256", "typ": "JWT"}), json.dumps(claims))
     encoded = (base64.urlsafe_b64encode(part) for part in (*(part.encode() for part in parts), secrets.token_bytes(32)))
     return ".".join(part.rstrip(b"=").decode() for part in encoded)

@@ -1,4 +1,4 @@
-"""Where a project is, and which stacks have a configuration file there: from names of files, and one line, alone."""
+"""Find a project and its stacks by the names of files and one line of Pulumi.yaml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CONFIG_FOLDER = re.compile(r"""^stackConfigDir:[ \t]*(["']?)(?P<folder>[^"'#\n]
 
 
 def project_folder(start: Path) -> Path:
-    """Find the folder of the project that `start` is in; raise ConfigurationError."""
+    """Return the project folder at or above `start`; raise ConfigurationError."""
     folder = next((each for each in (start, *start.parents) if (each / "Pulumi.yaml").is_file()), None)
     if folder is None:
         raise ConfigurationError(f"there is no Pulumi.yaml in {start} or above: go to the project's folder")
@@ -19,8 +19,8 @@ def project_folder(start: Path) -> Path:
 
 
 def config_folder(folder: Path) -> Path:
-    """Return where the project keeps its stacks' files: `stackConfigDir` of Pulumi.yaml, or its own folder."""
-    # Read as one line: a YAML parser takes longer than the shell's completion may.
+    """Return the folder of the stack files: `stackConfigDir` of Pulumi.yaml, or the project folder."""
+    # A YAML parser would be too slow for shell completion.
     if not (folder / "Pulumi.yaml").is_file():
         return folder
     try:
@@ -31,7 +31,7 @@ def config_folder(folder: Path) -> Path:
 
 
 def stack_names(folder: Path) -> list[str]:
-    """Name the stacks of the project in `folder` that have a configuration file, in the order of the alphabet."""
+    """Return the sorted names of the stacks with a configuration file."""
     files = config_folder(folder).glob("Pulumi.*.yaml")
     names = (path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in files)
     return sorted(name for name in names if name)

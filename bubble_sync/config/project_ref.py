@@ -1,6 +1,6 @@
-"""The wrong-environment guard: every part of a stack that names a project must name the same one.
+"""Guard against a wrong environment: all settings must name the same project.
 
-What carries no ref (a custom domain, an opaque key, a loopback address) is unknown, which is never a mismatch.
+Settings without a ref (a custom domain, an opaque key, a loopback address) match any project.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ _REF = re.compile(r"[a-z0-9]{8,40}")
 
 
 def is_project_ref(text: str) -> bool:
-    """Say whether `text` has the shape of a project ref."""
+    """Return whether `text` has the format of a project ref."""
     return _REF.fullmatch(text) is not None
 
 
 def ref_of_url(url: str) -> str | None:
-    """Read the project from `https://<ref>.supabase.co`."""
+    """Return the project of `https://<ref>.supabase.co`, or None."""
     return _ref_before(urlsplit(url).hostname or "", (".supabase.co", ".supabase.in", ".supabase.red"))
 
 
 def ref_of_database(host: str | None, user: str | None) -> str | None:
-    """Read the project from a direct host (`db.<ref>.supabase.co`) or a pooler's user (`postgres.<ref>`)."""
+    """Return the project of a direct host (`db.<ref>.supabase.co`) or a pooler's user (`postgres.<ref>`), or None."""
     for one in (host or "").lower().split(","):
         if one.startswith("db."):
             ref = _ref_before(one[3:], (".supabase.co", ".supabase.in", ".supabase.red"))
@@ -38,14 +38,14 @@ def ref_of_database(host: str | None, user: str | None) -> str | None:
 
 
 def require_one_project(named_by: Mapping[str, str | None]) -> str | None:
-    """Return the one project that the parts name, or None; raise WrongEnvironment with both names."""
+    """Return the project of all parts, or None if none names one; raise WrongEnvironment on a conflict."""
     known = [(part, ref) for part, ref in named_by.items() if ref]
     for part, ref in known[1:]:
         first_part, first_ref = known[0]
         if ref != first_ref:
             raise WrongEnvironment(
                 f"{first_part} names project {first_ref!r}, but {part} names {ref!r}: "
-                "nothing was changed. Correct whichever belongs to the other environment."
+                "nothing was changed. Correct the setting of the other environment."
             )
     return known[0][1] if known else None
 

@@ -1,4 +1,4 @@
-"""What the configuration of a stack comes to: each setting with its source, and of a secret no more than its kind."""
+"""Report the effective settings of a stack, with their sources and without secrets."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _STAND_IN = "stand-in"
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting; a secret has no value here."""
+    """One setting; secrets have no value here."""
 
     key: str
     value: object
     source: str
     secret: bool = False
     note: str = ""
-    """What else is to be known: of a secret its kind, of a variable's name what the variable holds."""
+    """The kind of a secret, or what a named variable contains."""
     problem: str = ""
-    """Why it cannot be used."""
+    """The reason why the setting is invalid."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The whole answer."""
+    """All settings of one stack."""
 
     stack: str
     settings: tuple[Setting, ...]
@@ -41,18 +41,18 @@ class Configuration:
 def configuration(
     stack: str, settings: StackSettings, encrypted: Collection[str], source: str, environment: Mapping[str, str]
 ) -> Configuration:
-    """List every setting; `source` is where the values come from that are no defaults.
+    """List all settings; `source` names the origin of values other than defaults.
 
-    What somebody has encrypted is a secret here too, whatever it is.
+    Encrypted values are treated as secrets, whatever their key.
     """
     listed = _listed(settings, settings, source, environment)
     return Configuration(stack, tuple(_hidden(one) if _top(one) in encrypted else one for one in listed))
 
 
 def usable_part(config: Mapping[str, ConfigValue]) -> StackSettings:
-    """Return what can be used of a configuration with problems; a key that is not there is a stand-in here."""
+    """Return the valid part of an invalid configuration, with placeholders for missing keys."""
     given = plain(config)
-    # What one validator says may hide what another one would.
+    # An error of one validator can hide another's.
     for _ in range(len(given) + 1):
         try:
             return StackSettings.model_validate(given)
@@ -75,19 +75,19 @@ def _take_out(given: dict[str, object], place: Sequence[str]) -> None:
 def with_problems(
     found: Configuration, problems: Collection[str], written: Collection[str], source: str
 ) -> Configuration:
-    """Put each problem to its setting; a key that is no setting is listed too. `written` are the keys of `source`."""
-    told: dict[str, list[str]] = {}
+    """Attach each problem to its setting, and list unknown keys; `written` are the keys of `source`."""
+    problems_of: dict[str, list[str]] = {}
     for problem in problems:
         key, _, text = problem.partition(": ")
-        told.setdefault(key, []).append(text)
+        problems_of.setdefault(key, []).append(text)
     listed = []
     for one in found.settings:
-        if one.key in told:
+        if one.key in problems_of:
             place = source if _top(one) in written else one.source
-            listed.append(replace(one, value=None, note="", source=place, problem="; ".join(told.pop(one.key))))
+            listed.append(replace(one, value=None, note="", source=place, problem="; ".join(problems_of.pop(one.key))))
         else:
             listed.append(one)
-    listed += [Setting(key, None, UNKNOWN, problem="; ".join(texts)) for key, texts in told.items()]
+    listed += [Setting(key, None, UNKNOWN, problem="; ".join(texts)) for key, texts in problems_of.items()]
     return replace(found, settings=tuple(listed))
 
 
@@ -138,7 +138,7 @@ def _kind(key: str, value: str) -> str:
 
 
 def _place(url: str) -> str:
-    """Say of a database URL who connects to where."""
+    """Return user and host of a database URL."""
     try:
         address = read_database_url(url)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""pg_cron's schedules: five cron fields, in UTC, or a number of seconds, which pg_cron knows since 1.5."""
+"""Read pg_cron's schedules: five cron fields in UTC, or a number of seconds (pg_cron 1.5 or newer)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SECONDS = re.compile(r"\s*0*([1-9]|[1-5]\d) seconds?", re.IGNORECASE)
 
 
 def seconds_of(schedule: str) -> int | None:
-    """Return the N of `N seconds`; None for any other schedule."""
+    """Return N of `N seconds`, or None for another schedule."""
     match = _SECONDS.fullmatch(schedule)
     return int(match[1]) if match else None
 
 
 def require_known(job: str, schedule: str, version: str) -> None:
-    """Raise PrerequisiteMissing when a schedule is in seconds, and this version of pg_cron knows none."""
-    # Debian's 1.4.2 calls itself 1.4-1.
+    """Raise PrerequisiteMissing for a schedule in seconds that this pg_cron does not support."""
+    # Debian's 1.4.2 reports version 1.4-1.
     older = re.match(r"(0|1\.[0-4])(?!\d)", version)
     if older and seconds_of(schedule):
         raise PrerequisiteMissing(
@@ -30,9 +30,9 @@ def require_known(job: str, schedule: str, version: str) -> None:
 
 
 def overdue_since(schedule: str, now: datetime) -> datetime | None:
-    """Return the moment since which a run must have begun; None when the schedule cannot be read.
+    """Return the time by which a run must have begun, or None for an invalid schedule.
 
-    That is when it was due last but one. Seconds are counted from the end of the last run: a minute may pass.
+    This is the last due time but one. Intervals in seconds start at the end of the last run, so a minute may pass.
     """
     if seconds := seconds_of(schedule):
         return now - timedelta(seconds=max(60, 2 * seconds))
@@ -41,7 +41,7 @@ def overdue_since(schedule: str, now: datetime) -> datetime | None:
 
 
 def first_due(schedule: str, since: datetime) -> datetime | None:
-    """Return when a job is due first after a moment; None when the schedule cannot be read."""
+    """Return the first due time after `since`, or None for an invalid schedule."""
     if seconds := seconds_of(schedule):
         return since + timedelta(seconds=seconds)
     try:
@@ -51,7 +51,7 @@ def first_due(schedule: str, since: datetime) -> datetime | None:
 
 
 def next_due(schedule: str, ran: datetime | None, now: datetime) -> datetime | None:
-    """Return when a job is due next; one that runs by seconds counts them from its newest run, where that is known."""
+    """Return the next due time; intervals in seconds start at the newest run, if known."""
     seconds = seconds_of(schedule)
     if seconds and ran is None:
         return None
@@ -61,7 +61,7 @@ def next_due(schedule: str, ran: datetime | None, now: datetime) -> datetime | N
 
 
 def interval_of(schedule: str, now: datetime) -> float | None:
-    """Return the seconds between the last two times it was due; None when the schedule cannot be read."""
+    """Return the seconds between the last two due times, or None for an invalid schedule."""
     if seconds := seconds_of(schedule):
         return float(seconds)
     due = _last_two(schedule, now)
@@ -77,12 +77,12 @@ def _last_two(schedule: str, now: datetime) -> tuple[datetime, datetime] | None:
 
 
 def occurrences(schedule: str, start: datetime, *, reverse: bool = False) -> Iterator[datetime]:
-    """Return the moments after `start`, or before it, at which five cron fields are due.
+    """Yield the due times of five cron fields after `start`, or before `start` in reverse.
 
     Raises:
-        ValueError: The fields cannot be read; the text says why.
+        ValueError: The fields are invalid.
     """
-    # Here, because the program seldom needs it, and importing it takes as long as all of its settings.
+    # Imported here: slow, and seldom needed by the program.
     from cronsim import CronSim, CronSimError
 
     try:

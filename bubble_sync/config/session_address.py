@@ -1,6 +1,6 @@
-"""The database as a client that takes parts instead of a URL reaches it: in a session, by the same rules as ours.
+"""Split the database URL into parts, for clients that take no URL and need a session.
 
-The password is no part of it: such a client finds it in the environment variable PGPASSWORD.
+These clients read the password from the environment variable PGPASSWORD.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ _TRANSACTION_PORT, _SESSION_PORT = 6543, 5432
 
 @dataclass(frozen=True, kw_only=True)
 class SessionAddress:
-    """Host, port, database and user of a session, and how its server proves who it is."""
+    """Host, port, database and user of a session, and the checks of the server's identity."""
 
     host: str
     port: int
     database: str
     username: str
-    """Who logs in; at a pooler with the project after a dot."""
+    """The login; for a pooler, with the project after a dot."""
     role: str
-    """Who that is inside the database."""
+    """The role inside the database."""
     sslmode: str
     ca: str | None
     password: str | None = field(repr=False)
-    """What the URL says, to tell whether PGPASSWORD says the same."""
+    """The URL's password, for a comparison with PGPASSWORD."""
 
     def password_problem(self, environment: Mapping[str, str]) -> str | None:
-        """Say what is wrong with PGPASSWORD, or None; never what it holds."""
+        """Return the problem with PGPASSWORD, without its value, or None."""
         given = environment.get(_VARIABLE)
         if not given:
             return f"{_VARIABLE} is not set: export it with the password of {self.username} at {self.host}"
@@ -47,7 +47,7 @@ class SessionAddress:
 
 
 def session_address(address: DatabaseAddress) -> SessionAddress:
-    """Take a database URL apart; raise ConfigurationError where a part of it has no counterpart."""
+    """Split a database URL; raise ConfigurationError for a part without a counterpart."""
     if address.hostaddr is not None:
         raise ConfigurationError(
             f"the database URL says hostaddr, which the plugin behind {NAMESPACE}:access does not know: it would send "
@@ -59,9 +59,9 @@ def session_address(address: DatabaseAddress) -> SessionAddress:
     port = int(address.port)
     password = query.get("password") if parts.password is None else unquote(parts.password)
     return SessionAddress(
-        # The plugin puts the host into a URL as it is.
+        # The plugin copies the host into a URL unchanged.
         host=f"[{address.host}]" if ":" in address.host else address.host,
-        # It prepares statements, which a pooler in transaction mode forgets.
+        # The plugin uses prepared statements, which need a session.
         port=_SESSION_PORT if hosted and port == _TRANSACTION_PORT else port,
         database=address.database,
         username=address.user,
@@ -75,5 +75,5 @@ def session_address(address: DatabaseAddress) -> SessionAddress:
 def _sslmode(address: DatabaseAddress) -> str:
     if address.sslmode in ("require", "verify-ca", "verify-full"):
         return address.sslmode
-    # "allow" and "prefer" pass on loopback alone, and are not in the plugin's library.
+    # "allow" and "prefer" are valid on loopback only, and unknown to the plugin's library.
     return "disable" if address.loopback else "verify-full"

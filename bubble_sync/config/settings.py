@@ -1,6 +1,6 @@
-"""Plain configuration values -> validated settings of one stack: every rule of the configuration lives here.
+"""Validate a stack's configuration; all its rules live here.
 
-All problems are reported at once, each with its key and what would be right; a secret's value is never shown.
+Errors list all problems at once, each with its key and the expected value; secrets are never shown.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from bubble_sync.config.keys import read_key
 from bubble_sync.config.project_ref import ref_of_database, ref_of_url, require_one_project
 from bubble_sync.errors import ConfigurationError
 
-_WHEN = "When it runs: five cron fields, in UTC; or `30 seconds`, 1..59, where pg_cron is 1.5 or newer"
+_SCHEDULE = "Schedule: five cron fields in UTC, or `30 seconds` (1..59) with pg_cron 1.5 or newer"
 
 
 class Settings(BaseModel):
-    """Settings under their names in the configuration: those of a stack, or an object of them."""
+    """Settings with their names in the configuration: of a stack, or of an object in it."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
@@ -41,7 +41,7 @@ class Settings(BaseModel):
 
 
 def names_in(model: type[Settings], above: str = "") -> Iterator[str]:
-    """Name every setting of a model as the configuration does, `processor.maxItems` for one of an object."""
+    """Yield the configuration key of each setting, for example `processor.maxItems`."""
     for name, field in model.model_fields.items():
         key = f"{above}{field.alias or name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
@@ -51,24 +51,20 @@ def names_in(model: type[Settings], above: str = "") -> Iterator[str]:
 
 
 def like(name: str, names: Iterable[str]) -> str:
-    """Return what somebody meant who wrote `name`: one of the names, or nothing where none is near."""
+    """Return the closest of `names` to a misspelt `name`, or an empty text."""
     plain = {re.sub("[^a-z]", "", one.lower()): one for one in names}
     plain |= {re.sub("[^a-z]", "", one.split(".")[-1].lower()): one for one in reversed(plain.values())}
     near = get_close_matches(re.sub("[^a-z]", "", name.lower()), plain, n=1, cutoff=0.75)
     return plain[near[0]] if near else ""
 
 
-class RetrySettings(Settings):
-    """The job that asks for failed items again."""
+class JobSettings(Settings):
+    """When a job runs."""
 
-    schedule: str = Field("*/5 * * * *", description=_WHEN)
-    active: bool = Field(True, description="`false` keeps the job and stops its runs")
-    pause_reason: str = Field("", description="Why it is not active; `bubble-sync pause` writes it")
-    pause_until: datetime | None = Field(None, description="When it should run again: ISO 8601 with a zone")
-    timeout_ms: int = Field(
-        30000, ge=1, le=120_000, description="How long pg_net waits for the Edge Function, 1..120000"
-    )
-    overlap_guard: bool = Field(False, description="`true` makes no request while the last one is unanswered")
+    schedule: str = Field(description=_SCHEDULE)
+    active: bool = Field(True, description="`false` pauses the job")
+    pause_reason: str = Field("", description="Reason of the pause, set by `bubble-sync pause`")
+    pause_until: datetime | None = Field(None, description="End of the pause: ISO 8601 with a zone")
 
     _schedule = field_validator("schedule")(validators.check_schedule)
 
@@ -77,73 +73,81 @@ class RetrySettings(Settings):
     def _of_a_pause(cls, value: object, info: ValidationInfo) -> object:
         if info.data.get("active"):
             raise ValueError("is set, and active is not false: remove it, or set active to false")
-        # Pulumi makes a number of `2026`, and a truth value of `true`: both are words here.
+        # Pulumi turns `2026` into a number and `true` into a boolean: both are text here.
         text = value if isinstance(value, str) else json.dumps(value)
         return validators.check_reason(text) if info.field_name == "pause_reason" else validators.read_moment(text)
 
 
-class ProcessorSettings(RetrySettings):
+class SenderSettings(JobSettings):
+    """The settings of a job that sends requests."""
+
+    timeout_ms: int = Field(30000, ge=1, le=120_000, description="Timeout of a request in pg_net, 1..120000")
+    overlap_guard: bool = Field(False, description="`true` sends no request while the last one is unanswered")
+
+
+class RetrySettings(SenderSettings):
+    """The job that retries failed items."""
+
+    schedule: str = Field("*/5 * * * *", description=_SCHEDULE)
+
+
+class ProcessorSettings(SenderSettings):
     """The job that drains pending items."""
 
-    schedule: str = Field("* * * * *", description=_WHEN)
-    max_items: int = Field(10, ge=1, le=10_000, description="`limit` in the request: items a run may take")
-    batch_size: int = Field(5, ge=1, le=10_000, description="`batch_size` in the request: items worked on at a time")
+    schedule: str = Field("* * * * *", description=_SCHEDULE)
+    max_items: int = Field(10, ge=1, le=10_000, description="`limit` in the request: maximum items of a run")
+    batch_size: int = Field(5, ge=1, le=10_000, description="`batch_size` in the request: items processed at a time")
 
 
 class AccessSettings(Settings):
-    """The role that may observe and nothing else; none without a name."""
+    """The read-only role for drift checks; none without a name."""
 
-    monitor_role: str = Field("", description="Name of a role to make, which may find drift and nothing else")
+    monitor_role: str = Field("", description="Role to create for read-only drift checks")
 
     _role = field_validator("monitor_role")(validators.check_role_name)
 
 
 class AlertSettings(Settings):
-    """When to post to the webhook; it is the webhook's URL that makes a stack have alerts."""
+    """When to post alerts; the webhook's URL enables them."""
 
     daily_report_at: str = Field(
-        "07:00", description="When to post the daily report of failures, and on Mondays the weekly line: HH:MM in UTC"
+        "07:00", description="Time of the daily report of failures and the weekly line on Mondays: HH:MM in UTC"
     )
-    new_failures: int = Field(1, ge=1, le=10_000, description="Alert when so many items have newly failed")
-    growing_ticks: int = Field(10, ge=2, le=1_000, description="Alert when the queue grew so often without falling")
-    oldest_minutes: int = Field(15, ge=1, le=10_080, description="Alert when an item has waited longer than this")
+    new_failures: int = Field(1, ge=1, le=10_000, description="Alert after this many new failures")
+    growing_ticks: int = Field(10, ge=2, le=1_000, description="Alert after this many ticks with a growing queue")
+    oldest_minutes: int = Field(15, ge=1, le=10_080, description="Alert when an item has waited this long")
     rejected_requests: int = Field(
-        3, ge=1, le=100, description="Alert when so many requests in a row were rejected; needs `dispatchLog`"
+        3, ge=1, le=100, description="Alert after this many rejected requests in a row; needs `dispatchLog`"
     )
-    cooldown_minutes: int = Field(
-        60, ge=1, le=10_080, description="How long each of these alerts is quiet after it was posted"
-    )
+    cooldown_minutes: int = Field(60, ge=1, le=10_080, description="Pause between two posts of the same alert")
 
     _time = field_validator("daily_report_at")(validators.check_time)
 
 
-SECRET_KEYS = frozenset({"serviceRoleKey", "databaseUrl", "monitorPassword", "alertWebhookUrl"})
-
-
 class ConfigValue(NamedTuple):
-    """One configuration value as Pulumi hands it over: text, and whether it was encrypted."""
+    """One configuration value from Pulumi: its text, and whether it was encrypted."""
 
     text: str
     secret: bool = False
 
 
 class StackSettings(Settings):
-    """Everything that one stack's configuration says."""
+    """The configuration of one stack."""
 
     project_ref: str | None = Field(None, description="Project ref; gives the URL `https://<ref>.supabase.co`")
-    supabase_url: str = Field("", description="Project URL, where it is not made from `projectRef`")
+    supabase_url: str = Field("", description="Project URL, instead of the one from `projectRef`")
     service_role_key: str = Field(repr=False, description="`service_role` JWT or `sb_secret_...` key, encrypted")
     database_url: str | None = Field(None, repr=False, description="`postgresql://` URL of the database, encrypted")
-    database_url_env: str | None = Field(None, description="Name of the environment variable that holds the URL")
+    database_url_env: str | None = Field(None, description="Environment variable with the URL")
     database_ca: str | None = Field(None, description="File with the CA certificate of the database server")
     adopt: Literal["always", "never"] = Field(
-        "always", description="`never` refuses secrets, functions and jobs that exist"
+        "always", description="`never` refuses existing secrets, functions and jobs"
     )
     supabase_url_name: str = Field("supabase_url", description="Name of the URL's secret in Vault")
     service_role_key_name: str = Field("service_role_key", description="Name of the key's secret in Vault")
     processor: ProcessorSettings = ProcessorSettings()
     retry: RetrySettings = RetrySettings()
-    dispatch_log: bool = Field(True, description="`false` keeps no record of requests and their answers")
+    dispatch_log: bool = Field(True, description="`false` disables the log of requests and responses")
     access: AccessSettings = AccessSettings()
     monitor_password: str | None = Field(None, repr=False, description="Password of `access.monitorRole`, encrypted")
     alerts: AlertSettings = AlertSettings()
@@ -175,15 +179,15 @@ class StackSettings(Settings):
 
     @property
     def url(self) -> str:
-        """Give the project URL without a slash at its end."""
+        """Return the project URL without a final slash."""
         return self.supabase_url or f"https://{self.project_ref}.supabase.co"
 
     def address(self, environment: Mapping[str, str]) -> DatabaseAddress:
-        """Give the database address; raise ConfigurationError when the named environment variable is not set."""
+        """Return the database address; raise ConfigurationError if the named environment variable is not set."""
         return database_address(self.database_url, self.database_url_env, self.database_ca, environment)
 
     def project(self, environment: Mapping[str, str]) -> str | None:
-        """Return the one project that every part names, or None when none says; raise WrongEnvironment."""
+        """Return the project of all settings, or None if none names one; raise WrongEnvironment on a conflict."""
         available = self.database_url or environment.get(self.database_url_env or "")
         address = self.address(environment) if available else None
         return require_one_project(
@@ -196,8 +200,12 @@ class StackSettings(Settings):
         )
 
 
+SECRET_KEYS = frozenset(field.alias or name for name, field in StackSettings.model_fields.items() if not field.repr)
+"""Keys that must be encrypted: their values are never shown."""
+
+
 def read_settings(config: Mapping[str, ConfigValue]) -> StackSettings:
-    """Validate a stack's values, keyed without namespace; raise ConfigurationError that lists every problem."""
+    """Validate values, keyed without namespace; raise ConfigurationError with all problems."""
     settings, problems = checked(config)
     if problems or settings is None:
         listed = "".join(f"\n  - {problem}" for problem in problems)
@@ -206,7 +214,7 @@ def read_settings(config: Mapping[str, ConfigValue]) -> StackSettings:
 
 
 def checked(config: Mapping[str, ConfigValue]) -> tuple[StackSettings | None, list[str]]:
-    """Return the settings, or None where they are none, and every problem as `<key>: <what is wrong>`."""
+    """Return the settings, or None if invalid, and all problems as `<key>: <problem>`."""
     problems = [*_plaintext_secrets(config), *_missing_parts(config)]
     try:
         return StackSettings.model_validate(plain(config)), problems
@@ -217,12 +225,12 @@ def checked(config: Mapping[str, ConfigValue]) -> tuple[StackSettings | None, li
 
 
 def plain(config: Mapping[str, ConfigValue]) -> dict[str, object]:
-    """Return the values as the model takes them."""
+    """Return the values in the model's types."""
     return {key: _plain(value.text) for key, value in config.items()}
 
 
 def _plain(text: str) -> object:
-    """Objects arrive as JSON text; everything else is meant as it stands."""
+    """Parse objects, which Pulumi passes as JSON; return other values unchanged."""
     if not text.startswith("{"):
         return text
     try:
@@ -244,9 +252,9 @@ def _plaintext_secrets(config: Mapping[str, ConfigValue]) -> list[str]:
 def _missing_parts(config: Mapping[str, ConfigValue]) -> list[str]:
     problems = []
     if "projectRef" not in config and "supabaseUrl" not in config:
-        problems.append(f"{NAMESPACE}:projectRef: not set; set it (or supabaseUrl) to say which project this stack is")
+        problems.append(f"{NAMESPACE}:projectRef: not set; set it (or supabaseUrl) to name the stack's project")
     if "databaseUrl" in config and "databaseUrlEnv" in config:
-        problems.append(f"{NAMESPACE}:databaseUrl: set beside databaseUrlEnv; remove one of the two")
+        problems.append(f"{NAMESPACE}:databaseUrl: conflicts with databaseUrlEnv; remove one of the two")
     elif "databaseUrl" not in config and "databaseUrlEnv" not in config:
         problems.append(f"{NAMESPACE}:databaseUrlEnv: not set; {ONE_DATABASE}")
     if "access" in config and "monitorPassword" not in config:
@@ -257,12 +265,12 @@ def _missing_parts(config: Mapping[str, ConfigValue]) -> list[str]:
         problems.append(f"{key}: not set, and alerts need one; pulumi config set --secret {key}")
     elif "alertWebhookUrl" in config and "alerts" not in config:
         example = f"pulumi config set --path {NAMESPACE}:alerts.dailyReportAt 07:00"
-        problems.append(f"{NAMESPACE}:alerts: not set beside alertWebhookUrl; {example}")
+        problems.append(f"{NAMESPACE}:alerts: not set, but alertWebhookUrl is; {example}")
     return problems
 
 
 def _problem(detail: ErrorDetails, encrypted: Collection[str]) -> str:
-    """Say one pydantic finding with its key; our own validators already say value and what would be right."""
+    """Return a pydantic error with its key; our own validators include value and expectation."""
     name = ".".join(str(part) for part in detail["loc"])
     key = f"{NAMESPACE}:{name}"
     if detail["type"] == "extra_forbidden":

@@ -1,7 +1,7 @@
-"""How a command gets a stack: which one, where its configuration file is, and its settings.
+"""Find a command's stack, its configuration file and its settings.
 
-The settings come from the environment variable `BUBBLE_SYNC_CONFIG`, where it is set, and from one call of Pulumi
-otherwise, which decrypts what is encrypted.
+Settings come from the environment variable `BUBBLE_SYNC_CONFIG` if set, else from one call of Pulumi, which decrypts
+secrets.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from bubble_sync.config.settings import ConfigValue, StackSettings, read_setting
 from bubble_sync.errors import ConfigurationError
 
 CONFIG_VARIABLE = "BUBBLE_SYNC_CONFIG"
-"""Holds what `pulumi config --json --show-secrets` prints, for a machine that has no passphrase."""
+"""The output of `pulumi config --json --show-secrets`, for machines without a passphrase."""
 
 _SHOW = ("config", "--json", "--show-secrets")
 _ANSWERS_WITHIN_SECONDS = 120
 _CHANGES_WITHIN_SECONDS = 3600
-"""`up` waits for a person's database: an hour is no work any more, it hangs."""
+"""`up` may wait for locks; after an hour, Pulumi hangs."""
 _ENDS_WITHIN_SECONDS = 30
 _CHANGING = ("up", "destroy", "refresh")
 
@@ -39,46 +39,46 @@ class _Value(BaseModel):
 
 
 class _Config(RootModel[dict[str, _Value]]):
-    """The JSON that Pulumi prints."""
+    """The JSON output of Pulumi."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack of a project, as a person at its folder means it."""
+    """One stack of a project."""
 
     name: str
     folder: Path
     config_file: Path
     environment: Mapping[str, str]
     options: tuple[str, ...]
-    """What makes a Pulumi command mean this stack."""
+    """Options that select this stack in Pulumi commands."""
     own_options: tuple[str, ...] = ()
-    """What makes a command of ours mean it, where that is something else."""
+    """Options that select this stack in our commands, if different."""
 
     def completed(self, text: str) -> str:
-        """Return a text whose commands name this stack."""
+        """Return the text with commands that name this stack."""
         return completed(text, self.options, self.own_options)
 
     def settings(self, config: Mapping[str, ConfigValue] | None = None) -> StackSettings:
-        """Validate the stack's configuration, read unless given; raise ConfigurationError with every problem."""
+        """Validate the stack's configuration, or `config` if given; raise ConfigurationError with all problems."""
         settings = read_settings(self.config() if config is None else config)
         if settings.database_ca is None:
             return settings
-        # A relative path counts from the project's folder, wherever the command is typed.
+        # Relative paths start at the project folder, not at the working directory.
         return settings.model_copy(update={"database_ca": str(self.folder / settings.database_ca)})
 
     def config(self) -> dict[str, ConfigValue]:
-        """Return the stack's own values as they are written, decrypted; raise ConfigurationError."""
+        """Return the stack's decrypted values; raise ConfigurationError."""
         given = self.environment.get(CONFIG_VARIABLE)
         return parse_config(self._shown() if given is None else given)
 
     def without_given_config(self) -> Stack:
-        """Return the same stack, whose settings are Pulumi's own: for a command that changes them."""
+        """Return the stack without BUBBLE_SYNC_CONFIG, for commands that change settings."""
         kept = {name: value for name, value in self.environment.items() if name != CONFIG_VARIABLE}
         return replace(self, environment=kept)
 
     def pulumi(self, *command: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a Pulumi command on this stack, without questions; its outcome is the caller's to judge."""
+        """Run a non-interactive Pulumi command on this stack, and return its result unchecked."""
         return run_pulumi([*command, *self.options], self.folder, self.environment, given)
 
     def _shown(self) -> str:
@@ -89,7 +89,7 @@ class Stack:
 
 
 def open_stack(name: str | None, config_file: Path | None, start: Path, environment: Mapping[str, str]) -> Stack:
-    """Find the stack `name`, or the selected one, of the project that `start` is in; raise ConfigurationError."""
+    """Return the stack `name`, or the selected one, of the project at `start`; raise ConfigurationError."""
     if name is not None and not name.strip():
         raise ConfigurationError("--stack is empty: name a stack, or leave --stack out for the selected one")
     folder = project_folder(start)
@@ -105,9 +105,9 @@ def open_stack(name: str | None, config_file: Path | None, start: Path, environm
 
 
 def all_stacks(start: Path, environment: Mapping[str, str], but: str) -> list[Stack]:
-    """Find every stack that has a configuration file in the project's folder, except `but`; raise ConfigurationError.
+    """Return all stacks with a configuration file, except `but`; raise ConfigurationError.
 
-    None takes the settings that the environment gives: those are one stack's.
+    These stacks ignore BUBBLE_SYNC_CONFIG, which holds one stack's settings.
     """
     folder = project_folder(start)
     if not (found := [name for name in stack_names(folder) if name != but]):
@@ -117,7 +117,7 @@ def all_stacks(start: Path, environment: Mapping[str, str], but: str) -> list[St
 
 
 def parse_config(text: str) -> dict[str, ConfigValue]:
-    """Read the stack's own keys out of the JSON that `pulumi config --json --show-secrets` prints."""
+    """Return the stack's own keys from the output of `pulumi config --json --show-secrets`."""
     try:
         config = _Config.model_validate_json(text).root
     except ValidationError:
@@ -137,7 +137,7 @@ def parse_config(text: str) -> dict[str, ConfigValue]:
 def run_pulumi(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], given: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a Pulumi command in a folder, with `given` on its standard input; its outcome is the caller's to judge."""
+    """Run a Pulumi command with `given` on standard input, and return its result unchecked."""
     program = shutil.which("pulumi", path=environment.get("PATH", os.defpath))
     if program is None:
         raise ConfigurationError(f"pulumi is not on PATH: {_how_to_get_pulumi(folder)}")
@@ -151,11 +151,11 @@ def run_pulumi(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A Ctrl-C is ours alone to answer: a Pulumi that is killed leaves its stack locked.
+        # A new session hides Ctrl-C from Pulumi, which would leave the stack locked when killed.
         start_new_session=True,
     ) as running:
         try:
-            said, complained = running.communicate(given, timeout=seconds)
+            output, errors = running.communicate(given, timeout=seconds)
         except subprocess.TimeoutExpired:
             _end(running)
             what = f"error: `pulumi {command[0]}` did not end within {seconds} s: is its backend reachable?"
@@ -163,11 +163,11 @@ def run_pulumi(
         except BaseException:
             _end(running)
             raise
-    return subprocess.CompletedProcess(arguments, running.returncode, said, complained)
+    return subprocess.CompletedProcess(arguments, running.returncode, output, errors)
 
 
 def _end(running: subprocess.Popen[str]) -> None:
-    """End Pulumi as a person would, so that it gives its lock back; kill what does not listen."""
+    """Interrupt Pulumi so that it releases its lock, then kill it if still running."""
     for number in (signal.SIGINT, signal.SIGKILL):
         try:
             os.killpg(running.pid, number)
@@ -186,9 +186,11 @@ def _how_to_get_pulumi(folder: Path) -> str:
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """Return what a Pulumi command said was wrong, in one line."""
-    said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    error = next((line for line in said if line.startswith("error:")), said[0] if said else f"exit {done.returncode}")
+    """Return the error of a Pulumi command in one line."""
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    error = next(
+        (line for line in lines if line.startswith("error:")), lines[0] if lines else f"exit {done.returncode}"
+    )
     return error.removeprefix("error:").strip()
 
 

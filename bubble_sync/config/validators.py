@@ -1,7 +1,7 @@
-"""The shapes of single configuration values.
+"""Validate single configuration values.
 
-Each check returns the value, or raises ValueError with what would be right. A ValueError shows the value it refuses,
-unless that value is a secret.
+Each check returns the value, or raises ValueError with the expected format. The error shows the invalid value, unless
+it is a secret.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from bubble_sync.config.project_ref import is_project_ref
 from bubble_sync.config.schedules import occurrences, seconds_of
 
 WEBHOOK_NAME = "bubble_sync_alert_webhook_url"
-"""Name of the alerts' secret in Vault."""
+"""The name of the alerts' secret in Vault."""
 
-# cronsim knows more than pg_cron (L, W, #); these are the characters that pg_cron's own parser reads.
-# A step stands after a star or a range alone.
+# cronsim accepts more than pg_cron (L, W, #); only pg_cron's own characters pass here.
+# A step must follow a star or a range.
 _CRON_PART = r"(\*(/\d+)?|\d+(-\d+(/\d+)?)?|[a-z]{3}(-[a-z]{3}(/\d+)?)?)"
 _CRON_FIELD = re.compile(rf"{_CRON_PART}(,{_CRON_PART})*", re.IGNORECASE)
-# What bubble_sync.send accepts: what passes here must not fail each minute in the database. A test holds them together.
+# The same pattern as in bubble_sync.send, so that valid values never fail in the database. A test compares the two.
 _HOST = r"(https://([A-Za-z0-9.-]+|\[::1\])|http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]))(:[0-9]{1,5})?"
 _SENDABLE_URL = re.compile(f"{_HOST}/?")
-# What bubble_sync.post_alert accepts, likewise.
+# The same pattern as in bubble_sync.post_alert.
 _WEBHOOK = re.compile(f"{_HOST}/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+")
 _MOMENT_OF_PULUMI = re.compile(r" ([+-]\d{4}) \S+$")
 _LONGEST_REASON = 200
 
 
 def check_project_ref(value: str | None) -> str | None:
-    """Accept a project ref: lower-case letters and digits."""
+    """Return a valid project ref: lower-case letters and digits."""
     if value is not None and not is_project_ref(value):
         raise ValueError(f"{value!r} is not a project ref; it is the part before .supabase.co in the project URL")
     return value
 
 
 def check_url(value: str) -> str:
-    """Accept `https://host` (`http` on loopback), and return it without a slash at its end."""
+    """Return `https://host` (`http` on loopback) without a final slash."""
     not_a_url = f"{value!r} is not a URL; it must look like https://<project ref>.supabase.co"
     try:
         parts = urlsplit(value)
@@ -54,14 +54,14 @@ def check_url(value: str) -> str:
         raise ValueError(f"{value!r} has more than scheme and host; the path to the Edge Function is added by us")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError(f"{value!r} would send the key in clear text; use https")
-    # urlsplit drops line breaks, and mends more: the last word has the shape of the value itself.
+    # urlsplit silently drops line breaks and more, so the value itself must match too.
     if port == 0 or not _SENDABLE_URL.fullmatch(value):
         raise ValueError(not_a_url)
     return value.removesuffix("/")
 
 
 def check_webhook(value: str | None) -> str | None:
-    """Accept the URL of a webhook (`http` on loopback alone); never show it: its path is the secret."""
+    """Return a valid webhook URL (`http` on loopback only); errors do not show its path, which is secret."""
     if value is not None and not _WEBHOOK.fullmatch(value):
         raise ValueError(
             "is not the URL of a webhook; it must look like https://hooks.slack.com/services/..., without user or #"
@@ -70,14 +70,14 @@ def check_webhook(value: str | None) -> str | None:
 
 
 def check_time(value: str) -> str:
-    """Accept a time of the day."""
+    """Return a valid time of day."""
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
         raise ValueError(f"{value!r} is not a time of the day; write it as HH:MM in UTC, as in 07:00")
     return value
 
 
 def check_key(value: str) -> str:
-    """Accept a key that may call the Edge Function; never show it."""
+    """Return a key that may call the Edge Function; errors do not show it."""
     if not value:
         raise ValueError("is empty; set the service_role or sb_secret_ key")
     if not re.fullmatch(r"[!-~]+", value):
@@ -91,7 +91,7 @@ def check_key(value: str) -> str:
 
 
 def check_secret_name(value: str) -> str:
-    """Accept a name for a Vault secret: something printable, and not the name of our own."""
+    """Return a printable name for a Vault secret, other than the webhook's."""
     if value == WEBHOOK_NAME:
         raise ValueError(f"{value!r} is the name of the alerts' webhook; use another one")
     if not value.strip() or not value.isprintable():
@@ -100,21 +100,21 @@ def check_secret_name(value: str) -> str:
 
 
 def check_role_name(value: str) -> str:
-    """Accept a name for a role of ours, which needs no quotes; or none."""
+    """Return a role name that needs no quotes, or an empty name."""
     if value and (not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value) or value.startswith("pg_") or value == "public"):
         raise ValueError(f"{value!r} cannot name a role; use lower-case letters, digits and _, as in bubble_monitor")
     return value
 
 
 def check_password(value: str | None) -> str | None:
-    """Accept a password for a role that the internet can reach; never show it."""
+    """Return a password that is strong enough for the internet; errors do not show it."""
     if value is not None and not re.fullmatch(r"[!-~]{16,}", value):
         raise ValueError("is not 16 or more printable ASCII characters without spaces; openssl rand -hex 24 makes one")
     return value
 
 
 def check_schedule(value: str) -> str:
-    """Accept five cron fields, or `N seconds` as pg_cron writes it, which is asked of the server later."""
+    """Return five cron fields, or `N seconds`, whose support the server is asked for later."""
     if (seconds := seconds_of(value)) and value == f"{seconds} seconds":
         return value
     fields = value.split(" ")
@@ -131,7 +131,7 @@ def check_schedule(value: str) -> str:
 
 
 def check_reason(value: str) -> str:
-    """Accept a reason that fits in a line and holds no key; white space around it is left out."""
+    """Return a reason of one line without a key, stripped."""
     value = value.strip()
     if len(value) > _LONGEST_REASON or not value.isprintable():
         raise ValueError(f"is not one line of at most {_LONGEST_REASON} printable characters")
@@ -141,7 +141,7 @@ def check_reason(value: str) -> str:
 
 
 def read_moment(value: str) -> datetime:
-    """Read a moment in ISO 8601 with its zone, or as Pulumi hands over one that YAML took for a moment."""
+    """Return a timestamp in ISO 8601 with a zone, or in Pulumi's form of a YAML timestamp."""
     try:
         moment = datetime.fromisoformat(_MOMENT_OF_PULUMI.sub(r"\1", value.strip()))
         if moment.tzinfo is not None:

@@ -1,1 +1,1 @@
-"""One module for each kind of object: how it is observed, applied and removed."""
+"""Observe, apply and remove each kind of object, in a module of its own."""

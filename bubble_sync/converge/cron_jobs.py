@@ -1,6 +1,6 @@
-"""pg_cron jobs: adopted in place with their jobid, and altered.
+"""Converge pg_cron jobs: adopt them with their jobid, and alter them in place.
 
-One alone is unscheduled and made anew: a job that pg_cron would run on another server, which nothing else repairs.
+A job that pg_cron would run on another server is the exception: we unschedule and recreate that job.
 """
 
 from __future__ import annotations
@@ -38,9 +38,12 @@ def observed(spec: CronJobSpec, found: Found) -> Observation[CronJobSpec] | None
 
 
 def refuse(spec: CronJobSpec, found: Found) -> None:
-    """Raise ForeignObject while another role has a job of this name, PrivilegeMissing where one cannot be seen.
+    """Raise when the job must not be scheduled as specified.
 
-    And PrerequisiteMissing where this pg_cron does not know the schedule.
+    Raises:
+        ForeignObject: Another role has a job of this name.
+        PrivilegeMissing: The ledger lists the job, and row security hides it from the connecting role.
+        PrerequisiteMissing: This version of pg_cron does not support the schedule.
     """
     require_known(spec.name, spec.schedule, _version(found))
     known = any(row["object"] == spec.object_name for row in found.rows("recorded"))
@@ -54,15 +57,15 @@ def refuse(spec: CronJobSpec, found: Found) -> None:
         if row["mine"]:
             continue
         raise ForeignObject(
-            f"{spec.object_name} exists for the role {row['username']} (jobid {row['jobid']}), and both would run: "
+            f"{spec.object_name} exists for the role {row['username']} (jobid {row['jobid']}); both jobs would run: "
             f"nothing was changed. As that role: select cron.unschedule({row['jobid']});"
         )
 
 
 def apply(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpec] | None) -> None:
-    """Schedule the job, or alter in place what differs."""
+    """Schedule the job, or alter the fields that differ."""
     if observed is not None and is_elsewhere(observed.actual):
-        # cron.alter_job does not know the node, and the table is not ours to update.
+        # cron.alter_job cannot change the node, and only pg_cron may update the table.
         remove(conn, spec, observed)
         observed = None
     if observed is None:
@@ -76,37 +79,37 @@ def apply(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpec
 
 
 def is_elsewhere(actual: CronJobSpec) -> bool:
-    """Say whether pg_cron connects to another server for the job."""
+    """Return whether pg_cron connects to another server for the job."""
     return actual.database.endswith(_ANEW)
 
 
 def changes(spec: CronJobSpec, actual: CronJobSpec) -> dict[str, object]:
-    """Return what `cron.alter_job` is given to make of `actual` what is wanted; None leaves a field as it is."""
+    """Return the arguments of `cron.alter_job` that turn `actual` into `spec`; None keeps a field."""
     return {
         "schedule": spec.schedule if actual.schedule != spec.schedule else None,
         "command": spec.command if actual.command != spec.command else None,
         "here": True if actual.database != spec.database else None,
-        # cron.schedule would leave a disabled job disabled: only alter_job sets it.
+        # Only alter_job enables a job; cron.schedule leaves a disabled one disabled.
         "active": spec.active if actual.active != spec.active else None,
     }
 
 
 def kept(conn: Connection, spec: CronJobSpec) -> str | None:
-    """Say that nothing else needs a job."""
+    """Return None: nothing depends on a job."""
     return None
 
 
 def remove(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpec]) -> None:
-    """Unschedule the job by its id; by its name a missing one would raise."""
+    """Unschedule the job by id; by name, pg_cron raises for a missing job."""
     conn.execute(query("cron", "unschedule"), {"jobid": observed.facts["jobid"]})
 
 
 def require_same_role(conn: Connection, name: str, username: str) -> None:
-    """Raise PrivilegeMissing when the job is another role's: row security shows no rows, which is not "gone"."""
+    """Raise PrivilegeMissing for another role's job: row security hides the row, which does not mean "gone"."""
     row = conn.execute("select current_user as name").fetchone()
     if row is not None and username and row["name"] != username:
         raise PrivilegeMissing(
-            f"job {name} belongs to the role {username}, and {row['name']} cannot see it: connect as that role."
+            f"job {name} belongs to the role {username}, and {row['name']} cannot see the job: connect as {username}."
         )
 
 

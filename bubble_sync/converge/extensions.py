@@ -1,6 +1,6 @@
-"""Extensions: installed where they are not; never moved, never given a version, never dropped.
+"""Install missing extensions; never move, upgrade or drop one.
 
-Dropping pg_cron takes every job of the database with it, supabase_vault every secret, pg_net every webhook.
+Dropping pg_cron deletes all jobs of the database, supabase_vault all secrets, and pg_net all webhooks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bubble_sync.database.snapshot import Found
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import ExtensionSpec, Observation
 
-# Where hosted projects have them; supabase_vault's control file chooses for itself.
+# The schemas of hosted projects; supabase_vault's control file sets its own.
 _SCHEMA_ON_CREATE = {"pg_cron": "pg_catalog", "pg_net": "extensions"}
 
 
@@ -31,7 +31,7 @@ def observed(spec: ExtensionSpec, found: Found) -> Observation[ExtensionSpec] | 
 
 
 def refuse(spec: ExtensionSpec, found: Found) -> None:
-    """Raise ForeignObject when it has moved since it was made or adopted; where it was found then is as good as any."""
+    """Raise ForeignObject when the extension has moved since its creation or adoption."""
     there = observed(spec, found)
     if there is None or not there.actual.moved:
         return
@@ -46,13 +46,13 @@ def refuse(spec: ExtensionSpec, found: Found) -> None:
 
 
 def apply(conn: Connection, spec: ExtensionSpec, observed: Observation[ExtensionSpec] | None) -> None:
-    """Install the extension where it is not."""
+    """Install the extension if missing."""
     if observed is None:
         conn.execute(statement(spec))
 
 
 def statement(spec: ExtensionSpec) -> sql.Composed:
-    """Compose what installs the extension."""
+    """Compose the statement that installs the extension."""
     create = sql.SQL("create extension if not exists {name}").format(name=sql.Identifier(spec.name))
     schema = _SCHEMA_ON_CREATE.get(spec.name)
     if schema is not None:
@@ -63,12 +63,12 @@ def statement(spec: ExtensionSpec) -> sql.Composed:
 
 
 def kept(conn: Connection, spec: ExtensionSpec) -> str | None:
-    """Say that an extension always stays."""
+    """Return the reason to keep an extension, which always stays."""
     return "dropping an extension drops what others built on it"
 
 
 def remove(conn: Connection, spec: ExtensionSpec, observed: Observation[ExtensionSpec]) -> None:
-    """Remove nothing."""
+    """Do nothing."""
 
 
 def _remembered(spec: ExtensionSpec, found: Found) -> str:

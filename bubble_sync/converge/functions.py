@@ -1,4 +1,4 @@
-"""Functions: always `create or replace`, which keeps the OID; EXECUTE for the owner alone from the first moment."""
+"""Converge functions with `create or replace`, which keeps the OID; only the owner has EXECUTE."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ comment on function {name}({arguments}) is {comment};
 
 
 def observed(spec: FunctionSpec, found: Found) -> Observation[FunctionSpec] | None:
-    """Return the function of this name and these parameters."""
+    """Return the function with this name and these parameters."""
     rows = _same_name(spec, found)
     row = next((row for row in rows if row["identity_arguments"] == spec.arguments and row["kind"] == "f"), None)
     if row is None:
@@ -46,7 +46,7 @@ def observed(spec: FunctionSpec, found: Found) -> Observation[FunctionSpec] | No
 
 
 def refuse(spec: FunctionSpec, found: Found) -> None:
-    """Raise ForeignObject for what `create or replace` cannot replace, and for what is not ours to replace."""
+    """Raise ForeignObject for a function that cannot be replaced, or belongs to another role."""
     rows = _same_name(spec, found)
     called = f"{spec.name}({spec.arguments})"
     row = next((row for row in rows if row["types"] == ", ".join(spec.types)), None)
@@ -68,23 +68,22 @@ def refuse(spec: FunctionSpec, found: Found) -> None:
         raise _something_else(spec)
     for other in _overloads(spec, rows):
         raise ForeignObject(
-            f"{spec.object_name} has a second form, ({other['arguments']}), that a bare call also means: "
-            f"nothing was changed. Drop it: drop function {spec.name}({other['identity_arguments']});"
+            f"{spec.object_name} has a second form, ({other['arguments']}), that a bare call also matches: "
+            f"nothing was changed. Remove: drop function {spec.name}({other['identity_arguments']});"
         )
 
 
 def apply(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSpec] | None) -> None:
-    """Create or replace the function, and revoke EXECUTE from every role not wanted in the same transaction."""
+    """Create or replace the function, and revoke EXECUTE from unwanted roles in the same transaction."""
     try:
-        # In one round trip.
         conn.execute(statement(spec, observed.actual if observed else None))
     except (errors.InvalidFunctionDefinition, errors.WrongObjectType):
         raise _something_else(spec) from None
 
 
 def statement(spec: FunctionSpec, there: FunctionSpec | None = None) -> sql.Composed:
-    """Compose what makes the function, and takes EXECUTE from every role not wanted."""
-    # First, because the server lets nobody replace what they may not execute.
+    """Compose the statements that create the function and revoke EXECUTE from unwanted roles."""
+    # The grant comes first: replacing a function requires EXECUTE.
     own = _OWN if there is not None and _NOT_FOR_ITS_OWNER in there.attributes else ""
     schema, name = spec.name.split(".")
     create = sql.SQL(own + _CREATE).format(
@@ -107,25 +106,25 @@ def statement(spec: FunctionSpec, there: FunctionSpec | None = None) -> sql.Comp
 
 
 def kept(conn: Connection, spec: FunctionSpec) -> str | None:
-    """Keep a function that another function, a trigger or a job still names."""
+    """Return the reason to keep a function that another function, a trigger or a job names."""
     users = users_of(conn, spec.name.split(".")[1] if spec.name.startswith("public.") else spec.name, spec.name)
-    return f"{', '.join(users)} calls it" if users else None
+    return f"{', '.join(users)} call{'s' if len(users) == 1 else ''} it" if users else None
 
 
 def remove(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSpec]) -> None:
-    """Drop the function; never CASCADE."""
+    """Drop the function, without CASCADE."""
     conn.execute(drop(spec))
 
 
 def drop(spec: FunctionSpec) -> sql.Composed:
-    """Compose what drops the function."""
+    """Compose the statement that drops the function."""
     statement = sql.SQL("drop function {name}({arguments})")
     return statement.format(name=sql.Identifier(*spec.name.split(".")), arguments=sql.SQL(spec.arguments))
 
 
 def _setting(text: str) -> sql.Composed:
     name, value = text.split("=", 1)
-    # A path is a list of names, and the server keeps the empty one as two double quotes.
+    # search_path is a list of names; the server stores the empty name as two double quotes.
     written = sql.SQL(value.replace('""', "''")) if name == "search_path" else sql.Literal(value)
     return sql.SQL("set {} = {}").format(sql.SQL(name), written)
 
@@ -140,7 +139,7 @@ def _overloads(spec: FunctionSpec, rows: list[Row]) -> list[Row]:
 
 
 def _quoted(text: str) -> sql.SQL:
-    """Quote a body as people read it, between dollars that it does not hold itself."""
+    """Quote a body with a dollar tag that does not occur in the body."""
     tag = "$function$"
     while tag in text:
         tag = f"{tag[:-1]}_$"

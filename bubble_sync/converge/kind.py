@@ -1,4 +1,4 @@
-"""What each module of this package that is for one kind of object offers."""
+"""Define the protocol of this package's modules."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ S = TypeVar("S", bound=Spec)
 
 
 class Kind(Protocol[S]):
-    """What a module of this package offers for its kind of object."""
+    """The functions of a module for one kind of object."""
 
     @property
     def PARTS(self) -> tuple[str, ...]:
-        """What must be read to observe an object of this kind."""
+        """The parts to read for an observation."""
 
     def observed(self, spec: S, found: Found) -> Observation[S] | None:
-        """Return the object as a reading has found it, or None when it is not there."""
+        """Return the observed object, or None when missing."""
 
     def refuse(self, spec: S, found: Found) -> None:
-        """Raise when the object must not be made as wanted; asked only where something differs."""
+        """Raise when the object must not be changed; called only if a field differs."""
 
     def apply(self, conn: Connection, spec: S, observed: Observation[S] | None) -> None:
-        """Make the object as wanted, touching only what differs."""
+        """Create the object, or change the fields that differ."""
 
     def kept(self, conn: Connection, spec: S) -> str | None:
-        """Say why the object must stay, or None when it may go."""
+        """Return the reason to keep the object, or None."""
 
     def remove(self, conn: Connection, spec: S, observed: Observation[S]) -> None:
-        """Remove the object, which is there."""
+        """Remove the existing object."""

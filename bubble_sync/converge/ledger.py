@@ -1,7 +1,7 @@
-"""The ledger: the private schema, and one row for each object that a stack made or adopted.
+"""Converge the ledger: the private schema, and one row for each object that a stack made or adopted.
 
-Made or adopted stands here alone. A killed `up` finds its own work in it, two stacks on one database see each other,
-and a clone of another project is recognised.
+Only the ledger records whether an object was made or adopted. With the ledger, `up` recognises the objects of a killed
+run, two stacks on one database recognise each other, and a clone of another project is detected.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from bubble_sync.sql_loader import query
 
 
 class LedgerRow(NamedTuple):
-    """One remembered object."""
+    """One row of the ledger."""
 
     stack: str
     project_ref: str
     made: bool
     place: str = ""
-    """Of an extension the schema in which it was made or found; empty where nobody knows it."""
+    """The schema of an extension at creation or adoption; empty when unknown."""
     claim: str = ""
-    """The claim of the resource that manages it; empty where 0.1.0 or a script wrote the row."""
+    """The claim of the managing resource; empty in rows of 0.1.0 or of a script."""
 
 
 ROWS = (*schema.PARTS, "ledger", "recorded")
 PARTS = (*ROWS, *tables.PARTS)
 PROGRAM = "program"
-"""The row of a program that fills its arguments itself; of any other there is none."""
+"""The ledger row that marks a program with arguments of its own."""
 
 
 def rows(found: Found) -> dict[str, LedgerRow]:
-    """Return every row by its object's name; none when there is no ledger."""
+    """Return all rows by object name; an empty mapping without a ledger."""
     return {
         row["object"]: LedgerRow(
             row["stack"], row["project_ref"], row["origin"] == "made", row.get("place", ""), row.get("claim", "")
@@ -49,7 +49,7 @@ def rows(found: Found) -> dict[str, LedgerRow]:
 
 
 def require(spec: RecordedSpec, found: Found) -> None:
-    """Raise when there is no ledger."""
+    """Raise PrerequisiteMissing without a ledger."""
     if not _state(found).present:
         raise PrerequisiteMissing(
             f"{spec.object_name}: the ledger bubble_sync.ledger is not there. Run `pulumi up --stack "
@@ -58,7 +58,7 @@ def require(spec: RecordedSpec, found: Found) -> None:
 
 
 def require_ours(found: Found, stack: str, project_ref: str) -> None:
-    """Raise ForeignObject for a schema of others, and it or WrongEnvironment for a row of another stack or project."""
+    """Raise ForeignObject or WrongEnvironment for a schema or row of another owner, stack or project."""
     schema.require_ours(found)
     for row in rows(found).values():
         if project_ref and row.project_ref and row.project_ref != project_ref:
@@ -75,7 +75,7 @@ def require_ours(found: Found, stack: str, project_ref: str) -> None:
 
 
 def require_configured(objects: Collection[str]) -> None:
-    """Raise ConfigurationError where the ledger says that the configuration is not what the program wants."""
+    """Raise ConfigurationError when the program does not use the stack's configuration."""
     if PROGRAM in objects:
         raise ConfigurationError(
             "the program of this stack fills SyncSetupArgs itself, so that its configuration does not say what is "
@@ -85,7 +85,7 @@ def require_configured(objects: Collection[str]) -> None:
 
 
 def record(conn: Connection, object_name: str, row: LedgerRow) -> None:
-    """Remember that a stack made or adopted an object."""
+    """Record that a stack made or adopted an object."""
     values = {"object": object_name, "stack": row.stack, "project_ref": row.project_ref}
     conn.execute(query("ledger", "record"), {**values, "origin": "made" if row.made else "adopted", "there": True})
     if row.place:
@@ -96,18 +96,18 @@ def record(conn: Connection, object_name: str, row: LedgerRow) -> None:
 
 
 def record_claim(conn: Connection, object_name: str, claim: str) -> None:
-    """Remember which resource manages an object; since when the object is as it is stays."""
+    """Record the managing resource of an object, and the time of the last change."""
     statement = sql.SQL(query("ledger", "record_claim"))
     conn.execute(statement.format(claim=sql.Literal(claim), object=sql.Literal(object_name)))
 
 
 def forget(conn: Connection, spec: Spec) -> None:
-    """Drop the row of an object that is gone."""
+    """Delete the row of a removed object."""
     fetch(conn, query("ledger", "forget"), {"object": spec.object_name})
 
 
 def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
-    """Return the ledger with the first stack or project in it that is not the wanted one."""
+    """Return the ledger, with the first foreign stack or project if there is one."""
     state = _state(found)
     if not state.present or not schema.is_ours(found):
         return None
@@ -127,19 +127,19 @@ def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
 
 
 def refuse(spec: LedgerSpec, found: Found) -> None:
-    """Raise WrongEnvironment or ForeignObject when it, or a table of that name, is another's."""
+    """Raise WrongEnvironment or ForeignObject for a ledger, or a table of that name, of another owner."""
     require_ours(found, spec.stack, spec.project_ref)
     schema.refuse(found)
     tables.refuse(spec.tables, found)
 
 
 def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] | None) -> None:
-    """Make schema and tables as wanted, and take back every privilege on them that is not wanted."""
+    """Create or repair schema and tables, and revoke unwanted privileges."""
     try:
         for statement in creations(spec, observed.actual if observed else None):
             conn.execute(statement)
     except errors.IntegrityError as problem:
-        # A key, a CHECK or a NOT NULL that comes back, and rows that were written without it.
+        # A restored key, CHECK or NOT NULL can conflict with rows written without the constraint.
         table = problem.diag.table_name or LEDGER
         raise tables.cannot_be_mended("holds rows that its own constraints refuse", table) from None
     conn.execute(revoke(spec))
@@ -150,24 +150,24 @@ def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] 
 
 
 def creations(spec: LedgerSpec, there: LedgerSpec | None) -> list[sql.SQL | sql.Composed]:
-    """Return what makes and mends schema and tables, and drops a table that is wanted no more."""
+    """Return the statements that create or repair schema and tables, and drop unwanted tables."""
     return [sql.SQL(query("ledger", "create")), *tables.statements(spec.tables, there.tables if there else ())]
 
 
 def revoke(spec: LedgerSpec) -> sql.Composed:
-    """Compose what takes back every privilege that is not wanted; a wanted role keeps USAGE of the schema."""
+    """Compose the statement that revokes unwanted privileges; wanted roles keep USAGE on the schema."""
     return sql.SQL(query("ledger_rights", "revoke")).format(grantees=sql.Literal(list(spec.grantees)))
 
 
 def kept(conn: Connection, spec: LedgerSpec) -> str | None:
-    """Say that the ledger always stays; what the alerts have told goes, unless their function is still there."""
+    """Return the reason to keep the ledger, which always stays; drop the alerts' table without its function."""
     if ALERTS in tables.names(spec.tables):
         conn.execute(query("dropped", "alerts_of_no_function"))
     return "it remembers what was made here and what was adopted"
 
 
 def remove(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec]) -> None:
-    """Remove nothing."""
+    """Do nothing."""
 
 
 def _accept(column: str, value: str) -> str:
@@ -181,7 +181,7 @@ class _State(NamedTuple):
     users: tuple[str, ...]
 
     def foreign(self, spec: LedgerSpec) -> tuple[str, ...]:
-        """Name the roles that may do what is not wanted."""
+        """Return the roles with unwanted privileges."""
         return tuple(one for one in self.grantees if one not in spec.grantees or one not in self.users)
 
 

@@ -1,4 +1,4 @@
-"""How a change happens, once for every kind: lock, guard, observe, change only what differs, record, observe again.
+"""Run the life cycle of a change: lock, guard, observe, change the differences, record, observe again.
 
 Everything here runs inside the caller's transaction (`Database.transaction`), so that the object and its row in the
 ledger appear together or not at all.
@@ -20,19 +20,19 @@ _MANAGED = "another resource of this stack manages it now; if none does, `pulumi
 
 
 def parts_of(kind: Kind[S], spec: S) -> tuple[str, ...]:
-    """Return what must be read to converge an object."""
+    """Return the parts to read for a change."""
     return (*kind.PARTS, *ledger.ROWS) if isinstance(spec, RecordedSpec) else kind.PARTS
 
 
 def observe(conn: Connection, kind: Kind[S], spec: S, *, claim: str | None = None) -> Observation[S] | None:
-    """Return the object as it is, with the stack and project that the ledger gives for it.
+    """Observe the object, with stack and project from the ledger.
 
     Args:
         conn: The connection.
         kind: The module of the object's kind.
-        spec: The object as wanted.
-        claim: The claim of the resource that reads; with another one in the ledger the object has no stack, so that
-            `up` claims it again. None for a reader that is no resource.
+        spec: The desired object.
+        claim: The claim of the reading resource; with another claim in the ledger the object has no stack, so that
+            `up` claims the object again. None for a reader without a resource.
     """
     found = _read(conn, kind, spec)
     row = ledger.rows(found).get(spec.object_name) if isinstance(spec, RecordedSpec) else None
@@ -43,7 +43,7 @@ def observe(conn: Connection, kind: Kind[S], spec: S, *, claim: str | None = Non
 
 
 def observed(kind: Kind[S], spec: S, found: Found) -> Observation[S] | None:
-    """Return the object as a reading has found it, with the stack and project that the ledger gives for it."""
+    """Return the object from a snapshot, with stack and project from the ledger."""
     bare = kind.observed(spec, found)
     if bare is None or not isinstance(spec, RecordedSpec):
         return bare
@@ -51,9 +51,11 @@ def observed(kind: Kind[S], spec: S, found: Found) -> Observation[S] | None:
 
 
 def refuse(kind: Kind[S], spec: S, found: Found, *, adopt: bool = True) -> None:
-    """Raise what `converge` raises before it changes anything; a ledger that is not there is no reason.
+    """Raise the errors of `converge` that precede any change, except for a missing ledger.
 
-    ForeignObject when it belongs to someone else, WrongEnvironment when the ledger is another project's.
+    Raises:
+        ForeignObject: The object belongs to another owner.
+        WrongEnvironment: The ledger names another project.
     """
     if isinstance(spec, RecordedSpec):
         ledger.require_ours(found, spec.stack, spec.project_ref)
@@ -65,14 +67,14 @@ def refuse(kind: Kind[S], spec: S, found: Found, *, adopt: bool = True) -> None:
 
 
 def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True, claim: str = "") -> Observation[S]:
-    """Bring one object to its spec, adopting what is there unless told not to; return it as it is afterwards.
+    """Converge one object to its spec, and return its new state.
 
     Args:
         conn: The connection, in the transaction of the change.
         kind: The module of the object's kind.
-        spec: The object as wanted.
-        adopt: Whether an object that is there, and not in the ledger, is taken over.
-        claim: The claim of the resource that manages the object from now on; empty leaves the ledger's.
+        spec: The desired state.
+        adopt: Whether to adopt an existing object without a ledger row.
+        claim: The claim of the managing resource; empty keeps the recorded claim.
 
     Raises:
         SyncError: As `refuse` does, and PrerequisiteMissing when there is no ledger.
@@ -93,22 +95,22 @@ def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True, cl
     if isinstance(spec, RecordedSpec):
         made = before is None or (row is not None and row.made)
         place = settled.facts.get("schema", "")
-        # Whatever was changed: the row says since when the object is as it is.
+        # Every change updates the row, which records the time of the last one.
         ledger.record(conn, spec.object_name, ledger.LedgerRow(spec.stack, spec.project_ref, made, place, claim))
     return settled
 
 
 def remove(conn: Connection, kind: Kind[S], spec: S, *, claim: str = "", declared: bool = False) -> str | None:
-    """Remove an object that we made and nobody needs; return why it was kept, or None when it is gone.
+    """Remove an object of ours without users; return the reason to keep it, or None once removed.
 
-    A resource that is replaced or renamed is deleted after its successor has claimed the object, or before that.
+    Pulumi deletes a replaced or renamed resource before or after the successor claims the object.
 
     Args:
         conn: The connection, in the transaction of the change.
         kind: The module of the object's kind.
         spec: The object.
-        claim: The claim of the resource that is deleted: with another one in the ledger the object stays.
-        declared: Whether the program of this deployment declares the object: then it stays too.
+        claim: The claim of the deleted resource; another claim in the ledger keeps the object.
+        declared: Whether the running program declares the object, which keeps it.
 
     Raises:
         SyncError: As `converge` does, when the ledger is another stack's or another project's.
@@ -139,17 +141,17 @@ def _read(conn: Connection, kind: Kind[S], spec: S) -> Found:
 
 
 def _settle(conn: Connection, kind: Kind[S], spec: S, before: Observation[S] | None) -> Observation[S]:
-    """Apply, and look again: what the server accepted must also be what is there."""
+    """Apply the spec, observe again, and raise when a field still differs."""
     kind.apply(conn, spec, before)
     after = kind.observed(spec, read(conn, kind.PARTS, [spec]))
     left = compare(spec, after)
     if after is None or left:
         fields = ", ".join(difference.field for difference in left)
         refused = ServerRefused(
-            f"{spec.object_name}: the server accepted the change, but {fields} is not as wanted; nothing was kept. "
-            "An event trigger or a limit of the role may have changed it: look at the server's log."
+            f"{spec.object_name}: the server accepted the change, but {fields} still differs; rolled back. "
+            "Look in the server's log for an event trigger, or for a setting of the role, that changes the object."
         )
-        # Or another session has: an object that was removed while it was changed, for one.
+        # A concurrent session can be the cause, for example when it removed the object.
         refused.lost_race = True
         raise refused
     return after
@@ -157,7 +159,7 @@ def _settle(conn: Connection, kind: Kind[S], spec: S, before: Observation[S] | N
 
 def _as_recorded(observed: Observation[S], row: ledger.LedgerRow | None) -> Observation[S]:
     known = {"stack": row.stack if row else ""}
-    # A spec that names no project does not mind which one the ledger names.
+    # A spec without a project matches any project in the ledger.
     if getattr(observed.actual, "project_ref", ""):
         known["project_ref"] = row.project_ref if row else ""
     return Observation(observed.actual.model_copy(update=known), observed.facts)

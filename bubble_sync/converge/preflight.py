@@ -1,4 +1,4 @@
-"""Everything that a stack wants, asked before anything is made: which of it would be refused, and why."""
+"""Find all objects that would be refused, before the first change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS = (*functions.PARTS, *cron_jobs.PARTS, "secrets", *ledger.ROWS)
 
 
 def refuse_adoption(kind: Kind[Any], spec: RecordedSpec, found: Found) -> None:
-    """Raise ForeignObject for what is there and was not made by the stack."""
+    """Raise ForeignObject for an existing object that the stack did not make."""
     unknown = spec.object_name not in ledger.rows(found)
     if spec.adoptable and unknown and kind.observed(spec, found) is not None:
         raise ForeignObject(
@@ -29,7 +29,7 @@ def refuse_adoption(kind: Kind[Any], spec: RecordedSpec, found: Found) -> None:
 
 
 def refusals(spec: PrerequisitesSpec, found: Found, *, adopt: bool) -> dict[str, str]:
-    """Return by name which of the objects that the stack wants would be refused, and why."""
+    """Return the reasons by name for the stack's objects that would be refused."""
     reasons = {}
     for one in prerequisites.wanted(spec):
         try:
@@ -42,11 +42,11 @@ def refusals(spec: PrerequisitesSpec, found: Found, *, adopt: bool) -> dict[str,
 
 
 def refuse_foreign(conn: Connection, spec: PrerequisitesSpec, found: Found, *, adopt: bool) -> None:
-    """Raise when an object of the stack would be refused: later, others would be made already."""
+    """Raise when an object of the stack would be refused, while nothing has been created yet."""
     try:
         with conn.transaction():
             there = read(conn, PARTS, prerequisites.wanted(spec))
     except InsufficientPrivilege:
-        # Which is among what is missing.
+        # The list of missing requirements contains this one.
         return
     prerequisites.refuse_foreign(spec, found, refusals(spec, there, adopt=adopt).values())

@@ -1,4 +1,4 @@
-"""Prerequisites: observed, never changed; whatever else the sync needs is made only when nothing is missing."""
+"""Check the prerequisites, which are never changed; without them nothing is created."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ PARTS = ("queue", "refused", "server")
 
 
 def observed(spec: PrerequisitesSpec, found: Found) -> Observation[PrerequisitesSpec]:
-    """List everything that is missing, sorted; never raises for a missing part."""
+    """Return the sorted list of missing requirements; a missing part does not raise."""
     (queue,), (server,) = found.rows("queue"), found.rows("server")
     missing = [*queue["missing"], *server["missing"], *_refused_labels(queue["labels"]), *_refused_by_checks(found)]
     return Observation(spec.model_copy(update={"missing": tuple(sorted(missing))}))
 
 
 def refuse(spec: PrerequisitesSpec, found: Found) -> None:
-    """Raise the whole list of what is missing."""
+    """Raise PrerequisiteMissing with the complete list."""
     raise PrerequisiteMissing(_lacking(observed(spec, found).actual.missing))
 
 
 def refuse_foreign(spec: PrerequisitesSpec, found: Found, reasons: Collection[str]) -> None:
-    """Raise the whole list of why wanted objects are refused, and of what is missing besides."""
+    """Raise one error with all refused objects and all missing requirements."""
     if not reasons:
         return
     missing = observed(spec, found).actual.missing
@@ -44,21 +44,21 @@ def refuse_foreign(spec: PrerequisitesSpec, found: Found, reasons: Collection[st
 
 
 def wanted(spec: PrerequisitesSpec) -> list[RecordedSpec]:
-    """Return the objects that the stack wants, by what says which object each is."""
+    """Return identity specs of the stack's objects."""
     return [_named(*name.split(" ", 1)) for name in spec.objects]
 
 
 def apply(conn: Connection, spec: PrerequisitesSpec, observed: Observation[PrerequisitesSpec] | None) -> None:
-    """Change nothing: what is missing has been refused."""
+    """Do nothing: `refuse` rejects missing requirements."""
 
 
 def kept(conn: Connection, spec: PrerequisitesSpec) -> str | None:
-    """Say nothing: there is nothing of ours to keep."""
+    """Return None: prerequisites are not ours to keep."""
     return None
 
 
 def remove(conn: Connection, spec: PrerequisitesSpec, observed: Observation[PrerequisitesSpec]) -> None:
-    """Remove nothing."""
+    """Do nothing."""
 
 
 def _named(kind: str, name: str) -> RecordedSpec:

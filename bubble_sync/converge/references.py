@@ -1,4 +1,4 @@
-"""Who names an object: what something else names is kept on destroy, and told of before it changes."""
+"""Find references to an object, which keep the object on destroy and are reported before a change."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ PARTS = ("users", "using_jobs")
 
 
 def pattern_of(word: str) -> str:
-    """Return the pattern that finds `word` in any case, standing alone."""
+    """Return a pattern for `word` as a whole word, in any case."""
     return rf"(?i)(^|\W){re.escape(word)}(\W|$)"
 
 
 def users_of(conn: Connection, word: str, itself: str = "") -> Sequence[str]:
-    """List functions, views, triggers and jobs whose text names `word` in any case, other than `itself`."""
+    """List functions, views, triggers and jobs, except `itself`, that contain `word`."""
     return users_in(read(conn, PARTS, pattern=pattern_of(word), itself=itself))
 
 
 def users_in(found: Found) -> Sequence[str]:
-    """List what a reading with a pattern has found."""
+    """List the references in a snapshot that was read with a pattern."""
     return [row["name"] for part in PARTS for row in found.rows(part)]

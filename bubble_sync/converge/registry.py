@@ -1,4 +1,4 @@
-"""Which module of this package is for which kind of object."""
+"""Map each kind of object to its module."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ KINDS: Mapping[type[Spec], Kind[Any]] = MappingProxyType(
 
 
 def kind_of(spec: Spec) -> Kind[Any]:
-    """Return the module that observes and converges the object."""
+    """Return the module for the object's kind."""
     return KINDS[type(spec)]

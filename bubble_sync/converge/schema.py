@@ -1,4 +1,4 @@
-"""The schema `bubble_sync`: whether it is ours, and what of it is not as we make it. Others' is never touched."""
+"""Check the schema `bubble_sync`; a schema of others is never changed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _COMMENT = "bubble-sync: private objects of the sync"
 
 
 def is_ours(found: Found) -> bool:
-    """Say whether there is no such schema yet, or one of ours, and no other table in the ledger's place."""
+    """Return whether the schema, and the ledger's name in it, are free or ours."""
     row = _row(found)
     return row is None or bool(row["ours"] and row["ledger"])
 
 
 def require_ours(found: Found) -> None:
-    """Raise ForeignObject for an application's schema of that name, and for a table of theirs that is called ledger."""
+    """Raise ForeignObject for an application's schema `bubble_sync`, or its table `ledger`."""
     row = _row(found)
     if row is None or is_ours(found):
         return
     if not row["ours"]:
         held = ", ".join(row["holds"]) or "nothing but a comment or grants of its own"
         raise ForeignObject(
-            f"the schema bubble_sync is not ours (it holds {held}), and we would need the name: nothing was changed. "
-            "Give yours another one, and change what names it: alter schema bubble_sync rename to bubble_sync_app;"
+            f"the schema bubble_sync is not ours (it holds {held}), and we need the name: nothing was changed. "
+            "Rename yours, and its references: alter schema bubble_sync rename to bubble_sync_app;"
         )
     raise ForeignObject(
         "bubble_sync.ledger is not our ledger, or has lost its columns object, stack or origin: nothing was changed. "
@@ -35,13 +35,13 @@ def require_ours(found: Found) -> None:
 
 
 def aside(table: str) -> str:
-    """Return what makes way for a new table: one that is merely renamed leaves its indexes and its key in the way."""
+    """Return the SQL that moves a table to another schema; after a rename, its indexes would still block new ones."""
     there = "bubble_sync_before"
     return f"create schema if not exists {there}; alter table bubble_sync.{table} set schema {there};"
 
 
 def differences(found: Found) -> tuple[str, ...]:
-    """Name what is not as we make it."""
+    """List the schema's differences."""
     row = _row(found)
     if row is None:
         return ()
@@ -50,11 +50,11 @@ def differences(found: Found) -> tuple[str, ...]:
         "schema (without the rights of its owner)": not row["usable"],
         f"schema (comment {row['comment']!r})": row["comment"] != _COMMENT,
     }
-    return tuple(said for said, applies in wrong.items() if applies)
+    return tuple(text for text, applies in wrong.items() if applies)
 
 
 def refuse(found: Found) -> None:
-    """Raise ForeignObject where the schema is another role's: that role alone can give it back."""
+    """Raise ForeignObject when another role owns the schema, since only that role can hand it over."""
     row = _row(found)
     if row is not None and not row["mine"]:
         change = sql.SQL("alter schema bubble_sync owner to {};").format(sql.Identifier(row["role"])).as_string()

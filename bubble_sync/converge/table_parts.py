@@ -1,4 +1,4 @@
-"""What each of our tables is made of, part by part, and what makes a part that is not there."""
+"""Define each part of our tables, and the SQL that adds a missing part."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ LEDGER = "ledger"
 
 
 class Part(NamedTuple):
-    """One part of a table, in the server's own words."""
+    """One part of a table, in the server's notation."""
 
     kind: str
     name: str
     text: str = ""
 
     def __str__(self) -> str:
-        """Name the part; a column with its declaration."""
+        """Return the part's name; for a column, its declaration."""
         return self.name if self.kind == "property" else " ".join([self.kind, self.name, *self._declared]).rstrip()
 
     @property
@@ -36,7 +36,7 @@ _WORDS = (
 )  # fmt: skip
 _VERDICTS = ", ".join(f"'{word}'::text" for word in _WORDS)
 _BY_SENDING = "bubble_sync.dispatches USING btree"
-# The first of them comes first, because nothing can be mended without it.
+# The privileges come first: every other repair needs them.
 _PROPERTIES = tuple(
     Part("property", name)
     for name in ("rights of its owner", "write-ahead log", "replica identity", "sight of every row")
@@ -49,7 +49,7 @@ def _parts(*declared: str) -> tuple[Part, ...]:
 
 WANTED: Mapping[str, tuple[Part, ...]] = MappingProxyType(
     {
-        # `place` and `claim` came later, and are added when they are first written.
+        # `place` and `claim` are later additions, added at their first write.
         LEDGER: _parts(
             "column object text not null",
             "column stack text not null",
@@ -111,13 +111,13 @@ _DECLARED = re.compile(r"(?P<type>.+?)(?P<filled> not null)?(?: default (?P<defa
 
 
 def declared(column: Part) -> Mapping[str, str | None]:
-    """Take a column's declaration apart: its type, whether it must be filled, its default, its identity."""
+    """Split a column's declaration into type, NOT NULL, default and identity."""
     found = _DECLARED.fullmatch(column.text)
     return found.groupdict() if found else {}
 
 
 def making(table: str, part: Part) -> sql.Composed:
-    """Compose what makes a part as it is wanted, or changes into it what is there instead."""
+    """Compose the statement that adds or repairs a part."""
     names = {"table": sql.Identifier("bubble_sync", table), "name": sql.Identifier(part.name)}
     text = sql.SQL(part.text)  # from this file
     if part.kind == "column":
@@ -129,7 +129,7 @@ def making(table: str, part: Part) -> sql.Composed:
 
 
 def _column(part: Part) -> Iterator[sql.SQL]:
-    """Yield what makes a column, or gives one that is there its default, its identity and whether it must be filled."""
+    """Yield the statements that add a column, or repair its default, identity and NOT NULL."""
     wanted = declared(part)
     yield sql.SQL(f"alter table {{table}} add column if not exists {{name}} {wanted['type']};")
     yield sql.SQL("alter table {table} alter {name} drop identity if exists, alter {name} drop default;")
@@ -140,7 +140,7 @@ def _column(part: Part) -> Iterator[sql.SQL]:
     yield sql.SQL(f"alter table {{table}} alter {{name}} {'set' if wanted['filled'] else 'drop'} not null;")
     if wanted["identity"]:
         yield sql.SQL("alter table {table} alter {name} add generated always as identity;")
-        # Behind the rows that are there.
+        # Continue after the existing rows.
         yield sql.SQL(
             "select pg_catalog.setval(pg_catalog.pg_get_serial_sequence({relation}, {column}), "
             "greatest(1, (select max({name}) from {table})));"

@@ -1,6 +1,6 @@
-"""Our tables, part by part: what is wanted of each, what is not so, and what mends it.
+"""Compare and repair our tables, part by part.
 
-What the log of requests remembers stays when it is wanted no more. What the alerts have told goes with them.
+The log of requests stays when no longer wanted; the alerts' table is dropped.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from bubble_sync.sql_loader import query
 PARTS = ("tables",)
 
 
-def names(said: Collection[str]) -> frozenset[str]:
-    """Return the bare names: after an `up` that failed, the state says of a table what was wrong with it then."""
-    return frozenset(one.split(" (")[0] for one in said)
+def names(stored: Collection[str]) -> frozenset[str]:
+    """Return the bare table names; the state of a failed `up` also holds the problems."""
+    return frozenset(one.split(" (")[0] for one in stored)
 
 
-def state(said: Collection[str], found: Found) -> tuple[str, ...]:
-    """Name the tables that are there, each with what is not as we make it; columns of others may stay.
+def state(stored: Collection[str], found: Found) -> tuple[str, ...]:
+    """List the existing tables with their problems; other columns may stay.
 
-    Of those that are not wanted it names the one that would be dropped, if it is of our making. The ledger, which is
-    always wanted, is named where something is wrong.
+    Of the unwanted tables, only our own `alerts` is listed, because `up` drops that table.
+    The ledger is listed only with a problem.
     """
-    rows, wanted = {row["name"]: row for row in found.rows("tables")}, names(said)
+    rows, wanted = {row["name"]: row for row in found.rows("tables")}, names(stored)
     return tuple(_told(rows[name]) for name in WANTED if name in rows and _concerns(rows[name], wanted))
 
 
@@ -43,31 +43,31 @@ def _concerns(row: Row, wanted: Collection[str]) -> bool:
 
 
 def refuse(wanted: Collection[str], found: Found) -> None:
-    """Raise ForeignObject for what somebody else has added, and for a table that cannot be completed.
+    """Raise ForeignObject for foreign parts of a table, and for a table that cannot be repaired.
 
-    Nothing that holds rows, and nothing of others, is dropped to mend a table.
+    A repair drops no rows and no objects of others.
     """
     for row in found.rows("tables"):
         if row["name"] not in (LEDGER, *wanted):
             continue
         wrong = [*_foreign(row), *(str(part) for part in _missing(row) if _is_of_another_type(part, row))]
         if wrong:
-            raise cannot_be_mended(f"is without {', '.join(wrong)}, which cannot be mended", row["name"])
+            raise cannot_be_mended(f"is without {', '.join(wrong)}, which cannot be repaired", row["name"])
         if added := _added(row):
             steps = " ".join(_removal(row["name"], part).as_string() for part in added)
             raise ForeignObject(
-                f"bubble_sync.{row['name']} has {', '.join(map(str, added))}, which is not ours and can keep rows from "
-                f"being written: nothing was changed. Where nothing needs it: {steps}"
+                f"bubble_sync.{row['name']} has {', '.join(map(str, added))}, which is not ours and can block "
+                f"writes: nothing was changed. If unused, remove: {steps}"
             )
 
 
 def cannot_be_mended(what: str, table: str) -> ForeignObject:
-    """Return the error for a table that has to make way for a new one."""
+    """Return the error for a table that must be moved out of the way."""
     return ForeignObject(f"bubble_sync.{table} {what}; nothing was changed. Put it aside: {aside(table)}")
 
 
 def statements(wanted: Collection[str], there: Collection[str]) -> list[sql.SQL | sql.Composed]:
-    """Return what makes the wanted tables, mends what is there, and drops what is wanted no more."""
+    """Return the statements that create or repair the wanted tables, and drop unwanted ones."""
     made = {DISPATCHES: sql.SQL(query("tables", "dispatches")), ALERTS: sql.SQL(query("tables", "alerts"))}
     dropped = [sql.SQL(query("dropped", "alerts"))] if ALERTS in there and ALERTS not in wanted else []
     broken = names([one for one in there if " (" in one])
@@ -107,7 +107,7 @@ def _is_of_another_type(wanted: Part, row: Row) -> bool:
 
 
 def _added(row: Row) -> list[Part]:
-    """List what others have added that can keep a row from being written, found or removed."""
+    """List foreign parts that can block writing, finding or removing a row."""
     ours = {part[:2] for part in WANTED[row["name"]]}
     return [part for part in _actual(row) if part[:2] not in ours and _can_refuse(part)]
 
@@ -133,13 +133,13 @@ def _removal(table: str, part: Part) -> sql.Composed:
         "child": "alter table {bare} no inherit {table};",
     }
     names = {"table": sql.Identifier("bubble_sync", table), "name": sql.Identifier(part.name)}
-    # The server has quoted these.
+    # Already quoted by the server.
     as_written = {"text": sql.SQL(part.text), "bare": sql.SQL(part.name)}
     return sql.SQL(how[part.kind]).format(**names, **as_written)
 
 
 def _mending(table: str) -> sql.Composed:
-    """Compose what makes the parts of a table that are not there."""
+    """Compose the statements that add a table's missing parts."""
     steps = [{**part._asdict(), "step": making(table, part).as_string()} for part in WANTED[table]]
     return sql.SQL(query("table_parts", "mend")).format(
         steps=sql.Literal(json.dumps(steps, indent=1)), relation=sql.Literal(f"bubble_sync.{table}")

@@ -1,4 +1,4 @@
-"""Secrets in Vault: adopted by name, their id kept, their value never in a statement, a log line or an answer."""
+"""Converge Vault secrets by name: ids stay, and values never reach a statement, a log line or an answer."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ PARTS = ("secrets", "digests")
 
 
 class Stored(StrEnum):
-    """How a stored value stands to the wanted one."""
+    """The relation of a stored value to the desired one."""
 
     EQUAL = "equal"
     DIFFERS = "differs"
     UNREADABLE = "unreadable"
-    """This database cannot decrypt it."""
+    """The database cannot decrypt the value."""
 
 
 def observed(spec: VaultSecretSpec, found: Found) -> Observation[VaultSecretSpec] | None:
-    """Return the secret; its value is `spec.value` when the stored one equals it, `<differs>` otherwise."""
+    """Return the secret, with `<differs>` in place of a stored value other than `spec.value`."""
     row = next((row for row in found.rows("secrets") if row["name"] == spec.name), None)
     if row is None:
         return None
@@ -37,7 +37,7 @@ def observed(spec: VaultSecretSpec, found: Found) -> Observation[VaultSecretSpec
 
 
 def state_of_value(spec: VaultSecretSpec, found: Found) -> Stored:
-    """Compare by digest: no value is bound or returned."""
+    """Compare the digests of both values; no value is bound or returned."""
     digest = next((row["digest"] for row in found.rows("digests") if row["name"] == spec.name), None)
     if digest is None:
         return Stored.UNREADABLE
@@ -46,11 +46,11 @@ def state_of_value(spec: VaultSecretSpec, found: Found) -> Stored:
 
 
 def refuse(spec: VaultSecretSpec, found: Found) -> None:
-    """Raise nothing: a secret of this name is the one that the functions read."""
+    """Accept any secret of this name, since the functions read secrets by name."""
 
 
 def apply(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSecretSpec] | None) -> None:
-    """Create the secret, or update in place what differs; one that cannot be decrypted is made anew."""
+    """Create the secret, or update the fields that differ; recreate a secret that cannot be decrypted."""
     if observed is None:
         _create(conn, spec)
         return
@@ -61,7 +61,7 @@ def apply(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSe
             with conn.transaction():
                 conn.execute(query("vault", "set_value"), {"id": secret_id})
         except DataError:
-            # update_secret decrypts the old value first, which another root key or a row written by hand prevents.
+            # update_secret decrypts the old value first, and fails after a change of root key.
             conn.execute(query("vault", "remove"), {"id": secret_id})
             _insert(conn, spec)
             return
@@ -70,13 +70,13 @@ def apply(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSe
 
 
 def kept(conn: Connection, spec: VaultSecretSpec) -> str | None:
-    """Keep a secret that a function, a trigger or a job still names."""
+    """Return the reason to keep a secret that a function, a trigger or a job names."""
     users = users_of(conn, spec.name)
     return f"{', '.join(users)} names it" if users else None
 
 
 def remove(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSecretSpec]) -> None:
-    """Delete the row."""
+    """Delete the secret."""
     conn.execute(query("vault", "remove"), {"id": observed.facts["secret_id"]})
 
 
@@ -86,7 +86,7 @@ def _create(conn: Connection, spec: VaultSecretSpec) -> None:
 
 
 def _insert(conn: Connection, spec: VaultSecretSpec) -> None:
-    """Insert a placeholder, then update it: create_secret writes what it is given in clear text first."""
+    """Insert a placeholder and update it, because create_secret first writes its argument in clear text."""
     given = {"name": spec.name, "description": spec.description}
     row = conn.execute(query("vault", "create"), given).fetchone()
     conn.execute(query("vault", "set_value"), {"id": row["id"] if row else None})
@@ -95,5 +95,5 @@ def _insert(conn: Connection, spec: VaultSecretSpec) -> None:
 def _receive(conn: Connection, value: str) -> None:
     conn.execute(query("vault", "incoming"))
     with conn.cursor() as cursor, cursor.copy(query("vault", "copy_incoming")) as copy:
-        # Nothing else may happen inside the block: an error message would quote the row.
+        # No other statement in this block: an error message would quote the row.
         copy.write_row((value,))

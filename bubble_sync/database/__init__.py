@@ -1,1 +1,1 @@
-"""Connect to the database, read it in one block, and translate its errors."""
+"""Connect to the database, read a snapshot, and translate errors."""

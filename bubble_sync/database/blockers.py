@@ -1,4 +1,4 @@
-"""Other sessions that are in our way, each in a few words: pid, application, role, since when, and what it does."""
+"""Describe blocking sessions: pid, application, role, start and last command."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _RELATION = re.compile(r'in relation "([^"]+)"')
 
 
 def holders(conn: Connection, error: psycopg.Error) -> str:
-    """Say who holds the lock that `error` is about, in the words of a whole sentence without its full stop.
+    """Describe the holders of the lock behind `error`, as a sentence without its full stop.
 
-    The transaction of `conn` must be able to go on. The server names no lock that it did not get: what is held just
-    after is what was waited for.
+    The transaction of `conn` must be usable. The server does not name the lock, so we report the locks held right after
+    the failure.
     """
     named = _RELATION.search(error.diag.context or "")
     rows = conn.execute(query("others", "holders"), {"relation": named[1] if named else None}).fetchall()
     if not rows:
-        return "another session held a lock (SQLSTATE 55P03), and has let it go since: run again"
+        return "another session held a lock (SQLSTATE 55P03), and has released it since: run again"
     held = "; ".join(f"the lock on {row['object']} is held by {_session(row)}" for row in rows)
     first = next((pid for row in rows for pid in row["waits_for"]), rows[0]["pid"])
     return f"{held}. Wait for it, or end it: select pg_terminate_backend({first})"
 
 
 def changing(conn: Connection) -> str:
-    """Name the sessions that are changing something at this moment; say so where none is to be seen."""
+    """Describe the sessions that are changing data now."""
     rows = conn.execute(query("others", "changing")).fetchall()
-    return "; ".join(f"active now: {_session(row)}" for row in rows) or "no other session is to be seen now"
+    return "; ".join(f"active now: {_session(row)}" for row in rows) or "no other session is visible now"
 
 
 def _session(row: Row) -> str:
@@ -48,7 +48,7 @@ def _session(row: Row) -> str:
     if row["command"]:
         known.append(f"last command {row['command']}")
     else:
-        known.append("more is shown to members of pg_read_all_stats")
+        known.append("details need pg_read_all_stats")
     waits = row.get("waits_for")
     if waits:
         known.append(f"which itself waits for pid {', '.join(map(str, waits))}")

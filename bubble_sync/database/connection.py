@@ -1,7 +1,7 @@
-"""How a connection is opened; and the pool of them: as many as are in use at once, or as few as the server allows.
+"""Open connections, and pool them: one for each concurrent user, within the server's limit.
 
-One connection is opened at a time. A refused password is so tried once, and where the server has no second connection
-for us, the threads take turns with the first.
+Connections open one at a time, so a wrong password is tried once. When the server has no second connection for us,
+the threads share the first.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from bubble_sync.database import timestamp_loaders
 from bubble_sync.database.errors import CONNECT_TIMEOUT_SECONDS, why_not_connected
 from bubble_sync.errors import ConfigurationError, Unreachable
 
-# An aborted pipeline is a warning there, on the standard error that Pulumi shows; we say what matters ourselves.
+# psycopg logs an aborted pipeline as a warning, which Pulumi would show.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 Connection = psycopg.Connection[dict[str, Any]]
 
 _TRIES_WHILE_FULL = 5
 _PAUSE_WHILE_FULL_SECONDS = 1.0
-"""A job of pg_cron holds a connection for an instant: the last one may be free a moment later."""
+"""A pg_cron job holds its connection only briefly, so one may become free."""
 
 
 def connect(address: DatabaseAddress) -> Connection:
-    """Open an autocommit connection; raise Unreachable with the cause in one line."""
+    """Open an autocommit connection; raise Unreachable with the cause."""
     try:
-        # A pooler in transaction mode knows no named prepared statements.
+        # Poolers in transaction mode do not support prepared statements.
         conn = psycopg.connect(
             address.url, autocommit=True, prepare_threshold=None, row_factory=dict_row, **_parameters(address)
         )
     except psycopg.ProgrammingError:
         raise ConfigurationError(
-            f"the database URL for {address.host} has a part that PostgreSQL's library does not know. "
-            "Remove what another tool wants after the question mark, as in ?pgbouncer=true."
+            f"the database URL for {address.host} has a parameter that libpq does not support. "
+            "Remove parameters of other tools after the question mark, such as ?pgbouncer=true."
         ) from None
     except psycopg.Error as error:
         hosted = address.host.lower().startswith("db.") and ref_of_database(address.host, address.user) is not None
@@ -50,28 +50,28 @@ def connect(address: DatabaseAddress) -> Connection:
     else:
         timestamp_loaders.register(conn)
         return conn
-    stale = " If its URL has changed since the last `pulumi up`, run `pulumi up --run-program` once."
+    stale = " If the URL has changed since the last `pulumi up`, run `pulumi up --run-program` once."
     raise Unreachable(
         f"cannot connect to the database at {address.place}: {cause}.{stale if address.configured else ''}", retry
     )
 
 
 def _parameters(address: DatabaseAddress) -> dict[str, Any]:
-    """Return what the URL leaves to libpq, which would take it from the environment: PGPORT, PGOPTIONS and others."""
+    """Return the parameters that libpq would otherwise take from the environment, such as PGPORT and PGOPTIONS."""
     parameters: dict[str, Any] = {
         "application_name": "bubble-sync",
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "client_encoding": "UTF8",
         "port": address.port,
         "dbname": address.database,
-        # PGHOSTADDR would send the connection elsewhere: the address is the URL's, or the host's own.
+        # Override PGHOSTADDR, which would redirect the connection.
         "hostaddr": address.hostaddr or "",
         "target_session_attrs": "any",
     }
     if "options=" not in address.url:
         parameters["options"] = ""
     if address.sslmode is None:
-        # Never "prefer", libpq's own choice: after a refused password it would try the same password again.
+        # Not libpq's default "prefer", which retries a rejected password.
         parameters["sslmode"] = "disable" if address.loopback else "verify-full"
     if address.ca is not None:
         parameters["sslrootcert"] = address.ca
@@ -79,25 +79,25 @@ def _parameters(address: DatabaseAddress) -> dict[str, Any]:
 
 
 class Pool:
-    """Lends each connection to one thread at a time."""
+    """A pool that lends each connection to one thread at a time."""
 
     def __init__(self, address: DatabaseAddress) -> None:
-        """Remember the address; nothing is opened yet."""
+        """Store the address without connecting."""
         self._address = address
         self._changed = threading.Condition()
         self._idle: list[Connection] = []
         self._lent = 0
         self._connecting = False
         self._most = math.inf
-        """How many connections the server allows, known once it has refused one more."""
+        """The server's limit for us, known after its first refusal."""
         self._refusal = Unreachable("")
         self._refused_until = -math.inf
 
     def take(self) -> tuple[Connection, bool]:
-        """Lend a connection, and say whether it was lent before; wait while none is to be had.
+        """Return a connection and whether it was used before; wait until one is available.
 
         Raises:
-            Unreachable: an attempt to connect failed now, or so recently or finally that another one is no use.
+            Unreachable: Connecting failed now, or failed recently, or can never succeed.
         """
         while True:
             with self._changed:
@@ -112,7 +112,7 @@ class Pool:
                 return conn, False
 
     def give_back(self, conn: Connection) -> None:
-        """Take a connection back; one that is lost, or not at rest, is not lent again."""
+        """Return a connection to the pool; drop it when closed or in a transaction."""
         if conn.info.transaction_status != TransactionStatus.IDLE:
             conn.close()
         with self._changed:
@@ -122,7 +122,7 @@ class Pool:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Close the connections that are not lent."""
+        """Close the idle connections."""
         with self._changed:
             idle, self._idle = self._idle, []
         for conn in idle:
@@ -133,7 +133,7 @@ class Pool:
         return bool(self._idle) or may_connect or time.monotonic() < self._refused_until
 
     def _opened(self) -> Connection | None:
-        """Open a connection; return None when the server allows no more than it has given us already."""
+        """Open a connection; return None at the server's limit."""
         began, conn = time.monotonic(), None
         try:
             conn = self._patiently()
@@ -142,7 +142,7 @@ class Pool:
                 if refusal.retry == "when free" and (there := self._lent + len(self._idle)):
                     self._most = there
                     return None
-                # As long as it took to come: nobody waits twice for a server that does not answer.
+                # Refuse for as long as the failed attempt took, so that threads do not wait for a dead server in turn.
                 now = time.monotonic()
                 self._refused_until = math.inf if refusal.retry == "never" else now + (now - began)
                 self._refusal = refusal

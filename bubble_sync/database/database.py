@@ -1,4 +1,4 @@
-"""The only way to the database: one transaction a change, our errors instead of psycopg's."""
+"""Run transactions and translate psycopg's errors; all database access goes through this module."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ T = TypeVar("T")
 
 _NO_MORE_WAITING: LiteralString = "set local lock_timeout = '1ms'"
 _ATTEMPTS = 10
-"""So often a change is begun that loses to another session's."""
+"""Attempts of a change that loses to another session's."""
 
 
 class Database:
-    """One database, with the connections that its threads need at once, made when first needed."""
+    """One database, with a pool of connections that open on demand."""
 
     def __init__(self, address: DatabaseAddress) -> None:
-        """Remember the address; nothing is opened yet."""
+        """Store the address without connecting."""
         self._pool = Pool(address)
-        # Our own threads queue here, so that the wait for another session's lock counts that session alone.
+        # Our threads wait here, so that lock_timeout only measures other sessions.
         self._changing = threading.Lock()
 
     def read(self, doing: str, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a read-only transaction with local timeouts; begin it anew when it loses a race."""
+        """Run `work` in a read-only transaction with local timeouts; retry after a lost race."""
 
         def once() -> T:
             with self._begun(doing, "reading") as conn:
@@ -48,7 +48,7 @@ class Database:
         return self._until_won(doing, once)
 
     def change(self, doing: str, work: Callable[[Connection], T]) -> T:
-        """Run `work` as one change; begin it anew, whole, when another session's change has overtaken it."""
+        """Run `work` as one change; retry all of it after a lost race."""
 
         def once() -> T:
             with self.transaction(doing) as conn:
@@ -58,20 +58,20 @@ class Database:
 
     @contextmanager
     def transaction(self, doing: str) -> Iterator[Connection]:
-        """Run a block as one change: our lock, local timeouts, all or nothing."""
+        """Run a block as one change: with our lock and local timeouts, all or nothing."""
         with self._changing, self._begun(doing, "change") as conn:
             yield conn
             conn.commit()
 
     @contextmanager
     def operation(self, doing: str) -> Iterator[Connection]:
-        """Run a block that changes no object of a stack, as pg_cron or the application would: without our lock."""
+        """Run a block that changes no object of a stack, without our lock, like pg_cron or the application."""
         with self._begun(doing, "operation") as conn:
             yield conn
             conn.commit()
 
     def close(self) -> None:
-        """Close the connections that no thread is using."""
+        """Close the idle connections."""
         self._pool.close()
 
     def _until_won(self, doing: str, once: Callable[[], T]) -> T:
@@ -82,15 +82,15 @@ class Database:
                 if not error.lost_race:
                     raise
                 lost = error
-            # By chance, so that two who do the same do not meet again.
+            # Random, so that two competing sessions do not collide again.
             time.sleep(random.uniform(0, 0.05 * attempt))  # noqa: S311
         with self._begun(doing, "reading") as conn:
             who = blockers.changing(conn)
-        raise type(lost)(f"{lost} It was tried {_ATTEMPTS} times; {who}.")
+        raise type(lost)(f"{lost} Gave up after {_ATTEMPTS} attempts; {who}.")
 
     @contextmanager
     def _begun(self, doing: str, how: How) -> Iterator[Connection]:
-        """Run a block in a transaction, and roll back what the block has not committed."""
+        """Run a block in a transaction, and roll back uncommitted work."""
         conn = self._ready(doing, how)
         try:
             with translated(doing, conn), rolled_back(conn):
@@ -99,7 +99,7 @@ class Database:
             self._pool.give_back(conn)
 
     def _ready(self, doing: str, how: How) -> Connection:
-        """Return a connection in a transaction that has just begun."""
+        """Return a connection with a new transaction."""
         while True:
             conn, used = self._pool.take()
             try:
@@ -107,7 +107,7 @@ class Database:
                     begin(conn, how)
             except BaseException as error:
                 self._pool.give_back(conn)
-                # Lost before anything was done: the outcome is known, so that beginning again is safe.
+                # The connection was lost before any work, so a retry is safe.
                 if not (isinstance(error, Unreachable) and used and conn.closed):
                     raise
             else:
@@ -116,7 +116,7 @@ class Database:
 
 @contextmanager
 def savepoint(conn: Connection) -> Iterator[None]:
-    """Run a block after whose error, which is raised, the transaction goes on; it waits for one lock and no more."""
+    """Run a block in a savepoint; after a lock timeout, later statements do not wait for locks."""
     try:
         with conn.transaction():
             yield
@@ -126,7 +126,7 @@ def savepoint(conn: Connection) -> Iterator[None]:
 
 
 def fetch(conn: Connection, text: LiteralString, parameters: Mapping[str, object] | None = None) -> list[Row]:
-    """Return all rows, none when a table or schema is not there; after an error the transaction goes on."""
+    """Return all rows, or none for a missing table or schema; the transaction survives an error."""
     try:
         return attempt(conn, text, parameters)
     except (errors.UndefinedTable, errors.InvalidSchemaName):
@@ -134,9 +134,9 @@ def fetch(conn: Connection, text: LiteralString, parameters: Mapping[str, object
 
 
 def attempt(conn: Connection, text: LiteralString, parameters: Mapping[str, object] | None = None) -> list[Row]:
-    """Return all rows; after an error, which is raised, the transaction goes on."""
+    """Return all rows; the transaction survives an error, which is raised."""
     try:
-        # In one round trip: a savepoint is wanted for every query, and rolled back to for few.
+        # One round trip: every query sets a savepoint, few roll back to it.
         with conn.pipeline():
             conn.execute("savepoint fetching")
             cursor = conn.execute(text, parameters)
@@ -151,7 +151,7 @@ def attempt(conn: Connection, text: LiteralString, parameters: Mapping[str, obje
 
 
 def holders(conn: Connection, error: psycopg.Error) -> str:
-    """Say who holds the lock that `error` is about; nothing when it is about none, or nobody can be asked."""
+    """Describe the holder of the lock behind `error`; return "" for other errors, or when unknown."""
     status = conn.info.transaction_status
     if not isinstance(error, errors.LockNotAvailable):
         return ""
@@ -169,14 +169,14 @@ def holders(conn: Connection, error: psycopg.Error) -> str:
 
 @contextmanager
 def translated(doing: str, conn: Connection | None = None) -> Iterator[None]:
-    """Turn psycopg's errors into ours; `doing` says what was going on and with which object."""
+    """Translate psycopg's errors into ours; `doing` names the action and its object."""
     try:
         yield
     except UnicodeEncodeError:
-        raise ConfigurationError(f"{doing}: what was given holds a byte that is no UTF-8. Type it again.") from None
+        raise ConfigurationError(f"{doing}: the input is not valid UTF-8. Type it again.") from None
     except psycopg.Error as error:
         if error.sqlstate is None and not isinstance(error, psycopg.OperationalError | psycopg.DataError):
-            raise  # no word from a server or a network: a defect of ours
+            raise  # neither a server nor a network error: our own bug
         reason = refusal(doing, error, holders(conn, error) if conn else "")
     else:
         return

@@ -1,6 +1,6 @@
-"""What the server and its client library say, and what it means: the refusals, in our words.
+"""Translate errors of the server and of libpq into ours.
 
-Their own messages echo connection strings, literals and rows: they are read here for their meaning, never passed on.
+The original messages can contain connection strings, literals and rows, so none is passed on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NEEDS_TLS = "it accepts encrypted connections only; add ?sslmode=require to a t
 _NO_PLACE = "it has no connection left; close some, or raise its limit"
 _NOTHING_LISTENS = "nothing listens there; check that the server runs, and the port"
 _UNRESOLVED = "the host name does not resolve; check the database URL, or use the pooler's"
-# What libpq, the server or a pooler says -> what it means, and when to try again; the first match counts.
+# Text in an error of libpq, the server or a pooler -> cause and time for another attempt; the first match counts.
 _CONNECT_CAUSES: tuple[tuple[str, str, Retry], ...] = (
     ("ecircuitbreaker", _BLOCKED, "never"),
     ("circuit breaker open", _BLOCKED, "never"),
@@ -69,7 +69,7 @@ _CONNECT_CAUSES: tuple[tuple[str, str, Retry], ...] = (
     ("database system is", "it is starting or stopping; wait a moment, then run again", "soon"),
     (
         "no pg_hba.conf entry",
-        "it lets nobody in from here; check network restrictions, or add ?sslmode=require to a tunnel's URL",
+        "it rejects connections from this address; check network restrictions, or add ?sslmode=require for a tunnel",
         "never",
     ),
     ("does not exist", "it has no database or no role of that name; check both in the database URL", "never"),
@@ -84,27 +84,27 @@ _IN_PROJECTS = {
     _NOTHING_LISTENS: _BANNED,
     _UNRESOLVED: f"the host name does not resolve: {_IPV6}, or resume the project",
 }
-"""What some causes mean at the direct host of a hosted project."""
+"""Causes with another meaning at the direct host of a hosted project."""
 
 _LOST_RACES = ("40001", "40P01")
 _MADE_BY_OTHERS = ("23505", "42710", "42723", "42P06", "42P07")
 
 
 def why_not_connected(error: psycopg.Error, *, hosted: bool = False) -> tuple[str, Retry]:
-    """Return the cause of a failed connection attempt, as one clause, and when another attempt makes sense."""
-    said = str(error).lower()
+    """Return the cause of a failed connection as one clause, and when to try again."""
+    text = str(error).lower()
     unknown: tuple[str, Retry] = ("the server closed the connection", "soon")
-    cause, retry = next(((cause, retry) for sign, cause, retry in _CONNECT_CAUSES if sign in said), unknown)
+    cause, retry = next(((cause, retry) for sign, cause, retry in _CONNECT_CAUSES if sign in text), unknown)
     return (_IN_PROJECTS.get(cause, cause) if hosted else cause), retry
 
 
 def refusal(doing: str, error: psycopg.Error, holders: str = "") -> SyncError:
-    """Return the error of ours for one of the server's.
+    """Return our error for one of the server's.
 
     Args:
-        doing: what was going on, and with which object
-        error: what psycopg raised
-        holders: who holds the lock that was waited for, where that is known
+        doing: The action and its object.
+        error: The error of psycopg.
+        holders: The holders of the lock, if known.
     """
     reason = _refusal(doing, error, holders)
     reason.lost_race = error.sqlstate in (*_LOST_RACES, *_MADE_BY_OTHERS) or _overtaken(error)
@@ -114,18 +114,18 @@ def refusal(doing: str, error: psycopg.Error, holders: str = "") -> SyncError:
 def _refusal(doing: str, error: psycopg.Error, holders: str) -> SyncError:
     state, doing = error.sqlstate, " ".join(doing.split())
     if state is None and isinstance(error, psycopg.DataError):
-        return ServerRefused(f"{doing}: a text holds the character NUL, which PostgreSQL cannot store. Remove it.")
+        return ServerRefused(f"{doing}: the input contains a NUL character, which PostgreSQL cannot store. Remove it.")
     if state == "53300":
         return Unreachable(
             f"{doing}: the server has no connection left. Close some or raise its limit, then run again."
         )
     if state is None or state.startswith("08") or state in ("57P01", "57P02", "57P03", "25P03", "25P04"):
-        return Unreachable(f"{doing}: the connection to the database was lost. Run again: what was done is found.")
+        return Unreachable(f"{doing}: the connection to the database was lost. Run again: finished work is recognised.")
     if state == "42501":
-        # The primary message of this state names the object and never a value.
+        # The primary message of this SQLSTATE names the object, never a value.
         return PrivilegeMissing(f"{doing}: {error.diag.message_primary}. Grant it, or connect as the owner.")
     if state == "57014":
-        return Busy(f"{doing}: {_cancelled(error)}; nothing was kept. Run again later.")
+        return Busy(f"{doing}: {_cancelled(error)}; the change was rolled back. Run again later.")
     if state == "55P03":
         return Busy(f"{doing}: {holders or 'another session held a lock (SQLSTATE 55P03)'}.")
     if state in _LOST_RACES or _overtaken(error):
@@ -136,9 +136,9 @@ def _refusal(doing: str, error: psycopg.Error, holders: str) -> SyncError:
 
 
 def _overtaken(error: psycopg.Error) -> bool:
-    """Say whether the server gave up on a row of its catalog that another session has just changed or removed."""
-    said = error.diag.message_primary or ""
-    return error.sqlstate == "XX000" and said.startswith(("tuple concurrently", "cache lookup failed"))
+    """Return whether another session changed or removed a catalog row that the server was using."""
+    message = error.diag.message_primary or ""
+    return error.sqlstate == "XX000" and message.startswith(("tuple concurrently", "cache lookup failed"))
 
 
 def _cancelled(error: psycopg.Error) -> str:

@@ -1,7 +1,7 @@
-"""A role's password as PostgreSQL keeps it: a SCRAM-SHA-256 verifier, made here and not on the server.
+"""Compute a SCRAM-SHA-256 verifier, so that the server never sees the role's password.
 
-`CREATE ROLE … PASSWORD` with the password itself would leave it in the server's log; the server takes a verifier as it
-is. It does not open the role: whoever logs in must know the password (RFC 5802, RFC 7677).
+`CREATE ROLE … PASSWORD` with a plain password would write the password to the server's log; the server also accepts a
+verifier. A verifier does not allow a login, which needs the password (RFC 5802, RFC 7677).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import hmac
 from base64 import b64encode
 
 ITERATIONS = 4096
-"""What PostgreSQL itself uses, and what its clients expect to spend."""
+"""PostgreSQL's default."""
 
 
 def verifier(password: str, salt: bytes) -> str:
-    """Return what `pg_authid.rolpassword` holds for a password of printable ASCII, which needs no SASLprep."""
+    """Return the `pg_authid.rolpassword` for a password of printable ASCII, which needs no SASLprep."""
     salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, ITERATIONS)
     stored_key = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
     server_key = _hmac(salted, b"Server Key")
@@ -23,10 +23,10 @@ def verifier(password: str, salt: bytes) -> str:
 
 
 def salt_of(*names: str) -> bytes:
-    """Return the 16 bytes of salt for what the names mean together: the same in each run, others for another role.
+    """Return a 16-byte salt for the names, stable between runs.
 
-    A salt is public, and must only differ between roles: the server sends it to whoever says the role's name, before
-    any password. So nothing of the password may be in it: a hash would let a stranger test guesses at one hash each.
+    A salt is public: the server sends the salt to any client that names the role. So the salt must not depend on the
+    password, or a stranger could test guesses against the salt.
     """
     return hashlib.sha256("\0".join(("bubble-sync", *names)).encode()).digest()[:16]
 

@@ -1,6 +1,6 @@
-"""The one way in which the database is read: every part that is asked for, in one round trip.
+"""Read all requested parts of the database in one round trip.
 
-The answer is plain rows; the modules of the kinds turn them into observations, and touch no database for that.
+The result is plain rows; the modules of `converge` turn them into observations without further queries.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REQUIRED_VALUES = {
     "operation": ("SIGNUP_ATOMIC", "INSERT", "UPDATE"),
     "status": ("pending", "processing", "completed", "failed"),
 }
-"""What an item of the queue may have to hold."""
+"""Values that the queue's columns must accept."""
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _TO_A_CURSOR = "declare portal refcursor := 'bubble_sync_answer'; begin open portal for select answer; end"
@@ -32,22 +32,22 @@ _TO_A_CURSOR = "declare portal refcursor := 'bubble_sync_answer'; begin open por
 
 @dataclass(frozen=True)
 class Found:
-    """What one reading has brought: rows by part, none where the part's table is not there."""
+    """The rows of one reading by part; none for a missing table."""
 
     parts: Mapping[str, list[Row]] = field(default_factory=dict)
     salt: str = ""
-    """What the digests of secrets were made with."""
+    """The salt of the secrets' digests."""
 
     def rows(self, part: str) -> list[Row]:
-        """Return the rows of a part that was asked for."""
+        """Return the rows of a requested part."""
         return self.parts.get(part, [])
 
 
 def read(
     conn: Connection, parts: Collection[str], specs: Iterable[Spec] = (), pattern: str = "", itself: str = ""
 ) -> Found:
-    """Read the parts about `specs`; raises psycopg's errors, a missing privilege above all."""
-    # Fresh for each reading, so that neither the statement nor a digest tells anything about a value.
+    """Read the parts for `specs`; raise psycopg's errors, for example for a missing privilege."""
+    # A new salt for each reading, so that neither statement nor digest reveals a value.
     salt = secrets.token_hex(16)
     values = {**names_of(specs), "salt": salt, "pattern": pattern, "itself": itself}
     literals = {name: sql.Literal(value) for name, value in values.items()}
@@ -59,7 +59,7 @@ def read(
 
 
 def filled(block: str, values: Mapping[str, sql.Composable]) -> sql.Composed:
-    """Put values into the declarations of a block: literals, or what stands for them in a function."""
+    """Fill the declarations of a block with literals, or with expressions of a function."""
     known = {"required": sql.Literal(json.dumps(REQUIRED_VALUES)), **values}
     pieces = _PLACEHOLDER.split(block)
     texts = [sql.SQL(piece) for piece in pieces[::2]]
@@ -70,7 +70,7 @@ def filled(block: str, values: Mapping[str, sql.Composable]) -> sql.Composed:
 
 
 def names_of(specs: Iterable[Spec]) -> dict[str, list[str]]:
-    """Return the names that the block declares: which objects of each kind are meant."""
+    """Return the object names by kind for the block's declarations."""
     names: dict[str, list[str]] = {"extensions": [], "functions": [], "jobs": [], "secrets": []}
     for spec in specs:
         if isinstance(spec, RecordedSpec):
@@ -82,6 +82,6 @@ def _statement(block: str) -> sql.SQL:
     tag = "$observe$"
     while tag in block:
         tag = f"{tag[:-1]}_$"
-    # A block returns nothing by itself; a cursor that it opens lives until the transaction ends.
+    # A DO block returns no rows, but its open cursor lives until the end of the transaction.
     text = f"do {tag}\n{block}\n{tag}; fetch all in bubble_sync_answer; close bubble_sync_answer"
     return sql.SQL(text)

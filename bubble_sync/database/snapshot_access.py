@@ -1,7 +1,7 @@
-"""How a stack is read by whoever connects: as the owner of its objects, or through `bubble_sync.observe`.
+"""Read a stack as the owner of its objects, or through `bubble_sync.observe`.
 
-That function has the same block as its body, so that both ways bring the same rows. What a role may not see is an error
-and never "gone": row security shows other roles no job at all.
+The body of `bubble_sync.observe` is the same block, so both ways return the same rows. A missing privilege is an error,
+never "gone": row security hides all jobs from other roles.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from bubble_sync.specs import Spec
 from bubble_sync.sql_loader import query
 
 ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused", "schema", "server", "tables"})
-"""Parts that every answer has: they are read from the server's own catalog."""
+"""Parts of every answer, from the system catalogs."""
 
 
 def watched(conn: Connection, parts: Collection[str], specs: Sequence[Spec]) -> Found:
-    """Read the parts about `specs`; raise PrivilegeMissing with the grant that is lacking."""
+    """Read the parts for `specs`; raise PrivilegeMissing with the missing grant."""
     way = conn.execute(query("watching", "way")).fetchone()
     if way is None or way["owner"] in (None, way["role"]):
         return read(conn, tuple(sorted(parts)), specs)
@@ -30,7 +30,7 @@ def watched(conn: Connection, parts: Collection[str], specs: Sequence[Spec]) -> 
     found = Found(row["answer"] if row else {}, salt)
     if lacking := (ALWAYS_THERE & set(parts)) - set(found.parts):
         raise PrerequisiteMissing(
-            f"bubble_sync.observe(text) does not tell of {', '.join(sorted(lacking))}: it is of another version. "
+            f"bubble_sync.observe(text) does not return {', '.join(sorted(lacking))}: its version is another. "
             f"As {way['owner']}: `pulumi up`."
         )
     return found
@@ -40,8 +40,9 @@ def _require_observer(way: Row) -> None:
     role, owner = way["role"], way["owner"]
     if way["may_observe"] is None:
         raise PrivilegeMissing(
-            f"{role} may not read a stack that is {owner}'s, and there is no bubble_sync.observe(text), which would "
-            f"let it: connect as {owner}, or set bubble-sync:access.monitorRole to {role} and run `pulumi up`."
+            f"{role} may not read a stack that is {owner}'s, and there is no bubble_sync.observe(text), which "
+            f"would allow this: connect as {owner}, or set bubble-sync:access.monitorRole to {role} and run "
+            "`pulumi up`."
         )
     grants = {
         f"grant usage on schema bubble_sync to {role};": way["may_use"],

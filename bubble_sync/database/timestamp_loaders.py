@@ -1,4 +1,4 @@
-"""Moments as the database has them, read into ones that can be compared with each other."""
+"""Load timestamps, infinity included, as comparable datetimes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
 
 
 def register(context: AdaptContext) -> None:
-    """Have a connection read moments so."""
+    """Register both loaders on a connection."""
     context.adapters.register_loader("timestamptz", _Moment)
     context.adapters.register_loader("timestamp", _WallClock)
 
 
 class _Moment(TimestamptzLoader):
-    """Any moment, infinity too."""
+    """A loader that accepts infinity."""
 
     def load(self, data: Buffer) -> datetime:
         try:
@@ -26,7 +26,7 @@ class _Moment(TimestamptzLoader):
 
 
 class _WallClock(TimestampLoader):
-    """A moment that a queue of somebody's own keeps without its zone: the server's is UTC."""
+    """A loader for an application's timestamps without a zone, taken as UTC."""
 
     def load(self, data: Buffer) -> datetime:
         try:
@@ -36,7 +36,7 @@ class _WallClock(TimestampLoader):
 
 
 def _beyond(data: Buffer) -> datetime:
-    """Return the calendar's end for what lies beyond it: an item that shall never be retried is due at infinity."""
+    """Return the first or last datetime for a value out of range, such as the infinity of an item without retries."""
     text = bytes(data)
     first = text.startswith(b"-") or text.endswith(b"BC")
     return (datetime.min if first else datetime.max).replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""How a transaction begins and ends: what is fixed for it, so that no role, database or session changes an answer."""
+"""Begin and end transactions with fixed settings, so that no role, database or session changes a result."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ How = Literal["change", "reading", "operation"]
 _STEPS: Mapping[How, tuple[str, ...]] = {
     "change": ("begin", "limits", "settings", "search_path", "alone"),
     "reading": ("begin_reading", "limits", "settings", "search_path"),
-    # As pg_cron or the application would: the role's own search_path, on which commands and triggers of others count.
+    # The role's own search_path, as for pg_cron or the application: commands and triggers depend on it.
     "operation": ("begin", "limits", "settings"),
 }
-"""What begins a transaction, in one round trip."""
+"""The statements that begin a transaction, in one round trip."""
 
 
 def begin(conn: Connection, how: How) -> None:
-    """Begin a transaction; raises psycopg's errors."""
+    """Begin a transaction; raise psycopg's errors."""
     first, *steps = _STEPS[how]
     since_17 = ["limits_since_17"] if conn.info.server_version >= 170000 else []
     try:
@@ -35,7 +35,7 @@ def begin(conn: Connection, how: How) -> None:
 
 @contextmanager
 def rolled_back(conn: Connection) -> Iterator[None]:
-    """Roll back at the end of a block what the block has not committed."""
+    """Roll back uncommitted work at the end of a block."""
     try:
         yield
     finally:

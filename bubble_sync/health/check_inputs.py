@@ -1,4 +1,4 @@
-"""What checks are told that no single select can find out: the same observing and comparing as `up` itself.
+"""Inputs of checks beyond a single select, from the same observation and comparison as `up`.
 
 No reading holds a value of a secret, only words about it. Each raises psycopg's errors.
 """
@@ -23,8 +23,9 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, attempt
 from bubble_sync.database.snapshot import read
+from bubble_sync.model.jobs import MANAGED_JOBS, is_guarded
 from bubble_sync.model.pauses import paused
-from bubble_sync.model.setup import EXTENSIONS, job_specs
+from bubble_sync.model.setup import EXTENSIONS
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.due_runs import record_in, recorded_in
 from bubble_sync.records.messages import function_log
@@ -34,7 +35,6 @@ from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
     FunctionSpec,
-    Keeper,
     LedgerSpec,
     PrerequisitesSpec,
     Spec,
@@ -44,8 +44,8 @@ from bubble_sync.sql_loader import query
 
 
 def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping[str, object]:
-    """Give what checks are told of the configuration: names and numbers, never a secret."""
-    jobs = job_specs(settings.processor, settings.retry, Keeper(stack))
+    """Return the configuration for checks: names and numbers, never a secret."""
+    jobs = [(job, job.settings_in(settings)) for job in MANAGED_JOBS]
     return {
         "stack": stack,
         "project_ref": project_ref,
@@ -60,30 +60,26 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
         "limit_seconds": LIMIT_SECONDS,
         "extensions": list(EXTENSIONS),
         "jobs": json.dumps(
-            [{"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active} for job in jobs]
+            [
+                {"name": job.name, "schedule": one.schedule, "command": job.command, "active": one.active}
+                for job, one in jobs
+            ]
         ),
+        "job_functions": [job.function for job in MANAGED_JOBS],
     }
 
 
 def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[str, object]:
-    """Give how often each job runs, pauses, guards of requests, the function's log."""
-    jobs = (settings.processor, settings.retry)
-    specs = job_specs(*jobs, Keeper(""))
+    """Return each job's interval, pauses, guards of requests, and the function's log."""
+    jobs = [(job, job.settings_in(settings)) for job in MANAGED_JOBS]
     return {
         "times": json.dumps(
-            [
-                {
-                    "name": spec.name,
-                    "every": interval_of(spec.schedule, now),
-                }
-                for spec in specs
-            ],
-            default=str,
+            [{"name": job.name, "every": interval_of(one.schedule, now)} for job, one in jobs], default=str
         ),
         "pauses": json.dumps(
             [{"name": name, **asdict(pause)} for name, pause in paused(settings, now).items()], default=str
         ),
-        "guarded": [spec.name.replace("-", "_") for spec, job in zip(specs, jobs, strict=True) if job.overlap_guard],
+        "guarded": [job.sender for job, one in jobs if is_guarded(one)],
         "function_log": function_log(project_ref) or "Edge Functions -> bubble_sync -> Logs in the dashboard",
     }
 
@@ -93,12 +89,12 @@ Reading = Callable[[Connection, Sequence[Spec]], object]
 
 
 def missing(conn: Connection, specs: Sequence[Spec]) -> object:
-    """List what `up` would refuse for, in its words."""
+    """List the objects that `up` would refuse, with the reasons."""
     return prerequisites.observed(PrerequisitesSpec(), read(conn, prerequisites.PARTS)).actual.missing
 
 
 def changes(kind: type[S]) -> Reading:
-    """Return the reading of what differs of one kind's objects, field by field."""
+    """Return a reading of one kind's differences, field by field."""
 
     def differing(conn: Connection, specs: Sequence[Spec]) -> object:
         wanted = _of(kind, specs)
@@ -110,7 +106,7 @@ def changes(kind: type[S]) -> Reading:
 
 
 def stored(conn: Connection, specs: Sequence[Spec]) -> object:
-    """Say of each secret how it stands to the wanted one, and what its value looks like."""
+    """Return each secret's state and the shape of its value."""
     wanted = _of(VaultSecretSpec, specs)
     found = read(conn, vault_secrets.PARTS, wanted)
     rows = []
@@ -124,7 +120,7 @@ def stored(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def reaching(conn: Connection, specs: Sequence[Spec]) -> object:
-    """List what else reaches the Edge Function."""
+    """List the other callers of the Edge Function."""
     found = read(conn, BESIDE, specs)
     return [
         {
@@ -139,12 +135,12 @@ def reaching(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def rows_of(subject: str, name: str) -> Reading:
-    """Return the reading of a named query's rows: asked once for every check that counts them."""
+    """Return a reading of a named query's rows, shared by all checks that count them."""
     return lambda conn, specs: attempt(conn, query(subject, name))
 
 
 def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
-    """List the newest answered requests, as the log and pg_net have them; of the newest one, who answered and what."""
+    """List the newest requests with a response; the newest one with the responder and its message."""
     rows = attempt(conn, query("outcomes", "newest"))
     known = [
         with_answers((request,), {request.request_id: {**row, "status_code": row["answer_status"]}})[0]
@@ -159,7 +155,7 @@ def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def _who_answered(content: bytes | None) -> Mapping[str, object]:
-    """Say whether the gateway answered, which writes a `message`, and what that is."""
+    """Return whether the gateway answered, recognised by `message`, and the message."""
     if content is None:
         return {"by_gateway": None, "message": None}
     text = content.decode("utf-8", "replace")
@@ -169,7 +165,7 @@ def _who_answered(content: bytes | None) -> Mapping[str, object]:
 
 
 def silent(conn: Connection, specs: Sequence[Spec]) -> object:
-    """List the jobs that have missed a run; what was changed by hand is another check's."""
+    """List the jobs that missed a run; manual changes belong to another check."""
     wanted = {spec.name: spec.schedule for spec in _of(CronJobSpec, specs)}
     with conn.transaction():
         record = record_in(conn, recorded_in(conn))
@@ -184,7 +180,7 @@ def silent(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def worker_down(conn: Connection, specs: Sequence[Spec]) -> object:
-    """Say whether pg_net's worker is known not to be there."""
+    """Return whether pg_net's worker is known to be absent."""
     try:
         attempt(conn, query("probe", "worker"))
     except errors.RaiseException:
@@ -193,7 +189,7 @@ def worker_down(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def unindexed(conn: Connection, specs: Sequence[Spec]) -> object:
-    """Name what would read the whole queue even if that cost the most: nobody knows better than the planner."""
+    """List the queries that EXPLAIN still answers with a sequential scan when scans are penalised."""
     with conn.transaction(force_rollback=True):
         conn.execute(query("plans", "rather_any_index"))
         plans = {name: conn.execute(query("plans", name)).fetchall() for name in ("processor", "retry")}
@@ -214,7 +210,7 @@ READINGS: Mapping[str, Reading] = {
     "items": rows_of("items", "by_status"),
     "requests": newest_requests,
 }
-"""By the name of the parameter that a check is given."""
+"""Readings by parameter name."""
 
 
 def _of(kind: type[S], specs: Sequence[Spec]) -> list[S]:
@@ -222,7 +218,7 @@ def _of(kind: type[S], specs: Sequence[Spec]) -> list[S]:
 
 
 def _differences(item: Item) -> Iterator[Mapping[str, object]]:
-    """Give each field that differs; an object that is not there differs in its presence, and nothing else."""
+    """Return each field that differs; a missing object differs in its presence alone."""
     spec = item.spec
     refused = item.reason if item.state is State.FOREIGN else ""
     about = {"object": spec.object_name, "arguments": getattr(spec, "arguments", ""), "refused": refused}
@@ -230,7 +226,7 @@ def _differences(item: Item) -> Iterator[Mapping[str, object]]:
         yield {**about, "field": "presence"}
         return
     for change in item.changes:
-        # Whose an object is stands in the ledger, which is compared by itself.
+        # The ledger row holds the ownership, and is compared separately.
         if change.field in ("stack", "project_ref") and not isinstance(spec, LedgerSpec):
             continue
         whole = change.field != "body"
@@ -243,6 +239,6 @@ def _differences(item: Item) -> Iterator[Mapping[str, object]]:
 
 
 def _said(value: object) -> str:
-    # In one line, since of evidence the first one is shown: a command is no command without the rest.
+    # One line: evidence shows only its first line, and half a command is useless.
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return " ".join(text.split())

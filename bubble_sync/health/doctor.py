@@ -1,4 +1,4 @@
-"""What is wrong with the sync, and what puts it right: every file of `sql/checks/`, asked as the connecting role.
+"""Find problems of the sync with their remedies: every check of `sql/checks/`, run as the connecting role.
 
 A check that cannot be asked is unknown, with the reason; a finding that another one explains says which.
 """
@@ -31,11 +31,11 @@ _STAGES = (
     "server", "privilege", "extension", "ledger", "cron", "job", "runid", "function", "queue", "secret", "runs", "run",
     "net", "endpoint", "request", "response",
 )  # fmt: skip
-"""The first words of checks, in the order in which an item's way needs them."""
+"""Prefixes of check ids, in the order of an item's path."""
 
 
 def stage_of(check: str) -> int:
-    """Return how early on an item's way something stops: what stops everything comes first, one item last."""
+    """Return the position of a check on an item's path: general failures first, single items last."""
     stops = check in next(one.follows for one in checks() if one.id == "items_waiting")
     word = check.split("_")[0]
     stage = _STAGES.index(word) if word in _STAGES else len(_STAGES)
@@ -44,13 +44,13 @@ def stage_of(check: str) -> int:
 
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
-"""The worst first."""
+"""Levels, worst first."""
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: at which object, how we know, and what to do."""
+    """One problem: object, evidence and remedy."""
 
     id: str
     title: str
@@ -59,12 +59,12 @@ class Finding:
     evidence: str
     remedy: str
     follows: tuple[str, ...] = ()
-    """Checks that fired too and explain this one."""
+    """Ids of findings that explain this one."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The whole answer; a check that could not be asked is under `unknown` with the reason."""
+    """The findings; a check that could not run is under `unknown` with the reason."""
 
     stack: str
     asked_at: datetime
@@ -74,22 +74,22 @@ class Diagnosis:
 
     @property
     def causes(self) -> tuple[Finding, ...]:
-        """Give the findings that no other one explains."""
+        """Return the findings without a cause of their own."""
         return tuple(finding for finding in self.findings if not finding.follows)
 
     @property
     def clean(self) -> bool:
-        """Say whether everything was seen, and nothing to be mended was found."""
+        """Return whether every check ran and found nothing to fix."""
         return not self.unknown and all(finding.level == "info" for finding in self.findings)
 
 
 def doctor(database: Database, settings: StackSettings, stack: str) -> Diagnosis:
-    """Ask every check in one read-only transaction."""
+    """Run every check in one read-only transaction."""
     return database.read("examining the sync", lambda conn: examine(conn, visibility.look(conn), settings, stack))
 
 
 def examine(conn: Connection, seen: Sight, settings: StackSettings, stack: str) -> Diagnosis:
-    """Ask every check of a connection that reads, of what has been seen there."""
+    """Run every check on an open connection."""
     visibility.require_configured(conn, seen)
     told = Told(conn, settings, stack, seen.asked_at)
     asked = [check for check in checks() if told.concerns(check)]
@@ -105,7 +105,7 @@ def examine(conn: Connection, seen: Sight, settings: StackSettings, stack: str) 
 
 
 def ask(conn: Connection, check: Check, seen: Sight, told: Told) -> str | list[Finding]:
-    """Give what a check finds, or why it cannot be asked."""
+    """Return a check's findings, or why the check cannot run."""
     if extension := seen.without(*check.needs):
         return f"{extension} is not installed"
     if why := seen.why_not(*check.needs):
@@ -136,7 +136,7 @@ def ask(conn: Connection, check: Check, seen: Sight, told: Told) -> str | list[F
 
 
 def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Mark what follows from something else that was found; causes come first, errors before the rest.
+    """Link findings to their causes; sort causes first, errors before the rest.
 
     A cause has at least the level of what follows from it: who reads the causes alone must not miss an error.
     """
@@ -146,7 +146,7 @@ def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         for one in findings
     ]
     levels = [one.level for one in findings]
-    # Causes have causes: as often as there are findings is enough for the longest chain.
+    # Causes have causes: the number of findings bounds the longest chain.
     for _ in findings:
         for follower, places in enumerate(causes):
             for place in places:
@@ -160,18 +160,18 @@ def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def _explains(cause: Finding, finding: Finding) -> bool:
-    """Say whether a cause is about this object, or about one of another kind."""
-    # What is merely told breaks nothing: it explains what is merely told too.
+    """Return whether `cause` fired for this object, or for an object of another kind."""
+    # A notice breaks nothing, so a notice explains only other notices.
     if cause.level == "info" and finding.level != "info":
         return False
     return cause.object == finding.object or cause.object.split()[0] != finding.object.split()[0]
 
 
 class Told:
-    """What checks are told: of the configuration at once, and a reading when the first check asks for it."""
+    """Inputs of the checks: configuration at once, readings on first use."""
 
     def __init__(self, conn: Connection, settings: StackSettings, stack: str, now: datetime) -> None:
-        """Remember whom to ask, and about what."""
+        """Keep the connection and the stack."""
         self._conn = conn
         ref = settings.project_ref or ref_of_url(settings.url) or read_key(settings.service_role_key).project_ref or ""
         self._known = {**parameters(settings, stack, ref), **figures(settings, ref, now)}
@@ -179,14 +179,14 @@ class Told:
         self._failed: dict[str, psycopg.DatabaseError] = {}
 
     def concerns(self, check: Check) -> bool:
-        """Say whether a check is about what is configured."""
+        """Return whether a check's subject is configured."""
         return not check.only or bool(self._known[check.only])
 
     def of(self, text: str) -> Mapping[str, object]:
-        """Return what the parameters of a check's text stand for; raises psycopg's errors."""
+        """Return the values of a check's parameters; raises psycopg's errors."""
         for name in set(_PARAMETER.findall(text)).difference(self._known):
             if name in self._failed:
-                # Asked again, what waited for a lock until its limit would wait for each check.
+                # Cache errors too: a second attempt would wait for the lock timeout again.
                 raise self._failed[name]
             try:
                 with savepoint(self._conn):

@@ -1,4 +1,4 @@
-"""Which items failed lately, with what errors, and are they tried again?"""
+"""Items that failed lately, their errors, and their next attempts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bubble_sync.records.messages import function_log, kind_of, readable
 from bubble_sync.sql_loader import query
 
 _COUNTED = 10_000
-"""So many of the newest are read."""
+"""Newest items that are read."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One item."""
+    """One failed item."""
 
     id: str
     record_id: str
@@ -29,7 +29,7 @@ class Failure:
 
     @property
     def dead(self) -> bool:
-        """Say whether no attempt is left: without a limit nobody knows."""
+        """Return whether no attempt is left; without max_retries the answer is unknown."""
         if self.retry_count is None or self.max_retries is None:
             return False
         return self.retry_count >= self.max_retries
@@ -37,7 +37,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Group:
-    """Items of one operation whose messages are alike: how many there are, and the newest of them."""
+    """Items of one operation with similar messages: their count, and the newest of them."""
 
     operation: str
     error: str
@@ -47,7 +47,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Failures:
-    """The whole answer: groups count the newest `counted` of all failed items, and show `most` at most."""
+    """Failed items: groups count the newest `counted`, and hold `most` items at most."""
 
     stack: str
     most: int
@@ -59,12 +59,12 @@ class Failures:
 
     @property
     def items(self) -> int:
-        """Count the items that are shown."""
+        """Count the items in the groups."""
         return sum(len(group.items) for group in self.groups)
 
 
 def failures(database: Database, stack: str, project_ref: str | None, most: int) -> Failures:
-    """Count the failed items by error, and show the newest `most`."""
+    """Count failed items by error, and return the newest `most`."""
     return database.read("reading failed items", lambda conn: _failures(conn, stack, project_ref, most))
 
 
@@ -77,7 +77,7 @@ def _failures(conn: Connection, stack: str, project_ref: str | None, most: int) 
 
 
 def grouped(rows: Sequence[Row], most: int) -> tuple[Group, ...]:
-    """Group rows, newest first, by operation and what their messages share; with items for the first `most`."""
+    """Group rows by operation and common message, newest first, with items for the first `most`."""
     shown = {row["id"] for row in rows[:most]}
     alike: dict[tuple[str, str], list[Row]] = {}
     for row in rows:

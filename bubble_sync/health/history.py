@@ -1,6 +1,6 @@
 """What happened in a span of time: the queue's depth, the requests and their verdicts, how long sign-ups took.
 
-The queue keeps no history: what is said of the past follows from the moments at which the items that are there now were
+The queue keeps no history: the past is computed from the times at which the items that are there now were
 queued and completed.
 """
 
@@ -17,18 +17,18 @@ from bubble_sync.records.verdicts import OUTSTANDING
 from bubble_sync.sql_loader import query
 
 PARTS = 72
-"""Of 20 minutes, in a day."""
+"""Parts of 20 minutes, for a day."""
 
 _MOST_REQUESTS = 20_000
-"""More than a week of both jobs at their usual schedules."""
+"""Enough for a week of both jobs at their default schedules."""
 
 EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, TARGET_SECONDS, 90, 120, 300, 900, 3600)
-"""Seconds at which the bins of the latency begin; the last one has no end."""
+"""Lower edges of the latency bins in seconds; the last bin is open."""
 
 
 @dataclass(frozen=True)
 class Depth:
-    """The queue in one part of the span: items that came and went, and were there at most and at its end."""
+    """The queue in one part of the span: items enqueued, completed, at the peak and at the end."""
 
     at: datetime
     came: int
@@ -39,7 +39,7 @@ class Depth:
 
 @dataclass(frozen=True)
 class Sent:
-    """How many requests of one function, sent in one part of the span, have a verdict."""
+    """Number of requests by function and verdict, sent in one part of the span."""
 
     at: datetime
     function: str
@@ -49,7 +49,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Latency:
-    """How many sign-ups took how long: `bins` has a number for each of `EDGES`; seconds are None of no sign-up."""
+    """Latency of sign-ups: `bins` has one count per edge; seconds are None without sign-ups."""
 
     bins: tuple[int, ...]
     items: int
@@ -57,7 +57,7 @@ class Latency:
     p95: float | None
     longest: float | None
     overdue: int
-    """Sign-ups that are not completed, and older than the limit: in no bin."""
+    """Sign-ups past the limit that are not completed: in no bin."""
 
     @property
     def kept(self) -> int:
@@ -67,22 +67,22 @@ class Latency:
 
 @dataclass(frozen=True)
 class History:
-    """The whole answer; what could not be read is under `unknown` with the reason, and None here."""
+    """The history; an unreadable part is None, with the reason under `unknown`."""
 
     since: datetime
     until: datetime
     depths: tuple[Depth, ...] | None
     unplaced: int
-    """Items without the moment at which they were queued, or completed: in no part."""
+    """Items without a time of enqueuing or completion: in no part."""
     sent: tuple[Sent, ...] | None
     sent_since: datetime | None
-    """Where our log of the span was read from, when it is longer than what was read."""
+    """Start of the part of our log that was read, when the log is longer."""
     latency: Latency | None
     unknown: Mapping[str, str]
 
 
 def history(database: Database, span: timedelta) -> History:
-    """Read what happened in the span that ends now."""
+    """Read the history of the span that ends now."""
     return database.read("reading the history", lambda conn: _history(conn, span))
 
 
@@ -112,7 +112,7 @@ def _history(conn: Connection, span: timedelta) -> History:
 
 
 def depths_of(rows: Sequence[Row], since: datetime, step: timedelta) -> tuple[Depth, ...]:
-    """Carry what is left of one part into the next; a part in which nothing happened has no row."""
+    """Carry the remaining count into the next part; a part without events has no row."""
     by_part = {row["part"]: row for row in rows}
     depths, left = [], 0
     for part in range(PARTS):
@@ -124,7 +124,7 @@ def depths_of(rows: Sequence[Row], since: datetime, step: timedelta) -> tuple[De
 
 
 def latency_of(rows: Sequence[Row], overdue: int) -> Latency:
-    """Put the counts into their bins, of which width_bucket calls the first one 1."""
+    """Put the counts into their bins; width_bucket numbers bins from 1."""
     counts = {row["bin"]: row["items"] for row in rows}
     whole = next(row for row in rows if row["bin"] is None)
     bins = tuple(counts.get(number, 0) for number in range(1, len(EDGES) + 1))

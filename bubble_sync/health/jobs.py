@@ -1,4 +1,4 @@
-"""Our two jobs as pg_cron has them, each with its newest finished run."""
+"""Our jobs in pg_cron, each with the newest finished run."""
 
 from __future__ import annotations
 
@@ -8,47 +8,45 @@ from datetime import datetime
 
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Row
-from bubble_sync.model.pauses import JOBS as JOB_NAMES
+from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS
 from bubble_sync.model.pauses import Pause, paused
-from bubble_sync.model.setup import alert_job
 from bubble_sync.records.due_runs import NO_RUN, Due, Record, record_in, recorded_in
 from bubble_sync.records.visibility import HISTORY, JOBS, LEDGER, Sight
-from bubble_sync.specs import Keeper
 from bubble_sync.sql_loader import query
 
-NAMES = tuple(JOB_NAMES.values())
-"""The jobs of the sync itself."""
+NAMES = tuple(job.name for job in MANAGED_JOBS)
+"""The jobs of the sync."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job; what is not known of it is None, and `problem` or `unknown` says why."""
+    """One job; an unknown field is None, with the reason in `problem` or `unknown`."""
 
     name: str
     jobid: int | None = None
     schedule: str | None = None
     active: bool | None = None
     run: str | None = None
-    """How its newest finished run ended."""
+    """Status of the newest finished run."""
     run_at: datetime | None = None
     first_due: datetime | None = None
-    """When it is first due, where it has not been due yet since it became what it is."""
+    """The first due time, for a job that has never been due in its current form."""
     problem: str = ""
     unknown: str = ""
     pause: Pause | None = None
-    """What the configuration says, where it puts the job to sleep."""
+    """The configured pause, if any."""
 
     @property
     def asleep(self) -> bool:
-        """Say whether it sleeps as the configuration wants it, and for no longer."""
+        """Return whether the job is paused as configured, and not past the end of the pause."""
         return self.active is False and self.pause is not None and not self.pause.overdue
 
 
 def jobs_in(conn: Connection, sight: Sight, settings: StackSettings) -> tuple[Job, ...]:
-    """Read the jobs by name, ours first; one that is not found is in the answer too."""
+    """Read the jobs by name, ours first; missing jobs are included."""
     now = sight.asked_at
     pauses = paused(settings, now)
-    names = NAMES if settings.alert_webhook_url is None else (*NAMES, alert_job(Keeper("")).name)
+    names = NAMES if settings.alert_webhook_url is None else (*NAMES, ALERT_JOB.name)
     if why := sight.why_not(JOBS):
         return tuple(Job(name, unknown=why, pause=pauses.get(name)) for name in names)
     rows = conn.execute(query("runs", "jobs")).fetchall()
@@ -63,7 +61,7 @@ def _record(conn: Connection, sight: Sight) -> Record:
     if not sight.tables[LEDGER]["present"]:
         return record_in(conn, {})
     if why := sight.why_not(LEDGER):
-        # Nobody knows since when the jobs are as they are.
+        # Without the ledger the age of the jobs is unknown.
         return replace(record_in(conn, {}), silent=why)
     return record_in(conn, recorded_in(conn))
 
@@ -90,11 +88,11 @@ def _jobs(names: Sequence[str], rows: list[Row], runs: dict[int, Row], unseen: s
 
 
 def _with_pause(job: Job, pause: Pause | None) -> Job:
-    """Judge a job by what the configuration wants: one that sleeps on purpose owes nobody a run."""
+    """Compare a job with the configuration: a paused job misses no run."""
     if pause is None or job.active is None:
         return replace(job, pause=pause)
     if job.active:
-        return replace(job, pause=pause, problem=f"runs, and the configuration has it {pause}: `pulumi up`")
+        return replace(job, pause=pause, problem=f"is active but configured as {pause}; run `pulumi up`")
     return replace(job, pause=pause, problem=f"is {pause}" if pause.overdue else "", unknown="")
 
 

@@ -1,4 +1,4 @@
-"""Status and findings in numbers for a monitoring system: each family with its labels, its meaning and its samples.
+"""Status and findings as metrics: families with labels, help text and samples.
 
 Everything is a gauge: node_exporter's textfile collector knows no other type that would fit. What is unknown has no
 sample, and `bubble_sync_unknown` says so.
@@ -17,29 +17,30 @@ from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.health.doctor import Diagnosis, examine
 from bubble_sync.health.jobs import Job
 from bubble_sync.health.status import Figures, Status, status_in
+from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.records import visibility
 from bubble_sync.records.verdicts import VERDICTS
 from bubble_sync.sql_loader import query
 
-FUNCTIONS = ("bubble_sync_processor", "bubble_sync_retry")
+FUNCTIONS = tuple(job.sender for job in MANAGED_JOBS if job.sends)
 
 Sample = tuple[tuple[str, ...], float]
-"""The values of the labels, but for the stack's, and the number."""
+"""Values of the labels except the stack's, and the number."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the numbers are made of."""
+    """The results that metrics are computed from."""
 
     stack: str
     version: str
     at: datetime
     status: Status | None = None
-    """None when the database does not answer."""
+    """None when the database is unreachable."""
     verdicts: tuple[Row, ...] | None = None
-    """None when our log of requests cannot be read."""
+    """None when our log of requests is unreadable."""
     diagnosis: Diagnosis | None = None
-    """None when the database does not answer."""
+    """None when the database is unreachable."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Family:
 
     @property
     def unit(self) -> str:
-        """Return the unit that the name ends with."""
+        """Return the unit at the end of the name."""
         return "seconds" if self.name.endswith("_seconds") else ""
 
 
@@ -101,7 +102,7 @@ def _works(status: Status) -> Iterator[Sample]:
 
 
 def _active(job: Job) -> bool | None:
-    # Whoever sees all jobs, and this one not, knows that it does not run.
+    # A role that sees all jobs but not this one knows the job is not active.
     return False if job.active is None and job.problem else job.active
 
 
@@ -113,7 +114,7 @@ def _states(figures: Figures) -> Iterator[Sample]:
 def _verdicts(measured: Measured) -> Iterator[Sample]:
     if measured.verdicts is None:
         return
-    # Zeros too: a series that comes into being has no increase.
+    # Emit zeros too: a new series shows no increase.
     counted = {(function, verdict): 0 for function in FUNCTIONS for verdict in VERDICTS}
     counted |= {(row["function"], row["verdict"]): row["count"] for row in measured.verdicts}
     yield from counted.items()
@@ -144,7 +145,7 @@ FAMILIES: Sequence[Family] = (
            _of_diagnosis(lambda diagnosis: [((), len(diagnosis.unknown))])),
     Family("bubble_sync_unknown", "1 when that cannot be read or was never seen: its metrics, or some, are absent",
            ("what",), _of_status(_unknown)),
-    Family("bubble_sync_items", "Items in the queue, as its columns have them", ("status", "operation"),
+    Family("bubble_sync_items", "Items in the queue, by operation and status", ("status", "operation"),
            _of_status(lambda status: [((str(row["status"]), str(row["operation"])), row["count"])
                                       for row in status.items])),
     Family("bubble_sync_queue_items", "Items that are not done, by where they stand", ("state",), _of_figures(_states)),
@@ -153,7 +154,7 @@ FAMILIES: Sequence[Family] = (
     Family("bubble_sync_items_last_hour", "Items that were queued (came) or completed (went) in the last hour",
            ("direction",), _of_figures(lambda figures: [(("came",), figures.came), (("went",), figures.went)])),
     Family("bubble_sync_job_active", "1 when pg_cron runs the job", ("cron_job",), _of_jobs(_active)),
-    Family("bubble_sync_job_paused", "1 when the configuration puts the job to sleep", ("cron_job",),
+    Family("bubble_sync_job_paused", "1 when the job is configured as paused", ("cron_job",),
            _of_jobs(lambda job: job.pause is not None)),
     Family("bubble_sync_job_pause_overdue", "1 when the pause should be over", ("cron_job",),
            _of_jobs(lambda job: job.pause is not None and job.pause.overdue)),
@@ -166,4 +167,4 @@ FAMILIES: Sequence[Family] = (
     Family("bubble_sync_requests_last_hour", "Requests that our functions sent in the last hour, by what came of them",
            ("function", "verdict"), _verdicts),
 )  # fmt: skip
-"""Every metric that there is; one more is one more line here, and one in docs/metrics.md."""
+"""All metrics; a new one needs one line here and one in docs/metrics.md."""

@@ -1,4 +1,4 @@
-"""Everything that is known of a stack at once: does it work, what is wrong, and what happened lately."""
+"""Read everything that is known of a stack: whether the sync works, its problems and its recent history."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAILED_ITEMS = 50
 
 @dataclass(frozen=True)
 class Report:
-    """The answers, each read in its own transaction."""
+    """The results, each read in its own transaction."""
 
     stack: str
     asked_at: datetime
@@ -30,7 +30,7 @@ class Report:
 
 
 def report(database: Database, settings: StackSettings, stack: str, project_ref: str | None, span: timedelta) -> Report:
-    """Ask all of it."""
+    """Read all results."""
     past, checked = history(database, span), verify(database, settings, stack, project_ref)
     return Report(
         stack=stack,

@@ -1,4 +1,4 @@
-"""What did the jobs run, how long did it take, and what came of the requests?"""
+"""Runs of the jobs, their durations, and the results of their requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bubble_sync.sql_loader import query
 
 @dataclass(frozen=True)
 class Performance:
-    """One job's runs of a day; seconds are None when none has finished."""
+    """One job's runs of a day; seconds are None without a finished run."""
 
     jobname: str
     executions: int
@@ -30,7 +30,7 @@ class Performance:
 
 @dataclass(frozen=True)
 class Run:
-    """One execution, and the request that it sent where our log ties one to it."""
+    """One run, with its request where our log has one."""
 
     jobname: str
     runid: int
@@ -43,7 +43,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Runs:
-    """The whole answer."""
+    """The runs of a stack."""
 
     stack: str
     jobs: tuple[Job, ...]
@@ -53,7 +53,7 @@ class Runs:
 
     @property
     def clean(self) -> bool:
-        """Say whether every run of the day is known to be good, and so is each request that is shown."""
+        """Return whether every run of the day, and every request shown, is known to be good."""
         failures = sum(one.failures for one in self.performance)
         requests = [run.request for run in self.runs if run.request]
         known = not any(job.problem or job.unknown for job in self.jobs)

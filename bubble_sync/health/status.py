@@ -1,4 +1,4 @@
-"""Does the sync keep up, and what lies in the queue?"""
+"""Status of the sync: whether it keeps up, and the items in the queue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bubble_sync.compare.liveness import Signs, Verdict, outcome_of, works
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.health.jobs import Job, jobs_in
-from bubble_sync.model.pauses import JOBS
+from bubble_sync.model.jobs import PROCESSOR
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, as_of_now, requests_in
@@ -21,7 +21,7 @@ from bubble_sync.sql_loader import query
 
 @dataclass(frozen=True)
 class Figures:
-    """The queue in numbers; `came` and `went` are those of the last hour."""
+    """The queue in numbers; `came` and `went` count the last hour."""
 
     waiting: int
     waiting_since: datetime | None
@@ -37,19 +37,19 @@ class Figures:
 
     @property
     def waited_seconds(self) -> float:
-        """Say how long the oldest waiting item has waited."""
+        """Return the waiting time of the oldest waiting item."""
         return (self.asked_at - self.waiting_since).total_seconds() if self.waiting_since else 0.0
 
     @property
     def seconds_to_empty(self) -> float | None:
-        """Say in how many seconds nothing waits, at the last hour's rates; None when never."""
+        """Return the seconds until the queue is empty at the last hour's rates; None for never."""
         if not self.waiting:
             return 0.0
         shrinks = self.went - self.came
         return self.waiting * 3600 / shrinks if shrinks > 0 else None
 
     def problems(self, *, drained: bool) -> tuple[str, ...]:
-        """Say what of them is not as it should be; that items wait is not wrong of a queue that is not drained now."""
+        """List the queue's problems. Waiting items are not one while the processor is paused."""
         found = {
             f"an item has waited for more than {LIMIT_SECONDS} s": drained and self.waited_seconds > LIMIT_SECONDS,
             f"{self.stalled} stalled in processing": self.stalled,
@@ -62,7 +62,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Status:
-    """The whole answer; what could not be read is under `unknown` with the reason, and empty here."""
+    """The status of a stack; an unreadable part is empty, with the reason under `unknown`."""
 
     stack: str
     asked_at: datetime
@@ -72,26 +72,26 @@ class Status:
     jobs: tuple[Job, ...]
     requests: tuple[Request, ...]
     response: Row | None
-    """The newest response that pg_net has, to whatever request: asked for only where we have no log of our own."""
+    """The newest response in pg_net to any request; read only without a log of our own."""
     works: Signs
     """Whether the sync works right now."""
     unknown: Mapping[str, str]
 
     @property
     def good(self) -> bool:
-        """Say whether nothing is wrong and all that matters is known; jobs that sleep on purpose are no reason."""
+        """Return whether nothing is wrong and nothing important is unknown; paused jobs are fine."""
         stands = self.works.verdict is Verdict.NO and not self.pauses
         return not (self.problems or self.not_known or stands)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Say what keeps the answer from being good."""
+        """List the problems."""
         return tuple(self._problems())
 
     def _problems(self) -> Iterator[str]:
         if self.figures is not None:
-            # Nobody drains the queue while the processor sleeps on purpose: that an item waits is no news.
-            drained = not any(job.asleep for job in self.jobs if job.name == JOBS["processor"])
+            # A waiting item is no problem while the processor is paused.
+            drained = not any(job.asleep for job in self.jobs if job.name == PROCESSOR.name)
             yield from self.figures.problems(drained=drained)
         for job in self.jobs:
             if job.problem:
@@ -102,12 +102,12 @@ class Status:
 
     @property
     def pauses(self) -> tuple[str, ...]:
-        """Say which jobs sleep on purpose."""
+        """List the paused jobs."""
         return tuple(f"job {job.name} is {job.pause}" for job in self.jobs if job.asleep)
 
     @property
     def not_known(self) -> tuple[str, ...]:
-        """Say what is unknown and matters: without it nobody can say that the sync works."""
+        """List unknown facts without which the sync cannot be called working."""
         return tuple(self._not_known())
 
     def _not_known(self) -> Iterator[str]:
@@ -117,18 +117,18 @@ class Status:
         for request in self.requests:
             if request.verdict == ANSWERED:
                 yield f"whether the last request of {request.function} did anything: it was {request}"
-        # Without a log nobody knows whose response it is: a bad one is no proof, and a reason to look.
+        # Without a log the response may belong to any request: a bad one proves nothing but deserves a look.
         if self.response is not None and not self.response["good"]:
             yield f"whether a request of ours was refused: {outcome_of(self.response)} is the last response"
 
 
 def status(database: Database, settings: StackSettings, stack: str) -> Status:
-    """Read the queue, the jobs and the requests in one transaction; the settings say which job sleeps on purpose."""
+    """Read queue, jobs and requests in one transaction; the settings name the paused jobs."""
     return database.read("reading the status", lambda conn: status_in(conn, visibility.look(conn), settings, stack))
 
 
 def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
-    """Add up what `items.by_status` counts; what came and went is of the operations that the processor counts."""
+    """Add up the rows of `items.by_status`; rates count the processor's operations only."""
 
     def total(column: str, status: str = "", *, drained: bool | None = None) -> int:
         return sum(
@@ -155,7 +155,7 @@ def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
 
 
 def status_in(conn: Connection, seen: Sight, settings: StackSettings, stack: str) -> Status:
-    """Read the status in a transaction that is open, of what has been seen there."""
+    """Read the status in an open transaction."""
     visibility.require_configured(conn, seen)
     unknown: dict[str, str] = {}
     items, summary, figures = [], [], None

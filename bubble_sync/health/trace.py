@@ -1,4 +1,4 @@
-"""Did this item sync, and if not, where did it stop?
+"""Trace one item: whether it synced and, if not, where it stopped.
 
 The queue says when an item was inserted and completed; nothing says which request took it. So the requests shown are
 the first one after it came, which was the first that could take it, and the last one before it was completed.
@@ -27,7 +27,7 @@ IDS = ("user_bubble_id", "host_bubble_id", "guest_bubble_id")
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the way; `seconds` count from the insertion, and both are None for what has no moment."""
+    """One step; `seconds` count from the insertion, and are None for a step without a time."""
 
     what: str
     said: str
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Trace:
-    """One item's way; `bubble_ids` is None when they cannot be read, or no record is the item's."""
+    """The steps of one item; `bubble_ids` is None when unreadable or when the item has no record."""
 
     stack: str
     id: str
@@ -49,7 +49,7 @@ class Trace:
     max_retries: int | None
     steps: tuple[Step, ...]
     took_seconds: float | None
-    """From insertion to completion; None while it is not completed."""
+    """Time from insertion to completion; None before completion."""
     age_seconds: float
     bubble_ids: Mapping[str, str | None] | None
     function_log: str
@@ -57,24 +57,24 @@ class Trace:
 
     @property
     def late(self) -> bool:
-        """Say whether it took, or has been taking, longer than the limit."""
+        """Return whether the item exceeds the limit."""
         return (self.age_seconds if self.took_seconds is None else self.took_seconds) > LIMIT_SECONDS
 
     @property
     def synced(self) -> bool:
-        """Say whether it is completed, and no bubble_id of a sign-up is known to be empty."""
+        """Return whether the item is completed, with no bubble_id known to be empty."""
         return self.status == "completed" and all((self.bubble_ids or {}).values())
 
 
 def trace(database: Database, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
-    """Follow the item of an email, an item's or a record's id, or (None) the newest sign-up; None when not found."""
+    """Trace an item by email, item id or record id; None means the newest sign-up. Return None when not found."""
     return database.read(
         "reading an item", lambda conn: traced(conn, visibility.look(conn), stack, project_ref, wanted)
     )
 
 
 def traced(conn: Connection, seen: Sight, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
-    """Do the same on a connection that reads, of what has been seen there; raise where the queue cannot be read."""
+    """Trace an item on an open connection; raise when the queue is unreadable."""
     _require(seen, visibility.QUEUE)
     item = _item(conn, seen, wanted)
     if item is None:
@@ -138,7 +138,7 @@ def _bubble_ids(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str
 
 
 def _steps(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str]) -> Iterator[Step]:
-    """Yield the way from the insertion on; what is not known is left out, and said under `unknown`."""
+    """Yield the steps from the insertion on; unknown steps appear under `unknown` only."""
     completed = item["status"] == "completed"
     until = item["processed_at"] if completed and item["processed_at"] else item["asked_at"]
     passed = [("inserted", f"item {item['id']}", item["created_at"])]

@@ -1,4 +1,4 @@
-"""Does the sync work? The success checklist, each line with evidence or remedy, in one reading that changes nothing."""
+"""The success checklist: each line with evidence or a remedy, from one read-only transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bubble_sync.formatting import format_timestamp
 from bubble_sync.health.jobs import NAMES, Job, jobs_in
 from bubble_sync.health.status import figures_of
 from bubble_sync.health.trace import Trace, traced
-from bubble_sync.model.pauses import JOBS
+from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.setup import desired
 from bubble_sync.model.targets import LIMIT_SECONDS, TARGET
 from bubble_sync.records import visibility
@@ -30,19 +30,19 @@ from bubble_sync.sql_loader import query
 
 
 class Standing(StrEnum):
-    """What is known of a line."""
+    """The status of a line."""
 
     OK = "ok"
     NO = "no"
     UNKNOWN = "unknown"
-    """The connecting role may not see it, or nothing tells."""
+    """The connecting role cannot see the evidence, or none exists."""
     NOT_PROVEN = "not proven"
-    """Nothing speaks against it, and nothing has happened yet that would show it."""
+    """Not contradicted, and no event yet that would prove the line."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line, with what it rests on, and what to do where it is not ok."""
+    """One line with its evidence, and a remedy unless ok."""
 
     id: str
     title: str
@@ -56,14 +56,14 @@ TITLES: Mapping[str, str] = {
     "extensions": "pg_cron, pg_net and supabase_vault are installed",
     "secrets": "URL and key are in Vault, as configured",
     "functions": "the functions are there, as the program has them",
-    "jobs": "both jobs are scheduled and active",
+    "jobs": "the jobs are scheduled and active",
     "runs": "the last run of each job succeeded",
     "endpoint": "the Edge Function answers that it worked",
     "queue": "the queue drains",
     "sign_up": "the newest sign-up was synced, in time and without an error",
     "bubble_ids": "its three bubble_ids are filled",
 }
-"""Every line, in the order in which one thing needs the other."""
+"""All lines, each after the lines that it depends on."""
 
 _KINDS: Mapping[str, tuple[str, ...]] = {
     "prerequisites": ("prerequisites", "ledger"),
@@ -72,9 +72,8 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "functions": ("function",),
     "jobs": ("job",),
 }
-AS_OWNER = "ask as the role that `pulumi up` connects as"
+AS_OWNER = "connect as the role that `pulumi up` uses"
 _REFUSED = (State.FOREIGN, State.MISSING)
-_ACTIVATE = "bubble-sync resume --job {group}"
 
 
 def line(name: str, standing: Standing, evidence: str, remedy: str = "") -> Line:
@@ -94,14 +93,14 @@ def lines_of(items: Sequence[Item]) -> Iterator[Line]:
             yield line(name, Standing.NO, "; ".join(map(_wrong, wrong)), remedy)
         elif asleep:
             evidence = "; ".join(f"{spec.object_name} is not active, as configured" for spec in asleep)
-            group = asleep[0].name.removeprefix("bubble-sync-")
-            yield line(name, Standing.NO, evidence, _ACTIVATE.format(group=group))
+            key = next(job.key for job in MANAGED_JOBS if job.name == asleep[0].name)
+            yield line(name, Standing.NO, evidence, f"bubble-sync resume --job {key}")
         else:
             yield line(name, Standing.OK, ", ".join(map(_there, of_kind)))
 
 
 def lines_unknown(why: str) -> Iterator[Line]:
-    """Yield the same lines for who may not read the objects."""
+    """Yield the same lines for a role that cannot read the objects."""
     for name in _KINDS:
         yield line(name, Standing.UNKNOWN, why, AS_OWNER)
 
@@ -128,10 +127,9 @@ def _there(item: Item) -> str:
     return item.spec.object_name.removeprefix(f"{item.spec.kind} ")
 
 
-_PROCESSOR = JOBS["processor"]
 _DIFF = "bubble-sync diff"
 _SEND = "bubble-sync run-now --wait"
-_SIGN_UP = f"sign somebody up in the application, wait {LIMIT_SECONDS} s, then `bubble-sync verify`"
+_SIGN_UP = f"sign up a test user in the application, wait {LIMIT_SECONDS} s, then `bubble-sync verify`"
 _LOG = "pulumi config set bubble-sync:dispatchLog true && pulumi up"
 _VERDICTS = {
     "ok": (Standing.OK, ""),
@@ -139,12 +137,12 @@ _VERDICTS = {
     ANSWERED: (Standing.NOT_PROVEN, _SEND),
     **dict.fromkeys(BAD, (Standing.NO, "bubble-sync doctor")),
 }
-"""What an answer proves of the endpoint; a lost one, and one that did not come in time, prove nothing."""
+"""Verdicts that prove something about the endpoint; lost and late responses prove nothing."""
 
 
 @dataclass(frozen=True)
 class Checklist:
-    """The whole answer."""
+    """The checklist of a stack."""
 
     stack: str
     asked_at: datetime
@@ -154,12 +152,12 @@ class Checklist:
 
     @property
     def clean(self) -> bool:
-        """Say whether every line is ok, and the sync works as far as one knows: what is not proven is not ok."""
+        """Return whether every line is ok and the sync is not known to be broken; `not proven` is not ok."""
         return self.works.verdict is not Verdict.NO and all(one.standing is Standing.OK for one in self.lines)
 
 
 def verify(database: Database, settings: StackSettings, stack: str, project_ref: str | None) -> Checklist:
-    """Work out every line in one transaction."""
+    """Read and judge every line in one transaction."""
     keeper = Keeper(stack, project_ref or "")
     return database.read("verifying the sync", lambda conn: _verify(conn, settings, keeper))
 
@@ -187,7 +185,7 @@ def _verify(conn: Connection, settings: StackSettings, keeper: Keeper) -> Checkl
 
 
 def _runs(conn: Connection, seen: Sight, settings: StackSettings) -> Line:
-    """Judge the last run of each job; one that has not been due yet is not missed."""
+    """Judge the last run of each job; a job that was never due has missed no run."""
     jobs = [job for job in jobs_in(conn, seen, settings) if job.name in NAMES]
     if wrong := [f"{job.name} {job.problem}" for job in jobs if job.problem]:
         return line("runs", Standing.NO, "; ".join(wrong), "bubble-sync doctor")
@@ -200,7 +198,7 @@ def _runs(conn: Connection, seen: Sight, settings: StackSettings) -> Line:
         return line("runs", Standing.NOT_PROVEN, said, "bubble-sync doctor")
     said = "; ".join(map(_said, jobs))
     if not any(job.run for job in jobs):
-        return line("runs", Standing.NOT_PROVEN, said, "bubble-sync verify, when a job was due")
+        return line("runs", Standing.NOT_PROVEN, said, "`bubble-sync verify`, when a job was due")
     return line("runs", Standing.OK, said)
 
 
@@ -211,12 +209,12 @@ def _said(job: Job) -> str:
 
 
 def _to_read(seen: Sight, *names: str, absent: str = "pulumi up") -> str:
-    """Return what makes tables readable: another role reads no table that is not there."""
+    """Objects that make tables readable: without them other roles read nothing."""
     return AS_OWNER if all(seen.tables[name]["present"] for name in names) else absent
 
 
 def _endpoint(conn: Connection, seen: Sight, *, logged: bool) -> Line:
-    """Judge the newest answer to each function: one that is bad, before one that is not."""
+    """Judge the newest response of each function; report a bad one first."""
     if why := seen.why_not(visibility.DISPATCHES):
         remedy = _to_read(seen, visibility.DISPATCHES, absent="pulumi up" if logged else _LOG)
         return line("endpoint", Standing.UNKNOWN, why, remedy)
@@ -247,7 +245,7 @@ def _queue(conn: Connection, seen: Sight, *, drained: bool) -> Line:
 
 
 def _sign_up(conn: Connection, seen: Sight, keeper: Keeper) -> Iterator[Line]:
-    """Judge the newest sign-up, whatever became of others."""
+    """Judge the newest sign-up alone."""
     if why := seen.why_not(visibility.QUEUE):
         remedy = _to_read(seen, visibility.QUEUE, absent=_DIFF)
         yield from (line(name, Standing.UNKNOWN, why, remedy) for name in ("sign_up", "bubble_ids"))

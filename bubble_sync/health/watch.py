@@ -1,4 +1,4 @@
-"""What is going on right now: the status, and the newest requests."""
+"""Snapshots of the status and the newest requests."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bubble_sync.sql_loader import query
 
 @dataclass(frozen=True)
 class Latest:
-    """One look; where requests are not logged the status says why."""
+    """One snapshot; without a log of requests the status has the reason."""
 
     status: Status
     requests: tuple[Request, ...]
 
 
 def latest(database: Database, settings: StackSettings, stack: str) -> Latest:
-    """Look once, in one transaction."""
+    """Read a snapshot in one transaction."""
     return database.read("reading the status", lambda conn: _latest(conn, settings, stack))
 
 

@@ -1,4 +1,4 @@
-"""Does this key work? It is tried on the database's own way to the endpoint, beside one that must not work.
+"""Try a key on the database's own path to the endpoint, together with a wrong key.
 
 Vault is not touched: the key goes through COPY into a table that the same transaction drops, and from there to pg_net.
 """
@@ -27,7 +27,7 @@ _ITS_OWN_CHECK = (
     f"Set verify_jwt = false for bubble_sync in supabase/config.toml, let the function check the key itself "
     f"(docs/keys.md), then {_DEPLOY}."
 )
-# What pg_net itself answered for: an HTTP status that says nothing about the key.
+# HTTP statuses that say nothing about the key.
 _UNKNOWN = {
     402: ("the project is over its quota", "See the organisation's billing page."),
     405: ("the function takes no POST", _LOGS),
@@ -41,7 +41,7 @@ _UNKNOWN = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What pg_net wrote down of one request; `status` is None when no HTTP answer came."""
+    """pg_net's record of one request; `status` is None without an HTTP response."""
 
     status: int | None = None
     timed_out: bool = False
@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an answer means for the key; `accepted` is None when it tells nothing."""
+    """A response's meaning for the key; `accepted` is None when unknown."""
 
     accepted: bool | None
     answered: str
@@ -59,13 +59,13 @@ class Verdict:
     remedy: str = ""
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return the judgement in one line."""
         word = {True: "accepted", False: "refused", None: "unknown"}[self.accepted]
         return f"{word} ({self.answered}): {self.cause}"
 
 
 def judge(answer: Answer | None, kind: KeyKind, timeout_ms: int) -> Verdict:
-    """Return what an answer means for a key of this kind."""
+    """Return a response's meaning for a key of this kind."""
     if answer is None:
         cause = "pg_net did not send the request, or still waits for its answer"
         return Verdict(None, "no answer", cause, "Try again; then look for a busy worker.")
@@ -148,7 +148,7 @@ def _refused_by_gateway(said: str, kind: KeyKind) -> tuple[str, str]:
 
 
 def _gateway_says(content: str) -> str:
-    """Return the code and message of an answer in the gateway's form; nothing for a function's own."""
+    """Return code and message of a response in the gateway's form; nothing for the function's own."""
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
@@ -160,30 +160,30 @@ def _gateway_says(content: str) -> str:
 
 _PATH = "/functions/v1/bubble_sync"
 _LOOK_EVERY_SECONDS = 0.2
-# pg_net takes requests in batches: ours may wait for another one's slowest.
+# pg_net works in batches: our request may wait for the slowest of another batch.
 _WAIT_BEYOND_TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What the endpoint made of the key, and of a wrong one of the same kind."""
+    """The endpoint's responses to the key and to a wrong one of the same kind."""
 
     key: Verdict
     wrong_key: Verdict
 
     @property
     def proven(self) -> bool:
-        """Say whether the key works and a wrong one does not."""
+        """Return whether the key works and a wrong one is refused."""
         return self.key.accepted is True and self.wrong_key.accepted is False
 
     @property
     def unchecked(self) -> bool:
-        """Say whether the endpoint takes any key."""
+        """Return whether the endpoint accepts any key."""
         return self.key.accepted is True and self.wrong_key.accepted is True
 
     @property
     def conclusion(self) -> str:
-        """Say in one line what is proven."""
+        """Return the conclusion in one line."""
         if self.proven:
             return "proven: the key works, and a wrong one is refused"
         if self.unchecked:
@@ -197,7 +197,7 @@ class Probe:
 
 
 def probe(database: Database, settings: StackSettings, key: str, action: str = HARMLESS_ACTION) -> Probe:
-    """Send two requests with `action`, one with the key and one with a wrong key, and judge the answers.
+    """Send two requests with `action`, one with the key and one with a wrong key, and judge the responses.
 
     Waits for the processor's timeout and 10 s. Raises PrerequisiteMissing when pg_net is not there or does not run.
     """
@@ -214,7 +214,7 @@ def probe(database: Database, settings: StackSettings, key: str, action: str = H
 
 
 def wrong_key(key: str) -> str:
-    """Make a key of the same kind that nobody has issued."""
+    """Make a key of the same kind that was never issued."""
     shape = read_key(key)
     if shape.kind == "secret key":
         return f"sb_secret_{secrets.token_urlsafe(24)}"
@@ -230,7 +230,7 @@ def _require_worker(conn: Connection) -> None:
     except (errors.InvalidSchemaName, errors.UndefinedTable):
         raise PrerequisiteMissing("pg_net is not installed in this database: run `pulumi up` first") from None
     except errors.UndefinedFunction:
-        return  # a pg_net that cannot tell
+        return  # a pg_net without the function
     except errors.RaiseException:
         raise PrerequisiteMissing(
             "pg_net's worker does not run, so that no request is sent: restart it with "
@@ -242,7 +242,7 @@ def _send(database: Database, settings: StackSettings, keys: tuple[str, ...], ac
     with database.transaction("handing the key to pg_net") as conn:
         conn.execute(query("probe", "incoming"))
         with conn.cursor() as cursor, cursor.copy(query("probe", "copy_incoming")) as copy:
-            # Nothing else may happen inside the block: an error message would quote the row.
+            # Keep this block free of other statements: an error message would quote the row.
             for attempt, key in enumerate(keys):
                 header = read_key(key).header
                 value = key if header == "apikey" else f"Bearer {key}"
@@ -263,7 +263,7 @@ def _wait(database: Database, ids: list[int], seconds: float) -> dict[int, Answe
     answers: dict[int, Answer] = {}
     try:
         while len(answers) < len(ids) and time.monotonic() < until:
-            # pg_net announces nothing: looking again is all there is.
+            # pg_net sends no notification, so poll.
             pause.wait(_LOOK_EVERY_SECONDS)
             answers = database.read("reading pg_net's answers", look)
     finally:

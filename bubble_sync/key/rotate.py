@@ -1,4 +1,4 @@
-"""Changes the key of a stack: probe, configuration, and one `up`. Pulumi alone writes to the database."""
+"""Rotate the key of a stack: probe, configuration, and one `up`. Only Pulumi writes to the database."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from bubble_sync.key.status import OWN_NAME, KeyInDatabase, key_in_database, sto
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person asks for."""
+    """The arguments of a rotation."""
 
     key: str
     name: str | None
     action: str
     accept_unchecked: bool = False
-    """Go on although the endpoint takes any key, so that nothing can be proven."""
+    """Continue although the endpoint accepts any key and nothing can be proven."""
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """What a rotation did."""
+    """The result of a rotation."""
 
     probe: Probe
     secret_name: str
     kept: tuple[str, ...]
-    """What Pulumi kept of the old one, each with its reason."""
+    """Old objects that Pulumi kept, each with the reason."""
     commit: str | None
-    """The line that commits the changed configuration; None where no git keeps it."""
+    """The git command for the changed configuration; None outside git."""
 
 
 def rotate(stack: Stack, wanted: Wanted, say: Say) -> Rotation:
-    """Give the stack another key, under another name where one is given; `say` hears what is going on.
+    """Set another key for the stack, optionally under another secret name; report progress through `say`.
 
     After a failure the configuration file is byte for byte as before, and the database as it was, unless the error
     says otherwise.
@@ -64,13 +64,13 @@ def rotate(stack: Stack, wanted: Wanted, say: Say) -> Rotation:
             probed = _prove(database, new, wanted, say)
             said = deploy(stack, _changes(old, new), _targets(old, new), say)
             _require_rotated(database, new)
-        # What the providers said of objects that they kept stands among Pulumi's own lines.
+        # The providers' messages about kept objects appear among Pulumi's own lines.
         kept = tuple(dict.fromkeys(re.findall(r"\bkept secret .+", said)))
         return Rotation(probed, new.service_role_key_name, kept, commit)
 
 
 def with_key(settings: StackSettings, key: str, name: str | None) -> StackSettings:
-    """Return the settings with another key, and another name of its secret; raise ConfigurationError."""
+    """Return the settings with another key and secret name; raise ConfigurationError."""
     changed = {"service_role_key": key}
     try:
         check_key(key)
@@ -84,7 +84,7 @@ def with_key(settings: StackSettings, key: str, name: str | None) -> StackSettin
 
 
 def _require_converged(found: KeyInDatabase, url: str, old: StackSettings) -> None:
-    """Refuse where the ticks do not go the way that would be tried: another URL, another secret, another key."""
+    """Refuse when the ticks use another URL, secret or key than the probe would."""
     for part, is_so in (
         (f"secret {old.supabase_url_name}", url == "equal"),
         (f"secret {old.service_role_key_name}", found.stored == "equal"),
@@ -100,7 +100,7 @@ def _require_converged(found: KeyInDatabase, url: str, old: StackSettings) -> No
 def _refuse_to_break_others(
     database: Database, others: tuple[str, ...], old: StackSettings, new: StackSettings
 ) -> None:
-    """Refuse what would break whoever else reads the secret, and a name that another secret has."""
+    """Refuse a change that would break other readers of the secret, and a name already in use."""
     name = new.service_role_key_name
     if name != old.service_role_key_name:
         if key_in_database(database, new).stored in ("differs", "unreadable"):
@@ -136,7 +136,7 @@ def _changes(old: StackSettings, new: StackSettings) -> list[Setting]:
 
 
 def _targets(old: StackSettings, new: StackSettings) -> tuple[str, ...]:
-    """Name the resource by the end of its URN, which begins with what the program calls the component.
+    """Return the target by the end of its URN, which starts with the component's name.
 
     A new name needs the whole program: a targeted `up` deletes nothing that the program no longer has (CLI 3.250).
     """

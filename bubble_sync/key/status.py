@@ -1,4 +1,4 @@
-"""Which key does the stack have, until when, and what comes next?"""
+"""The stack's key: its kind, its expiry and the next step."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from bubble_sync.converge.references import PARTS as USERS
 from bubble_sync.converge.references import pattern_of, users_in
 from bubble_sync.database.database import Database
 from bubble_sync.database.snapshot import Found, read
-from bubble_sync.model.function_specs import PROCESSOR, RETRY, function_specs
-from bubble_sync.specs import Keeper, VaultSecretSpec
+from bubble_sync.model.jobs import MANAGED_JOBS
+from bubble_sync.model.setup import desired
+from bubble_sync.specs import FunctionSpec, Keeper, VaultSecretSpec
 
 OWN_NAME = "bubble_sync_key"
-"""What we call the key's secret where others need the usual name."""
+"""Our name for the key's secret when other objects need the usual name."""
 
 
 @dataclass(frozen=True)
 class KeyStatus:
-    """What the key says of itself, without asking anybody."""
+    """Facts from the key itself, read offline."""
 
     stack: str
     secret_name: str
@@ -31,7 +32,7 @@ class KeyStatus:
     warnings: tuple[str, ...]
 
     def next_step(self, others: tuple[str, ...]) -> str:
-        """Say what to do next with the key, which `others` read too."""
+        """Return the next step for the key; `others` also read it."""
         rotate = f"bubble-sync key rotate --stack {self.stack}"
         if self.shape.kind == "legacy JWT":
             name = f" --name {OWN_NAME}" if others and self.secret_name != OWN_NAME else ""
@@ -43,25 +44,25 @@ class KeyStatus:
 
 @dataclass(frozen=True)
 class KeyInDatabase:
-    """What the database says: whether Vault has the key, and who else reads it."""
+    """Facts from the database: whether Vault has the key, and its other readers."""
 
     stored: str
     """`equal`, `differs`, `unreadable` or `absent`."""
     functions_read_it: bool
-    """Whether the processor and the retry name this secret."""
+    """Whether each job's function that sends requests names this secret."""
     others: tuple[str, ...]
-    """Functions, views, triggers and jobs, other than ours, that name the secret."""
+    """Functions, views, triggers and jobs, except ours, that name the secret."""
 
 
 def key_status(stack: str, settings: StackSettings, environment: Mapping[str, str], now: datetime) -> KeyStatus:
-    """Read what the configured key tells, offline; raise WrongEnvironment when it is another project's."""
+    """Read the configured key offline; raise WrongEnvironment for another project's key."""
     shape = read_key(settings.service_role_key)
     project = settings.project(environment)
     return KeyStatus(stack, settings.service_role_key_name, shape, project, warnings_about(shape, now))
 
 
 def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabase:
-    """Compare the key with Vault's, by digest, and list who names the secret."""
+    """Compare the key with Vault's by digest, and list the objects that name the secret."""
     name = settings.service_role_key_name
     spec = VaultSecretSpec(name=name, value=settings.service_role_key, stack="")
     parts = (*vault_secrets.PARTS, *USERS)
@@ -70,12 +71,14 @@ def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabas
     return KeyInDatabase(
         stored=_stored(spec, found),
         others=tuple(one for one in users if one not in ours),
-        functions_read_it=all(any(called in one for one in ours & set(users)) for called in (PROCESSOR, RETRY)),
+        functions_read_it=all(
+            any(job.function in one for one in ours & set(users)) for job in MANAGED_JOBS if job.sends
+        ),
     )
 
 
 def stored_url(database: Database, settings: StackSettings) -> str:
-    """Compare the project URL with Vault's, by digest."""
+    """Compare the project URL with Vault's by digest."""
     spec = VaultSecretSpec(name=settings.supabase_url_name, value=settings.url, stack="")
     found = database.read(f"reading {spec.object_name}", lambda conn: read(conn, vault_secrets.PARTS, [spec]))
     return _stored(spec, found)
@@ -86,7 +89,6 @@ def _stored(spec: VaultSecretSpec, found: Found) -> str:
 
 
 def _our_functions(settings: StackSettings) -> set[str]:
-    """Name the stack's functions as regprocedure prints them: types without names."""
-    names = (settings.supabase_url_name, settings.service_role_key_name)
-    specs = function_specs(settings.processor, settings.retry, *names, Keeper(""))
+    """Return the stack's functions in regprocedure form: types without names."""
+    specs = [spec for spec in desired(settings, Keeper("")) if isinstance(spec, FunctionSpec)]
     return {f"function {spec.name}({','.join(spec.types)})" for spec in specs}

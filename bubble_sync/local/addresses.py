@@ -1,4 +1,4 @@
-"""Where the platform answers and what lets one in, kept in a file that only its owner can read."""
+"""The platform's addresses and keys, in a file that only its owner can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One sign-up's way: waited for, with what proves each step."""
+"""The steps of one sign-up, awaited and proven one by one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOOK_EVERY_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the database knows of one item."""
+    """Database facts about one item."""
 
     status: str
     created_at: datetime
@@ -39,7 +39,7 @@ class Evidence:
 
     @property
     def proven(self) -> bool:
-        """Say whether the item completed through a succeeded run of our job, with all three ids filled."""
+        """Return whether a succeeded run of our job completed the item with all three ids."""
         ids = (self.user_bubble_id, self.host_bubble_id, self.guest_bubble_id)
         return self.status == "completed" and self.runid is not None and self.status_code == 200 and all(ids)
 
@@ -54,7 +54,7 @@ class Step(NamedTuple):
 
 
 def wait_for(platform: Platform, signed_up: SignUp, jobid: str) -> Evidence:
-    """Look until the item's way is proven, it failed, or its minute's tick is long past; return what is known then."""
+    """Poll until the item's steps are proven, the item failed, or its tick has passed; return the last evidence."""
     asked = {"jobid": jobid, "item_id": signed_up.item_id}
     pause = threading.Event()
     started = time.monotonic()
@@ -70,12 +70,12 @@ def wait_for(platform: Platform, signed_up: SignUp, jobid: str) -> Evidence:
                 raise PlatformError(f"item {signed_up.item_id} has left the queue: was another demo running?")
             if evidence.proven or evidence.status == "failed" or waited > longest:
                 return evidence
-            # Neither pg_cron nor pg_net announces what it did: looking again is all there is.
+            # pg_cron and pg_net send no notification, so poll.
             pause.wait(_LOOK_EVERY_SECONDS)
 
 
 def timeline(evidence: Evidence, signed_up: SignUp, jobid: str, request_log: Path) -> list[Step]:
-    """List the steps of the way with their evidence."""
+    """List the steps with their evidence."""
     request = _request_of(signed_up.item_id, request_log)
     requested_at = datetime.fromisoformat(str(request["time"])) if request else None
     logged = f"{request['method']} {request['path']} -> {request['status']}" if request else "no request came"

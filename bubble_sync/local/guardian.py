@@ -30,7 +30,7 @@ _RELEASE, _REMOVE = "release", "remove "
 
 
 class Guard:
-    """A guard over this process: what it starts from here on with its own environment, or `marker`, ends with it."""
+    """A guard over this process: processes started later with its environment, or `marker`, end with it."""
 
     def __init__(self) -> None:
         """Start the guardian."""
@@ -40,7 +40,7 @@ class Guard:
             return
         hears, self._talk = os.pipe()
         pids = [str(pid) for pid in (os.getpid(), *_callers())]
-        # Not Popen: nobody waits for this child, it outlives us.
+        # Not Popen: the child outlives us and no one waits for it.
         os.posix_spawn(
             sys.executable,
             [sys.executable, "-I", "-S", __file__, self._token, *pids],
@@ -56,11 +56,11 @@ class Guard:
         os.environ[VARIABLE] = " ".join([*_tokens(), self._token])
 
     def remove(self, folder: Path) -> None:
-        """Have a folder removed at the end."""
+        """Register a folder for removal at the end."""
         self._say(f"{_REMOVE}{folder.absolute()}")
 
     def release(self) -> None:
-        """End the guard and keep what it guarded."""
+        """Release the guard and keep the guarded processes."""
         self._say(_RELEASE)
         if self._talk is not None:
             os.close(self._talk)
@@ -89,7 +89,7 @@ def _tokens() -> list[str]:
 
 
 def _callers() -> list[int]:
-    """List the processes that run this one for a person: uv, or everything up to the nearest make."""
+    """List the parents that run this process for a person: uv, or everything up to the nearest make."""
     chain: list[int] = []
     names: list[str] = []
     pid = os.getppid()
@@ -107,7 +107,7 @@ def _callers() -> list[int]:
 
 
 def _listen(handles: Iterable[int], patience: float | None) -> bytes:
-    """Hear orders until a process is gone, the other end is closed, or the guard is released."""
+    """Take orders until a process is gone, the pipe is closed, or the guard is released."""
     heard = b""
     while True:
         readable, _, _ = select.select([0, *handles], [], [], patience)
@@ -143,7 +143,7 @@ def _guarded(token: str) -> Iterator[int]:
 
 
 def _kill(token: str) -> None:
-    """Kill all that is under the guard, until a look finds nothing more."""
+    """Kill every process under the guard until none is left."""
     while found := set(_guarded(token)):
         for pid in found:
             with suppress(ProcessLookupError):
@@ -168,11 +168,11 @@ def main(token: str, pids: Sequence[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             handles[pid] = os.pidfd_open(pid)
-    # A process that was gone before we looked leaves nothing to wait for.
+    # A process may be gone before the wait starts.
     heard = _listen(handles.values(), None if len(handles) == len(pids) else 0)
     if _released(heard):
         return
-    # Where a caller is gone, the guarded process may still be at work.
+    # After the caller's end the guarded process may still be at work.
     if pids[0] in handles:
         _end(handles[pids[0]], (signal.SIGTERM, signal.SIGKILL))
     heard += _listen((), 0)

@@ -1,4 +1,4 @@
-"""What makes a bare cluster look like a hosted project: its roles, grants and the application's tables."""
+"""Roles, grants and tables that make a bare cluster resemble a hosted project."""
 
 from __future__ import annotations
 

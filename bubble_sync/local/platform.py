@@ -1,4 +1,4 @@
-"""The embedded platform as one thing: started, asked, signed up on, and ended."""
+"""The embedded platform: start, status, sign-up and stop."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Status:
-    """What runs, and where it answers; no secret is in it."""
+    """Processes and addresses, without secrets."""
 
     folder: Path
     parts: tuple[Part, ...]
@@ -57,13 +57,13 @@ class Status:
 
     @property
     def up(self) -> bool:
-        """Say whether every part runs."""
+        """Return whether every part runs."""
         return all(part.pid is not None for part in self.parts)
 
 
 @dataclass(frozen=True)
 class SignUp:
-    """The ids of what a sign-up made."""
+    """The ids of the records of a sign-up."""
 
     user_id: str
     host_id: str
@@ -75,7 +75,7 @@ class Platform:
     """A hosted-like PostgreSQL with the pg_net worker and the Edge Function, all in one folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Name the folder; nothing is made before `start`."""
+        """Set the folder; nothing is created before `start`."""
         self.folder = folder
         self.net_worker = Standin("net_worker", folder, "pg_net.worker")
         self.edge_function = Standin("edge_function", folder, "edge_function.server")
@@ -87,7 +87,7 @@ class Platform:
         return cls(Path(tempfile.gettempdir()) / f"bubble-sync-{digest}")
 
     def start(self, settings: Mapping[str, str] = NO_SETTINGS) -> Addresses:
-        """Start, or repair, what does not run; server settings count for a server that is started by this call."""
+        """Start or repair stopped parts; server settings apply only to a server started here."""
         account = server_account()
         private_folder(self.folder, account)
         with self._alone():
@@ -100,7 +100,7 @@ class Platform:
                 programs = lay_out(self.folder, account, data_major(self.folder))
                 cluster = Cluster(self.folder, programs, addresses.database_port, account)
                 cluster.create()
-                # One that waits to connect again would be late: whoever calls may send at once.
+                # A worker between two connections would be late: the caller may send at once.
                 self.net_worker.stop()
                 write_tokens(self.folder)
                 cluster.start(settings)
@@ -128,7 +128,7 @@ class Platform:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def status(self) -> Status:
-        """Say what runs."""
+        """Return the status of every part."""
         addresses = Addresses.load(self.folder)
         cluster = self._cluster(addresses) if addresses else None
         server = Part("postgres", cluster.pid() if cluster else None, self.folder / "postgres.log")
@@ -142,7 +142,7 @@ class Platform:
         )
 
     def versions(self) -> str:
-        """Say which PostgreSQL and pg_cron a started platform runs."""
+        """Return the versions of PostgreSQL and pg_cron on a started platform."""
         with psycopg.connect(self.addresses().admin_url) as connection:
             found = connection.execute(
                 "select current_setting('server_version'), extversion from pg_extension where extname = 'pg_cron'"
@@ -151,7 +151,7 @@ class Platform:
         return f"PostgreSQL {server.split(' ')[0]}, pg_cron {cron}"
 
     def addresses(self) -> Addresses:
-        """Return where a started platform answers."""
+        """Return the addresses of a started platform."""
         found = Addresses.load(self.folder)
         if found is None:
             raise PlatformError(f"no platform in {self.folder}: `bubble-sync local up`")
@@ -175,7 +175,7 @@ class Platform:
         return made
 
     def behave(self, behaviour: Behaviour) -> None:
-        """Tell the Edge Function how to answer from its next request on."""
+        """Set the Edge Function's behaviour from the next request on."""
         behaviour.save(self.folder)
 
     def __enter__(self) -> Addresses:
@@ -194,7 +194,7 @@ class Platform:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let one process at a time start or stop this platform."""
+        """Allow one process at a time to start or stop this platform."""
         with (self.folder / "lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

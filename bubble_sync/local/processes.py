@@ -103,7 +103,7 @@ class Standin:
     def _spawn(self, says: int) -> int:
         ours = filter(None, [os.environ.get("PYTHONPATH")])
         writes = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        # Not Popen: nobody waits for this child, it goes on after us. Its surroundings hold no secret, and `-P` keeps
+        # Not Popen: the child outlives us and no one waits for it. Its surroundings hold no secret, and `-P` keeps
         # the folder we happen to stand in out of its import path.
         return os.posix_spawn(
             sys.executable,
@@ -131,7 +131,7 @@ class Standin:
 
 
 def say_ready() -> None:
-    """Tell the starter that the service answers from now on."""
+    """Report to the starter that the service is ready."""
     os.write(1, READY)
     # The starter's end of the pipe goes away: nothing may be written there later.
     sink = os.open(os.devnull, os.O_WRONLY)

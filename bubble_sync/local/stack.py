@@ -41,11 +41,11 @@ class LocalStack:
 
     @property
     def how_to(self) -> str:
-        """Say the line that a person types."""
+        """Return the command for a person to type."""
         return f". {shlex.quote(str(self.environment_file))} && uv run pulumi up {shlex.join(self.arguments)}"
 
     def pulumi(self, *command: str, config: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a Pulumi command on this stack, without questions; its outcome is the caller's to judge."""
+        """Run a Pulumi command on this stack without prompts; the caller checks the result."""
         arguments = self.arguments if config else self.arguments[:2]
         return run_pulumi([*command, *arguments], self.checkout, self.environment)
 
@@ -66,14 +66,14 @@ def of_checkout(checkout: Path, environment: Mapping[str, str]) -> LocalStack | 
 
 
 def prepare(addresses: Addresses, checkout: Path) -> LocalStack:
-    """Write the stack's files into the platform's folder, and make the stack where it is not."""
+    """Write the stack's files into the platform's folder, and create a missing stack."""
     folder = addresses.folder / "pulumi"
     (folder / "state").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(checkout / "Pulumi.yaml", folder / "Pulumi.yaml")
     stack = _stack(addresses, checkout, os.environ)
     stack.config_file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(config_folder(checkout) / f"Pulumi.{NAME}.yaml", stack.config_file)
-    # A folder of its own with the same project name: whatever these commands write, they write there.
+    # A separate folder with the same project name takes every file that these commands write.
     _need(run_pulumi(["stack", "select", "--create", NAME], folder, stack.environment))
     for key, value, kind in (
         ("supabaseUrl", addresses.endpoint_url, "--plaintext"),
@@ -97,10 +97,10 @@ def _stack(addresses: Addresses, checkout: Path, environment: Mapping[str, str])
 
 
 def _environment(addresses: Addresses) -> dict[str, str]:
-    """Return the variables that make Pulumi, and the program, mean this platform."""
+    """Return the variables that point Pulumi and the program to this platform."""
     return {
         "PULUMI_BACKEND_URL": f"file://{addresses.folder / 'pulumi' / 'state'}",
-        # No secret: what it encrypts is thrown away with the platform.
+        # Not a secret: the encrypted state is thrown away with the platform.
         "PULUMI_CONFIG_PASSPHRASE": NAME,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

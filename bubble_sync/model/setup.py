@@ -1,20 +1,17 @@
-"""What a stack wants: settings -> the spec of every object, in the order in which they are made.
-
-The program declares the same: what it does not compute from settings it takes from here.
-"""
+"""The one declaration of a stack's objects, group by group; the program and all commands read it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from bubble_sync.config.keys import KEY_IN_TEXT
-from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings, StackSettings
-from bubble_sync.config.validators import WEBHOOK_NAME
-from bubble_sync.model.function_specs import PROCESSOR, RETRY, alert_functions, command_of, function_specs
+from bubble_sync.config.settings import AlertSettings, JobSettings, Settings, StackSettings
+from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS, is_guarded
+from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK, SecretObject
 from bubble_sync.specs import (
     ALERTS,
     DISPATCHES,
-    RETRY_JOB,
     CronJobSpec,
     ExtensionSpec,
     FunctionSpec,
@@ -24,154 +21,195 @@ from bubble_sync.specs import (
     Spec,
     VaultSecretSpec,
 )
-from bubble_sync.sql_loader import every_part, function, reading_block
+from bubble_sync.sql_loader import constants_of, every_part, function, reading_block
 
 EXTENSIONS = ("pg_cron", "pg_net", "supabase_vault")
-# The descriptions that people know from the guide.
-URL_DESCRIPTION = "Supabase project URL for pg_net calls"
-KEY_DESCRIPTION = "Service role key for Edge Function authentication"
-WEBHOOK_DESCRIPTION = "Webhook that bubble-sync posts alerts to"
-# In a function, an option stands before everything else: the file has it there.
+_PRIVATE = ("send", "settle", "unanswered", "record")
+"""Functions that the jobs' functions call, in the schema `bubble_sync`."""
+_ALERTING = ("alert_conditions", "alert_rejected", "alert_report", "post_alert")
+"""Functions that the alerts' function calls, in the same schema."""
+_EVERY_MINUTE = "* * * * *"
+# PL/pgSQL requires an option at the start of a function, as in observe.sql.
 _OPTION = "#variable_conflict use_column\n"
-# People write keys into jobs and descriptions, which row security and Vault would not show a monitor.
+# Users write keys into jobs and descriptions, which row security and Vault would hide from the monitor role.
 _MASKED = f"return pg_catalog.regexp_replace(answer::text, '{KEY_IN_TEXT}', '[secret]', 'g')::jsonb"
 _PLACE = "-- here: the block\n"
 
 
-def job_specs(processor: ProcessorSettings, retry: RetrySettings, keeper: Keeper) -> tuple[CronJobSpec, CronJobSpec]:
-    """Return both jobs."""
+def default_jobs() -> dict[str, JobSettings]:
+    """Return the default settings of each job by key."""
+    return {job.key: job.settings.model_validate({}) for job in MANAGED_JOBS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupSettings:
+    """Everything that decides a stack's objects, except for the values of secrets."""
+
+    keeper: Keeper
+    secrets: Mapping[str, str]
+    """The name in Vault of each secret by role."""
+    jobs: Mapping[str, JobSettings] = field(default_factory=default_jobs)
+    """The settings of each job by key."""
+    dispatch_log: bool = True
+    alerts: AlertSettings | None = None
+    monitor_role: str = ""
+
+    @classmethod
+    def of(cls, settings: StackSettings, keeper: Keeper) -> SetupSettings:
+        """Take them from a stack's configuration."""
+        return cls(
+            keeper=keeper,
+            secrets={one.role: one.name_in(settings) for one in MANAGED_SECRETS if one.value_in(settings) is not None},
+            jobs={job.key: job.settings_in(settings) for job in MANAGED_JOBS},
+            dispatch_log=settings.dispatch_log,
+            alerts=None if settings.alert_webhook_url is None else settings.alerts,
+            monitor_role=settings.access.monitor_role,
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Objects in stages: an object comes after those of earlier stages, and of earlier groups."""
+
+    name: str
+    stages: tuple[Sequence[Spec | SecretObject], ...]
+
+    @property
+    def objects(self) -> tuple[Spec | SecretObject, ...]:
+        """Return the objects in order."""
+        return tuple(one for stage in self.stages for one in stage)
+
+
+def groups(setup: SetupSettings) -> tuple[Group, ...]:
+    """Declare every object of a stack, each after its requirements."""
+    alerts, role = setup.alerts is not None, setup.monitor_role
+    names = object_names(*setup.secrets.values(), alerts=alerts, observe=bool(role))
+    ledger = LedgerSpec(**asdict(setup.keeper), tables=_tables(setup), grantees=(role,) if role else ())
     return (
-        CronJobSpec(
-            name="bubble-sync-processor",
-            schedule=processor.schedule,
-            command=command_of(PROCESSOR),
-            active=processor.active,
-            stack=keeper.stack,
-            project_ref=keeper.project_ref,
-        ),
-        CronJobSpec(
-            name=RETRY_JOB,
-            schedule=retry.schedule,
-            command=command_of(RETRY),
-            active=retry.active,
-            stack=keeper.stack,
-            project_ref=keeper.project_ref,
-        ),
+        Group("prerequisites", ([PrerequisitesSpec(objects=names)],)),
+        Group("ledger", ([ledger],)),
+        *_sync(setup),
+        *([Group("access", ([observe_spec(setup)],))] if role else []),
     )
 
 
-def alert_job(keeper: Keeper) -> CronJobSpec:
-    """Return the job of the alerts."""
-    return CronJobSpec(
-        name="bubble-sync-alerts",
-        schedule="* * * * *",
-        command=command_of("bubble_sync.alert"),
-        stack=keeper.stack,
-        project_ref=keeper.project_ref,
-    )
+def _sync(setup: SetupSettings) -> Iterator[Group]:
+    """Declare the objects of the sync itself."""
+    keeper = setup.keeper
+    yield Group("extensions", ([ExtensionSpec(name=name, **asdict(keeper)) for name in EXTENSIONS],))
+    yield Group("secrets", (_secrets(setup, alerts=False),))
+    functions = [_function(job.file, setup, setup.jobs[job.key]) for job in MANAGED_JOBS]
+    yield Group("functions", ([_function(name, setup) for name in _PRIVATE], functions))
+    # One stage for each job, so that a fresh project gets the jobids of the guide.
+    timed = [(job, setup.jobs[job.key]) for job in MANAGED_JOBS]
+    yield Group("jobs", tuple([job.spec(keeper, one.schedule, active=one.active)] for job, one in timed))
+    if setup.alerts is not None:
+        called = [_function(name, setup) for name in _ALERTING]
+        alert = [_function(ALERT_JOB.file, setup, setup.alerts)]
+        job = [ALERT_JOB.spec(keeper, _EVERY_MINUTE)]
+        yield Group("alerts", ([*_secrets(setup, alerts=True), *called], alert, job))
 
 
-def tables_of(dispatch_log: bool, *jobs: RetrySettings, alerts: bool = False) -> tuple[str, ...]:
-    """Return the tables beside the ledger: the log, which the overlap guard looks into too, and the alerts'."""
-    log = (DISPATCHES,) if dispatch_log or any(job.overlap_guard for job in jobs) else ()
-    return (*log, ALERTS) if alerts else log
+def _secrets(setup: SetupSettings, *, alerts: bool) -> list[SecretObject]:
+    return [
+        SecretObject(one.role, setup.secrets[one.role], one.description, setup.keeper)
+        for one in MANAGED_SECRETS
+        if one.role in setup.secrets and (one is WEBHOOK) == alerts
+    ]
 
 
-def observe_spec(
-    monitor_role: str, url_name: str, key_name: str, keeper: Keeper, *, alerts: bool = False
-) -> FunctionSpec:
-    """Return `observe`, which the monitor role may execute: the one function of ours with its owner's rights.
+def _function(file: str, setup: SetupSettings, settings: Settings | None = None) -> FunctionSpec:
+    """Return the function of a file, whose constants get the settings of the same name."""
+    known = {
+        **(settings.model_dump() if settings else {}),
+        **{f"{role}_secret": name for role, name in setup.secrets.items()},
+        # The overlap guard reads the log, so a guarded function always writes its own requests.
+        "dispatch_log": setup.dispatch_log or is_guarded(settings),
+        "stack_name": setup.keeper.stack,
+        "project_ref": setup.keeper.project_ref,
+        "monitor_role": setup.monitor_role,
+    }
+    return function(file, {name: known[name] for name in constants_of(file) if name in known}, setup.keeper)
 
-    Its body is the block that commands read with as the owner, about the same objects: of the alerts where there are
-    some, since what a function names is kept.
+
+def _tables(setup: SetupSettings) -> tuple[str, ...]:
+    """Return the optional tables next to the ledger."""
+    log = (DISPATCHES,) if setup.dispatch_log or any(map(is_guarded, setup.jobs.values())) else ()
+    return (*log, ALERTS) if setup.alerts else log
+
+
+def observe_spec(setup: SetupSettings) -> FunctionSpec:
+    """Return `observe` for the monitor role, our only function that runs with its owner's rights.
+
+    Its body is the block that commands run as the owner, about the objects of the sync.
     """
-    # Here, because these bring the database driver, which the program of a stack without such a role never imports.
+    # Late, because these import the database driver, which a program without a monitor role must not load.
     from psycopg import sql
 
     from bubble_sync.converge.references import pattern_of
     from bubble_sync.database.snapshot import filled, names_of
 
-    constants: dict[str, int | str] = {"monitor_role": monitor_role, "url_secret": url_name, "key_secret": key_name}
-    spec = function("observe", constants, keeper)
-    numbers = ProcessorSettings(), RetrySettings()
-    others = (
-        *(ExtensionSpec(name=name, stack=keeper.stack) for name in EXTENSIONS),
-        *function_specs(*numbers, url_name, key_name, keeper),
-        *job_specs(*numbers, keeper),
-        *((*alert_functions(AlertSettings(), keeper), alert_job(keeper)) if alerts else ()),
-    )
-    secrets = [sql.SQL("url_secret"), sql.SQL("key_secret"), *([sql.Literal(WEBHOOK_NAME)] if alerts else [])]
+    spec = _function("observe", setup)
+    declared = constants_of("observe")
+    secrets = [
+        sql.SQL(f"{one.role}_secret") if f"{one.role}_secret" in declared else sql.Literal(setup.secrets[one.role])
+        for one in MANAGED_SECRETS
+        if one.role in setup.secrets
+    ]
+    others = [one for group in _sync(setup) for one in group.objects if isinstance(one, Spec)]
     values: dict[str, sql.Composable] = {name: sql.Literal(names) for name, names in names_of((*others, spec)).items()}
     values |= {
         "secrets": sql.SQL("array[{}]").format(sql.SQL(", ").join(secrets)),
         "salt": sql.SQL("observe.salt"),
-        "pattern": sql.Literal(pattern_of(key_name)),
+        "pattern": sql.Literal(pattern_of(setup.secrets[KEY.role])),
         "itself": sql.Literal(""),
     }
     block = filled(reading_block(every_part(), _MASKED), values).as_string().replace(_OPTION, "", 1)
-    return spec.model_copy(update={"body": spec.body.replace(_PLACE, f"{block};\n"), "executors": (monitor_role,)})
+    body = spec.body.replace(_PLACE, f"{block};\n")
+    return spec.model_copy(update={"body": body, "executors": (setup.monitor_role,)})
 
 
 def object_names(*secrets: str, alerts: bool = False, observe: bool = False) -> tuple[str, ...]:
-    """Name what nobody else may hold: the secrets, and the functions and jobs of a stack."""
-    keeper, numbers = Keeper(""), (ProcessorSettings(), RetrySettings())
-    specs = (
-        *function_specs(*numbers, "", "", keeper),
-        *job_specs(*numbers, keeper),
-        *((*alert_functions(AlertSettings(), keeper), alert_job(keeper)) if alerts else ()),
-        *((function("observe", {}, keeper),) if observe else ()),
-    )
-    names = (*secrets, WEBHOOK_NAME) if alerts else secrets
-    return *(f"{VaultSecretSpec.kind} {name}" for name in names), *(spec.object_name for spec in specs)
-
-
-def desired(settings: StackSettings, keeper: Keeper) -> Sequence[Spec]:
-    """Return every object of a stack: each comes after what it needs."""
-    stack, ref = keeper.stack, keeper.project_ref
-    names = settings.supabase_url_name, settings.service_role_key_name
-    monitors = [settings.access.monitor_role] if settings.access.monitor_role else []
-    webhook = settings.alert_webhook_url
-    jobs = settings.processor, settings.retry
-    tables = tables_of(settings.dispatch_log, *jobs, alerts=webhook is not None)
-    values = zip(names, (settings.url, settings.service_role_key), (URL_DESCRIPTION, KEY_DESCRIPTION), strict=True)
+    """Return the secrets, functions and jobs of a stack, none of which another owner may hold."""
+    setup = SetupSettings(keeper=Keeper(""), secrets={}, alerts=AlertSettings() if alerts else None)
+    objects = [one for group in _sync(setup) for one in group.objects]
+    if observe:
+        objects.append(_function("observe", setup))
     return (
-        PrerequisitesSpec(objects=object_names(*names, alerts=webhook is not None, observe=bool(monitors))),
-        LedgerSpec(stack=stack, project_ref=ref, tables=tables, grantees=tuple(monitors)),
-        *(ExtensionSpec(name=name, stack=stack, project_ref=ref) for name in EXTENSIONS),
-        *(
-            VaultSecretSpec(name=name, value=value, description=description, stack=stack, project_ref=ref)
-            for name, value, description in values
-        ),
-        *function_specs(*jobs, *names, keeper, dispatch_log=settings.dispatch_log),
-        *job_specs(*jobs, keeper),
-        *(_alerts(settings, webhook, keeper) if webhook is not None else ()),
-        *(observe_spec(role, *names, keeper, alerts=webhook is not None) for role in monitors),
+        *(f"{VaultSecretSpec.kind} {name}" for name in secrets),
+        *(one.object_name for one in objects if isinstance(one, FunctionSpec | CronJobSpec)),
     )
 
 
-def _alerts(settings: StackSettings, webhook: str, keeper: Keeper) -> tuple[Spec, ...]:
-    return (
-        VaultSecretSpec(
-            name=WEBHOOK_NAME,
-            value=webhook,
-            description=WEBHOOK_DESCRIPTION,
-            stack=keeper.stack,
-            project_ref=keeper.project_ref,
-        ),
-        *alert_functions(settings.alerts, keeper, dispatch_log=settings.dispatch_log),
-        alert_job(keeper),
-    )
+class DesiredState(tuple[Spec, ...]):
+    """Every object of a stack, each after its requirements."""
+
+    roles: Mapping[str, str]
+    """The role of each secret by its name in Vault."""
+
+
+def desired(settings: StackSettings, keeper: Keeper) -> DesiredState:
+    """Return every object of a configured stack, with the values of the secrets."""
+    setup = SetupSettings.of(settings, keeper)
+    values = {one.role: one.value_in(settings) or "" for one in MANAGED_SECRETS}
+    objects = [one for group in groups(setup) for one in group.objects]
+    state = DesiredState(one if isinstance(one, Spec) else one.spec(values[one.role]) for one in objects)
+    state.roles = {name: role for role, name in setup.secrets.items()}
+    return state
+
+
+def names_by_role(specs: Sequence[Spec], *roles: str) -> list[str]:
+    """Return the names of a desired state's secrets with these roles."""
+    known = specs.roles if isinstance(specs, DesiredState) else {}
+    return [name for name, role in known.items() if role in roles]
 
 
 def key_of(specs: Sequence[Spec]) -> str:
     """Return the name of the key's secret."""
-    return next((one.name for one in _secrets(specs) if one.description == KEY_DESCRIPTION), "")
+    return next(iter(names_by_role(specs, KEY.role)), "")
 
 
 def hidden(specs: Sequence[Spec]) -> list[str]:
-    """Return the values that no text may show: every secret's but the project URL's."""
-    return [one.value for one in _secrets(specs) if one.description != URL_DESCRIPTION]
-
-
-def _secrets(specs: Sequence[Spec]) -> list[VaultSecretSpec]:
-    return [spec for spec in specs if isinstance(spec, VaultSecretSpec)]
+    """Return values to hide in every text: all secrets except the project URL."""
+    shown = names_by_role(specs, URL.role)
+    return [one.value for one in specs if isinstance(one, VaultSecretSpec) and one.name not in shown]

@@ -1,9 +1,9 @@
-"""How fast a sign-up is synced: the one promise that every answer is measured by."""
+"""Define the target for the time from sign-up to sync."""
 
 from __future__ import annotations
 
 TARGET_SECONDS = 75
-"""End to end, by the guide's timeline: the next minute's tick, and the work."""
+"""End to end, by the guide's timeline: the next tick and the work."""
 LIMIT_SECONDS = 120
-"""After which an item is late: the guide's one to two minutes."""
+"""The age of a late item: the guide's one to two minutes."""
 TARGET = f"the target is {TARGET_SECONDS} s, the limit {LIMIT_SECONDS} s"

@@ -1,6 +1,5 @@
-"""Dynamic providers: each an importable, stateless class, thin over `converge`.
+"""Define dynamic providers as importable, stateless classes over `converge`.
 
-Module paths, class names, resource type tokens and URNs of this package are state format: stacks in the field hold
-them.
-A rename needs a shim or an alias.
+Module paths, class names, resource type tokens and URNs of this package are stored in the state of existing stacks. A
+rename needs a shim or an alias.
 """

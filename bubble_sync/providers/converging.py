@@ -1,4 +1,4 @@
-"""The life cycle of a resource, once: check, diff, create, read, update and delete over one kind of object.
+"""Implement the life cycle of a resource: check, diff, create, read, update and delete.
 
 Provider classes hold nothing and take no constructor arguments, so that the state stores 36 bytes for each: a reference
 to the class. Importing this module has no side effects, and imports no database driver.
@@ -41,26 +41,26 @@ _CONFIG_KEYS = ("databaseUrl", "databaseUrlEnv", "databaseCa", "projectRef", "su
 
 
 class ConvergingProvider(ResourceProvider):
-    """Converges one kind of object; subclasses name the spec and the `converge` module."""
+    """A provider for one kind of object; subclasses set the spec and the `converge` module."""
 
-    # Nothing secret is in the serialized class, and a readable state shows that.
+    # The serialized class contains no secrets, so a readable state suffices.
     serialize_as_secret_always = False
 
     spec_type: ClassVar[type[Spec]]
     _config: dict[str, str | None]
 
     def kind(self) -> Kind[Any]:
-        """Import the `converge` module: done when connecting, since it brings the database driver."""
+        """Import the `converge` module late, since it imports the database driver."""
         raise NotImplementedError
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Take what connecting needs from the stack's configuration; nothing is opened yet."""
-        # A provider's exception is printed with its traceback; this leaves the one line that a person can use.
+        """Store the connection settings without connecting."""
+        # Pulumi prints a provider's traceback; reduce it to the one useful line.
         sys.tracebacklimit = 0
         self._config = {key: req.config.get(f"{NAMESPACE}:{key}") for key in _CONFIG_KEYS}
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
-        """Validate and normalise, offline; refuse a changed identity, which would be a replacement."""
+        """Validate and normalise offline; reject a changed identity, which would be a replacement."""
         known = {key: value for key, value in news.items() if key in self.spec_type.model_fields}
         if any(isinstance(value, Unknown) for value in known.values()):
             return CheckResult(news, [])
@@ -74,11 +74,11 @@ class ConvergingProvider(ResourceProvider):
         return CheckResult(inputs, [CheckFailure(key, _moved(key, _olds[key], inputs[key])) for key in moved])
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Leave the comparison to the engine, which then names each property; never a replacement."""
+        """Leave the diff to the engine, which lists each property; never replace."""
         return DiffResult(changes=None, replaces=[])
 
     def create(self, props: Props) -> CreateResult:
-        """Make the object, or adopt and converge the one that is there."""
+        """Create the object, or adopt and converge an existing one."""
         return CreateResult(self._spec(props).object_name, self._converge(props, secrets.token_hex(16)))
 
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
@@ -86,7 +86,7 @@ class ConvergingProvider(ResourceProvider):
         return UpdateResult(self._converge(_news, _olds.get("claim") or secrets.token_hex(16)))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Observe the object; an empty id says that it is gone."""
+        """Observe the object; return an empty id when missing."""
         spec = self._spec(props)
         from bubble_sync.converge.lifecycle import observe
 
@@ -96,12 +96,12 @@ class ConvergingProvider(ResourceProvider):
         )
         if observed is None:
             return ReadResult("", {})
-        # The outputs are what `delete` gets: they say whose the object is by the program, not by the ledger of today.
+        # `delete` receives these outputs: they name the owner by the program, not by the current ledger.
         ours: Props = {key: props[key] for key in ("stack", "project_ref", "claim") if key in props}
         return ReadResult(id_, {**_outputs(observed), **ours}, _inputs(observed.actual))
 
     def delete(self, _id: str, _props: Props) -> None:
-        """Remove what we made and nobody needs; say in one line what is kept, and why."""
+        """Remove an object of ours without users, or print the reason to keep it."""
         from bubble_sync.converge.lifecycle import remove
 
         spec = self._spec(_props)
@@ -111,7 +111,7 @@ class ConvergingProvider(ResourceProvider):
             lambda conn: remove(conn, self.kind(), spec, claim=claim, declared=declared),
         )
         if reason is not None:
-            # The engine shows a dynamic provider's standard output to the user; one write keeps threads apart.
+            # The engine shows a provider's standard output; one write keeps threads apart.
             sys.stdout.write(f"kept {spec.object_name}: {reason}\n")
             sys.stdout.flush()
 
@@ -127,7 +127,7 @@ class ConvergingProvider(ResourceProvider):
         return {**converged, **({"claim": claim} if isinstance(spec, RecordedSpec) else {})}
 
     def _spec(self, props: Props) -> Spec:
-        """Read the spec out of props, which also hold facts and the provider itself."""
+        """Return the spec in props, which also contain facts and the provider itself."""
         return self.spec_type.model_validate({k: v for k, v in props.items() if k in self.spec_type.model_fields})
 
     def _database(self) -> Database:
@@ -143,17 +143,17 @@ class ConvergingProvider(ResourceProvider):
         return _database(address)
 
     def _failure(self, field: str, message: str) -> CheckFailure:
-        # The engine prints the value of the property that a failure names.
+        # The engine prints the value of a failing property.
         return (
             CheckFailure("", f"{field}: {message}") if field in self.spec_type.secret else CheckFailure(field, message)
         )
 
 
 def _database(address: DatabaseAddress) -> Database:
-    """Share one database, and what is known of connecting to it, between all provider classes of this process."""
+    """Share one database and its connections between all providers of the process."""
     from bubble_sync.database.database import Database
 
-    # Resources come in threads of their own; two databases would be two attempts with a wrong password.
+    # Resources run in threads; a second pool would try a wrong password again.
     with _making:
         if address not in _databases:
             _databases[address] = Database(address)
@@ -170,6 +170,6 @@ def _outputs(observed: Observation[Spec]) -> Props:
 
 def _moved(key: str, old: object, new: object) -> str:
     return (
-        f"{key} cannot change from {old!r} to {new!r} in place. Give the resource another name in the program: the new "
-        "object is then made and the old one removed, if we made it."
+        f"{key} cannot change from {old!r} to {new!r} in place. Rename the resource in the program: Pulumi then "
+        "creates the new object and removes the old one, if we made it."
     )

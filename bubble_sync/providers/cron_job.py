@@ -1,4 +1,4 @@
-"""A pg_cron job as a resource."""
+"""Manage a pg_cron job as a resource."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from bubble_sync.specs import CronJobSpec
 
 
 class CronJobProvider(ConvergingProvider):
-    """Converges a job."""
+    """The provider of jobs."""
 
     spec_type = CronJobSpec
 
     def kind(self) -> ModuleType:
-        """Import `converge.cron`."""
+        """Import `converge.cron_jobs`."""
         from bubble_sync.converge import cron_jobs
 
         return cron_jobs
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Observe the job; one that another role owns is an error, and not gone."""
+        """Observe the job; raise for another role's job, which is not missing."""
         result = super().read(id_, props)
         if not result.id:
             self._require_same_role(props)
         return result
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Refuse, in a preview already, a schedule that the pg_cron of the last reading does not know."""
+        """Reject a schedule that the last observed pg_cron does not support, already in a preview."""
         require_known(*(str(given) for given in (_news["name"], _news["schedule"], _olds.get("pg_cron", ""))))
         return super().diff(_id, _olds, _news)
 
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
-        """Converge the job in place, as the role that owns it."""
+        """Converge the job as its owner."""
         self._require_same_role(_olds)
         return super().update(_id, _olds, _news)
 
     def delete(self, _id: str, _props: Props) -> None:
-        """Unschedule the job, as the role that owns it."""
+        """Unschedule the job as its owner."""
         self._require_same_role(_props)
         super().delete(_id, _props)
 
@@ -65,7 +65,7 @@ class CronJob(Resource, module="bubble_sync", name="CronJob"):
         spec: CronJobSpec,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare a job in the database that the stack connects to, by what of its spec can be wanted otherwise."""
+        """Declare a job in the stack's database with the configurable part of its spec."""
         wanted = {"name", "schedule", "command", "active", "stack", "project_ref"}
         props = {**spec.model_dump(include=wanted), "jobid": None, "username": None}
         super().__init__(CronJobProvider(), resource_name, props, opts)

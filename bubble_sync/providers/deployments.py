@@ -1,8 +1,8 @@
-"""What this provider process knows of the deployment that it serves: which objects the program has declared so far.
+"""Track the objects that the running program has declared so far.
 
-A delete before its replacement must not remove what the program wants. Such a delete comes after the object was
-declared, or, of what depends on another object, while the program still declares. Where the provider itself is replaced
-too, it comes in the process of the old one. Every other delete comes when the program is through, or where none runs.
+A delete for a replacement must keep an object that the program still declares. The engine sends such a delete after the
+declaration of the object, or, for a dependent object, while the program still runs. When the provider itself is
+replaced, the old provider's process receives the delete. All other deletes come after the end of the program.
 """
 
 from __future__ import annotations
@@ -10,33 +10,35 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bubble_sync.specs import RETRY_JOB, Spec
+from bubble_sync.model.jobs import MANAGED_JOBS
+from bubble_sync.specs import Spec
 
-_LAST = f"job {RETRY_JOB}"
-#: What the engine runs for the dynamic providers of Python.
+_LAST = f"job {MANAGED_JOBS[-1].name}"
+"""The last declaration of every program."""
+#: The engine's plugin for Python's dynamic providers.
 _PLUGIN = b"pulumi-resource-pulumi-python"
 _DESTROY = frozenset({b"destroy", b"down", b"dn"})
 _declared: set[str] = set()
 
 
 def declare(spec: Spec) -> None:
-    """Remember that the program of this deployment wants an object."""
+    """Record that the program declares an object."""
     _declared.add(spec.object_name)
 
 
 def may_declare(spec: Spec) -> bool:
-    """Say whether the program declares an object, or may still do so: a delete is not meant then."""
+    """Return whether the program declares an object or may still do so, so that a delete must keep it."""
     declaring = bool(_declared) and _LAST not in _declared
     return spec.object_name in _declared or declaring or _another_provider_runs()
 
 
 def _another_provider_runs() -> bool:
-    """Say whether an `up` runs a second plugin of ours. Linux only: elsewhere nobody can tell.
+    """Return whether an `up` runs a second plugin of ours; on Linux only.
 
-    A `destroy` that runs the program has a second one too, and means what it deletes.
+    A `destroy` that runs the program also has a second plugin, but its deletes are final.
     """
     try:
-        # The engine started the plugin's script, and the script started us.
+        # The engine starts the plugin's script, which starts this process.
         engine = Path(f"/proc/{os.getppid()}/stat").read_text("utf-8").rpartition(")")[2].split()[1]
         if _DESTROY.intersection(_words(engine)):
             return False

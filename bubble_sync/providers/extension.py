@@ -1,4 +1,4 @@
-"""An extension as a resource: installed, never moved or dropped."""
+"""Manage an extension as a resource: install, never move or drop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bubble_sync.specs import ExtensionSpec, Keeper
 
 
 class ExtensionProvider(ConvergingProvider):
-    """Converges an extension."""
+    """The provider of extensions."""
 
     spec_type = ExtensionSpec
 

@@ -1,4 +1,4 @@
-"""A plpgsql function as a resource."""
+"""Manage a PL/pgSQL function as a resource."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bubble_sync.specs import FunctionSpec
 
 
 class FunctionProvider(ConvergingProvider):
-    """Converges a function."""
+    """The provider of functions."""
 
     spec_type = FunctionSpec
 
@@ -24,10 +24,10 @@ class FunctionProvider(ConvergingProvider):
 
 
 class Function(Resource, module="bubble_sync", name="Function"):
-    """A function with everything about it that a hand can change."""
+    """A function, with all properties that can be changed by hand."""
 
     name: pulumi.Output[str]
 
     def __init__(self, resource_name: str, *, spec: FunctionSpec, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare a function by its whole spec, which comes out of `sql/functions`."""
+        """Declare a function by its spec from `sql/functions`."""
         super().__init__(FunctionProvider(), resource_name, spec.model_dump(mode="json"), opts)

@@ -1,4 +1,4 @@
-"""The ledger as a resource: the private schema and the table in it."""
+"""Manage the private schema and the ledger in it as a resource."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bubble_sync.specs import Keeper, LedgerSpec
 
 
 class LedgerProvider(ConvergingProvider):
-    """Converges the ledger."""
+    """The provider of the ledger."""
 
     spec_type = LedgerSpec
 
@@ -27,16 +27,16 @@ class LedgerProvider(ConvergingProvider):
         return ledger
 
     def create(self, props: Props) -> CreateResult:
-        """Make the ledger, the first of all objects, and say what Pulumi's "+ create" means for the others."""
+        """Create the ledger, the first object, and explain Pulumi's "+ create" for adopted objects."""
         made = super().create(props)
-        # The engine shows a dynamic provider's standard output to the user.
+        # The engine shows a provider's standard output.
         sys.stdout.write(f"+ create adopts what exists; see `bubble-sync diff --stack {props['stack']}`\n")
         sys.stdout.flush()
         return made
 
 
 class Ledger(Resource, module="bubble_sync", name="Ledger"):
-    """What this stack made or adopted, kept in the database."""
+    """The list of objects that this stack made or adopted, in the database."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Ledger(Resource, module="bubble_sync", name="Ledger"):
         own_arguments: pulumi.Input[bool] = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the ledger of one stack, the tables beside it, and the roles that may use its schema."""
+        """Declare the ledger, the optional tables, and the roles with USAGE on the schema."""
         props: dict[str, Any] = {**asdict(keeper), "tables": list(tables), "grantees": list(grantees)}
         if own_arguments is not False:
             props["own_arguments"] = own_arguments

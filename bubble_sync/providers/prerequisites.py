@@ -1,4 +1,4 @@
-"""Prerequisites as a resource: preview shows what is missing, `up` refuses before anything is changed."""
+"""Manage prerequisites as a resource: preview lists missing ones, `up` refuses before any change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bubble_sync.specs import PrerequisitesSpec
 
 
 class PrerequisitesProvider(ConvergingProvider):
-    """Observes prerequisites."""
+    """The provider of prerequisites."""
 
     spec_type = PrerequisitesSpec
 
@@ -25,7 +25,7 @@ class PrerequisitesProvider(ConvergingProvider):
         return prerequisites
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
-        """Validate; a state of 0.1.0 goes on without names, as long as the stack wants what it could want then."""
+        """Validate; a state of 0.1.0 stays without names until the stack needs new objects."""
         result = super().check(_olds, news)
         if _olds and "objects" not in _olds:
             others = [one for one in result.inputs["objects"] if not one.startswith("secret ")]
@@ -34,7 +34,7 @@ class PrerequisitesProvider(ConvergingProvider):
         return result
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Observe what is missing; a state of 0.1.0 goes on without names."""
+        """Observe missing prerequisites; a state of 0.1.0 stays without names."""
         result = super().read(id_, props)
         if "objects" not in props:
             for known in (result.outs or {}, result.inputs or {}):
@@ -43,11 +43,11 @@ class PrerequisitesProvider(ConvergingProvider):
 
 
 class Prerequisites(Resource, module="bubble_sync", name="Prerequisites"):
-    """Everything that must be there before; wanted is that nothing is missing."""
+    """The requirements of the sync, none of which may be missing."""
 
     def __init__(
         self, resource_name: str, *, objects: Sequence[str], opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        """Declare that nothing may be missing, and that none of these objects may be refused."""
+        """Declare that no requirement may be missing and none of these objects refused."""
         props = {"missing": [], "objects": list(objects)}
         super().__init__(PrerequisitesProvider(), resource_name, props, opts)

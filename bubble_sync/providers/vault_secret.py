@@ -1,4 +1,4 @@
-"""A Vault secret as a resource. Its resource name must contain its Vault name: another name is another secret."""
+"""Manage a Vault secret as a resource; the resource name must contain the secret's name."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from bubble_sync.specs import Keeper, VaultSecretSpec
 
 
 class VaultSecretProvider(ConvergingProvider):
-    """Converges a secret."""
+    """The provider of secrets."""
 
     spec_type = VaultSecretSpec
 
     def kind(self) -> ModuleType:
-        """Import `converge.vault`."""
+        """Import `converge.vault_secrets`."""
         from bubble_sync.converge import vault_secrets
 
         return vault_secrets
 
 
 class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):
-    """A row of Vault."""
+    """A Vault secret."""
 
     secret_id: pulumi.Output[str]
 
@@ -39,7 +39,7 @@ class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):
         keeper: Keeper,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare a secret; the value is secret from here on, whatever it was before."""
+        """Declare a secret, and mark its value as secret for Pulumi."""
         props = {
             "name": name,
             "value": pulumi.Output.secret(value),

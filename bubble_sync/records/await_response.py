@@ -1,4 +1,4 @@
-"""What became of one request: looked at until it is answered, and judged as `bubble_sync.settle` does."""
+"""Await the response to one request, and judge it as `bubble_sync.settle` does."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bubble_sync.records.requests import Request, moved_on, requests_in, with_an
 from bubble_sync.sql_loader import query
 
 WAIT_BEYOND_TIMEOUT_SECONDS = 10
-"""pg_net takes requests in batches, and answers a batch as a whole: ours may wait for another one's slowest."""
+"""Extra time: pg_net answers a batch as a whole, so ours may wait for another's slowest request."""
 _LOOK_EVERY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A request on its way."""
+    """A request in progress."""
 
     function: str
     request_id: int
@@ -28,7 +28,7 @@ class Sent:
 
 
 def why_not(database: Database) -> str:
-    """Say why no request can be followed; nothing when one can."""
+    """Return why requests cannot be followed; nothing when they can."""
     return database.read(
         "looking for pg_net's answers",
         lambda conn: visibility.look(conn).why_not(visibility.RESPONSES, visibility.QUEUED),
@@ -36,12 +36,12 @@ def why_not(database: Database) -> str:
 
 
 def follow(database: Database, sent: Sent, seconds: float) -> Request:
-    """Look for the answer until it is there or so long has passed; without one it is `outstanding` or `lost`."""
+    """Poll for the response until the deadline; without one the verdict is `outstanding` or `lost`."""
     pause, until = threading.Event(), time.monotonic() + seconds
     while (found := database.read("reading pg_net's answer", lambda conn: _look(conn, sent))).settled_at is None:
         if time.monotonic() >= until:
             return found
-        # pg_net announces nothing: looking again is all there is.
+        # pg_net sends no notification, so poll.
         pause.wait(_LOOK_EVERY_SECONDS)
     return found
 
@@ -50,7 +50,7 @@ def _look(conn: Connection, sent: Sent) -> Request:
     row: Row = {**vars(sent), "runid": None, "settled_at": None, "verdict": None, "error": None}
     row |= {**dict.fromkeys(("status_code", "duration_ms", "processed", "failed")), "skipped": 0}
     given = {"id": sent.request_id, "sent_at": sent.sent_at}
-    # In this order: whoever takes a request out of the queue has written its answer.
+    # Keep this order: a request leaves the queue after its response is written.
     queued = conn.execute(query("requests", "queued"), given).fetchone() is not None
     answer = conn.execute(query("requests", "answer"), given).fetchone()
     if answer is not None:

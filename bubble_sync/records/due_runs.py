@@ -1,4 +1,4 @@
-"""Since when a job must have run: a due time counts only where a run of it would be on record here.
+"""Missed runs: a due time counts only when its run would be on record.
 
 That is after the server's start, after the oldest run on record, and after the job's row in the ledger was written.
 """
@@ -16,23 +16,23 @@ from bubble_sync.sql_loader import query
 
 NO_RUN = "no finished run of it is on record"
 _A_RUN = timedelta(minutes=1)
-"""What pg_cron is given to begin and end a run that is due."""
+"""Time that pg_cron gets to start and finish a due run."""
 _SWITCHED_OFF = "pg_cron keeps no history (cron.log_run is off)"
 _CLEARED = f"{NO_RUN}: the history was cleared"
 
 
 @dataclass(frozen=True)
 class Due:
-    """How a job stands to its schedule."""
+    """A job's runs against its schedule."""
 
     missed: datetime | None = None
-    """It was due then, and again since, and no run since is on record."""
+    """Due then and once more since, without a run on record."""
     first: datetime | None = None
-    """No due time that counts has come yet: this is the first."""
+    """The first due time that counts is still to come."""
     unknown: str = ""
 
     def __str__(self) -> str:
-        """Say what was missed, or when it is first due."""
+        """Return the missed or the first due time in words."""
         if self.missed:
             return f"was due at {format_timestamp(self.missed)}, and no run since is on record"
         return f"is first due at {format_timestamp(self.first)}" if self.first else ""
@@ -40,17 +40,17 @@ class Due:
 
 @dataclass(frozen=True)
 class Record:
-    """What the server shows of runs, and since when it would show them."""
+    """The visible runs, and the start of the record."""
 
     now: datetime
     since: datetime
-    """Runs before it may have gone without a trace, or were impossible."""
+    """Earlier runs may be unrecorded or impossible."""
     began: Mapping[int, datetime] = field(default_factory=dict)
-    """When the newest run of each job began, finished or not, by jobid."""
+    """Start of each job's newest run, finished or not, by jobid."""
     recorded: Mapping[str, datetime] = field(default_factory=dict)
-    """When the ledger's row of each object was written."""
+    """Time of each object's ledger row."""
     silent: str = ""
-    """Why an absent run says nothing."""
+    """Why a missing run proves nothing."""
 
     def due(self, name: str, schedule: str, jobid: int) -> Due:
         """Judge an active job."""
@@ -61,7 +61,7 @@ class Record:
 
 
 def due(schedule: str, began: datetime | None, counted_from: datetime, now: datetime, silent: str = "") -> Due:
-    """Judge a job by when its newest run began; due times before `counted_from` are nobody's fault."""
+    """Judge a job by the start of its newest run; ignore due times before `counted_from`."""
     since = overdue_since(schedule, now)
     if began and since and began >= since:
         return Due()
@@ -76,14 +76,14 @@ def due(schedule: str, began: datetime | None, counted_from: datetime, now: date
 
 
 def record_in(conn: Connection, recorded: Mapping[str, datetime]) -> Record:
-    """Read the newest runs and since when there are some; `recorded` is what the ledger says."""
+    """Read the newest runs and the start of the record; `recorded` comes from the ledger."""
     (about,) = conn.execute(query("due", "record")).fetchall()
     began = {row["jobid"]: row["start_time"] for row in conn.execute(query("due", "began")).fetchall()}
     return Record(about["asked_at"], counted_from(about), began, recorded, _silent(about))
 
 
 def counted_from(about: Row) -> datetime:
-    """Return the later of the server's start and the oldest run on record; an older observer tells of neither."""
+    """Return the later of the server's start and the oldest run on record; an older observer lacks both."""
     moments = (_started(about), about["oldest_run_at"])
     return max((moment for moment in moments if moment is not None), default=datetime.min.replace(tzinfo=UTC))
 
@@ -100,6 +100,6 @@ def _started(about: Row) -> datetime | None:
 
 
 def recorded_in(conn: Connection) -> dict[str, datetime]:
-    """Read when each row of the ledger was written."""
+    """Read the time of each ledger row."""
     rows = conn.execute(query("ledger", "rows")).fetchall()
     return {row["object"]: datetime.fromisoformat(row["recorded_at"]) for row in rows if row["recorded_at"]}

@@ -1,4 +1,4 @@
-"""Requests that our functions sent, as our own log tells; `None` where the log does not say."""
+"""Requests of our functions, from our own log; `None` where the log has no value."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bubble_sync.records.visibility import QUEUE, RESPONSES, Sight
 from bubble_sync.sql_loader import query
 
 LONGEST_ANSWER = timedelta(minutes=3)
-"""The longest timeout, and what pg_net may need besides: it answers a batch as a whole."""
+"""The longest timeout, plus pg_net's own delay: a batch is answered as a whole."""
 WORDED = (ANSWERED, *BAD)
-"""Verdicts beside which the first characters of the answer stand."""
+"""Verdicts shown with the first characters of the response."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request and its outcome; the verdict of one without an answer yet is `outstanding`."""
+    """One request and its result; `outstanding` without a response."""
 
     function: str
     runid: int | None
@@ -32,18 +32,18 @@ class Request:
     status_code: int | None
     error: str
     duration_ms: int | None
-    """Until the answer, by the endpoint's clock, which tells seconds alone; of a timeout as pg_net says."""
+    """Time to the response by the endpoint's clock, in whole seconds; of a timeout, pg_net's value."""
     processed: int | None
     failed: int | None
     skipped: int
-    """Ticks that the overlap guard has held back since."""
+    """Ticks skipped since by the overlap guard."""
     said: str = ""
-    """How an answer begins that is not good, as long as pg_net remembers it."""
+    """The start of a bad response, while pg_net keeps it."""
     moved: bool = False
-    """The answer said nothing, and an item was processed in the minutes after the request."""
+    """Inconclusive response, with an item processed in the minutes after the request."""
 
     def __str__(self) -> str:
-        """Say the verdict and what it rests on."""
+        """Return the verdict with its evidence."""
         numbers = ((self.processed, "processed"), (self.failed, "failed"), (self.skipped or None, "skipped since"))
         counts = [f"{number} {word}" for number, word in numbers if number is not None]
         status = f"HTTP {self.status_code}" if self.status_code else ""
@@ -94,12 +94,12 @@ def answers_to(conn: Connection, seen: Sight, requests: Sequence[Request]) -> Ma
 
 
 def with_answers(requests: Sequence[Request], answers: Mapping[int, Row]) -> tuple[Request, ...]:
-    """Give requests that no tick has settled yet the verdict of what pg_net has, and bad answers their words."""
+    """Fill in the verdict of outstanding requests from pg_net's responses, and quote bad ones."""
     return tuple(_with_answer(one, answer) if (answer := answers.get(one.request_id)) else one for one in requests)
 
 
 def moved_on(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tuple[Request, ...]:
-    """Call those ok whose answer said nothing, and after which an item was processed."""
+    """Mark inconclusive requests as ok when an item was processed afterwards."""
     silent = [one for one in requests if one.verdict == ANSWERED]
     if not silent or seen.why_not(QUEUE):
         return tuple(requests)
@@ -112,19 +112,19 @@ def moved_on(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tupl
 
 
 def as_of_now(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tuple[Request, ...]:
-    """Do all of it for those of these requests that are not good, or not known yet."""
+    """Complete the requests that are not known to be good."""
     asked = [one for one in requests if one.verdict in (OUTSTANDING, *WORDED)]
     return moved_on(conn, seen, with_answers(requests, answers_to(conn, seen, asked)))
 
 
 def newest_answered(requests: Sequence[Request]) -> Request | None:
-    """Return the newest answer to a function, a bad one before one that is not; requests come newest first."""
+    """Return the newest answered request of a function, a bad one first; requests come newest first."""
     newest = {one.function: one for one in reversed(requests) if one.verdict != OUTSTANDING}.values()
     return min(newest, key=lambda one: (one.verdict not in BAD, requests.index(one)), default=None)
 
 
 def stuck(requests: Sequence[Request], now: datetime) -> Request | None:
-    """Return the oldest request that is newer than any answered one, and not answered for longer than one may take."""
+    """Return the oldest unanswered request past its timeout and newer than any answered one."""
     for place, one in enumerate(requests):
         if one.verdict != OUTSTANDING:
             requests = requests[:place]

@@ -1,4 +1,4 @@
-"""What an answer of the endpoint says became of the request: its verdict, its counts, its first characters.
+"""Judge a response of the endpoint: verdict, counts, first characters.
 
 `bubble_sync.settle` judges the same in the database, with `sql/queries/outcomes.sql`; a test holds the two together.
 """
@@ -18,7 +18,7 @@ ANSWERED, FOREIGN, REFUSED = "answered", "not the function's answer", "refused b
 VERDICTS = ("ok", ANSWERED, "partial", REFUSED, FOREIGN, "rejected", "timed out", "lost", OUTSTANDING)
 GOOD = ("ok", OUTSTANDING)
 BAD = ("rejected", REFUSED, FOREIGN)
-"""What proves that a request did nothing."""
+"""Verdicts that prove a request did nothing."""
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -34,7 +34,7 @@ _NO_ERROR = ("", "0", "false", "[]", "{}")
 
 
 def judged(answer: Row) -> Mapping[str, Any]:
-    """Give verdict and counts of a row of pg_net's answers, whose content comes as bytes."""
+    """Return verdict and counts of a row of pg_net's responses; the content is bytes."""
     status, error, said = answer["status_code"], answer["error_msg"], _said(answer["content"])
     if answer["timed_out"] or (status is None and (error or "").lower().startswith("timeout")):
         verdict = "timed out"
@@ -47,7 +47,7 @@ def judged(answer: Row) -> Mapping[str, Any]:
 
 
 def verdict_of(content: bytes | str | None) -> str:
-    """Return the verdict of an answer with a good status, which its body alone decides."""
+    """Return the verdict of a response with a 2xx status, by its body."""
     return _verdict_of(_said(content))
 
 
@@ -68,14 +68,14 @@ def _verdict_of(said: Pairs | None) -> str:
 
 
 def first_characters(content: bytes | str | None) -> str:
-    """Return how an answer begins, in one line, with `[email]` and `[secret]` in their places."""
+    """Return the start of a response in one line, redacted."""
     text = " ".join(_decoded(content).split())
     shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in anonymous(text))
     return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
 
 
 def _said(content: bytes | str | None) -> Pairs | None:
-    """Give names and values at the top and under `data`, as text; None for what is no JSON."""
+    """Return names and values at the top and under `data` as text; None for invalid JSON."""
     try:
         reply = _read(_decoded(content).strip(" \t\n\r"))
     except ValueError:
@@ -89,7 +89,7 @@ def _read(text: str) -> object:
     try:
         reply = json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse) if text else None
         json.dumps(reply, ensure_ascii=False).encode()
-        # Like half of a pair of surrogates, the server reads no text that holds it.
+        # The server cannot decode the text, as with half a surrogate pair.
         return None if "\\u0000" in json.dumps(reply) else reply
     except (RecursionError, UnicodeEncodeError):
         return None
@@ -112,7 +112,7 @@ def _text(value: object) -> str:
 
 
 def _counts(said: Pairs) -> tuple[int | None, int | None]:
-    """Return how many items were processed and how many failed: the highest number of such a name."""
+    """Return the counts of processed and failed items: the highest number under each name."""
     numbers = [(name, int(value)) for name, value in said if _WHOLE.fullmatch(value)]
 
     def most(pattern: re.Pattern[str]) -> int | None:

@@ -1,4 +1,4 @@
-"""What the connecting role can see: a question is answered from what it can, and says `unknown` of the rest.
+"""What the connecting role can see: readers answer from visible tables and report the rest as `unknown`.
 
 No row is an answer only where every row would be shown: row security hides rows without an error.
 """
@@ -24,30 +24,30 @@ DISPATCHES = "bubble_sync.dispatches"
 LEDGER = "bubble_sync.ledger"
 
 _OWN_ROWS = (JOBS, HISTORY)
-"""pg_cron's tables show everyone their own rows: whoever finds a job there sees it whole."""
+"""pg_cron shows each role its own rows only."""
 _OF_ALL_ROLES, _OF_THE_ROLE = ":all", ":own"
-"""Behind a table's name: other roles' rows of it are asked for too; the role must be whose the table is."""
+"""Suffix of a table's name: requires other roles' rows too, so the role must own the table's objects."""
 _EXTENSIONS = {"cron": "pg_cron", "net": "pg_net", "vault": "supabase_vault"}
 
 
 @dataclass(frozen=True)
 class Sight:
-    """The tables that questions read, as the connecting role finds them."""
+    """The tables that readers need, as the connecting role sees them."""
 
     tables: Mapping[str, Row]
     asked_at: datetime
 
     def why_not(self, *names: str) -> str:
-        """Say why these tables cannot be read whole; nothing when they can."""
+        """Return why these tables are not fully readable; nothing when they are."""
         return next((why for name in names if (why := self._why_not(name))), "")
 
     def without(self, *names: str) -> str:
-        """Name the extension whose tables are not there; nothing when these tables are."""
+        """Return the extension whose tables are missing; nothing when these tables exist."""
         gone = (name for name in names if not self.tables[name.split(":")[0]]["present"])
         return next((_EXTENSIONS[name.split(".")[0]] for name in gone if name.split(".")[0] in _EXTENSIONS), "")
 
     def why_no_job(self) -> str:
-        """Say why a job that was not found may be there all the same; nothing when it is not there."""
+        """Return why a job that was not found may exist; nothing when it does not."""
         return self.why_not(JOBS) or self._hidden(JOBS)
 
     def _why_not(self, name: str) -> str:
@@ -73,17 +73,17 @@ class Sight:
 
 
 def require_configured(conn: Connection, seen: Sight) -> None:
-    """Raise ConfigurationError for a program that does not take what it wants from the configuration."""
+    """Raise ConfigurationError for a program that takes its specs from elsewhere than the configuration."""
     if not seen.why_not(LEDGER):
         ledger.require_configured([row["object"] for row in conn.execute(query("ledger", "rows")).fetchall()])
 
 
 def never_up(conn: Connection) -> bool:
-    """Say whether no `up` has ever begun in this database."""
+    """Return whether no `up` has ever started in this database."""
     return any(row["never_up"] for row in conn.execute(query("sight", "never_up")).fetchall())
 
 
 def look(conn: Connection) -> Sight:
-    """Ask the catalog."""
+    """Read the catalog."""
     rows = conn.execute(query("sight", "tables")).fetchall()
     return Sight({row["name"]: row for row in rows}, rows[0]["asked_at"])

@@ -1,6 +1,6 @@
 -- title: Jobs or requests of another database
 -- needs: pg_catalog.pg_settings
--- pg_cron and pg_net serve one database of a server each, and work in that one alone.
+-- pg_cron and pg_net each work in a single database of the server.
 select
     'error' as level,
     'extension ' || pg_catalog.substring(missing.text, 'pg_(?:cron|net)') as object,

@@ -1,6 +1,6 @@
 -- title: Jobs that pg_cron holds back
 -- needs: pg_catalog.pg_settings
--- A switch of the server's, `cron.launch_active_jobs`, holds back every job: they stay active, and none runs.
+-- The server setting `cron.launch_active_jobs` is off: jobs stay active, and none runs.
 select
     'error' as level,
     'extension pg_cron' as object,

@@ -1,8 +1,8 @@
 -- title: Scheduler of pg_cron that does not run
 -- needs: cron.job pg_catalog.pg_stat_activity
 -- follows: job_owner_dropped
--- One process of the server starts all jobs. Once it has ended, no job of the database runs, and no error says so; hosted
--- projects bring it back at a restart, and with pg_cron 1.6.4 or newer by themselves.
+-- One server process starts all jobs. After its end no job of the database runs, without an error. Hosted projects restore
+-- the process at a restart, and with pg_cron 1.6.4 or newer automatically.
 select
     'error' as level,
     'extension pg_cron' as object,

@@ -1,7 +1,7 @@
 -- title: Schedules in another time zone
 -- needs: pg_catalog.pg_settings
--- pg_cron reads schedules in GMT unless its server says otherwise. Ours run each minute, and each five: they work in any
--- zone. One that names an hour runs at another moment than its writer, and our output, mean.
+-- pg_cron reads schedules in GMT unless configured otherwise. Our default schedules work in any zone. A schedule with an
+-- hour runs at another time than intended and shown.
 select
     'info' as level,
     'extension pg_cron' as object,

@@ -1,8 +1,8 @@
 -- title: Edge Function that fails (5xx)
 -- needs: bubble_sync.dispatches net._http_response
 -- only: dispatch_log
--- pg_net counts an answer with any status as a success. 500 and 502: the function raised an error; 503: it does not
--- start; 504: it did not answer the gateway within 150 s; 546: it was ended at its limit of time or memory.
+-- For pg_net, an answer with any status is a success. 500 and 502: the function raised an error; 503: the function does not
+-- start; 504: no answer to the gateway within 150 s; 546: the function reached its limit of time or memory.
 select
     'error' as level,
     'requests of ' || function as object,

@@ -2,8 +2,8 @@
 -- needs: bubble_sync.dispatches net._http_response
 -- only: dispatch_log
 -- follows: secret_differs secret_wrong_project
--- No HTTP answer at all, and no timeout: the name does not resolve, nothing listens, TLS fails. Mostly the project URL
--- is wrong, or the project it names is paused.
+-- There is no HTTP answer and no timeout: the name does not resolve, nothing listens, or TLS fails. Mostly the project URL
+-- is wrong, or its project is paused.
 select
     'error' as level,
     'requests of ' || function as object,

@@ -1,7 +1,7 @@
 -- title: Extension in another schema
--- Hosted projects have pg_cron in pg_catalog, pg_net in extensions and supabase_vault in vault. Where an extension was found
--- when the stack adopted it is as good as any: nothing of ours depends on it, and moving one means dropping it. One that has
--- moved since was dropped and made again, with all that it held; `pulumi up` refuses until somebody has decided.
+-- Hosted projects have pg_cron in pg_catalog, pg_net in extensions and supabase_vault in vault. Another schema at the time
+-- of adoption is fine: our objects do not depend on it, and a move means a drop. An extension that has moved since was
+-- dropped and created again, without its data; `pulumi up` refuses until the operator decides.
 select
     case when moved.actual is null then 'info' else 'warning' end as level,
     'extension ' || e.extname as object,

@@ -1,8 +1,8 @@
 -- title: Extension that is not installed
 -- follows: cron_database_other extension_unavailable ledger_missing net_schema_bare
 -- Without pg_cron nothing calls the functions, without pg_net they cannot send, and without supabase_vault they have no key.
--- Dropping pg_cron took every job of the database with it, and dropping supabase_vault every secret: `pulumi up` makes ours
--- again. Vault's extension is called supabase_vault: `create extension vault`, which guides give, fails.
+-- Dropping pg_cron deletes all jobs of the database, and dropping supabase_vault all secrets; `pulumi up` restores ours.
+-- The extension of Vault is supabase_vault: `create extension vault`, as in some guides, fails.
 select
     'error' as level,
     'extension ' || wanted.name as object,

@@ -1,6 +1,6 @@
 -- title: Function that is not as configured
--- Its text, or something about it, is not what the program and the stack's numbers make of it: it was pasted or altered by
--- hand, or the configuration has changed since the last `pulumi up`. `bubble-sync diff` shows the text.
+-- The function's text or properties differ from the program's: the function was changed by hand, or the configuration
+-- changed since the last `pulumi up`. `bubble-sync diff` shows the text.
 select
     'warning' as level,
     change.object as object,
@@ -16,6 +16,6 @@ select
 from pg_catalog.jsonb_to_recordset(%(function_changes)s::jsonb)
     as change (object text, arguments text, field text, actual text)
 where change.field not in ('presence', 'owner', 'executors', 'overloads')
-    -- function_search_path_mutable says that one.
+    -- function_search_path_mutable reports this case.
     and not (change.field = 'config' and change.actual !~ 'search_path')
 group by change.object;

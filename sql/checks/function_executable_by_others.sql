@@ -1,8 +1,8 @@
 -- title: Function that another role may execute
 -- follows: function_overloaded
--- Whoever may execute our functions can make the project's key travel. Asked of the server, role by role: what counts is
--- what a role can do, through PUBLIC and memberships too. Roles that could become the owner anyway are left out, and the
--- monitor role where it is `bubble_sync.observe`, which declares that role's name.
+-- A role with EXECUTE on our functions can send the project's key. The server is asked about the effective privileges of
+-- each role, through PUBLIC and memberships too. Roles that can become the owner are left out, and so is the monitor role
+-- for `bubble_sync.observe`, which declares the role's name.
 select
     'error' as level,
     pg_catalog.format('function %%s.%%s', n.nspname, f.proname) as object,
@@ -13,8 +13,7 @@ select
 from pg_catalog.pg_proc as f
 join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
 cross join pg_catalog.pg_roles as r
-where (n.nspname = 'bubble_sync' or (n.nspname, f.proname) in (
-        ('public', 'invoke_bubble_sync_processor'), ('public', 'invoke_bubble_sync_retry')))
+where (n.nspname = 'bubble_sync' or n.nspname || '.' || f.proname = any(%(job_functions)s))
     and not r.rolsuper and r.rolname !~ '^pg_'
     and not pg_catalog.pg_has_role(r.oid, f.proowner, 'member')
     and pg_catalog.has_function_privilege(r.oid, f.oid, 'EXECUTE')

@@ -8,8 +8,7 @@ select
     'Run pulumi up.' as remedy
 from pg_catalog.pg_proc as f
 join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
-where (n.nspname = 'bubble_sync' or (n.nspname, f.proname) in (
-        ('public', 'invoke_bubble_sync_processor'), ('public', 'invoke_bubble_sync_retry')))
+where (n.nspname = 'bubble_sync' or n.nspname || '.' || f.proname = any(%(job_functions)s))
     and not exists (
         select from pg_catalog.unnest(f.proconfig) as setting where setting like 'search_path=%%'
     );

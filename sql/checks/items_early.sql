@@ -1,8 +1,8 @@
 -- title: Pending items whose back-off is skipped
 -- needs: public.sync_queue
--- A function that puts a failed item back to pending with a next_retry_at means it to wait until then. The processor
--- counts pending items whatever next_retry_at says, as the guide has it: the endpoint is called for them every minute.
--- Nothing is lost by it; an endpoint that is down is asked more often than was meant.
+-- A function sets a failed item back to pending with a next_retry_at. The processor counts all pending items, as in the
+-- guide, so the endpoint is called for them every minute. Nothing is lost, but an endpoint that is down gets more requests
+-- than intended.
 select
     'info' as level,
     'items of public.sync_queue' as object,

@@ -1,8 +1,7 @@
 -- title: Items with no attempt left
 -- needs: public.sync_queue
--- Failed, and retry_count has reached max_retries: no job takes them again. A function that puts failed items back to
--- pending and fails them only at the end leaves all of its failures here. When what made them fail is mended, they can
--- be given new attempts.
+-- Failed items with retry_count at max_retries: no job takes them again. A function that sets failed items back to pending
+-- until the last attempt leaves all its failures here. After a repair, the items can get new attempts.
 select
     'error' as level,
     'items of public.sync_queue' as object,

@@ -1,8 +1,7 @@
 -- title: Items stuck in processing
 -- needs: public.sync_queue
--- An item that a function took and never gave back: it was ended in the middle, or an error left it so. Neither job
--- looks at it again. The queue does not say when an item was taken: one in processing that was queued ten minutes ago
--- counts.
+-- A function took the item and never finished: the function was ended, or failed. Neither job takes such items again. The
+-- queue does not record when an item was taken, so items count when queued at least ten minutes ago.
 select
     'error' as level,
     'items of public.sync_queue' as object,

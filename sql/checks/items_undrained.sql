@@ -1,4 +1,4 @@
--- title: Items of an operation that nobody drains
+-- title: Items of an operation that is not drained
 -- needs: public.sync_queue
 -- The processor counts SIGNUP_ATOMIC, INSERT and UPDATE. An item of another operation, as DELETE, never makes it call,
 -- and is taken only if the function happens to take it with others.
@@ -11,7 +11,7 @@ select
         'Do what they ask for by hand, then: update public.sync_queue set status = ''completed'', processed_at = '
         'now() where status = ''pending'' and operation %%s and created_at <= %%L; and let whatever queues them stop.',
         coalesce('= ' || pg_catalog.quote_literal(operation), 'is null'),
-        -- Those that come meanwhile are not done.
+        -- Later items are not completed.
         pg_catalog.to_char(pg_catalog.now() at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS"+00"')) as remedy
 from pg_catalog.jsonb_to_recordset(%(items)s::jsonb)
     as item (status text, operation text, drained boolean, count bigint, oldest_item timestamptz)

@@ -1,8 +1,8 @@
--- title: Items of a status that nobody knows
+-- title: Items of an unknown status
 -- needs: public.sync_queue
--- The processor counts pending items, the retry failed ones, and processing and completed are the Edge Function's words,
--- each exactly as it is written here. An item of any other status, in capitals or with a blank too, is never sent. A word
--- that the queue's own CHECK or enum names is taken for the application's, and merely told.
+-- The processor counts pending items, the retry job failed ones, and the Edge Function writes processing and completed,
+-- each in exactly this spelling. Items of any other status are never sent. A status in the queue's own CHECK or enum belongs
+-- to the application, and is reported as information.
 select
     case when declared then 'info' else 'warning' end as level,
     'items of public.sync_queue' as object,
@@ -10,7 +10,7 @@ select
         pg_catalog.left(pg_catalog.regexp_replace(status, '\s', ' ', 'g'), 60),
         pg_catalog.string_agg(pg_catalog.format('%%s %%s', count, coalesce(operation, 'null')), ', ' order by operation),
         pg_catalog.to_char(min(oldest_item) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'),
-        -- Whoever writes free text there has as many as items.
+        -- With free text there are as many statuses as items.
         case when count(*) over () > 10 then pg_catalog.format('; one of %%s such statuses', count(*) over ()) else '' end
     ) as evidence,
     pg_catalog.format(
@@ -18,7 +18,7 @@ select
         'where status%%s %%s and created_at <= %%L;',
         case when status is null then '' else '::text' end,
         coalesce('= ' || pg_catalog.quote_literal(status), 'is null'),
-        -- Those that come meanwhile were not looked at.
+        -- Later items are unchecked.
         pg_catalog.to_char(pg_catalog.now() at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS"+00"')) as remedy
 from pg_catalog.jsonb_to_recordset(%(items)s::jsonb)
     as item (status text, operation text, recognised boolean, declared boolean, count bigint, oldest_item timestamptz)

@@ -9,9 +9,8 @@
 -- follows: function_overloaded job_differs job_owner_dropped net_worker_down privilege_missing queue_hidden
 -- follows: queue_incomplete queue_unindexed secret_differs secret_empty secret_expiring secret_malformed
 -- follows: secret_missing secret_unreadable secret_wrong_project server_read_only
--- The guide has an item completed within one or two minutes. One that has waited for more than 120 seconds is late:
--- mostly the symptom of something else that was found. Where the configuration has the processor switched off, that is
--- said.
+-- The guide's target is one to two minutes. An item is late after 120 seconds, mostly as a symptom of another finding. A
+-- pause of the processor in the configuration is reported too.
 with waiting as (
     select sum(count) as items, min(oldest_item) as oldest
     from pg_catalog.jsonb_to_recordset(%(items)s::jsonb)

@@ -1,7 +1,7 @@
 -- title: Failed items that no retry can match
 -- needs: public.sync_queue
--- The retry job takes failed items with retry_count < max_retries. Where either is null, that is neither true nor
--- false: the item is never taken, and never counted as out of attempts.
+-- The retry job takes failed items with retry_count < max_retries. With a null in either column, the item is neither taken
+-- nor counted as out of attempts.
 select
     'error' as level,
     'items of public.sync_queue' as object,

@@ -1,8 +1,8 @@
 -- title: Job that is not as configured
 -- needs: cron.job bubble_sync.ledger:own
--- Somebody has changed its schedule, its command or its database by hand, or made it from the guide, whose command names no
--- schema: a search_path of the role that hides `public` makes each run fail, and one with another function of that name
--- earlier in it runs that one. `bubble-sync drift` says since when, and how to make the configuration want what is there.
+-- The schedule, command or database was changed by hand, or the job comes from the guide, whose command names no schema: with
+-- another search_path of the role, the run fails or calls another function of that name. `bubble-sync drift` reports since
+-- when, and how to accept the change.
 select
     'error' as level,
     change.object as object,

@@ -1,7 +1,7 @@
 -- title: Job that is switched off
 -- needs: cron.job bubble_sync.ledger:own
--- A job that is not active keeps its schedule and never runs. Somebody has switched it off by hand, where the stack's
--- configuration wants it to run; a pause that the configuration knows is not reported here.
+-- An inactive job keeps its schedule and never runs. It was switched off by hand, but the configuration has it active. A
+-- pause in the configuration is not reported here.
 select
     'error' as level,
     'job ' || j.jobname as object,

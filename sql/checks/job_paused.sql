@@ -1,7 +1,7 @@
 -- title: Job that sleeps on purpose
 -- needs: cron.job bubble_sync.ledger:own
--- The stack's configuration puts the job to sleep, with a reason and perhaps until a moment. It is merely told while that
--- lies ahead; nothing wakes a job by itself, and once the moment is past somebody has to. Items wait meanwhile.
+-- The configuration pauses the job, with a reason and perhaps an end. Before the end this is information; after it,
+-- the job must be resumed by hand. Items wait meanwhile.
 select
     case when j.active then 'error' when pause.overdue then 'warning' else 'info' end as level,
     'job ' || pause.name as object,
@@ -12,7 +12,7 @@ select
     || pg_catalog.format(' (%%s)', coalesce(nullif(pause.reason, ''), 'no reason given'))
     || case when pause.overdue then ', and that is past' else '' end as evidence,
     case
-        when j.active then 'Run pulumi up: it puts the job to sleep. Where it shall run: '
+        when j.active then 'Run pulumi up: it pauses the job. To keep the job running: '
         when pause.overdue then ''
         else 'Nothing, while the reason holds. To wake it: '
     end || 'bubble-sync resume --job ' || pause.key as remedy

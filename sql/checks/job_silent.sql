@@ -2,11 +2,10 @@
 -- needs: cron.job cron.job_run_details bubble_sync.ledger
 -- follows: job_missing job_inactive runid_behind
 -- follows: cron_scheduler_down job_owner_dropped extension_missing job_differs cron_jobs_held
--- The job is there and active, and the moment at which it was due last but one went by without a run. Either pg_cron's
--- scheduler is not at work, or the last run has not ended: pg_cron begins no second run of a job while one is under
--- way. A moment counts after the server's start, after the oldest run on record, and after the job was made, woken or
--- changed. Where the history is switched off (`cron.log_run`) or was cleared, and where the job's schedule was changed by
--- hand, nothing is said.
+-- The job is active, and one due time, the last but one, passed without a run. Either pg_cron's scheduler is down, or the
+-- last run has not ended: pg_cron runs a job once at a time. A due time counts after the server's start, the oldest recorded
+-- run, and the job's creation, resumption or change. Nothing is reported without a history (`cron.log_run` off, or cleared),
+-- or after a change of the schedule by hand.
 with newest as materialized (
     select jobid, runid, job_pid, status, start_time, end_time
     from cron.job_run_details

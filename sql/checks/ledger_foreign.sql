@@ -1,6 +1,6 @@
 -- title: Ledger of another stack or project
--- Somebody else keeps these objects: a second stack is set to this database, or this database is a copy of another
--- project's and still has its ledger, its secrets and its jobs. `pulumi up` refuses until somebody has decided.
+-- Another stack manages these objects: two stacks use this database, or the database is a copy of another project with its
+-- ledger, secrets and jobs. `pulumi up` refuses until the operator decides.
 select
     'error' as level,
     'ledger' as object,

@@ -1,7 +1,7 @@
 -- title: Ledger that is not there, or not whole
 -- needs: bubble_sync.ledger:own
--- The private schema bubble_sync holds the ledger of what the stack made and adopted, the log of its requests, and functions
--- of ours. Without it `pulumi up` has never run for this database, or somebody has dropped it.
+-- The private schema bubble_sync contains the ledger of made and adopted objects, the log of requests, and private
+-- functions. Without the schema, `pulumi up` has never run for this database, or the schema was dropped.
 select
     'error' as level,
     'ledger' as object,

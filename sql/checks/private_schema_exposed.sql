@@ -1,6 +1,6 @@
 -- title: Private schema that others can use
--- The private schema must not be served by the project's API, and nobody needs to look into it but its owner, and the
--- monitor role, whose name `bubble_sync.observe` declares.
+-- The project's API must not serve the private schema, and only its owner and the monitor role, which
+-- `bubble_sync.observe` declares, need access.
 select
     'error' as level,
     'schema bubble_sync' as object,

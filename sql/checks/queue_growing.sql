@@ -8,9 +8,9 @@
 -- follows: function_overloaded job_differs job_owner_dropped net_worker_down privilege_missing queue_hidden
 -- follows: queue_incomplete queue_unindexed secret_differs secret_empty secret_expiring secret_malformed
 -- follows: secret_missing secret_unreadable secret_wrong_project server_read_only
--- More items came in the last hour than were completed, and more wait than a call takes: as it is configured, the sync
--- does not keep up. Of the two sizes in the request, known functions heed batch_size alone. While the processor sleeps on
--- purpose nothing is drained, and nothing is said.
+-- Over the last hour more items came in than were completed, and more wait than one call takes: the sync as configured does
+-- not keep up. Known functions use only batch_size of the two sizes in the request. Nothing is reported while the processor
+-- is paused.
 with figures as (
     select sum(came) as came, sum(went) as went, coalesce(sum(count) filter (where status = 'pending'), 0) as waiting
     from pg_catalog.jsonb_to_recordset(%(items)s::jsonb)

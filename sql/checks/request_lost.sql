@@ -3,8 +3,8 @@
 -- only: dispatch_log
 -- follows: request_unanswered
 -- follows: net_worker_down
--- Neither answered nor in pg_net's queue any more: both of pg_net's tables are unlogged, and empty after a crash, a
--- failover or a restore. What became of the request is not known; the next tick asks again by itself.
+-- The request was not answered, and is not in pg_net's queue: both tables of pg_net are unlogged, and empty after a crash, a
+-- failover or a restore. The outcome is unknown; the next tick sends a new request.
 select
     'warning' as level,
     'requests of ' || function as object,

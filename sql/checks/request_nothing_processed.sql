@@ -1,9 +1,9 @@
 -- title: Requests that succeed and process nothing
 -- needs: bubble_sync.dispatches net._http_response public.sync_queue
 -- only: dispatch_log
--- Green from end to end and not draining: three times in a row items waited, the endpoint answered 2xx, and said that
--- it processed none; and items still wait. Where the Edge Function joins a table of its own, as sync_config, an item
--- whose table has no row there is counted by the job and never taken.
+-- All steps are green, but the queue is not drained: three times in a row items waited, and the endpoint answered 2xx with
+-- no processed items. If the Edge Function joins a table of its own, such as sync_config, items of tables without a row
+-- there are counted by the job and never taken.
 with settled as (
     select *, pg_catalog.row_number() over (partition by function order by age) as nth
     from pg_catalog.jsonb_to_recordset(%(requests)s::jsonb)

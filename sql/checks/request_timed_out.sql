@@ -1,8 +1,8 @@
 -- title: Request that times out
 -- needs: bubble_sync.dispatches net._http_response
 -- only: dispatch_log
--- No answer within timeoutMs: unknown, and not failed. The Edge Function may well have done its work, and the next
--- tick calls it again. Items can then be worked on twice, or stay in processing.
+-- There was no answer within timeoutMs, which does not mean failure. The Edge Function may have finished, and the next tick
+-- calls it again. Items can be processed twice, or stay in processing.
 select
     'warning' as level,
     'requests of ' || function as object,

@@ -3,9 +3,9 @@
 -- only: dispatch_log
 -- follows: job_missing job_inactive job_silent
 -- follows: net_worker_down cron_scheduler_down
--- A request is answered, or has timed out, within timeoutMs, and the next tick of either job writes that down. Two
--- minutes later it should not be outstanding: pg_net does not send it, or no tick has come to read its answer. While both
--- jobs sleep on purpose no tick comes, and only the first is told.
+-- A request is answered or times out within timeoutMs, and the next tick of either job records the result. A request
+-- without a result two minutes later was not sent by pg_net, or no tick has read its answer. While both jobs are paused no
+-- tick runs, and only the first case is reported.
 with outstanding as (
     select function, request_id, sent_at
     from bubble_sync.dispatches
@@ -24,7 +24,7 @@ select
         when count(q.id) > 0 then 'pg_net does not send: select net.check_worker_is_up(); and then '
             'select net.worker_restart();'
         else
-            'Nobody has read the answer: run the job''s command in the SQL editor, select invoke_bubble_sync_processor();'
+            'The answer was not read: run the job''s command in the SQL editor, select invoke_bubble_sync_processor();'
     end as remedy
 from outstanding as o
 left join net.http_request_queue as q on q.id = o.request_id

@@ -1,8 +1,7 @@
 -- title: Answer of pg_net that is no success
 -- needs: net._http_response
--- Asked where the dispatch log is switched off (`dispatchLog: false`): pg_net keeps each answer for some hours and
--- does not say whose request it answers, so that this may be about somebody else's. With the log, the requests' own
--- checks say more.
+-- Runs without the dispatch log (`dispatchLog: false`): pg_net keeps responses for some hours without their sender, so the
+-- response may belong to another application. With the log, the checks of requests are more precise.
 with newest as (
     select * from (
         -- include: outcomes at_a_glance

@@ -1,4 +1,4 @@
--- title: Run history that nobody clears
+-- title: Run history that is not cleared
 -- needs: cron.job cron.job_run_details
 -- pg_cron keeps every run for ever, in a table without an index on time; projects have gone down over it. It is
 -- reported when it reaches back more than 30 days or is estimated at more than 100,000 runs, and no active job clears

@@ -3,8 +3,8 @@
 -- follows: job_missing job_differs
 -- follows: function_missing function_differs function_overloaded function_other_owner secret_unreadable
 -- follows: secret_malformed privilege_missing queue_incomplete extension_missing
--- The job's command raised an error: among the newest twenty runs of each job, by what the message means. An error
--- when the newest run has failed; a warning when runs fail now and again; merely told when they have succeeded since.
+-- The job's command raised an error. Reads the newest twenty runs of each job, grouped by the meaning of the message. An
+-- error if the newest run failed, a warning if runs fail now and again, information if later runs succeeded.
 with newest as (
     select r.jobname, r.runid, r.status, r.start_time, pg_catalog.split_part(r.return_message, e'\n', 1) as said,
         pg_catalog.row_number() over (partition by r.jobid order by r.runid desc) as age,

@@ -2,8 +2,8 @@
 -- needs: cron.job cron.job_run_details
 -- follows: job_missing
 -- pg_cron was at work, and the command was never sent: no connection, no worker process, no answer within ten seconds,
--- or a restart in between. Among the newest twenty runs of each job. An error when the newest run has failed; a
--- warning when it happens now and again; merely told when runs have succeeded since.
+-- or a restart in between. Reads the newest twenty runs of each job. An error if the newest run failed, a warning if
+-- runs fail now and again, information if later runs succeeded.
 with newest as (
     select r.jobname, r.runid, r.status, r.start_time, r.not_started as class,
         pg_catalog.row_number() over (partition by r.jobid order by r.runid desc) as age,

@@ -1,8 +1,8 @@
 -- title: Secret that is not the configured one
 -- needs: vault.decrypted_secrets
 -- follows: secret_empty secret_malformed secret_wrong_project
--- Vault has another value than the stack's configuration. Somebody has changed it by hand, and the configuration does not
--- know; or the configuration was changed and `pulumi up` has not run since. Compared by salted digest.
+-- Vault and the configuration have different values: the secret was changed by hand, or the configuration was changed
+-- without a `pulumi up`. The comparison uses salted digests.
 select
     'warning' as level,
     'secret ' || secret.name as object,

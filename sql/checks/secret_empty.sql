@@ -1,6 +1,6 @@
 -- title: Secret that is empty
 -- needs: vault.decrypted_secrets
--- To the functions an empty secret is one that is not there: they warn and send nothing.
+-- The functions treat an empty secret as missing: they warn and send nothing.
 select
     'error' as level,
     'secret ' || secret.name as object,

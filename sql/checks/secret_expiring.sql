@@ -1,7 +1,7 @@
 -- title: Key that expires
 -- needs: vault.decrypted_secrets
 -- follows: secret_differs secret_wrong_project
--- A legacy key is a JWT with an end. From then on the endpoint answers 401 to every request.
+-- A legacy key is a JWT with an expiry. After it, the endpoint answers 401 to every request.
 with key as (
     select s.name, s.state, s.expires_at, s.expires_at <= pg_catalog.now() as expired
     from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as s (name text, state text, expires_at timestamptz)

@@ -1,8 +1,7 @@
 -- title: Secret that cannot be what it should be
 -- needs: vault.decrypted_secrets
--- The URL is scheme and host, with or without a slash at its end; the key is one word, a secret key or a service_role JWT.
--- What else is stored was pasted wrongly: the functions refuse to send it, or the endpoint refuses it. The alerts' webhook is
--- a URL with a path.
+-- The URL must be scheme and host, with or without a final slash; the key one word, a secret key or a service_role JWT; the
+-- alerts' webhook a URL with a path. Functions or endpoint reject any other value.
 with secret as (
     select s.*, s.name = %(key_secret)s::text as is_key, s.name = %(url_secret)s::text as is_url
     from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as s (

@@ -1,7 +1,7 @@
 -- title: Secret of another project
 -- needs: vault.decrypted_secrets
--- The URL names a project, and so does a legacy key. Another than the stack's: this database is a copy that still calls the
--- original, or somebody has pasted the other environment's. A custom domain and a secret key name none.
+-- The URL and legacy keys name a project. If it is not the stack's, this database is a copy that still calls the original,
+-- or the other environment's secret was pasted. Custom domains and secret keys name no project.
 with secret as (
     select s.name, case s.name when %(key_secret)s::text then s.key_ref when %(url_secret)s::text then s.url_ref end as ref
     from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as s (name text, url_ref text, key_ref text)

@@ -1,6 +1,5 @@
 -- title: Server that may not be written to
--- A replica, or a project whose disk is nearly full: hosted projects then switch to read-only. Nothing is queued, sent or
--- marked as done.
+-- The server is a replica, or a hosted project with a nearly full disk. Nothing is queued, sent or completed.
 select
     'error' as level,
     pg_catalog.format('database %%I', pg_catalog.current_database()) as object,

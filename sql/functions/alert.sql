@@ -1,6 +1,6 @@
--- What the job bubble-sync-alerts runs: posts to the webhook what a person should know, all of it in one message, and keeps
--- in bubble_sync.alerts what it has told. Where nothing has changed it writes nothing; of two calls at the same time one
--- looks. What it raises is the job's own: the sync does not wait for it.
+-- Run by the job bubble-sync-alerts: posts new alerts to the webhook as one message, and records them in
+-- bubble_sync.alerts. Without changes it writes nothing. Of concurrent calls only one runs. An error fails the job's run and
+-- does not affect the sync.
 create or replace function bubble_sync.alert()
 returns void
 language plpgsql

@@ -1,6 +1,6 @@
--- A line for each condition of the queue that holds and was not posted within the cooldown. Waiting are the items that the
--- processor counts; one waits since it was made, last finished or was to be tried again. Only counts and words of ours are
--- in a line: an item's error may hold anything.
+-- Return a line for each condition of the queue that holds and was not posted within the cooldown. Waiting items are those
+-- that the processor counts, since their creation, their last end or their retry time. Lines contain only counts and fixed
+-- text, because an item's error may contain anything.
 create or replace function bubble_sync.alert_conditions(new_failures integer, growing_ticks integer, oldest_minutes integer, cooldown_minutes integer)
 returns text[]
 language plpgsql

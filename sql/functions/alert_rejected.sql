@@ -1,5 +1,5 @@
--- A line when the newest answered requests were all refused, by status, body or another than the function, one of them since the last such line, and that is longer ago
--- than the cooldown. A log that is not there, or not as we make it, is for `drift` to tell.
+-- Return a line if all of the newest answered requests were rejected (by status, by body, or by another responder), and at
+-- least one of them since the last line, which is older than the cooldown. `drift` reports a missing or changed log.
 create or replace function bubble_sync.alert_rejected(requests integer, cooldown_minutes integer)
 returns text[]
 language plpgsql

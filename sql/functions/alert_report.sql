@@ -1,6 +1,6 @@
--- What the queue and the requests of some days come to, in one line of counts; it begins with 'all green' where no item is
--- failed or stuck in processing, and nothing was told of in that time. Reads the whole queue: for once a day.
--- No text out of an item or an answer is in it.
+-- Summarise the queue and the requests of some days in one line of counts. The line begins with 'all green' without failed
+-- or stuck items and without alerts in that time. Reads the whole queue, so call it once a day. The line contains no text of
+-- an item or an answer.
 create or replace function bubble_sync.alert_report(days integer, told boolean, dispatch_log boolean)
 returns text
 language plpgsql

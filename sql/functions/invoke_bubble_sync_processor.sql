@@ -1,6 +1,6 @@
--- What the job bubble-sync-processor runs: asks the Edge Function to drain the queue when items are pending.
--- Runs as its caller, writes nothing but the dispatch log, and may be called by hand at any time. What fails in the log
--- is a warning: the request is made all the same.
+-- Run by the job bubble-sync-processor: requests the Edge Function when items are pending. Runs with the caller's rights,
+-- writes only the dispatch log, and may be called by hand at any time. A failure of the log is a warning, and does not stop
+-- the request.
 create or replace function public.invoke_bubble_sync_processor()
 returns void
 language plpgsql

@@ -1,7 +1,7 @@
--- Everything that a comparison is made of, for a role that may do nothing else: what `diff` and `drift` read as the owner,
--- part by part, and secrets as digests over the caller's salt; never a value, and nothing in a text that looks like a key.
--- pg_temp stands last in its search_path: left out it would stand first, and the caller's own types would run as the owner.
--- The block of sql/queries/observe.sql, with which commands read, takes the place of the last comment.
+-- Return everything that a comparison needs, for a role without other rights: the parts that `diff` and `drift` read as the
+-- owner. Secrets appear as digests with the caller's salt, and texts without anything like a key. pg_temp is last in
+-- search_path: by default it is first, and the caller's own types would run as the owner. The block of
+-- sql/queries/observe.sql replaces the last comment.
 create or replace function bubble_sync.observe(salt text)
 returns jsonb
 language plpgsql

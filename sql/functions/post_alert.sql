@@ -1,6 +1,6 @@
--- Posts one message to the alerts' webhook, whose URL is a secret: who has it may post. Called by `alert`, as its caller;
--- EXECUTE for the owner alone. No error it raises holds the URL: net.http_post raises with the whole row, and pg_cron would
--- store that in cron.job_run_details. It raises where nothing can be posted, so that the run shows failed.
+-- Post one message to the alerts' webhook, whose URL is a secret that allows anyone to post. Called by `alert` with the
+-- caller's rights; EXECUTE for the owner only. Errors never contain the URL: net.http_post raises with the whole row, and
+-- pg_cron would store that row in cron.job_run_details. Raises when posting is impossible, so that the run fails.
 create or replace function bubble_sync.post_alert(message text, webhook_secret text)
 returns bigint
 language plpgsql

@@ -1,6 +1,5 @@
--- Writes down a request that was just handed to pg_net, with the pg_cron run that made it; null when called by hand. Old
--- rows go at the same time, a bounded number of them, so that an idle tick writes nothing.
--- Whoever calls it catches what it raises. Waits a second for a lock and no longer.
+-- Record a request that was handed to pg_net, with its pg_cron run, or null when called by hand. Also deletes a bounded
+-- number of old rows, so that an idle tick writes nothing. The caller catches errors. Waits at most a second for a lock.
 create or replace function bubble_sync.record(source text, waiting_count bigint, request bigint)
 returns void
 language plpgsql

@@ -1,7 +1,7 @@
--- The one place that holds a key: reads Vault, validates, and hands the request to pg_net, which sends it after commit.
--- Called by the two public functions, as their caller; EXECUTE for the owner alone. Returns the request id, or null
--- with a WARNING when the secrets are not there. No error it raises holds a secret: net.http_post raises with the whole
--- row, key included, and pg_cron would store that in cron.job_run_details.
+-- The only function that reads the key: validates the secrets of Vault and hands the request to pg_net, which sends it after
+-- commit. Called by the two public functions with the caller's rights; EXECUTE for the owner only. Returns the request id, or
+-- null with a WARNING when the secrets are missing. Errors never contain a secret: net.http_post raises with the whole row,
+-- key included, and pg_cron would store that row in cron.job_run_details.
 create or replace function bubble_sync.send(source text, action text, payload jsonb, timeout_ms integer, url_secret text, key_secret text)
 returns bigint
 language plpgsql

@@ -1,6 +1,6 @@
--- Writes down what became of the requests: for each dispatch without a verdict the answer that pg_net keeps, or that there
--- will be none. Called at every tick; writes nothing while no answer is outstanding. Whoever calls it catches what it raises.
--- What reads a body, from sql/queries/outcomes.sql, takes the place of the `include`.
+-- Record the outcome of each dispatch without a verdict: pg_net's answer, or the certainty of none. Called at every tick;
+-- writes nothing while no answer is outstanding. The caller catches errors. The body's query of sql/queries/outcomes.sql
+-- replaces the `include`.
 create or replace function bubble_sync.settle()
 returns void
 language plpgsql

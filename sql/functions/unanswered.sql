@@ -1,6 +1,6 @@
--- The overlap guard: whether the last request of a function is still unanswered, and so no new one should be made. Counts
--- the tick that it holds back. Of two calls at the same time one is held back: the lock is kept until its transaction ends.
--- Whoever calls it catches what it raises. Waits a second for a lock and no longer.
+-- The overlap guard: return whether the last request of a function is unanswered, so that no new one may be sent. Counts the
+-- skipped ticks. Of two concurrent calls one is skipped: the lock lasts until the end of the transaction. The caller catches
+-- errors. Waits at most a second for a lock.
 create or replace function bubble_sync.unanswered(source text, timeout_ms integer)
 returns boolean
 language plpgsql

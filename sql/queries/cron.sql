@@ -1,5 +1,5 @@
--- pg_cron's jobs. cron.job has row security: a role without BYPASSRLS sees its own alone.
--- What begins with `given.` is declared by the block in observe.sql.
+-- pg_cron's jobs. cron.job has row security: a role without BYPASSRLS sees only its own.
+-- The block in observe.sql declares `given.`.
 
 -- name: observe
 -- Every job of these names, ours first; `mine` is decided by the role's name, as pg_cron does. `node` is where pg_cron

@@ -1,4 +1,4 @@
--- The table that is dropped: what the alerts have told goes with them.
+-- Drop the alerts' table with its contents.
 
 -- name: alerts
 drop table if exists bubble_sync.alerts;

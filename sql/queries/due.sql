@@ -1,8 +1,8 @@
--- What shows whether a job has run when it was due. pg_cron's history is indexed by runid alone: the newest 1,000 runs of all
--- jobs are read, and what lies before the oldest of them is not known.
+-- Data for missed runs. pg_cron's history is indexed by runid only: the newest 1,000 runs of all jobs are read, and earlier
+-- ones are unknown.
 
 -- name: record
--- Since when runs would be on record. An empty history whose numbers are in use was cleared, and nobody knows when. What the
+-- Since when runs would be on record. An empty history whose numbers are in use was cleared at an unknown time. What the
 -- role may not see of the setting or the sequence is null.
 select
     pg_catalog.now() as asked_at,

@@ -1,5 +1,5 @@
 -- Installed extensions: version and schema are the server's business, presence is ours.
--- What begins with `given.` is declared by the block in observe.sql.
+-- The block in observe.sql declares `given.`.
 
 -- name: observe
 select e.extname::text as name, e.extversion as version, n.nspname as schema

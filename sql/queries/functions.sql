@@ -1,5 +1,5 @@
 -- Functions with everything about them that a hand can change.
--- What begins with `given.` is declared by the block in observe.sql.
+-- The block in observe.sql declares `given.`.
 
 -- name: observe
 -- Every function of these names, so that a second signature is seen too; executors are the roles besides the owner.

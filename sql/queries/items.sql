@@ -1,4 +1,4 @@
--- Items of the queue, read. The columns that people know from the guide come first, in its order; ours follow.
+-- Items of the queue. The guide's columns come first, in its order; ours follow.
 
 -- name: by_status
 -- Guide, step 7; the first three columns are the record's, step 11. What came and went is of the last hour. The queue has

@@ -1,4 +1,4 @@
--- The private schema `bubble_sync` and its ledger: what we made or adopted, written in the object's own transaction.
+-- The private schema `bubble_sync` and its ledger of made or adopted objects, written in the transaction of each object.
 
 -- name: create
 create schema if not exists bubble_sync;

@@ -1,4 +1,4 @@
--- Who may use the private schema and its tables: nobody but the owner, and USAGE for the monitor role where there is one.
+-- Privileges on the private schema and its tables: only the owner, and USAGE for the monitor role.
 
 -- name: held
 -- Every privilege on them, with the owner and the role that holds it; `harmless` is to look up names, and no more.

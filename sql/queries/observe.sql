@@ -1,6 +1,6 @@
--- One reading for everything: a block of PL/pgSQL whose parts are queries of the other files, so that one round trip
--- brings them all. The owner runs it with DO; as the body of a function it serves a role that may read nothing itself.
--- A part whose table is not there is missing from the answer. A right that is lacking raises: it is never "no rows".
+-- The observation block: PL/pgSQL with queries of the other files as parts, for one round trip. The owner runs the block
+-- with DO; the function bubble_sync.observe runs it for a role without other rights. A part of a missing table is missing in
+-- the answer. A missing privilege raises, and never means "no rows".
 
 -- name: block
 -- Every part that there is, in the order of reading; a caller names those that it wants.

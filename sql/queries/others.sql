@@ -1,5 +1,5 @@
--- Other sessions that are in the way. pg_locks shows everybody every lock; pg_stat_activity shows a role that is not in
--- pg_read_all_stats little of the sessions of other roles. Of a statement only its first word is read: never a literal.
+-- Blocking sessions. pg_locks shows all locks to all roles; pg_stat_activity hides other roles' sessions from roles without
+-- pg_read_all_stats. Only the first word of a statement is read, never a literal.
 
 -- name: holders
 -- Who holds, or waits for, a lock on what bubble-sync reads and changes that keeps others away. `relation` is the table of
@@ -44,7 +44,7 @@ order by activity.xact_start
 limit 3;
 
 -- name: changing
--- Who else is in a transaction here, or was a moment ago: who may have won a race, when nobody is told of it.
+-- Other sessions in a transaction, now or a moment ago, which may have won a race.
 select activity.pid, activity.application_name as application, activity.usename as role, activity.xact_start as since,
     pg_catalog.upper(pg_catalog.substring(activity.query, '^\s*([A-Za-z]+)')) as command
 from pg_catalog.pg_stat_activity as activity

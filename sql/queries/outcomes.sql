@@ -1,4 +1,4 @@
--- What became of requests, for those who judge it: our log, and the answers that pg_net has and no tick has read yet.
+-- The outcomes of requests: our log, and pg_net's answers that no tick has read yet.
 
 -- name: at_a_glance
 -- What can be seen of an answer to whatever request: a web page, and a body that begins with a no, are not good either.

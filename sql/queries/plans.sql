@@ -1,4 +1,4 @@
--- How the planner would find the items that our functions count: the same conditions as in sql/functions.
+-- The plans of our functions' counts: the same conditions as in sql/functions.
 
 -- name: rather_any_index
 -- What still reads the whole table then has no index to use.

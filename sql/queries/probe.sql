@@ -1,7 +1,7 @@
--- One key tried through the database's own way to the endpoint: pg_net, and no row of Vault is touched.
+-- Probe one key through pg_net, as the database sends requests, without a row in Vault.
 
 -- name: incoming
--- The key comes through COPY: bind parameters and literals land in the server log.
+-- The key is sent with COPY: bind parameters and literals appear in the server log.
 create temporary table bubble_sync_probe (
     attempt integer, url text, action text, header text, value text, timeout_ms integer, request_id bigint
 ) on commit drop;
@@ -41,7 +41,7 @@ where id = any(%(ids)s) and created > pg_catalog.now() - interval '10 minutes';
 select net.check_worker_is_up() where pg_catalog.pg_has_role('pg_read_all_stats', 'usage');
 
 -- name: withdraw
--- What nobody answered would keep its header, the key, in this table. A row in flight is the worker's.
+-- An unanswered request would keep its header, the key, in this table. The worker owns rows in flight.
 delete from net.http_request_queue
 where id in (select id from net.http_request_queue where id = any(%(ids)s) for update skip locked)
 returning id;

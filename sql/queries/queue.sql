@@ -1,4 +1,4 @@
--- The queue table as the functions and the Edge Function need it. Observed, never changed.
+-- The queue table's requirements. Observed, never changed.
 
 -- name: observe
 -- One row: `missing`; `checks`, the constraints on single columns, and `labels`, the enums, that decide which values

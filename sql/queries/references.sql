@@ -1,5 +1,5 @@
--- Who still names an object: what something else names is kept on destroy.
--- What begins with `given.` is declared by the block in observe.sql.
+-- References to an object, which keep the object on destroy.
+-- The block in observe.sql declares `given.`.
 
 -- name: users
 -- Functions, views and triggers, other than the object itself, in whose text the word stands alone. The body of a

@@ -1,4 +1,4 @@
--- A span of time in parts: aggregated by the server, so that an answer is as long as the span has parts, and no longer.
+-- A period in bins, aggregated by the server, so that the result has one row per bin.
 
 -- name: depth
 -- Items that were not completed, from when each was queued and completed: how many there were before the span, and in each

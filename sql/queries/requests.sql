@@ -1,7 +1,7 @@
--- Requests that our functions sent, from our own log, whole rows; and what pg_net still knows of answers.
+-- Requests of our functions, from our log, and pg_net's answers.
 
 -- name: newest
--- The newest of each function.
+-- The newest request of each function.
 select distinct on (function) *
 from (select * from bubble_sync.dispatches order by dispatch_id desc limit 1000) as newest
 order by function, dispatch_id desc;

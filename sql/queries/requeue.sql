@@ -1,5 +1,5 @@
--- Items put back: failed ones to be tried again, and those that a worker took and never finished. What changes a row locks
--- it first and passes over one that somebody holds, or that stands at another status by then.
+-- Set items back: failed items for another attempt, and items that a worker never finished. Updates lock the row first and
+-- skip rows that are locked or have changed status.
 
 -- name: failed
 -- The items of these ids, whatever they stand at; without ids those that failed and have no attempt left.
@@ -15,7 +15,7 @@ order by created_at, id
 limit %(most)s;
 
 -- name: stalled
--- As items.by_status counts them, unless it is said how old they must be: the queue does not say when one was taken.
+-- As in items.by_status, unless a minimum age is given: the queue does not record when an item was taken.
 select id::text as id, operation::text as operation, record_id::text as record_id, status::text as status, error_message,
     retry_count, max_retries, created_at
 from public.sync_queue

@@ -1,4 +1,4 @@
--- How the newest runs of our jobs ended, for the checks that judge them.
+-- The results of our jobs' newest runs, for the checks.
 
 -- name: of_jobs
 -- `not_started` is what pg_cron says of a command that it never sent; of any other run it is null.

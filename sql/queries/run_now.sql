@@ -1,4 +1,4 @@
--- The processor's own command, run by hand. A job of another role is never run: it would run with our rights.
+-- Run the processor's command by hand. Never run another role's job: the command would run with our rights.
 
 -- name: jobs
 select jobid, command, active, username, database, username = current_user as mine,

@@ -1,6 +1,6 @@
--- What pg_cron ran. Its table may be long and is indexed by runid alone: the newest rows are read, as far back as a moment
--- and never more than 10,000; runs start in the order of their runids, near enough. It has no job's name: that is joined by
--- jobid. cron.job has row security: most roles see their own jobs alone.
+-- The runs of pg_cron. The table may be long and is indexed by runid only: the newest rows are read, at most 10,000, since runs
+-- start roughly in the order of their runids. Job names come from a join by jobid. cron.job has row security: most roles see
+-- only their own jobs.
 
 -- name: jobs
 -- Guide, step 5, and the record's step 8.

@@ -1,4 +1,4 @@
--- Whose the schema `bubble_sync` is: ours, or an application's that had the name before.
+-- The owner of the schema `bubble_sync`: us, or an application that used the name before.
 
 -- name: observe
 -- One row where there is such a schema. It is ours with our ledger in it, with our comment, or with anything that has a

@@ -1,4 +1,4 @@
--- Where something that sends may stand. Used by reaching.sql.
+-- The places where senders can be defined. Used by reaching.sql.
 
 -- name: all
 -- One collation for all: the server's names have another one than texts.

@@ -1,4 +1,4 @@
--- The text of a source as a reader of SQL takes it, and what each of its calls says. Used by reaching.sql.
+-- The normalised text of a source, and its calls. Used by reaching.sql.
 
 -- name: normal
 -- Without comments, casts, quoted names, dollar quotes, and what is scheduled, dropped or granted and not called; joined

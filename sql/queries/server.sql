@@ -1,4 +1,4 @@
--- What the server and the connecting role must bring. What the role may not see is unknown, which is not missing.
+-- Requirements of the server and the connecting role. What the role cannot see is unknown, not missing.
 
 -- name: observe
 -- One row: `missing`.

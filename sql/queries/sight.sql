@@ -1,4 +1,4 @@
--- What the connecting role can see of the tables that a question reads. From the catalog alone: nothing of it raises.
+-- The connecting role's access to the tables of a query, from the catalog only, so that nothing raises.
 
 -- name: never_up
 -- The first `up` makes the schema, and nothing of ours takes it away.

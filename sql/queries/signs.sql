@@ -1,5 +1,5 @@
--- Signs of whether the sync works. What the reader may not see is missing from the answer: unknown, and no reason to stop.
--- What begins with `given.` is declared by the block in observe.sql.
+-- Evidence for a working sync. What the reader cannot see is missing in the answer, and means unknown.
+-- The block in observe.sql declares `given.`.
 
 -- name: runs
 -- The newest finished run of each of our jobs, and whether pg_cron has one at all. The table may be long and is indexed

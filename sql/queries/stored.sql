@@ -1,4 +1,4 @@
--- What a stored secret looks like: facts that are no secret, for the doctor. The value itself never leaves the server.
+-- Public facts of a stored secret, for the doctor. The value never leaves the server.
 
 -- name: looks
 -- Nothing here raises for whatever text is stored: an error message would quote it into the server's log. So the claims

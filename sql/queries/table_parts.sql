@@ -1,4 +1,4 @@
--- What our tables are made of: everything that could keep a row from being written, kept or found, from the catalog alone.
+-- The parts of our tables that affect writing, keeping or finding a row, from the catalog only.
 
 -- name: parts
 -- One row for each: a column as it is declared, a constraint, an index that belongs to none, what else acts on a write, and

@@ -1,5 +1,5 @@
--- The tables beside the ledger: what each is made of, and how each is there. Column by column, so that one that was dropped
--- comes back.
+-- The optional tables next to the ledger: their definition, and their actual parts. Columns are added one by one, so that a
+-- dropped one is restored.
 
 -- name: dispatches
 -- The dispatch log: one row for each request that a function of ours made, and what became of it. No name of a secret, no

@@ -1,7 +1,7 @@
--- One transaction per change, one per reading, one per operation. Every limit and setting is local, so that nothing
--- outlives it on a pooled connection. What a role, a database or a session may set is fixed here as far as an answer
--- depends on it; tests/database/test_server_settings.py goes through all that PostgreSQL has. Left to whoever set it:
--- default_transaction_read_only, with which a hosted project stops writing when its disk is full.
+-- One transaction per change, reading or operation. All limits and settings are local, so that nothing outlives the
+-- transaction on a pooled connection. Settings of roles, databases and sessions that affect results are fixed here;
+-- tests/database/test_server_settings.py covers all settings of PostgreSQL. The exception is default_transaction_read_only,
+-- with which a hosted project stops writes when its disk is full.
 
 -- name: begin
 begin isolation level read committed, not deferrable;
@@ -10,7 +10,7 @@ begin isolation level read committed, not deferrable;
 begin isolation level read committed, read only, not deferrable;
 
 -- name: limits
--- First, since a role's own limits may be shorter than what follows takes.
+-- First, since a role's own limits may be too short for the following statements.
 set local statement_timeout = '30s';
 set local lock_timeout = '5s';
 set local idle_in_transaction_session_timeout = '60s';
@@ -19,7 +19,7 @@ set local idle_in_transaction_session_timeout = '60s';
 set local transaction_timeout = 0;
 
 -- name: search_path
--- Empty for what is ours, so that nobody's operator in `public` stands in for the server's own.
+-- Empty, so that no operator in `public` replaces the server's own.
 set local search_path = '';
 
 -- name: settings
@@ -45,8 +45,8 @@ set local join_collapse_limit = 8;
 set local from_collapse_limit = 8;
 
 -- name: alone
--- The lock is one for all of our changes in this database: catalog rows have no locks of their own, and two sessions
--- that grant or replace at once end in "tuple concurrently updated". Another `up` may hold it for a change or two.
+-- One lock for all our changes in this database: catalog rows have no locks of their own, and concurrent grants or
+-- replacements end in "tuple concurrently updated". Another `up` may hold the lock for a change or two.
 set local lock_timeout = '15s';
 select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bubble-sync', 0));
 set local lock_timeout = '5s';

@@ -1,4 +1,4 @@
--- What a way back needs and nothing else does. What begins with `given.` is declared by the block in observe.sql.
+-- Data for an undo script only. The block in observe.sql declares `given.`.
 
 -- name: functions
 -- What makes each function again as it is, and who may execute it; `grantee` is a role or `public`.

@@ -1,5 +1,5 @@
--- Vault rows, by name. The value never leaves the server: it comes back as a salted digest.
--- What begins with `given.` is declared by the block in observe.sql.
+-- Vault rows by name. Values leave the server only as salted digests.
+-- The block in observe.sql declares `given.`.
 
 -- name: observe
 select id::text as id, name, description, updated_at from vault.secrets where name = any (given.secrets);
@@ -27,7 +27,7 @@ end loop;
 answer := answer || pg_catalog.jsonb_build_object('digests', rows);
 
 -- name: incoming
--- A value goes through COPY into this table: bind parameters and literals land in the server log and in WAL.
+-- Values are sent to this table with COPY: bind parameters and literals appear in the server log and in WAL.
 create temporary table bubble_sync_incoming (value text) on commit drop;
 
 -- name: copy_incoming

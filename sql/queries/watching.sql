@@ -1,4 +1,4 @@
--- How the connecting role reads a stack: as the owner of its ledger, or through bubble_sync.observe.
+-- How the connecting role may read a stack: as the owner of its ledger, or through bubble_sync.observe.
 
 -- name: way
 -- From the catalog alone: to_regprocedure raises for a schema that one may not use. No owner where there is no ledger.

@@ -255,7 +255,7 @@ def _unreachable(life: Life) -> None:
 def _in_the_configuration(life: Life) -> None:
     """Keep the database URL in the configuration: the CLI masks the whole URL, and not the password alone."""
     life.stack.configure("databaseUrl", life.addresses.database_url, secret=True)
-    life.pulumi("preview", expect=1, says="set beside databaseUrlEnv")
+    life.pulumi("preview", expect=1, says="conflicts with databaseUrlEnv")
     life.pulumi("config", "rm", "bubble-sync:databaseUrlEnv")
     life.up("--run-program", "--diff")
     life.pulumi("refresh", "--yes", "--skip-preview", "--diff", *LOUD, place=places.VERBOSE)

@@ -14,11 +14,10 @@ from bubble_sync.converge import cron_jobs, functions, ledger, vault_secrets
 from bubble_sync.database.database import Database
 from bubble_sync.database.scram import salt_of, verifier
 from bubble_sync.errors import PrivilegeMissing, ServerRefused
-from bubble_sync.model.setup import observe_spec
-from bubble_sync.specs import FunctionSpec, Keeper, compare
+from bubble_sync.specs import FunctionSpec, compare
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import EXTENSIONS, Site, stack_functions
-from tests.fixtures.specs import STACK, job_spec, ledger_spec, secret_spec
+from tests.fixtures.specs import STACK, functions_in, job_spec, ledger_spec, secret_spec
 
 MONITOR, PASSWORD = "bubble_monitor", "a-monitor's-password-as-typed"
 SALT = "0123456789abcdef"
@@ -36,7 +35,7 @@ UNREADABLE = "update vault.secrets set secret = encode('not of this key, and lon
 
 
 def observe() -> FunctionSpec:
-    return observe_spec(MONITOR, "supabase_url", "service_role_key", Keeper(STACK))
+    return functions_in("access", monitor_role=MONITOR)[0]
 
 
 @pytest.fixture
@@ -332,7 +331,8 @@ class TestWhatIsWanted:
         ]
 
     def test_a_changed_body_leaves_the_monitors_grant_where_it_is(self, granted: Site):
-        changed = observe_spec(MONITOR, "another_url", "service_role_key", Keeper(STACK))
+        secrets = {"url": "another_url", "key": "service_role_key"}
+        (changed,) = functions_in("access", monitor_role=MONITOR, secrets=secrets)
 
         granted.converge(functions, changed)
 

@@ -17,11 +17,10 @@ from bubble_sync.config.settings import AlertSettings
 from bubble_sync.config.validators import WEBHOOK_NAME, check_webhook
 from bubble_sync.converge import functions, ledger, vault_secrets
 from bubble_sync.errors import ForeignObject
-from bubble_sync.model.function_specs import alert_functions
 from bubble_sync.specs import DIFFERS, Keeper
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
-from tests.fixtures.specs import REF, STACK, ledger_spec, secret_spec
+from tests.fixtures.specs import REF, STACK, functions_in, ledger_spec, secret_spec
 
 ALERT = "SELECT bubble_sync.alert()"
 TABLES = ["dispatches", "alerts"]
@@ -52,7 +51,8 @@ class Alerts:
     webhook: str
 
     def install(self, *, log: bool = True, **numbers: object) -> None:
-        for spec in alert_functions(AlertSettings.model_validate(numbers), Keeper(STACK, REF), dispatch_log=log):
+        told = AlertSettings.model_validate(numbers)
+        for spec in functions_in("alerts", alerts=told, keeper=Keeper(STACK, REF), dispatch_log=log):
             self.site.converge(functions, spec.model_copy(update={"project_ref": ""}))
 
     def tick(self) -> list[str]:
@@ -126,7 +126,7 @@ class TestOnAndQuiet:
         assert fresh.tick() == []
 
     def test_without_a_project_ref_the_stack_is_named_alone(self, fresh: Alerts):
-        for spec in alert_functions(AlertSettings(), Keeper(STACK)):
+        for spec in functions_in("alerts", alerts=AlertSettings()):
             fresh.site.converge(functions, spec)
 
         (text,) = fresh.tick()

@@ -140,7 +140,7 @@ class TestConnecting:
     def test_a_url_in_the_configuration_may_be_the_one_of_the_last_up(self):
         address = read_database_url(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{free_port()}/postgres")
 
-        with pytest.raises(Unreachable, match=r"the port\. If its URL has changed .*`pulumi up --run-program` once\.$"):
+        with pytest.raises(Unreachable, match=r"the port\. If the URL has changed .*`pulumi up --run-program` once\.$"):
             connect(replace(address, configured=True))
 
     def test_a_wrong_password_is_tried_once(self, database: Addresses, server_log: ServerLog):
@@ -208,7 +208,7 @@ class TestConnecting:
             ("MaxClientsInSessionMode: max clients reached", "it has no connection left"),
             ("the database system is starting up", "it is starting or stopping"),
             ("the database system is shutting down", "it is starting or stopping"),
-            ('no pg_hba.conf entry for host "1.2.3.4"', "it lets nobody in from here"),
+            ('no pg_hba.conf entry for host "1.2.3.4"', "it rejects connections from this address"),
             (f"something about {PASSWORD}", "the server closed the connection"),
         ],
     )
@@ -369,7 +369,7 @@ class TestTheServersErrors:
         poor = site.as_role("poor", "grant select on public.sync_queue to poor")
         with psycopg.connect(site.addresses.admin_url) as other, closing(poor.db):
             other.execute("lock table public.sync_queue")
-            with pytest.raises(Busy, match=r"\(role supabase_admin, more is shown to members of pg_read_all_stats\)"):
+            with pytest.raises(Busy, match=r"\(role supabase_admin, details need pg_read_all_stats\)"):
                 change(poor.db, "set local lock_timeout = '20ms'", "table public.sync_queue")
 
     def test_a_read_only_server(self, site: Site):

@@ -15,18 +15,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bubble_sync.config.settings import ProcessorSettings, RetrySettings
+from bubble_sync.config.settings import ProcessorSettings, RetrySettings, read_settings
 from bubble_sync.converge import functions, ledger, vault_secrets
 from bubble_sync.errors import ForeignObject
-from bubble_sync.model.function_specs import function_specs
-from bubble_sync.model.setup import tables_of
+from bubble_sync.model.setup import desired
 from bubble_sync.records.requests import Request, as_of_now, requests_in
 from bubble_sync.records.verdicts import VERDICTS, verdict_of
 from bubble_sync.records.visibility import look
 from bubble_sync.specs import Keeper
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
-from tests.fixtures.specs import STACK, ledger_spec, secret_spec
+from tests.fixtures.specs import STACK, config, functions_in, ledger_spec, secret_spec
 
 PROCESSOR = "SELECT invoke_bubble_sync_processor()"
 RETRY = "SELECT invoke_bubble_sync_retry()"
@@ -75,8 +74,8 @@ def tick(site: Site, *calls: str) -> Tick:
 
 
 def install(site: Site, *, log: bool = True, guard: bool = False) -> None:
-    jobs = ProcessorSettings(overlap_guard=guard), RetrySettings(overlap_guard=guard)
-    for spec in function_specs(*jobs, "supabase_url", "service_role_key", Keeper(STACK), dispatch_log=log):
+    jobs = {"processor": ProcessorSettings(overlap_guard=guard), "retry": RetrySettings(overlap_guard=guard)}
+    for spec in functions_in("functions", jobs=jobs, dispatch_log=log):
         site.converge(functions, spec)
 
 
@@ -744,10 +743,12 @@ class TestTheTable:
         assert prepared.observe(ledger, ledger_spec(tables=[])).actual == ledger_spec(tables=[])
 
     def test_both_settings_want_it(self):
-        processor, guarding = ProcessorSettings(), RetrySettings(overlap_guard=True)
+        def tables(**told: str) -> tuple[str, ...]:
+            (spec,) = (one for one in desired(read_settings(config(**told)), Keeper(STACK)) if one.kind == "ledger")
+            return spec.tables
 
-        assert tables_of(False, processor, RetrySettings()) == ()
-        assert tables_of(True, processor) == tables_of(False, processor, guarding) == ("dispatches",)
+        assert tables(dispatchLog="false") == ()
+        assert tables() == tables(dispatchLog="false", retry='{"overlapGuard": true}') == ("dispatches",)
 
     @pytest.mark.parametrize(
         ("by_hand", "seen"),

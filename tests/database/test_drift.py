@@ -243,7 +243,7 @@ def test_a_function_of_another_version_is_said_to_be_one(site: Site):
         "as $$ select '{}'::jsonb $$",
     )
 
-    with pytest.raises(PrerequisiteMissing, match="does not tell of extensions, functions, ledger"):
+    with pytest.raises(PrerequisiteMissing, match="does not return extensions, functions, ledger"):
         ask(role)
     role.db.close()
 

@@ -9,12 +9,9 @@ import pytest
 from bubble_sync.config.settings import AlertSettings
 from bubble_sync.converge import functions, ledger
 from bubble_sync.health.doctor import Finding
-from bubble_sync.model.function_specs import alert_functions
-from bubble_sync.model.setup import observe_spec
-from bubble_sync.specs import Keeper
 from tests.fixtures.breaking import diagnose
 from tests.fixtures.site import Site, stack_functions
-from tests.fixtures.specs import STACK, ledger_spec
+from tests.fixtures.specs import functions_in, ledger_spec
 from tests.fixtures.tools import missing
 
 PROCESSOR = "function public.invoke_bubble_sync_processor()"
@@ -28,14 +25,14 @@ def findings(site: Site, check: str) -> list[Finding]:
 @pytest.fixture
 def converged(prepared: Site) -> Site:
     prepared.converge(ledger, ledger_spec(tables=["dispatches", "alerts"], project_ref=""))
-    for spec in (*stack_functions(), *alert_functions(AlertSettings(), Keeper(STACK))):
+    for spec in (*stack_functions(), *functions_in("alerts", alerts=AlertSettings())):
         prepared.converge(functions, spec)
     return prepared
 
 
 @pytest.mark.parametrize("check", ["function_executable_by_others", "private_schema_exposed"])
 def test_a_check_is_quiet_about_the_monitor_role_and_no_other(converged: Site, check: str):
-    converged.converge(functions, observe_spec("bubble_monitor", "supabase_url", "service_role_key", Keeper(STACK)))
+    converged.converge(functions, functions_in("access", monitor_role="bubble_monitor")[0])
     for role in ("bubble_monitor", "bubble_other"):
         converged.by_hand(
             f"create role {role}",
@@ -93,7 +90,7 @@ class TestPlpgsqlCheck:
         assert self.findings(checked, signature) == []
 
     def test_it_finds_nothing_in_the_function_of_the_monitor_role(self, checked: Site):
-        checked.converge(functions, observe_spec("m", "supabase_url", "service_role_key", Keeper(STACK)))
+        checked.converge(functions, functions_in("access", monitor_role="m")[0])
 
         found = self.findings(checked, "bubble_sync.observe(text)")
 

@@ -262,7 +262,7 @@ def test_a_job_of_a_role_that_is_gone_is_harmless_when_the_role_is_back(converge
 
 
 def test_what_no_text_can_hold_is_the_callers_mistake(converged: Site):
-    with pytest.raises(ConfigurationError, match="reading an item: what was given holds a byte that is no UTF-8"):
+    with pytest.raises(ConfigurationError, match="reading an item: the input is not valid UTF-8"):
         trace(converged.db, STACK, None, "\udcff@example.com")
 
 

@@ -149,7 +149,7 @@ class TestStatus:
 
     def test_a_job_that_runs_although_it_should_sleep_is_a_problem(self, working: Site):
         assert ask(working, retry=ASLEEP).problems == (
-            f"job {RETRY} runs, and the configuration has it paused (the CRM moves): `pulumi up`",
+            f"job {RETRY} is active but configured as paused (the CRM moves); run `pulumi up`",
         )
 
     def test_a_sleeping_job_that_is_gone_or_not_shown_is_said(self, working: Site, watcher: Callable[..., Site]):

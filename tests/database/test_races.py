@@ -99,7 +99,7 @@ def test_a_race_that_is_lost_each_time_names_who_else_changes_something(site: Si
     told = str(refused.value)
     assert told.startswith(
         "converging job x: another session changed the same object at the same moment (SQLSTATE XX000). "
-        f"It was tried {len(tried)} times; active now: pid "
+        f"Gave up after {len(tried)} attempts; active now: pid "
     )
     assert "application editor, role supabase_admin, in a transaction since " in told
     assert "CANARY" not in told

@@ -10,20 +10,17 @@ import pytest
 
 from bubble_sync.actions import run_now
 from bubble_sync.actions.run_now import NOT_SENT, NOTHING, SKIPPED, UNKNOWN, Ran, Told
-from bubble_sync.config.settings import ProcessorSettings, RetrySettings
 from bubble_sync.converge import functions, vault_secrets
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing, ServerRefused
 from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
-from bubble_sync.model.function_specs import function_specs
 from bubble_sync.records.await_response import follow, why_not
 from bubble_sync.records.requests import Request
 from bubble_sync.records.verdicts import judged
-from bubble_sync.specs import Keeper
 from tests.database.test_dispatches import ANSWERS, ODD, REQUEST, answered, sent, tick
 from tests.fixtures.history import item
-from tests.fixtures.site import Site
-from tests.fixtures.specs import STACK, jwt, secret_spec
+from tests.fixtures.site import Site, stack_functions
+from tests.fixtures.specs import jwt, secret_spec
 
 JOB = "bubble-sync-processor"
 COMMAND = "SELECT public.invoke_bubble_sync_processor()"
@@ -40,8 +37,7 @@ def scheduled(site: Site, command: str = COMMAND, role: str = "postgres") -> Non
 
 
 def install(site: Site, *, guard: bool = False) -> None:
-    jobs = ProcessorSettings(overlap_guard=guard), RetrySettings()
-    for spec in function_specs(*jobs, "supabase_url", "service_role_key", Keeper(STACK)):
+    for spec in stack_functions(overlap_guard=guard):
         site.converge(functions, spec)
 
 
@@ -263,8 +259,7 @@ class TestWhatBecameOfIt:
     def test_a_timeout(self, served: Site, platform: Platform):
         platform.behave(Behaviour(hang_seconds=2))
         item(served, "1 s")
-        jobs = ProcessorSettings(timeout_ms=100), RetrySettings()
-        for spec in function_specs(*jobs, "supabase_url", "service_role_key", Keeper(STACK)):
+        for spec in stack_functions(timeout_ms=100):
             served.converge(functions, spec)
 
         assert followed(served).verdict == "timed out"

@@ -18,7 +18,7 @@ from tests.fixtures.specs import REF, STACK, config
 
 SETTINGS = read_settings(config())
 OBJECTS = ("prerequisites", "extensions", "secrets", "functions", "jobs")
-AS_OWNER = "ask as the role that `pulumi up` connects as"
+AS_OWNER = "connect as the role that `pulumi up` uses"
 
 
 def ask(site: Site, **changes: str) -> dict[str, Line]:
@@ -142,7 +142,7 @@ class TestRuns:
     def test_when_no_job_was_due_yet_nothing_is_proven(self, converged: Site):
         found = ask(converged)["runs"]
 
-        assert (found.standing, found.remedy) == ("not proven", "bubble-sync verify, when a job was due")
+        assert (found.standing, found.remedy) == ("not proven", "`bubble-sync verify`, when a job was due")
         assert f"{PROCESSOR} is first due at " in found.evidence
 
     def test_a_run_that_failed_or_is_missing_is_no(self, working: Site):

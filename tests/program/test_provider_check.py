@@ -42,7 +42,7 @@ def test_a_changed_name_is_refused_with_the_step_to_take():
 
     (failure,) = result.failures
     assert failure.property == "name"
-    assert "Give the resource another name in the program" in failure.reason
+    assert "Rename the resource in the program" in failure.reason
 
 
 def test_a_failure_of_a_secret_names_no_property_since_the_engine_would_print_its_value():

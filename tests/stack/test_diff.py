@@ -39,7 +39,7 @@ def test_up_makes_nothing_while_objects_are_refused_and_diff_lists_the_same(stac
 
     for line in (
         "- function public.invoke_bubble_sync_processor is owned by service_role. As that role: alter function ",
-        "- job bubble-sync-processor exists for the role anon (jobid 1), and both would run. As that role: select ",
+        "- job bubble-sync-processor exists for the role anon (jobid 1); both jobs would run. As that role: select ",
     ):
         assert line in said
         assert line in listed

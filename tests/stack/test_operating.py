@@ -17,7 +17,7 @@ from tests.fixtures.site import Site
 from tests.fixtures.specs import jwt
 from tests.fixtures.stack import Stack
 
-NOBODY = "error: nothing was done: there is nobody to ask, so add --yes when it shall be done\n"
+NOBODY = "error: not a terminal: pass --yes to confirm. Nothing was changed.\n"
 
 
 @pytest.fixture

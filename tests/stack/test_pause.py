@@ -39,7 +39,7 @@ def test_both_jobs_are_put_to_sleep_told_and_woken_and_nothing_is_left(converged
 
     said = converged.sync("pause", "--reason", REASON, "--until", "2999-01-31T18:00:00+01:00")
     assert f"job bubble-sync-processor of stack local is paused until 2999-01-31 17:00:00 UTC ({REASON})" in said
-    assert "wake with:  bubble-sync resume --stack local" in said
+    assert "resume with:  bubble-sync resume --stack local" in said
     assert "commit it" not in said, "no git keeps this file"
     assert active(site) == {"processor": False, "retry": False}
     pause = {"active": False, "pauseReason": REASON, "pauseUntil": "2999-01-31T17:00:00Z"}

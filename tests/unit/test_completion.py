@@ -38,7 +38,7 @@ def test_commands_and_options_are_completed(project: Path):
     assert {"pause", "status", "key"} <= set(in_bash(project, ""))
     assert in_bash(project, "key", "ro") == ["rotate"]
     assert "--until" in in_bash(project, "pause", "--")
-    assert in_bash(project, "pause", "--job", "p") == ["processor"]
+    assert in_bash(project, "pause", "--job", "pro") == ["processor"]
 
 
 @pytest.mark.parametrize("typed", [("status", "--stack"), ("status", "-s"), ("key", "rotate", "--stack")])

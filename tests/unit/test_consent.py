@@ -45,6 +45,6 @@ def test_everybody_is_asked_but_on_this_machines_own_stack(name: str, host: str,
 def test_without_a_terminal_nobody_is_asked_and_nothing_is_done(monkeypatch: pytest.MonkeyPatch, as_json: bool):
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
 
-    with pytest.raises(ConfigurationError, match="add --yes"):
+    with pytest.raises(ConfigurationError, match="pass --yes"):
         consent("do it?", yes=False, as_json=as_json)
     assert consent("do it?", yes=True, as_json=as_json)

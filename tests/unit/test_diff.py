@@ -218,7 +218,7 @@ class TestDrawing:
         assert "      -    -- ````` and </details>" in lines
         assert lines[-2:] == [
             "stack test: 1 equal, 1 adopt and change, 1 update, 2 foreign, 1 missing prerequisite",
-            "next: mend what ! stands at, which `pulumi up` refuses; then `bubble-sync diff` again",
+            "next: fix the objects marked !, which `pulumi up` refuses; then run `bubble-sync diff` again",
         ]
 
     def test_text_says_when_there_is_nothing_to_do(self):

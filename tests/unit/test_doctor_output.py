@@ -34,10 +34,10 @@ def test_a_pipe_gets_causes_first_then_what_follows_then_what_is_not_known(capsy
         "  symptom: secret a: it differs",
         "",
         "unknown: it is not there",
-        "  not answered: one, two",
+        "  not checked: one, two",
         "",
         "38 checks: 1 error, 1 following, 2 unknown",
-        "next: do the first remedy, then `bubble-sync doctor` again",
+        "next: apply the first remedy, then run `bubble-sync doctor` again",
     ]
 
 
@@ -71,4 +71,4 @@ def test_what_stops_everything_is_told_before_what_stops_some():
 
 
 def test_nothing_wrong_is_one_line(capsys: pytest.CaptureFixture[str]):
-    assert shown(capsys)[2:] == ["38 checks: nothing wrong is seen"]
+    assert shown(capsys)[2:] == ["38 checks: no problem found"]

@@ -77,7 +77,7 @@ class TestAnExpiryIsWarnedOf:
     def test_with_its_date_and_the_days_left(self, left: timedelta, said: str):
         (warning,) = about_expiry(expiring(NOON + left))
 
-        assert warning.startswith(f"{said}: an expired key is refused")
+        assert warning.startswith(f"{said}: the endpoint rejects an expired key")
         assert ROTATE in warning
 
     @pytest.mark.parametrize("left", [timedelta(days=30, seconds=1), timedelta(days=31), timedelta(days=3650)], ids=str)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from bubble_sync.compare.diff import parts_about
 from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings, StackSettings, read_settings
 from bubble_sync.config.validators import WEBHOOK_NAME
-from bubble_sync.model.function_specs import alert_functions, function_specs
-from bubble_sync.model.setup import desired, observe_spec
+from bubble_sync.model.jobs import MANAGED_JOBS
+from bubble_sync.model.setup import desired
 from bubble_sync.specs import Keeper
 from bubble_sync.sql_loader import (
     SQL_DIRECTORY,
@@ -23,7 +23,7 @@ from bubble_sync.sql_loader import (
     with_constants,
     with_parts,
 )
-from tests.fixtures.specs import config
+from tests.fixtures.specs import config, functions_in
 
 BODY = "declare\n    max_items constant integer := 10;\n    name constant text := 'a';\nbegin\nend\n"
 
@@ -55,17 +55,18 @@ def test_the_defaults_of_settings_are_the_values_in_the_files():
         "dispatch_log": switches["dispatch_log"],
         "webhook_secret": WEBHOOK_NAME,
     }
-    functions = function_specs(processor, retry, *secrets.values(), Keeper("test"))
-    for spec in (*functions, *alert_functions(AlertSettings(), Keeper("local"))):
+    alerts = functions_in("alerts", alerts=AlertSettings(), keeper=Keeper("local"))
+    for spec in (*functions_in("functions"), *alerts):
         file = SQL_DIRECTORY / "functions" / f"{spec.name.split('.')[1]}.sql"
         assert spec.body in with_parts(file.read_text())
 
 
-def test_every_declared_constant_is_one_that_settings_give():
-    for spec in function_specs(ProcessorSettings(), RetrySettings(), "u", "k", Keeper("test")):
-        declared = set(constants_of(spec.name.split(".")[1]))
-        secrets, switches = {"url_secret", "key_secret"}, {"dispatch_log", "overlap_guard"}
-        assert declared <= {"max_items", "batch_size", "timeout_ms"} | secrets | switches
+@pytest.mark.parametrize("job", MANAGED_JOBS, ids=lambda job: job.key)
+def test_the_constants_of_a_jobs_function_are_its_settings_and_every_setting_but_when_it_runs_is_one(job):
+    numbers = set(job.settings.model_fields) - {"schedule", "active", "pause_reason", "pause_until"}
+
+    shared = {"dispatch_log", "url_secret", "key_secret"} if job.sends else set()
+    assert set(constants_of(job.file)) == numbers | shared
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_a_constant_must_be_declared_exactly_once(body):
 
 @pytest.mark.parametrize("value", ["1; drop table x", True, "a\nb"])
 def test_a_value_of_another_type_cannot_stand_in_a_declaration(value):
-    with pytest.raises(ValueError, match="cannot stand there"):
+    with pytest.raises(ValueError, match="is not a valid value"):
         with_constants(BODY, {"max_items": value, "name": value} if value == "a\nb" else {"max_items": value})
 
 
@@ -91,7 +92,7 @@ def test_any_printable_name_stays_inside_its_literal(name):
 
 
 def test_observe_holds_the_block_that_commands_read_with_whole_and_nothing_is_left_to_fill():
-    spec = observe_spec("m", "u", "k", Keeper("test"))
+    (spec,) = functions_in("access", monitor_role="m")
 
     block, _ = reading_block(every_part(), "THE ANSWER").split("refused boolean;")[1].split("THE ANSWER")
     assert block in spec.body

@@ -1,4 +1,4 @@
-"""Figures as drawings: where the marks, lines and labels of a chart stand; the page's template writes them as SVG."""
+"""Coordinates of charts: marks, lines and labels that the page's template draws as SVG."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_TICKS = 8
 
 @dataclass(frozen=True)
 class Label:
-    """A word beside an axis."""
+    """A label of an axis."""
 
     x: float
     y: float
@@ -44,17 +44,17 @@ class Line:
 
 
 def moment(at: datetime) -> str:
-    """Write a moment of a span, in UTC."""
+    """Format a time of the span, in UTC."""
     return f"{at.astimezone(UTC):%m-%d %H:%M}"
 
 
 def dated(at: datetime) -> str:
-    """Write a moment with its year, in UTC: a page is read years later."""
+    """Format a time with its year, in UTC: reports are read years later."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def above(most: int) -> int:
-    """Return a round number that is not below, whose half is a whole number."""
+    """Return the next round number with a whole half."""
     if most <= 2:
         return 2
     size = 10 ** int(math.log10(most))
@@ -62,7 +62,7 @@ def above(most: int) -> int:
 
 
 def scale(top: int, height: float = PLOT_HEIGHT) -> tuple[tuple[Label, ...], tuple[Line, ...]]:
-    """Draw three levels, from none to `top`, which stands at this height."""
+    """Draw three levels from zero to `top`."""
     floor = TOP + PLOT_HEIGHT
     levels = [(value, floor - height * value / top) for value in (0, top // 2, top)]
     labels = tuple(Label(LEFT - 8, y + 4, str(value), "end") for value, y in levels)
@@ -70,7 +70,7 @@ def scale(top: int, height: float = PLOT_HEIGHT) -> tuple[tuple[Label, ...], tup
 
 
 def times(past: History, floor: float) -> tuple[tuple[Label, ...], tuple[Line, ...]]:
-    """Draw round moments below the plot."""
+    """Draw round times below the plot."""
     span = past.until - past.since
     ticks = [(at, LEFT + PLOT_WIDTH * ((at - past.since) / span)) for at in _ticks(past.since, past.until)]
     form = "%H:%M" if span <= timedelta(days=2) else "%m-%d"
@@ -79,7 +79,7 @@ def times(past: History, floor: float) -> tuple[tuple[Label, ...], tuple[Line, .
 
 
 def _ticks(since: datetime, until: datetime) -> Iterator[datetime]:
-    """Give round moments, at most eight."""
+    """Return at most eight round times."""
     minutes = (until - since).total_seconds() / 60
     step = timedelta(minutes=next(one for one in _TICK_MINUTES if minutes / one <= _MOST_TICKS))
     day = datetime.combine(since.astimezone(UTC).date(), datetime.min.time(), UTC)
@@ -91,12 +91,12 @@ def _ticks(since: datetime, until: datetime) -> Iterator[datetime]:
 
 _LANE_HEIGHT = 24
 _SEEN = 2.0
-"""Lower than this nobody sees a mark."""
+"""Smallest visible height."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A rectangle; `kind` is what colours it, `title` what it says, `text` what stands above it."""
+    """A rectangle: `kind` sets the colour, `title` the tooltip, `text` the label above."""
 
     x: float
     y: float
@@ -109,7 +109,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Chart:
-    """One drawing, with the words for who does not see it."""
+    """One drawing, with a description for screen readers."""
 
     id: str
     title: str
@@ -121,7 +121,7 @@ class Chart:
 
 
 def depth_chart(depths: Sequence[Depth], past: History) -> Chart:
-    """Draw a bar for each part in which items were there."""
+    """Draw a bar for each part with items."""
     top = above(max(depth.most for depth in depths))
     floor, step = TOP + PLOT_HEIGHT, PLOT_WIDTH / PARTS
     marks = tuple(
@@ -141,7 +141,7 @@ def depth_chart(depths: Sequence[Depth], past: History) -> Chart:
 
 
 def request_chart(sent: Sequence[Sent], past: History) -> Chart:
-    """Draw a lane for each verdict, with a mark for each part in which a request with that verdict was sent."""
+    """Draw a lane for each verdict, with a mark for each part with such requests."""
     step, seconds = PLOT_WIDTH / PARTS, (past.until - past.since).total_seconds() / PARTS
     counts: Counter[tuple[datetime, str]] = Counter()
     for one in sent:
@@ -170,7 +170,7 @@ def request_chart(sent: Sequence[Sent], past: History) -> Chart:
 
 
 def latency_chart(latency: Latency) -> Chart:
-    """Draw a bar for each bin with a sign-up, the target between the bins that meet it and those that do not."""
+    """Draw a bar for each non-empty bin, with the target as a line between bins."""
     top = above(max(latency.bins))
     floor, step = TOP + PLOT_HEIGHT, PLOT_WIDTH / len(EDGES)
     marks = tuple(
@@ -194,14 +194,14 @@ def latency_chart(latency: Latency) -> Chart:
 
 
 def bin_name(number: int) -> str:
-    """Say which durations a bin of the latency holds."""
+    """Return the range of a bin of the latency in words."""
     if number + 1 == len(EDGES):
         return f"{short(EDGES[number])} and more"
     return f"{short(EDGES[number])} to {short(EDGES[number + 1])}"
 
 
 def short(seconds: int) -> str:
-    """Write an edge of a bin."""
+    """Format an edge of a bin."""
     if seconds % 3600 == 0 and seconds:
         return f"{seconds // 3600} h"
     return f"{seconds // 60} min" if seconds >= 120 else f"{seconds} s"

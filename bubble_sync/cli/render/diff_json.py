@@ -19,7 +19,7 @@ from bubble_sync.compare.diff import Change, Comparison, Item
 
 
 def document(comparison: Comparison) -> dict[str, object]:
-    """Return what `--json` prints."""
+    """Return the output of `--json`."""
     return {
         "stack": comparison.stack,
         "clean": comparison.clean,

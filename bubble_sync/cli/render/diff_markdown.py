@@ -1,4 +1,4 @@
-"""A comparison as a comment on a pull request: a summary line, and everything else folded away."""
+"""A comparison as a pull request comment: a summary line and folded details."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bubble_sync.compare.diff import Comparison, Item, State
 
 
 def markdown(comparison: Comparison) -> Iterator[str]:
-    """Yield the lines: the summary first, a folded block for each object that is not as wanted."""
+    """Yield the summary, then a folded block for each object that differs."""
     yield f"**bubble-sync diff**, {plain(summary(comparison))}"
     for item in comparison.items:
         if item.state is not State.EQUAL:
@@ -24,7 +24,7 @@ def markdown(comparison: Comparison) -> Iterator[str]:
     if step := next_of(comparison):
         yield from ("", next_step(step))
     yield ""
-    # By which a later run finds this comment, and replaces it.
+    # A later run finds and replaces the comment by this marker.
     yield f"<!-- bubble-sync diff {re.sub('[^A-Za-z0-9._-]', '', comparison.stack)} -->"
 
 
@@ -39,16 +39,16 @@ def _content(item: Item) -> Iterator[str]:
 
 
 def folded(title: str, content: Iterable[str], language: str) -> Iterator[str]:
-    """Yield a block that opens on its title; without content the title alone, as an item of a list."""
+    """Yield a folded block, or a list item when there is no content."""
     lines = list(content)
     yield ""
     if not lines:
         yield f"- {plain(title)}"
         return
-    # A fence ends at a line with as many backticks as it began with: no text holds one more than its longest run.
+    # A fence must be longer than any run of backticks in the text.
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
-    # The line begins an HTML block, in which nothing is Markdown: a backslash would show.
+    # Markdown escapes do not work here: the line starts an HTML block.
     yield f"<details><summary>{_html(title)}</summary>"
     yield ""
     yield f"{fence}{language}"
@@ -59,10 +59,10 @@ def folded(title: str, content: Iterable[str], language: str) -> Iterator[str]:
 
 
 def plain(text: str) -> str:
-    """Return a text that markdown and HTML take as it stands; a name may hold anything printable."""
+    """Escape a text for Markdown and HTML; names may hold any printable character."""
     return re.sub(r"([\\`*_\[\]@#~|!])", r"\\\1", _html(text))
 
 
 def _html(text: str) -> str:
-    """Return a text that HTML takes as it stands, on one line."""
+    """Escape a text for HTML, on one line."""
     return escape(" ".join(text.split()), quote=False)

@@ -24,7 +24,7 @@ _INDENT = "      "
 
 
 def text(comparison: Comparison) -> Iterator[str]:
-    """Yield the lines: one for each object, then its fields; then what stands beside it; the summary last."""
+    """Yield each object with its fields, then unmanaged objects, then the summary."""
     said: set[str] = set()
     for item in comparison.items:
         yield f"{SIGNS[item.state]} {item.state:<16} {item.spec.object_name}"
@@ -44,23 +44,23 @@ def text(comparison: Comparison) -> Iterator[str]:
 
 
 def next_of(comparison: Comparison) -> str:
-    """Say what to do about what is not as wanted."""
+    """Return the next step for objects that differ."""
     if comparison.clean:
         return ""
     if any(item.state in (State.FOREIGN, State.MISSING) for item in comparison.items):
-        return "mend what ! stands at, which `pulumi up` refuses; then `bubble-sync diff` again"
+        return "fix the objects marked !, which `pulumi up` refuses; then run `bubble-sync diff` again"
     return "keep the way back, `bubble-sync diff --undo-sql > back.sql`; then `pulumi up`"
 
 
 def summary(comparison: Comparison) -> str:
-    """Say the whole in one line."""
+    """Return the comparison in one line."""
     counted = ", ".join(f"{count} {state}" for state, count in comparison.counts.items())
     left = "; nothing to do" if comparison.clean else ""
     return f"stack {comparison.stack}: {counted}{left}"
 
 
 def details(item: Item) -> Iterator[str]:
-    """Yield the fields that differ, a function's body as a unified diff."""
+    """Yield the fields that differ; a function's body as a unified diff."""
     for change in item.changes:
         if change.field != "body":
             yield field(change)
@@ -71,9 +71,11 @@ def details(item: Item) -> Iterator[str]:
 
 
 def field(change: Change) -> str:
-    """Say one field with both values; of a secret value only how it differs."""
+    """Return one field with both values; a secret shows only how the value differs."""
     if change.secret:
         return f"{change.field}: {change.secret}"
+    if change.field == "moved":
+        return f"moved {change.actual}"
     actual, wanted = (json.dumps(one, ensure_ascii=False) for one in (change.actual, change.wanted))
     return f"{change.field}: {actual} -> {wanted}"
 
@@ -84,7 +86,7 @@ def body_diff(actual: str, wanted: str) -> Iterator[str]:
 
 
 def lines_beside(one: Beside) -> Iterator[str]:
-    """Yield what stands beside it, and the SQL for it."""
+    """Yield an unmanaged object and its SQL."""
     yield completed(f"{one.what}: {one.text}")
     if one.sql:
         yield f"    {one.sql}"

@@ -23,12 +23,12 @@ from bubble_sync.compare.drift import Finding, Report, Standing
 
 
 def documents(reports: Sequence[Report]) -> dict[str, object]:
-    """Return what `--all-stacks --json` prints."""
+    """Return the output of `--all-stacks --json`."""
     return {"stacks": [document(report) for report in reports]}
 
 
 def document(report: Report) -> dict[str, object]:
-    """Return what `--json` prints for one stack."""
+    """Return the output of `--json` for one stack."""
     signs = report.signs
     return {
         "stack": report.stack,
@@ -42,7 +42,7 @@ def document(report: Report) -> dict[str, object]:
 
 
 def _error(report: Report) -> dict[str, object] | None:
-    """Return a stack that was not read as the failure of a command that asks it alone."""
+    """Return an unreadable stack as the failure of a single-stack command."""
     if not report.cause:
         return None
     code = UNREACHABLE if report.standing is Standing.UNREACHABLE else MISUSED

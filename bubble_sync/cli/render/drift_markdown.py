@@ -1,4 +1,4 @@
-"""Reports of drift as the text of an issue: a table with a line for each stack, and the findings folded away."""
+"""Drift reports as the text of an issue: a table of stacks and folded findings."""
 
 from __future__ import annotations
 

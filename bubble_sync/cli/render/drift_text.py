@@ -1,4 +1,4 @@
-"""A report of drift as text for a terminal."""
+"""A drift report as text for a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMED_IN_A_LINE = 3
 
 
 def line(report: Report) -> str:
-    """Say how a stack stands in one line."""
+    """Return the state of a stack in one line."""
     if report.cause:
         return f"{report.standing}: {' '.join(report.cause.split())}"
     if report.standing is not Standing.DRIFT:
@@ -25,7 +25,7 @@ def line(report: Report) -> str:
 
 
 def text(report: Report) -> Iterator[str]:
-    """Yield the lines about one stack: its standing, each object with its fields, and whether the sync works."""
+    """Yield a stack's state, its objects with their fields, and whether the sync works."""
     if report.standing is Standing.DRIFT:
         yield f"stack {report.stack}: {counted(len(report.findings))}"
     elif report.standing is Standing.NEVER_UP:
@@ -49,7 +49,7 @@ def details(report: Report) -> Iterator[str]:
 
 
 def counted(number: int) -> str:
-    """Say how many findings there are."""
+    """Return the number of findings in words."""
     return f"{number} finding{'' if number == 1 else 's'}"
 
 

@@ -1,4 +1,4 @@
-"""The report as one page of HTML: the figures go through `pages/report.html`, in which everything is escaped."""
+"""The report as one HTML page, rendered through the escaping template `pages/report.html`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PAGES = Path(__file__).with_name("pages")
 
 
 class Verdict(NamedTuple):
-    """What stands on top."""
+    """The head of the page."""
 
     good: bool
     text: str
 
 
 def page(report: Report) -> str:
-    """Write the page."""
+    """Render the page."""
     environment = Environment(
         loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_shown
     )
@@ -56,7 +56,7 @@ def page(report: Report) -> str:
 
 
 def verdict_of(report: Report) -> Verdict:
-    """Count what is not as it should be."""
+    """Return the number of problems in words."""
     counts = {
         "line of the checklist not fulfilled": sum(line.standing == "no" for line in report.checklist),
         "line of it unknown or not proven": sum(line.standing not in ("ok", "no") for line in report.checklist),
@@ -73,7 +73,7 @@ def _many(what: str) -> str:
 
 
 def _shown(value: object) -> object:
-    """Take keys and emails out of every text, which names of objects and remedies hold too, and complete commands."""
+    """Redact keys and emails in every text, and complete commands."""
     return completed(anonymous(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

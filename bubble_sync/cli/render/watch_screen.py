@@ -1,4 +1,4 @@
-"""One screen of `bubble-sync watch`: what is most wanted on top, since a low terminal shows no more."""
+"""The screen of `bubble-sync watch`: important lines first, for low terminals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_FINDINGS = 6
 
 
 def drawn(found: Latest, diagnosis: Diagnosis | None, trouble: str, age: float) -> Group:
-    """Draw what was seen `age` seconds ago; `trouble` says why nothing newer is there."""
+    """Draw a snapshot that is `age` seconds old; `trouble` explains why no newer one exists."""
     return Group(*_parts(found, diagnosis, trouble, age))
 
 
@@ -81,7 +81,7 @@ def _requests(found: Latest) -> Iterator[RenderableType]:
     if why := found.status.unknown.get("requests"):
         yield Text(f"unknown: requests: {why}", style="yellow")
     elif not found.requests:
-        yield Text("no request is on record", style="dim")
+        yield Text("no request is recorded", style="dim")
     else:
         requests = table("request sent (UTC)", "function", ">waiting", "what came of it")
         for one in found.requests:

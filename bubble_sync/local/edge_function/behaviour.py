@@ -1,4 +1,4 @@
-"""How the Edge Function stand-in shall behave from the next request on."""
+"""Behaviour of the Edge Function emulator from the next request on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Behaviour(BaseModel):
         frozen=True, extra="forbid", hide_input_in_errors=True, ser_json_bytes="base64", val_json_bytes="base64"
     )
 
-    #: False stands for a project where nobody has deployed the function: the gateway answers 404.
+    #: False stands for a project without the function: the gateway answers 404.
     deployed: bool = True
     #: Answer this HTTP status and touch no item.
     status: int | None = Field(default=None, ge=200, le=599)
@@ -44,7 +44,7 @@ class Behaviour(BaseModel):
     legacy_disabled: bool = False
     #: The platform's own two keys are right; False stands for revoked.
     own_keys: bool = True
-    #: Right beside them: an `sb_secret_` key as `apikey`, any other as Bearer.
+    #: Accepted too: an `sb_secret_` key as `apikey`, any other as Bearer.
     keys: tuple[str, ...] = Field(default=(), repr=False)
 
     def save(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Who may call the Edge Function: the gateway's check of the Bearer, then the function's own of either header."""
+"""Authorise callers of the Edge Function: the gateway checks the Bearer, the function checks either header."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from bubble_sync.config.keys import read_key
 from bubble_sync.local.edge_function.behaviour import Behaviour
 
-#: What each answers with 401: by its body one tells the function from the gateway.
+#: What each answers with 401: the body distinguishes function and gateway.
 NO_VALID_KEY = {"success": False, "error": "no valid key"}
 NO_BEARER = {"code": 401, "message": "Missing authorization header"}
 INVALID_JWT = {"code": 401, "message": "Invalid JWT"}
@@ -35,12 +35,12 @@ class Offer:
 
     @property
     def legacy(self) -> bool:
-        """Say whether the Bearer is, by its shape, a legacy JWT."""
+        """Return whether the Bearer has the shape of a legacy JWT."""
         return read_key(self.authorization.removeprefix("Bearer ")).kind == "legacy JWT"
 
 
 def judge(offer: Offer, own: Sequence[str], behaviour: Behaviour) -> Verdict:
-    """Say whether a request may call; `own` are the keys that the platform was made with."""
+    """Return whether a request may call; `own` are the platform's own keys."""
     known = (*own, *behaviour.keys) if behaviour.own_keys else behaviour.keys
     disabled = behaviour.legacy_disabled and offer.legacy
     bearer = not disabled and _is_one_of(offer.authorization, (f"Bearer {key}" for key in known if not _secret(key)))
@@ -59,7 +59,7 @@ def judge(offer: Offer, own: Sequence[str], behaviour: Behaviour) -> Verdict:
 
 
 def _kind(offer: Offer, only_apikey: bool) -> Literal["bearer", "apikey", "none"]:
-    """Name the header that decided; where neither did, the Bearer comes first."""
+    """Return the header that decided, or the first one present."""
     if offer.authorization and not only_apikey:
         return "bearer"
     return "apikey" if offer.apikey else "none"
@@ -70,5 +70,5 @@ def _secret(key: str) -> bool:
 
 
 def _is_one_of(offered: str, known: Iterable[str]) -> bool:
-    # Summed, not `any`: the time taken tells nothing, not even which key it was.
+    # Summed, not `any`: constant time hides which key matched.
     return sum(hmac.compare_digest(offered.encode(), key.encode()) for key in known) > 0

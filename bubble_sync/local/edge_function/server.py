@@ -38,7 +38,7 @@ def _refused(status: int, reason: str) -> Answer:
 
 
 class EdgeFunction(ThreadingHTTPServer):
-    """The server and what its requests share."""
+    """The server and the state shared by its requests."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -51,14 +51,14 @@ class EdgeFunction(ThreadingHTTPServer):
         self._never = threading.Event()
 
     def answer(self, body: bytes, behaviour: Behaviour, facts: dict[str, object]) -> Answer:
-        """Do what a request that may call asks."""
+        """Perform the action of an authorised request."""
         self._never.wait(behaviour.hang_seconds)
         if behaviour.redirect:
             return 302, b""
         if behaviour.body is not None:
             return behaviour.status or 200, behaviour.body
         if behaviour.status is not None:
-            return behaviour.status, {"success": behaviour.status < 400, "error": "told to answer this status"}
+            return behaviour.status, {"success": behaviour.status < 400, "error": "configured to answer this status"}
         try:
             call = Call.model_validate_json(body)
         except ValidationError:
@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(status, answer)
 
     def do_GET(self) -> None:
-        """Show the page that a redirect leads to, and refuse what is not a call."""
+        """Serve the page that a redirect leads to; refuse everything else."""
         path = self.path.partition("?")[0]
         status, answer = (200, LOGIN_PAGE) if path == LOGIN else _refused(405, "POST only")
         self.server.record({"method": self.command, "path": path, "status": status})
@@ -142,7 +142,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Leave the server's own log silent: the request log says it all."""
+        """Silence the server's own log: the request log has everything."""
 
 
 def serve(folder: Path) -> None:

@@ -78,7 +78,7 @@ async def _batch(connection: Connection, client: httpx.AsyncClient) -> int:
 
 
 async def _woken(connection: Connection, patience: float | None) -> bool:
-    """Wait for a wake, or at most as long as told, and say whether to go on: a restart ends the session."""
+    """Wait for a wake-up or the timeout; return whether to go on, since a restart ends the session."""
     async for notification in connection.notifies(timeout=patience, stop_after=1):
         return notification.channel == "pg_net_wake"
     return True

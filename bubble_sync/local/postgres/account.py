@@ -28,7 +28,7 @@ class Account:
     gid: int
 
     def run(self, command: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
-        """Run a command as this account in a folder and return what it said."""
+        """Run a command as this account in a folder and return its output."""
         other = self.uid != os.geteuid()
         try:
             return subprocess.run(

@@ -123,13 +123,13 @@ class Cluster:
         )
 
     def _processes(self) -> set[int]:
-        # Only this cluster runs from the overlay's copy, so the program tells our server from every other.
+        # Only this cluster runs from the overlay's copy, so the program's path identifies our server.
         return set(runs_from(server_program(self.bin).resolve()))
 
     def _clear_remains(self) -> None:
         for pid in self._processes():
             end(pid, signal.SIGKILL)
-        # A pid in these files may by now be another program's, and PostgreSQL would not start beside it.
+        # A pid in these files may by now be another program's, and PostgreSQL would not start next to it.
         for left in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
             left.unlink(missing_ok=True)
 

@@ -20,7 +20,7 @@ STAND_INS = {
     "pg_net": ("types.sql", "urls.sql", "checks.sql", "requests.sql", "responses.sql", "worker.sql", "grants.sql"),
     "supabase_vault": ("cipher.sql", "secrets.sql", "functions.sql"),
 }
-#: What runs of an installation; each finds the others, and `share`, beside itself.
+#: What runs of an installation; each finds the others, and `share`, next to itself.
 PROGRAMS = ("postgres", "initdb", "pg_ctl")
 #: The copy of a private server's dynamic loader.
 LOADER = "loader"
@@ -42,7 +42,7 @@ def _copy_programs(installation: Installation, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     if installation.loader:
-        # A copy for each platform: its file tells the platform's processes from all others.
+        # A copy for each platform: its path identifies the platform's processes.
         shutil.copy2(installation.loader, copy)
     for name in PROGRAMS:
         if installation.loader:

@@ -1,0 +1,88 @@
+"""The jobs of the sync, in order: another job is one entry here, one file in `sql/functions/` and its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from bubble_sync.config.settings import (
+    AlertSettings,
+    JobSettings,
+    ProcessorSettings,
+    RetrySettings,
+    SenderSettings,
+    Settings,
+    StackSettings,
+)
+from bubble_sync.specs import CronJobSpec, Keeper
+
+S = TypeVar("S", bound=Settings, covariant=True)
+
+
+@dataclass(frozen=True)
+class ManagedJob(Generic[S]):
+    """A pg_cron job with the function that it runs."""
+
+    key: str
+    """The job's group of settings in the configuration, and its name for `--job`."""
+    name: str
+    """The name in pg_cron."""
+    function: str
+    """Schema and name of the function."""
+    settings: type[S]
+
+    @property
+    def file(self) -> str:
+        """Return the name of the function's file."""
+        return self.function.rpartition(".")[2]
+
+    @property
+    def command(self) -> str:
+        """Return the SQL that runs the function.
+
+        With the schema: otherwise the search_path of the job's role picks the function. Without a semicolon, which
+        Studio's editor mangles.
+        """
+        return f"SELECT {self.function}()"
+
+    @property
+    def sender(self) -> str:
+        """Return the job's name in our log of requests."""
+        return self.name.replace("-", "_")
+
+    @property
+    def sends(self) -> bool:
+        """Return whether the function sends requests, for which it reads the key."""
+        return issubclass(self.settings, SenderSettings)
+
+    def settings_in(self, settings: StackSettings) -> S:
+        """Return the job's settings of a stack."""
+        found: S = getattr(settings, self.key)
+        return found
+
+    def spec(self, keeper: Keeper, schedule: str, *, active: bool = True) -> CronJobSpec:
+        """Return the job's spec."""
+        return CronJobSpec(
+            name=self.name,
+            schedule=schedule,
+            command=self.command,
+            active=active,
+            stack=keeper.stack,
+            project_ref=keeper.project_ref,
+        )
+
+
+PROCESSOR = ManagedJob("processor", "bubble-sync-processor", "public.invoke_bubble_sync_processor", ProcessorSettings)
+RETRY = ManagedJob("retry", "bubble-sync-retry", "public.invoke_bubble_sync_retry", RetrySettings)
+MANAGED_JOBS: tuple[ManagedJob[JobSettings], ...] = (
+    PROCESSOR,
+    RETRY,
+)
+"""The jobs of every stack, each with a schedule in the configuration, and a pause if wanted."""
+ALERT_JOB = ManagedJob("alerts", "bubble-sync-alerts", "bubble_sync.alert", AlertSettings)
+"""The job of a stack with alerts, which runs every minute."""
+
+
+def is_guarded(settings: Settings | None) -> bool:
+    """Return whether a job sends no request while the last one is unanswered."""
+    return isinstance(settings, SenderSettings) and settings.overlap_guard

@@ -1,0 +1,61 @@
+"""The Vault secrets, in order: another secret is its setting and one entry here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.validators import WEBHOOK_NAME
+from bubble_sync.specs import Keeper, VaultSecretSpec
+
+
+@dataclass(frozen=True)
+class SecretObject:
+    """A secret of a stack without its value, which a program may not know before `up`."""
+
+    role: str
+    name: str
+    description: str
+    keeper: Keeper
+
+    def spec(self, value: str) -> VaultSecretSpec:
+        """Return the secret's spec."""
+        return VaultSecretSpec(name=self.name, value=value, description=self.description, **asdict(self.keeper))
+
+
+@dataclass(frozen=True)
+class ManagedSecret:
+    """A secret with its role and its setting."""
+
+    role: str
+    """The secret's role; a function's constant `<role>_secret` contains the secret's name."""
+    setting: str
+    """The setting that contains the value; no setting, no secret."""
+    description: str
+    fixed_name: str = ""
+    """The name in Vault, unless the setting `<setting>_name` contains it."""
+
+    def name_in(self, settings: object) -> str:
+        """Return the name in Vault for a stack's settings, or for a program's arguments."""
+        return self.fixed_name or str(getattr(settings, f"{self.setting}_name"))
+
+    def value_in(self, settings: StackSettings) -> str | None:
+        """Return the configured value."""
+        return settings.url if self is URL else getattr(settings, self.setting)
+
+
+# Users know these descriptions from the guide.
+URL = ManagedSecret("url", "supabase_url", "Supabase project URL for pg_net calls")
+KEY = ManagedSecret("key", "service_role_key", "Service role key for Edge Function authentication")
+WEBHOOK = ManagedSecret("webhook", "alert_webhook_url", "Webhook that bubble-sync posts alerts to", WEBHOOK_NAME)
+MANAGED_SECRETS = (
+    URL,
+    KEY,
+    WEBHOOK,
+)
+
+
+def configuration_keys(settings: StackSettings) -> dict[str, str]:
+    """Return the configuration key of each secret's value, by the name in Vault."""
+    keys = {one.name_in(settings): StackSettings.model_fields[one.setting].alias or "" for one in MANAGED_SECRETS}
+    return keys if settings.supabase_url else {**keys, URL.name_in(settings): "projectRef"}

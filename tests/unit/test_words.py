@@ -1,0 +1,91 @@
+"""The product's prose avoids words that hide subject and object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FINISHED = (
+    "__main__.py",
+    "bubble_sync/__init__.py",
+    "bubble_sync/config",
+    "bubble_sync/converge",
+    "bubble_sync/database",
+    "bubble_sync/errors.py",
+    "bubble_sync/formatting.py",
+    "bubble_sync/model",
+    "bubble_sync/providers",
+    "bubble_sync/specs.py",
+    "bubble_sync/sql_loader.py",
+    "components",
+    "sql",
+)
+"""Files and folders with finished prose."""
+SUFFIXES = frozenset({".md", ".py", ".sql"})
+BANNED = re.compile(
+    r"\b(told|tells?(?: \w+)? of|said|whoever|nobody|somebody|beside|shall|what (?:is|are) [^.,;:]{1,60}? is)\b",
+    re.IGNORECASE,
+)
+ALLOWED = {
+    ("sql/checks/request_answered_by_other.sql", "said"): "a column of outcomes.newest",
+    ("sql/checks/request_answered_with_nothing.sql", "said"): "a column of outcomes.newest",
+    ("sql/checks/request_refused_by_body.sql", "said"): "a column of outcomes.newest",
+    ("sql/checks/runs_failing.sql", "said"): "a column's name",
+    ("sql/queries/queue.sql", "whoever"): "part of the installed body of bubble_sync.observe",
+    ("sql/queries/schema.sql", "nobody"): "part of the installed body of bubble_sync.observe",
+    ("sql/queries/sender_text.sql", "told"): "a table alias in the installed body of bubble_sync.observe",
+    ("sql/queries/signs.sql", "said"): "part of the installed body of bubble_sync.observe",
+}
+"""File and word -> why the word stays."""
+
+
+def files(*places: str) -> Iterator[Path]:
+    """Yield the files of the places."""
+    for place in places:
+        path = ROOT / place
+        found = [path] if path.is_file() else path.rglob("*")
+        yield from (one for one in found if one.suffix in SUFFIXES)
+
+
+def prose(path: Path) -> str:
+    """Return the text of a file; of a function only its header, since the database holds the rest."""
+    text = path.read_text("utf-8")
+    return text.partition("\ncreate or replace function")[0] if path.parent.name == "functions" else text
+
+
+def banned(path: Path) -> Iterator[str]:
+    """Yield the banned words of a file with their lines, unless allowed."""
+    name = path.relative_to(ROOT).as_posix()
+    for number, line in enumerate(prose(path).splitlines(), 1):
+        for match in BANNED.finditer(line):
+            if (name, match[0].lower()) not in ALLOWED:
+                yield f"{name}:{number}: {match[0]}: {line.strip()}"
+
+
+@pytest.mark.parametrize("place", FINISHED)
+def test_finished_prose_has_no_banned_word(place: str):
+    paths = list(files(place))
+
+    assert paths
+    assert not [one for path in paths for one in banned(path)]
+
+
+@pytest.mark.parametrize(("name", "word"), ALLOWED)
+def test_every_exception_is_still_needed(name: str, word: str):
+    assert word in (match[0].lower() for match in BANNED.finditer((ROOT / name).read_text("utf-8")))
+
+
+@pytest.mark.parametrize(
+    "text", ["Somebody did.", "It was told.", "tells us of it", "What is there is ours.", "set beside it"]
+)
+def test_a_banned_word_is_found(text: str):
+    assert BANNED.search(text)
+
+
+@pytest.mark.parametrize("text", ["failures_told", "besides", "storytold", "What is it?"])
+def test_a_part_of_a_longer_word_is_not_banned(text: str):
+    assert not BANNED.search(text)
