@@ -25,7 +25,7 @@ from bubble_sync.model.setup import desired
 from bubble_sync.records import visibility
 from bubble_sync.records.due_runs import counted_from, due
 from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
-from bubble_sync.records.verdicts import BAD
+from bubble_sync.records.verdicts import BAD, SUCCESS
 from bubble_sync.specs import (
     DISPATCHES,
     CronJobSpec,
@@ -181,7 +181,7 @@ def outcome_of(response: Row) -> str:
     status = response["status_code"]
     if status is None:
         return "a timeout" if response["timed_out"] else "an error"
-    page = " with a web page or a no in it" if 200 <= status < 300 and not response.get("good") else ""
+    page = " with a web page or a no in it" if status in SUCCESS and not response.get("good") else ""
     return f"HTTP {status}{page}"
 
 

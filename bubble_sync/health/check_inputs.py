@@ -21,14 +21,14 @@ from bubble_sync.config.keys import read_key
 from bubble_sync.config.schedules import interval_of
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.converge import prerequisites, vault_secrets
-from bubble_sync.database.database import Connection, attempt
+from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import read
 from bubble_sync.model.pauses import paused
 from bubble_sync.model.setup import EXTENSIONS, job_specs
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.due_runs import record_in, recorded_in
 from bubble_sync.records.messages import function_log
-from bubble_sync.records.requests import moved_on, requests_in, with_answers
+from bubble_sync.records.requests import answers_to, moved_on, requests_in, with_answers
 from bubble_sync.records.visibility import look
 from bubble_sync.specs import (
     CronJobSpec,
@@ -145,24 +145,26 @@ def rows_of(subject: str, name: str) -> Reading:
 
 def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
     """List the newest requests with a response; the newest one with the responder and its message."""
-    rows = attempt(conn, query("outcomes", "newest"))
-    known = [
-        with_answers((request,), {request.request_id: {**row, "status_code": row["answer_status"]}})[0]
-        if row["remembered"] else request
-        for request, row in zip(requests_in(rows), rows, strict=True)
-    ]  # fmt: skip
-    judged = moved_on(conn, look(conn), known)
+    rows, seen = attempt(conn, query("outcomes", "newest")), look(conn)
+    sent = requests_in(rows)
+    answers = answers_to(conn, seen, sent)
+    known = moved_on(conn, seen, with_answers(sent, answers))
     return [
-        {**vars(request), "settled": row["settled_at"] is not None, "age": row["age"], **_who_answered(row["content"])}
-        for request, row in zip(judged, rows, strict=True)
+        {
+            **vars(request),
+            "settled": row["settled_at"] is not None,
+            "age": row["age"],
+            **_who_answered(answers.get(request.request_id)),
+        }
+        for request, row in zip(known, rows, strict=True)
     ]
 
 
-def _who_answered(content: bytes | None) -> Mapping[str, object]:
+def _who_answered(answer: Row | None) -> Mapping[str, object]:
     """Return whether the gateway answered, recognised by `message`, and the message."""
-    if content is None:
+    if answer is None or answer["content"] is None:
         return {"by_gateway": None, "message": None}
-    text = content.decode("utf-8", "replace")
+    text = answer["content"].decode("utf-8", "replace")
     message = re.search(r'"message"\s*:(?:\s*"([^"]{1,80}))?', text)
     by_gateway = message is not None and not re.search(r'"(success|error)"\s*:', text)
     return {"by_gateway": by_gateway, "message": message[1] if message else None}

@@ -10,6 +10,7 @@ from datetime import datetime
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, moved_on, requests_in, with_answers
+from bubble_sync.records.verdicts import judged
 from bubble_sync.sql_loader import query
 
 WAIT_BEYOND_TIMEOUT_SECONDS = 10
@@ -49,13 +50,11 @@ def follow(database: Database, sent: Sent, seconds: float) -> Request:
 def _look(conn: Connection, sent: Sent) -> Request:
     row: Row = {**vars(sent), "runid": None, "settled_at": None, "verdict": None, "error": None}
     row |= {**dict.fromkeys(("status_code", "duration_ms", "processed", "failed")), "skipped": 0}
-    given = {"id": sent.request_id, "sent_at": sent.sent_at}
     # Keep this order: a request leaves the queue after its response is written.
-    queued = conn.execute(query("requests", "queued"), given).fetchone() is not None
-    answer = conn.execute(query("requests", "answer"), given).fetchone()
-    if answer is not None:
-        row["settled_at"] = answer["read_at"]
+    queued = conn.execute(query("requests", "queued"), {"id": sent.request_id}).fetchone() is not None
+    answers = judged(conn, [(sent.request_id, sent.sent_at)])
+    if answers:
+        row["settled_at"] = answers[sent.request_id]["read_at"]
     elif not queued:
         row["verdict"] = "lost"
-    found = with_answers(requests_in([row]), {sent.request_id: answer} if answer else {})
-    return moved_on(conn, visibility.look(conn), found)[0]
+    return moved_on(conn, visibility.look(conn), with_answers(requests_in([row]), answers))[0]

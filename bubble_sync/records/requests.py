@@ -79,18 +79,10 @@ def requests_in(rows: Iterable[Row]) -> tuple[Request, ...]:
 
 
 def answers_to(conn: Connection, seen: Sight, requests: Sequence[Request]) -> Mapping[int, Row]:
-    """Return the answers to requests of one time by their ids, as long as pg_net remembers them.
-
-    Of one that the log has a verdict of, no more is read than can be shown.
-    """
-    if not requests or seen.why_not(RESPONSES):
+    """Return the judged answers to requests by their ids, as long as pg_net remembers them."""
+    if seen.why_not(RESPONSES):
         return {}
-    asked = {
-        "ids": [request.request_id for request in requests],
-        "unread": [request.request_id for request in requests if request.verdict == OUTSTANDING],
-        "since": min(request.sent_at for request in requests) - timedelta(seconds=1),
-    }
-    return {row["request_id"]: row for row in conn.execute(query("requests", "answers"), asked).fetchall()}
+    return judged(conn, ((request.request_id, request.sent_at) for request in requests))
 
 
 def with_answers(requests: Sequence[Request], answers: Mapping[int, Row]) -> tuple[Request, ...]:
@@ -134,6 +126,7 @@ def stuck(requests: Sequence[Request], now: datetime) -> Request | None:
 
 def _with_answer(request: Request, answer: Row) -> Request:
     if request.verdict == OUTSTANDING:
-        request = replace(request, **{**judged(answer), "error": readable(answer["error_msg"])})
+        facts = {name: answer[name] for name in ("verdict", "status_code", "processed", "failed")}
+        request = replace(request, **facts, error=readable(answer["error"]))
     said = first_characters(answer["content"]) if request.verdict in WORDED else ""
     return replace(request, said=said)

@@ -34,11 +34,11 @@ FROM_THE_GATEWAY = {
     "another word": json.dumps({"code": "UNAUTHORIZED_INVALID_JWT_FORMAT", "message": "Invalid JWT"}),
 }
 LEGACY = json.dumps({"code": "UNAUTHORIZED_LEGACY_JWT", "message": "Invalid JWT"})
-UNKNOWN = [None, Answer(timed_out=True), Answer(error="Couldn't connect to server")]
+UNKNOWN = [None, Answer("timed out"), Answer("rejected", error="Couldn't connect to server")]
 
 
-def answered(status: int, content: str = "", kind: KeyKind = "legacy JWT") -> Verdict:
-    return judge(Answer(status, content=content), kind, 30_000)
+def answered(status: int, content: str = "", kind: KeyKind = "legacy JWT", verdict: str = "answered") -> Verdict:
+    return judge(Answer(verdict, status, content=content), kind, 30_000)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -57,16 +57,16 @@ class TestTheKeyIsAccepted:
 
 
 @pytest.mark.parametrize(
-    ("content", "cause"),
+    ("verdict_of_the_body", "content", "cause"),
     [
-        ("<!doctype html>\n<title>Log in</title>",
+        ("not the function's answer", "<!doctype html>\n<title>Log in</title>",
          "something else than the function answers: <!doctype html> <title>Log in</title>"),
-        ('{"success": false, "error": "who is ada@example.com?"}',
+        ("refused by its body", '{"success": false, "error": "who is ada@example.com?"}',
          'the body says no, and not whether to the key: {"success": false, "error": "who is [email]?"}'),
     ],
 )  # fmt: skip
-def test_a_good_status_with_another_body_tells_nothing_of_the_key(content: str, cause: str):
-    verdict = answered(200, content)
+def test_a_good_status_with_another_body_tells_nothing_of_the_key(verdict_of_the_body: str, content: str, cause: str):
+    verdict = answered(200, content, verdict=verdict_of_the_body)
 
     assert (verdict.accepted, verdict.cause, bool(verdict.remedy)) == (None, cause, True)
 
@@ -158,7 +158,7 @@ class TestNothingIsKnownOfTheKey:
         assert (verdict.accepted, verdict.cause) == (False, "the gateway does not know this API key")
 
     def test_from_a_timeout_which_is_no_refusal(self):
-        verdict = judge(Answer(timed_out=True, error="Timeout of 1500 ms reached"), "secret key", 1500)
+        verdict = judge(Answer("timed out", error="Timeout of 1500 ms reached"), "secret key", 1500)
 
         assert (verdict.accepted, verdict.answered) == (None, "timeout")
         assert "longer than 1500 ms" in verdict.cause
@@ -173,7 +173,7 @@ class TestNothingIsKnownOfTheKey:
         ],
     )
     def test_from_an_endpoint_that_does_not_answer(self, error: str, why: str):
-        verdict = judge(Answer(error=error), "secret key", 30_000)
+        verdict = judge(Answer("rejected", error=error), "secret key", 30_000)
 
         assert (verdict.accepted, verdict.answered) == (None, "no answer")
         assert verdict.cause == f"the endpoint does not answer ({why})"

@@ -1,0 +1,54 @@
+"""Each decision has one place; a text that must repeat the decision is held equal to that place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bubble_sync.records.verdicts import BAD, OUTSTANDING, SUCCESS, VERDICTS
+from bubble_sync.sql_loader import SQL_DIRECTORY, query
+
+
+def sql_files() -> Iterator[tuple[str, str]]:
+    for file in sorted(SQL_DIRECTORY.rglob("*.sql")):
+        yield str(file.relative_to(SQL_DIRECTORY)), file.read_text()
+
+
+def quoted(text: str) -> list[str]:
+    """Read the literals of a list in SQL."""
+    return [word.replace("''", "'") for word in re.findall(r"'((?:[^']|'')*)'", text)]
+
+
+def test_every_status_range_in_sql_is_that_of_a_success():
+    found = [
+        (name, range(int(least), int(most) + 1))
+        for name, text in sql_files()
+        for least, most in re.findall(r"status_code (?:not )?between (\d+) and (\d+)", text)
+    ]
+
+    assert {name for name, _ in found} == {"checks/response_not_good.sql", "queries/outcomes.sql"}
+    assert {statuses for _, statuses in found} == {SUCCESS}
+
+
+def test_the_verdict_of_an_answer_is_decided_in_one_text():
+    deciding = [name for name, text in sql_files() if "then 'partial'" in text]
+
+    assert deciding == ["queries/outcomes.sql"]
+    assert [*quoted(query("outcomes", "verdict"))].count("timed out") == 1
+    assert {*re.findall(r"(?:then|else) '(.*)'", query("outcomes", "verdict").replace("''", "'"))} == (
+        {*VERDICTS} - {OUTSTANDING}
+    )
+
+
+def test_the_log_takes_each_verdict():
+    listed = re.search(r"check \(verdict in \((.*?)\)\)", query("tables", "dispatches"), re.DOTALL)
+
+    assert listed
+    assert {*quoted(listed[1])} == {*VERDICTS} - {OUTSTANDING}
+
+
+def test_the_alerts_call_the_same_verdicts_bad():
+    listed = re.search(r"verdict in \((.*)\)", dict(sql_files())["functions/alert_rejected.sql"])
+
+    assert listed
+    assert {*quoted(listed[1])} == {*BAD}
