@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
 from bubble_sync.cli.output import asking, clock, next_step, print_json, screen
 
@@ -28,7 +29,7 @@ def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
         print_json(found, clean=found.clean, next=_next(found))
     else:
         _show(found, screen())
-    raise typer.Exit(0 if found.clean else 1)
+    raise typer.Exit(code_of(found.clean))
 
 
 def _show(found: Diagnosis, out: Console) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
 from bubble_sync.cli.output import asking, clock, next_step, print_json, screen, table
 
@@ -34,7 +35,7 @@ def failures(
         print_json(found, next=_next(found))
     else:
         _show(found, screen())
-    raise typer.Exit(1 if found.items or found.unknown else 0)
+    raise typer.Exit(code_of(not (found.items or found.unknown)))
 
 
 def _show(found: Failures, out: Console) -> None:

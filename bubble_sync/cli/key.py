@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.grouped import Grouped
 from bubble_sync.cli.options import (
     ConfigFile,
@@ -63,7 +64,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
         for line in _database_lines(found, in_database):
             typer.echo(line)
     as_configured = in_database.stored == "equal" and in_database.functions_read_it
-    raise typer.Exit(0 if as_configured and not found.warnings else 1)
+    raise typer.Exit(code_of(as_configured and not found.warnings))
 
 
 @app.command("probe")
@@ -96,7 +97,7 @@ def try_key(
         typer.echo(completed(tried.conclusion))
         if not tried.proven:
             typer.echo(next_step(_after_probe(tried)))
-    raise typer.Exit(0 if tried.proven else 1)
+    raise typer.Exit(code_of(tried.proven))
 
 
 @app.command("rotate")

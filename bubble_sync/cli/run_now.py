@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import NO, code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, completed, consent
 from bubble_sync.cli.output import Asked, asking, fine, next_step, print_json, screen, table
 
@@ -66,14 +67,14 @@ def run_now(
             _show_prepared(prepared, asked.name)
         if asks(asked) and not consent("run it now?", yes=yes, as_json=as_json):
             typer.echo("nothing was run", err=True)
-            raise typer.Exit(1)
+            raise typer.Exit(NO)
         ran = action.run(asked.database, prepared, asked.name, _silent if as_json else _show_told)
         answer = _answer(asked, prepared, ran, wait=wait)
     if as_json:
         print_json(answer, good=answer.good, next=_next(answer))
     else:
         _show(answer, screen())
-    raise typer.Exit(0 if answer.good else 1)
+    raise typer.Exit(code_of(answer.good))
 
 
 def asks(asked: Asked) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
 from bubble_sync.cli.output import asking, clock, fine, next_step, print_json, screen, table
 
@@ -32,7 +33,7 @@ def runs(
         print_json(found, clean=found.clean, next=_next(found))
     else:
         _show(found, screen())
-    raise typer.Exit(0 if found.clean else 1)
+    raise typer.Exit(code_of(found.clean))
 
 
 def _show(found: Runs, out: Console) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
 from bubble_sync.cli.output import ago, asking, clock, next_step, print_json, screen, table
 
@@ -38,7 +39,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
         print_json(found, **derived, **told, good=found.good, next=_next(found))
     else:
         _show(found, screen())
-    raise typer.Exit(0 if found.good else 1)
+    raise typer.Exit(code_of(found.good))
 
 
 def in_one_line(stack: str | None, config_file: Path | None) -> None:
@@ -51,7 +52,7 @@ def in_one_line(stack: str | None, config_file: Path | None) -> None:
     typer.echo(completed(f"{found.stack}: {_verdict(found)}; {queue}"))
     if step := _next(found):
         typer.echo(next_step(step))
-    raise typer.Exit(0 if found.good else 1)
+    raise typer.Exit(code_of(found.good))
 
 
 def _verdict(found: Status) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
 from bubble_sync.cli.output import Asked, ago, asking, clock, fine, next_step, print_json, screen, table
 from bubble_sync.errors import ConfigurationError, NotFound
@@ -31,7 +32,7 @@ def trace(
         raise ConfigurationError("name one thing to follow: an email, an id, or --latest")
     with asking(stack, config_file) as asked:
         found = ask(asked, wanted)
-    raise typer.Exit(0 if answer(found, wanted, as_json=as_json) else 1)
+    raise typer.Exit(code_of(answer(found, wanted, as_json=as_json)))
 
 
 def ask(asked: Asked, wanted: str | None) -> Trace | None:

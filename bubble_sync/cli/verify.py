@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
 from bubble_sync.cli.output import Asked, asking, clock, next_step, print_json, screen, table
 from bubble_sync.cli.status import WORKS
@@ -26,7 +27,7 @@ def verify(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
         print_json(found, clean=found.clean, next=_next(found))
     else:
         show(found)
-    raise typer.Exit(0 if found.clean else 1)
+    raise typer.Exit(code_of(found.clean))
 
 
 def ask(asked: Asked) -> Checklist:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import TERMINATED
 from bubble_sync.cli.options import ConfigFile, StackName, duration
 from bubble_sync.cli.output import Asked, ago, asking
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
@@ -118,7 +119,7 @@ def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile 
     # Block signals before the reader starts: no other thread may take the ones that _wait expects.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
     # Restore the terminal on SIGTERM too.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         with asking(stack, config_file) as asked:
             _follow(asked, seconds, console)

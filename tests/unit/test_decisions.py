@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
+import bubble_sync
 from bubble_sync.records.verdicts import BAD, OUTSTANDING, SUCCESS, VERDICTS
 from bubble_sync.sql_loader import SQL_DIRECTORY, query
+
+PACKAGE = Path(bubble_sync.__file__).parent
+COMMANDS = PACKAGE / "cli"
 
 
 def sql_files() -> Iterator[tuple[str, str]]:
@@ -52,3 +58,20 @@ def test_the_alerts_call_the_same_verdicts_bad():
 
     assert listed
     assert {*quoted(listed[1])} == {*BAD}
+
+
+def test_every_exit_code_of_a_command_has_a_name():
+    ends = [
+        (file.name, node.lineno, node.args)
+        for file in COMMANDS.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.Exit", "sys.exit", "SystemExit")
+    ]
+    numbers = [
+        f"{name}:{line}"
+        for name, line, given in ends
+        if any(isinstance(one, ast.Constant) for each in given for one in ast.walk(each))
+    ]
+
+    assert len(ends) > 15
+    assert numbers == []
