@@ -107,12 +107,13 @@ def _answer(asked: Asked, prepared: Prepared, ran: Ran, *, wait: bool) -> Answer
 
 
 def _followed(asked: Asked, sent: Sent, unknown: dict[str, str]) -> Request | None:
+    from bubble_sync.database.polling import WAIT_BEYOND_TIMEOUT_SECONDS
     from bubble_sync.records import await_response
 
     if why := await_response.why_not(asked.database):
         unknown["answer"] = why
         return None
-    seconds = asked.settings.processor.timeout_ms / 1000 + await_response.WAIT_BEYOND_TIMEOUT_SECONDS
+    seconds = asked.settings.processor.timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS
     try:
         typer.echo(f"waiting for the answer, {seconds:.0f} s at most ...", err=True)
         return await_response.follow(asked.database, sent, seconds)

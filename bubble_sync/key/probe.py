@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from psycopg import errors
 from bubble_sync.config.keys import HARMLESS_ACTION, KeyKind, read_key, unissued_jwt
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Database, Row, fetch
+from bubble_sync.database.polling import WAIT_BEYOND_TIMEOUT_SECONDS, poll
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
 from bubble_sync.records.verdicts import FOREIGN, REFUSED, SUCCESS, TIMED_OUT, first_characters, judged
 from bubble_sync.sql_loader import query
@@ -159,9 +159,6 @@ def _gateway_says(content: str) -> str:
 
 
 _PATH = "/functions/v1/bubble_sync"
-_LOOK_EVERY_SECONDS = 0.2
-# pg_net works in batches: our request may wait for the slowest of another batch.
-_WAIT_BEYOND_TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -208,7 +205,7 @@ def probe(database: Database, settings: StackSettings, key: str, action: str = H
     kind, timeout_ms = read_key(key).kind, settings.processor.timeout_ms
     database.read("looking for pg_net's worker", _require_worker)
     sent = _send(database, settings, (key, wrong_key(key)), action)
-    answers = _wait(database, sent, timeout_ms / 1000 + _WAIT_BEYOND_TIMEOUT_SECONDS)
+    answers = _wait(database, sent, timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS)
     right, wrong = (judge(answers.get(one), kind, timeout_ms) for one in sent)
     return Probe(right, wrong)
 
@@ -260,13 +257,11 @@ def _wait(database: Database, sent: Mapping[int, datetime], seconds: float) -> d
     def look(conn: Connection) -> dict[int, Answer]:
         return {request_id: _answer(row) for request_id, row in judged(conn, sent.items()).items()}
 
-    pause, until = threading.Event(), time.monotonic() + seconds
     answers: dict[int, Answer] = {}
     try:
-        while len(answers) < len(sent) and time.monotonic() < until:
-            # pg_net sends no notification, so poll.
-            pause.wait(_LOOK_EVERY_SECONDS)
-            answers = database.read("reading pg_net's answers", look)
+        answers = poll(
+            lambda: database.read("reading pg_net's answers", look), lambda found: len(found) == len(sent), seconds
+        )
     finally:
         if len(answers) < len(sent):
             with database.transaction("taking unanswered requests back") as conn:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.polling import poll
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, moved_on, requests_in, with_answers
 from bubble_sync.records.verdicts import judged
 from bubble_sync.sql_loader import query
-
-WAIT_BEYOND_TIMEOUT_SECONDS = 10
-"""Extra time: pg_net answers a batch as a whole, so ours may wait for another's slowest request."""
-_LOOK_EVERY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,13 +33,11 @@ def why_not(database: Database) -> str:
 
 def follow(database: Database, sent: Sent, seconds: float) -> Request:
     """Poll for the response until the deadline; without one the verdict is `outstanding` or `lost`."""
-    pause, until = threading.Event(), time.monotonic() + seconds
-    while (found := database.read("reading pg_net's answer", lambda conn: _look(conn, sent))).settled_at is None:
-        if time.monotonic() >= until:
-            return found
-        # pg_net sends no notification, so poll.
-        pause.wait(_LOOK_EVERY_SECONDS)
-    return found
+    return poll(
+        lambda: database.read("reading pg_net's answer", lambda conn: _look(conn, sent)),
+        lambda request: request.settled_at is not None,
+        seconds,
+    )
 
 
 def _look(conn: Connection, sent: Sent) -> Request:

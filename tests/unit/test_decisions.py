@@ -60,6 +60,14 @@ def test_the_alerts_call_the_same_verdicts_bad():
     assert {*quoted(listed[1])} == {*BAD}
 
 
+def test_one_loop_polls():
+    asleep = {str(file.relative_to(PACKAGE)) for file in PACKAGE.rglob("*.py") if "time.sleep(" in file.read_text()}
+    # A change that lost a race, and a server that is full, wait before another attempt.
+    retrying = {"database/database.py", "database/connection.py"}
+
+    assert asleep == {"database/polling.py", *retrying}
+
+
 def test_every_exit_code_of_a_command_has_a_name():
     ends = [
         (file.name, node.lineno, node.args)
