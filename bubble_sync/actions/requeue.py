@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from psycopg import errors
 
 from bubble_sync.database.database import Connection, Database, Row, attempt
 from bubble_sync.errors import Busy, PrerequisiteMissing, SyncError
+from bubble_sync.formatting import format_timestamp
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
 from bubble_sync.records.visibility import Sight
@@ -244,7 +245,7 @@ def _require_none_under_way(conn: Connection, seen: Sight) -> Mapping[str, str]:
     elif row := conn.execute(query("requeue", "logged")).fetchone():
         raise Busy(
             f"request {row['request_id']} has no answer yet, and may be working on these items: they stay as they are. "
-            f"Run again after {row['until'].astimezone(UTC):%H:%M:%S} UTC, or when it is answered."
+            f"Run again after {format_timestamp(row['until'])}, or when it is answered."
         )
     if why := seen.why_not(visibility.QUEUED):
         unknown["queued requests"] = why

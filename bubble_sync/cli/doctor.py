@@ -9,7 +9,8 @@ import typer
 
 from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import asking, clock, next_step, print_json, screen
+from bubble_sync.cli.output import asking, next_step, print_json, screen
+from bubble_sync.formatting import format_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +34,7 @@ def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
 
 
 def _show(found: Diagnosis, out: Console) -> None:
-    out.print(f"stack {found.stack}, {clock(found.asked_at)} UTC", style="bold")
+    out.print(f"stack {found.stack}, {format_time(found.asked_at)} UTC", style="bold")
     for finding in found.causes:
         out.print(f"\n{finding.level}: {finding.title} [{finding.id}]", style=STYLE[finding.level])
         _indented(f"{finding.object}: {finding.evidence}", out)

@@ -22,6 +22,7 @@ from bubble_sync.cli.options import (
 )
 from bubble_sync.cli.output import next_step, print_document, tell_if_never_up
 from bubble_sync.config.keys import HARMLESS_ACTION
+from bubble_sync.formatting import format_day
 
 if TYPE_CHECKING:
     from bubble_sync.key.probe import Probe, Verdict
@@ -135,7 +136,7 @@ def _offline_lines(found: KeyStatus) -> list[str]:
     of = [f"of project {shape.project_ref}"] if shape.project_ref else []
     lines = [("stack", found.stack), ("project", found.project_ref or "unknown"), ("key", " ".join([shape.kind, *of]))]
     if shape.expires_at is not None:
-        lines.append(("expires", f"{shape.expires_at:%Y-%m-%d}"))
+        lines.append(("expires", format_day(shape.expires_at)))
     lines.append(("sent as", "apikey: <key>" if shape.header == "apikey" else "Authorization: Bearer <key>"))
     return [*_rows(lines), *_rows([("warning", warning) for warning in found.warnings])]
 

@@ -9,7 +9,8 @@ import typer
 
 from bubble_sync.cli.exit_codes import NO, code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, completed, consent
-from bubble_sync.cli.output import Asked, asking, fine, next_step, print_json, screen, table
+from bubble_sync.cli.output import Asked, asking, next_step, print_json, screen, table
+from bubble_sync.formatting import format_age, format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,7 +116,7 @@ def _followed(asked: Asked, sent: Sent, unknown: dict[str, str]) -> Request | No
         return None
     seconds = asked.settings.processor.timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS
     try:
-        typer.echo(f"waiting for the answer, {seconds:.0f} s at most ...", err=True)
+        typer.echo(f"waiting for the answer, {format_age(seconds)} at most ...", err=True)
         return await_response.follow(asked.database, sent, seconds)
     except KeyboardInterrupt:
         typer.echo(f"not waited for: request {sent.request_id} goes on by itself", err=True)
@@ -167,7 +168,8 @@ def _next(answer: Answer) -> str:
 
 def _verdict(answer: Answer) -> str:
     if (request := answer.request) is not None:
-        after = f", after {fine((request.settled_at - request.sent_at).total_seconds())}" if request.settled_at else ""
+        took = (request.settled_at - request.sent_at).total_seconds() if request.settled_at else None
+        after = f", after {format_seconds(took)}" if took is not None else ""
         return f"request {request.request_id}: {request}{after}"
     return {
         "sent": f"sent: request {answer.request_id}",

@@ -14,8 +14,9 @@ import typer
 
 from bubble_sync.cli.exit_codes import TERMINATED
 from bubble_sync.cli.options import ConfigFile, StackName, duration
-from bubble_sync.cli.output import Asked, ago, asking
+from bubble_sync.cli.output import Asked, asking
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
+from bubble_sync.formatting import format_age
 
 if TYPE_CHECKING:
     from bubble_sync.health.doctor import Diagnosis
@@ -175,7 +176,7 @@ def _trouble(reader: Reader, every: float) -> str:
         said, _, _ = str(reader.trouble).partition(". ")
         return f"{what}, trying again: {said.rstrip('.')}"
     silent = time.monotonic() - reader.began_at - every
-    return f"no answer for {ago(silent)}" if silent > 5 else ""
+    return f"no answer for {format_age(silent)}" if silent > 5 else ""
 
 
 def _wait() -> None:

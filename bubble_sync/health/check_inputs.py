@@ -23,6 +23,7 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import read
+from bubble_sync.formatting import SQL_TIMESTAMP
 from bubble_sync.model.pauses import paused
 from bubble_sync.model.setup import EXTENSIONS, job_specs
 from bubble_sync.model.targets import LIMIT_SECONDS
@@ -58,6 +59,7 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
         "batch_size": settings.processor.batch_size,
         "dispatch_log": settings.dispatch_log,
         "limit_seconds": LIMIT_SECONDS,
+        "timestamp": SQL_TIMESTAMP,
         "extensions": list(EXTENSIONS),
         "jobs": json.dumps(
             [{"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active} for job in jobs]

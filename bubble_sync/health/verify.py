@@ -14,7 +14,7 @@ from bubble_sync.database.database import Connection, Database, savepoint, trans
 from bubble_sync.database.snapshot import Found
 from bubble_sync.database.snapshot_access import watched
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
-from bubble_sync.formatting import format_timestamp
+from bubble_sync.formatting import format_age, format_tenths, format_timestamp
 from bubble_sync.health.jobs import NAMES, Job, jobs_in
 from bubble_sync.health.status import figures_of
 from bubble_sync.health.trace import Trace, traced
@@ -264,9 +264,9 @@ def _sign_up(conn: Connection, seen: Sight, keeper: Keeper) -> Iterator[Line]:
 def _synced(item: Trace) -> Line:
     said = f"item {item.id} is {item.status}"
     if item.status != "completed" and not item.late and item.status != "failed":
-        return line("sign_up", Standing.NOT_PROVEN, f"{said} after {item.age_seconds:.0f} s", _SEND)
+        return line("sign_up", Standing.NOT_PROVEN, f"{said} after {format_age(item.age_seconds)}", _SEND)
     if item.took_seconds is not None:
-        said += f" after {item.took_seconds:.1f} s"
+        said += f" after {format_tenths(item.took_seconds)}"
     late = f"; {TARGET}" if item.late else ""
     error = f"; error: {item.error}" if item.error else ""
     if item.status != "completed" or late or error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bubble_sync.database.database import Connection, Row
+from bubble_sync.formatting import format_age
 from bubble_sync.records.messages import readable
 from bubble_sync.records.verdicts import ANSWERED, BAD, OUTSTANDING, first_characters, judged
 from bubble_sync.records.visibility import QUEUE, RESPONSES, Sight
@@ -55,7 +56,7 @@ class Request:
     def _took(self) -> str:
         if self.duration_ms is None:
             return ""
-        return f"in {self.duration_ms / 1000:.0f} s" if self.duration_ms >= 1000 else "in under 1 s"
+        return f"in {format_age(self.duration_ms / 1000)}" if self.duration_ms >= 1000 else "in under 1 s"
 
 
 def requests_in(rows: Iterable[Row]) -> tuple[Request, ...]:

@@ -60,6 +60,16 @@ def test_the_alerts_call_the_same_verdicts_bad():
     assert {*quoted(listed[1])} == {*BAD}
 
 
+def test_times_are_formatted_in_one_module():
+    forms = re.compile(r":%[A-Za-z]|strftime|:[<>]?\d*\.\df\} s|\"%H:%M")
+    places = {str(file.relative_to(PACKAGE)) for file in PACKAGE.rglob("*.py") if forms.search(file.read_text())}
+    # A value of the configuration is in ISO 8601, and the axis of a chart has no room for a whole time.
+    others = {"actions/pause.py", "cli/render/charts.py"}
+
+    assert places == {"formatting.py", *others}
+    assert [name for name, text in sql_files() if text.count("to_char(") != text.count("%(timestamp)s)")] == []
+
+
 def test_one_loop_polls():
     asleep = {str(file.relative_to(PACKAGE)) for file in PACKAGE.rglob("*.py") if "time.sleep(" in file.read_text()}
     # A change that lost a race, and a server that is full, wait before another attempt.
