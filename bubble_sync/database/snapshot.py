@@ -24,7 +24,7 @@ REQUIRED_VALUES = {
     "operation": ("SIGNUP_ATOMIC", "INSERT", "UPDATE"),
     "status": ("pending", "processing", "completed", "failed"),
 }
-"""Values that the queue's columns must accept."""
+"""Values that the queue's columns must accept. The processor counts items of these operations alone."""
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _TO_A_CURSOR = "declare portal refcursor := 'bubble_sync_answer'; begin open portal for select answer; end"

@@ -22,7 +22,7 @@ PARTS = 72
 _MOST_REQUESTS = 20_000
 """Enough for a week of both jobs at their default schedules."""
 
-EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, TARGET_SECONDS, 90, 120, 300, 900, 3600)
+EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, TARGET_SECONDS, 90, LIMIT_SECONDS, 300, 900, 3600)
 """Lower edges of the latency bins in seconds; the last bin is open."""
 
 

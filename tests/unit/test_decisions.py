@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bubble_sync
+from bubble_sync.database.snapshot import REQUIRED_VALUES
+from bubble_sync.health.history import EDGES
+from bubble_sync.model.targets import LIMIT_SECONDS, TARGET_SECONDS
 from bubble_sync.records.verdicts import BAD, OUTSTANDING, SUCCESS, VERDICTS
-from bubble_sync.sql_loader import SQL_DIRECTORY, query
+from bubble_sync.sql_loader import SQL_DIRECTORY, checks, query
 
 PACKAGE = Path(bubble_sync.__file__).parent
 COMMANDS = PACKAGE / "cli"
@@ -58,6 +61,26 @@ def test_the_alerts_call_the_same_verdicts_bad():
 
     assert listed
     assert {*quoted(listed[1])} == {*BAD}
+
+
+def test_the_operations_that_count_are_listed_once_for_the_queries():
+    listing = {
+        name: [quoted(one) for one in re.findall(r"\('SIGNUP_ATOMIC'.*?\)", text)]
+        for name, text in sql_files()
+        if "('SIGNUP_ATOMIC'" in text
+    }
+
+    # The text of an installed function has no include within a line.
+    installed = {"functions/invoke_bubble_sync_processor.sql", "functions/alert_conditions.sql"}
+    assert listing.keys() == {"queries/items.sql", *installed}
+    assert all(lists == [[*REQUIRED_VALUES["operation"]]] for lists in listing.values())
+
+
+def test_the_check_of_late_items_explains_the_limit():
+    (meaning,) = (check.meaning for check in checks() if check.id == "items_waiting")
+
+    assert f"late after {LIMIT_SECONDS} seconds" in meaning
+    assert {TARGET_SECONDS, LIMIT_SECONDS} <= {*EDGES}
 
 
 def test_times_are_formatted_in_one_module():
