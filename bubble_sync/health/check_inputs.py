@@ -11,15 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from psycopg import errors
 
 from bubble_sync.compare.diff import Item, State, judge, parts_to_judge
 from bubble_sync.compare.unmanaged import PARTS as BESIDE
 from bubble_sync.compare.unmanaged import generations
+from bubble_sync.config.database_url import is_loopback
 from bubble_sync.config.keys import read_key
 from bubble_sync.config.schedules import interval_of
 from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.validators import SENDABLE_URL
 from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import read
@@ -51,6 +54,7 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
         "stack": stack,
         "project_ref": project_ref,
         "url": settings.url,
+        "loopback": is_loopback(urlsplit(settings.url).hostname or ""),
         "url_secret": settings.supabase_url_name,
         "key_secret": settings.service_role_key_name,
         "legacy_key": read_key(settings.service_role_key).kind == "legacy JWT",
@@ -120,7 +124,7 @@ def stored(conn: Connection, specs: Sequence[Spec]) -> object:
         state = vault_secrets.state_of_value(spec, found) if vault_secrets.observed(spec, found) else "absent"
         told: list[dict[str, object]] = [{}]
         if state in ("equal", "differs"):
-            told = attempt(conn, query("stored", "looks"), {"name": spec.name})
+            told = attempt(conn, query("stored", "looks"), {"name": spec.name, "sendable": f"^{SENDABLE_URL}$"})
         rows += [{"name": spec.name, "state": state, **looks} for looks in told]
     return rows
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bubble_sync
+from bubble_sync.config.validators import LOOPBACK, PORT, SECURE, WEBHOOK_URL
 from bubble_sync.database.snapshot import REQUIRED_VALUES
 from bubble_sync.health.history import EDGES
 from bubble_sync.model.targets import LIMIT_SECONDS, TARGET_SECONDS
@@ -81,6 +82,16 @@ def test_the_check_of_late_items_explains_the_limit():
 
     assert f"late after {LIMIT_SECONDS} seconds" in meaning
     assert {TARGET_SECONDS, LIMIT_SECONDS} <= {*EDGES}
+
+
+def test_the_functions_send_to_the_urls_that_the_configuration_accepts():
+    joined = {name: re.sub(r"'\s*\|\|\s*'", "", text).replace("''", "'") for name, text in sql_files()}
+    patterns = {name: re.findall(r"!~ \(?'(\^.*http.*\$)'", text) for name, text in joined.items()}
+
+    assert {name: found for name, found in patterns.items() if found} == {
+        "functions/send.sql": [f"^{SECURE}{PORT}/?$", f"^{LOOPBACK}{PORT}/?$"],
+        "functions/post_alert.sql": [f"^{WEBHOOK_URL}$"],
+    }
 
 
 def test_times_are_formatted_in_one_module():
