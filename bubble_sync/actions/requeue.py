@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from psycopg import errors
 
 from bubble_sync.database.database import Connection, Database, Row, attempt
+from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE, REQUEST_TABLE, RESPONSE_TABLE
 from bubble_sync.errors import Busy, PrerequisiteMissing, SyncError
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.records import visibility
@@ -233,21 +234,21 @@ def _item(row: Row) -> Item:
 
 
 def _require_queue(seen: Sight) -> None:
-    if why := seen.why_not(visibility.QUEUE):
+    if why := seen.why_not(QUEUE_TABLE):
         raise PrerequisiteMissing(f"{why}: nothing was changed. Connect as a role that sees every item.")
 
 
 def _require_none_under_way(conn: Connection, seen: Sight) -> Mapping[str, str]:
     """Raise Busy while a request may work on items; return what was unreadable."""
     unknown: dict[str, str] = {}
-    if why := seen.why_not(visibility.DISPATCHES, visibility.RESPONSES):
+    if why := seen.why_not(DISPATCH_TABLE, RESPONSE_TABLE):
         unknown["requests"] = why
     elif row := conn.execute(query("requeue", "logged")).fetchone():
         raise Busy(
             f"request {row['request_id']} has no answer yet, and may be working on these items: they stay as they are. "
             f"Run again after {format_timestamp(row['until'])}, or when it is answered."
         )
-    if why := seen.why_not(visibility.QUEUED):
+    if why := seen.why_not(REQUEST_TABLE):
         unknown["queued requests"] = why
     elif row := conn.execute(query("requeue", "queued")).fetchone():
         raise Busy(

@@ -19,6 +19,7 @@ from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Connection, translated
 from bubble_sync.database.snapshot import Found, Row
 from bubble_sync.database.snapshot_access import watched
+from bubble_sync.database.table_names import RUN_TABLE
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.model.setup import desired
@@ -94,7 +95,7 @@ def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | 
         wanted = "" if spec.active else ", as the configuration wants it"
         return Signs(Verdict.NO, f"{spec.object_name} is not active{wanted}")
     if run is not None and run["status"] != "succeeded":
-        where = f"see cron.job_run_details, runid {run['runid']}"
+        where = f"see {RUN_TABLE}, runid {run['runid']}"
         return Signs(Verdict.NO, f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}: {where}")
     if requests is not None and (refused := _refused(requests, found, now)):
         return refused

@@ -24,11 +24,11 @@ _CRON_PART = r"(\*(/\d+)?|\d+(-\d+(/\d+)?)?|[a-z]{3}(-[a-z]{3}(/\d+)?)?)"
 _CRON_FIELD = re.compile(rf"{_CRON_PART}(,{_CRON_PART})*", re.IGNORECASE)
 # https, or http on loopback. bubble_sync.send and bubble_sync.post_alert contain these patterns, so that valid values
 # never fail in the database; a test compares them.
-SECURE = r"https://([A-Za-z0-9.-]+|\[::1\])"
-LOOPBACK = r"http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])"
-PORT = "(:[0-9]{1,5})?"
-SENDABLE_URL = f"({SECURE}|{LOOPBACK}){PORT}/?"
-WEBHOOK_URL = f"({SECURE}|{LOOPBACK}){PORT}/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+"
+SECURE_HOST = r"https://([A-Za-z0-9.-]+|\[::1\])"
+LOOPBACK_HOST = r"http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])"
+ANY_PORT = "(:[0-9]{1,5})?"
+SENDABLE_URL = f"({SECURE_HOST}|{LOOPBACK_HOST}){ANY_PORT}/?"
+WEBHOOK_URL = f"({SECURE_HOST}|{LOOPBACK_HOST}){ANY_PORT}/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+"
 _MOMENT_OF_PULUMI = re.compile(r" ([+-]\d{4}) \S+$")
 _LONGEST_REASON = 200
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE
 from bubble_sync.model.targets import LIMIT_SECONDS, TARGET_SECONDS
 from bubble_sync.records import visibility
 from bubble_sync.records.verdicts import OUTSTANDING
@@ -97,7 +98,7 @@ def _history(conn: Connection, span: timedelta) -> History:
     def rows(name: str) -> list[Row]:
         return conn.execute(query("report", name), given).fetchall()
 
-    no_items, no_log = seen.why_not(visibility.QUEUE), seen.why_not(visibility.DISPATCHES)
+    no_items, no_log = seen.why_not(QUEUE_TABLE), seen.why_not(DISPATCH_TABLE)
     step = span / PARTS
     return History(
         since=since,

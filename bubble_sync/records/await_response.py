@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.database.polling import poll
+from bubble_sync.database.table_names import REQUEST_TABLE, RESPONSE_TABLE
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, moved_on, requests_in, with_answers
 from bubble_sync.records.verdicts import judged
@@ -27,7 +28,7 @@ def why_not(database: Database) -> str:
     """Return why requests cannot be followed; nothing when they can."""
     return database.read(
         "looking for pg_net's answers",
-        lambda conn: visibility.look(conn).why_not(visibility.RESPONSES, visibility.QUEUED),
+        lambda conn: visibility.look(conn).why_not(RESPONSE_TABLE, REQUEST_TABLE),
     )
 
 

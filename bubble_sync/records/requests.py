@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bubble_sync.database.database import Connection, Row
+from bubble_sync.database.table_names import QUEUE_TABLE, RESPONSE_TABLE
 from bubble_sync.formatting import format_age
 from bubble_sync.records.messages import readable
 from bubble_sync.records.verdicts import ANSWERED, BAD, OUTSTANDING, first_characters, judged
-from bubble_sync.records.visibility import QUEUE, RESPONSES, Sight
+from bubble_sync.records.visibility import Sight
 from bubble_sync.sql_loader import query
 
 LONGEST_ANSWER = timedelta(minutes=3)
@@ -81,7 +82,7 @@ def requests_in(rows: Iterable[Row]) -> tuple[Request, ...]:
 
 def answers_to(conn: Connection, seen: Sight, requests: Sequence[Request]) -> Mapping[int, Row]:
     """Return the judged answers to requests by their ids, as long as pg_net remembers them."""
-    if seen.why_not(RESPONSES):
+    if seen.why_not(RESPONSE_TABLE):
         return {}
     return judged(conn, ((request.request_id, request.sent_at) for request in requests))
 
@@ -94,7 +95,7 @@ def with_answers(requests: Sequence[Request], answers: Mapping[int, Row]) -> tup
 def moved_on(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tuple[Request, ...]:
     """Mark inconclusive requests as ok when an item was processed afterwards."""
     silent = [one for one in requests if one.verdict == ANSWERED]
-    if not silent or seen.why_not(QUEUE):
+    if not silent or seen.why_not(QUEUE_TABLE):
         return tuple(requests)
     asked = {"ids": [one.request_id for one in silent], "moments": [one.sent_at for one in silent]}
     moved = {row["request_id"] for row in conn.execute(query("requests", "moved"), asked).fetchall()}

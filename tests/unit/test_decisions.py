@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bubble_sync
-from bubble_sync.config.validators import LOOPBACK, PORT, SECURE, WEBHOOK_URL
+from bubble_sync.config.validators import ANY_PORT, LOOPBACK_HOST, SECURE_HOST, WEBHOOK_URL
+from bubble_sync.converge.table_parts import WANTED
+from bubble_sync.database import table_names
 from bubble_sync.database.snapshot import REQUIRED_VALUES
+from bubble_sync.database.table_names import DISPATCH_TABLE, LEDGER_TABLE, QUEUE_TABLE, SCHEMA
 from bubble_sync.health.history import EDGES
 from bubble_sync.model.targets import LIMIT_SECONDS, TARGET_SECONDS
 from bubble_sync.records.verdicts import BAD, OUTSTANDING, SUCCESS, VERDICTS
@@ -55,6 +58,8 @@ def test_the_log_takes_each_verdict():
 
     assert listed
     assert {*quoted(listed[1])} == {*VERDICTS} - {OUTSTANDING}
+    (declared,) = (part.text for part in WANTED["dispatches"] if part.name == "dispatches_verdict_check")
+    assert quoted(declared) == quoted(listed[1])
 
 
 def test_the_alerts_call_the_same_verdicts_bad():
@@ -89,9 +94,42 @@ def test_the_functions_send_to_the_urls_that_the_configuration_accepts():
     patterns = {name: re.findall(r"!~ \(?'(\^.*http.*\$)'", text) for name, text in joined.items()}
 
     assert {name: found for name, found in patterns.items() if found} == {
-        "functions/send.sql": [f"^{SECURE}{PORT}/?$", f"^{LOOPBACK}{PORT}/?$"],
+        "functions/send.sql": [f"^{SECURE_HOST}{ANY_PORT}/?$", f"^{LOOPBACK_HOST}{ANY_PORT}/?$"],
         "functions/post_alert.sql": [f"^{WEBHOOK_URL}$"],
     }
+
+
+def literals(file: Path) -> Iterator[str]:
+    """Yield the texts of a module without its docstrings."""
+    tree = ast.parse(file.read_text())
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def test_our_tables_and_the_queue_are_named_in_one_module():
+    ours = re.compile(rf"sync_queue|{SCHEMA}\.(ledger|dispatches|alerts)\b")
+    naming = {
+        str(file.relative_to(PACKAGE))
+        for file in PACKAGE.rglob("*.py")
+        if "local" not in file.parts and any(ours.search(text) for text in literals(file))
+    }
+
+    assert naming <= {"database/table_names.py", "health/metrics.py"}  # a metric's name holds the queue's
+    assert {QUEUE_TABLE, LEDGER_TABLE, DISPATCH_TABLE} == {
+        "public.sync_queue",
+        f"{SCHEMA}.ledger",
+        f"{SCHEMA}.dispatches",
+    }
+
+
+def test_the_visibility_of_each_table_that_a_reader_needs_is_known():
+    known = {*re.findall(r"\('([\w.]+)', array\[", query("sight", "tables"))}
+    named = {value for name, value in vars(table_names).items() if name.endswith("_TABLE")}
+    needed = {need.split(":")[0] for check in checks() for need in check.needs}
+
+    assert named | {*table_names.PEOPLE_TABLES} | needed == known
 
 
 def test_times_are_formatted_in_one_module():
