@@ -160,11 +160,6 @@ def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> F
     )
 
 
-def constants_of(file: str) -> dict[str, int | str]:
-    """Return the constants of a function file with their default values."""
-    return constants_in(_function_source(file)["body"])
-
-
 def constants_in(body: str) -> dict[str, int | str]:
     """Return the constants of a body; an invalid number or boolean stays text."""
     return {match["name"]: _value(match["type"], match["value"]) for match in _CONSTANT.finditer(body)}

@@ -15,7 +15,6 @@ from bubble_sync.specs import Keeper
 from bubble_sync.sql_loader import (
     SQL_DIRECTORY,
     constants_in,
-    constants_of,
     every_part,
     function,
     query,
@@ -30,6 +29,11 @@ BODY = "declare\n    max_items constant integer := 10;\n    name constant text :
 
 def test_a_constant_is_rewritten_and_nothing_else():
     assert with_constants(BODY, {"max_items": 25}) == BODY.replace(":= 10;", ":= 25;")
+
+
+def constants_of(file: str) -> dict[str, int | str]:
+    """Read the constants of a function file with their default values."""
+    return constants_in(function(file, {}, Keeper("test")).body)
 
 
 def test_the_defaults_of_settings_are_the_values_in_the_files():
