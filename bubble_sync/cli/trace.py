@@ -62,12 +62,8 @@ def _show(found: Trace, out: Console) -> None:
     out.print(f"{found.operation} of record {found.record_id}", style="bold")
     steps = table("step", "at (UTC)", ">after", "")
     for step in found.steps:
-        steps.add_row(
-            step.what,
-            format_time(step.at),
-            "" if step.seconds is None else f"T+{format_tenths(step.seconds)}",
-            step.said,
-        )
+        after = "" if step.seconds is None else f"T+{format_tenths(step.seconds)}"
+        steps.add_row(step.what, format_time(step.at), after, step.said)
     for name, value in (found.bubble_ids or {}).items():
         steps.add_row(name.removesuffix("_bubble_id"), "", "", f"bubble_id {value}" if value else "bubble_id is empty")
     out.print(steps)

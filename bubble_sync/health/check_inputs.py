@@ -32,7 +32,7 @@ from bubble_sync.model.setup import EXTENSIONS, job_specs
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.due_runs import record_in, recorded_in
 from bubble_sync.records.messages import function_log
-from bubble_sync.records.requests import answers_to, moved_on, requests_in, with_answers
+from bubble_sync.records.requests import Request, answers_to, moved_on, requests_in, with_answers
 from bubble_sync.records.visibility import look
 from bubble_sync.specs import (
     CronJobSpec,
@@ -156,18 +156,14 @@ def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
     answers = answers_to(conn, seen, sent)
     known = moved_on(conn, seen, with_answers(sent, answers))
     return [
-        {
-            **vars(request),
-            "settled": row["settled_at"] is not None,
-            "age": row["age"],
-            **_who_answered(answers.get(request.request_id)),
-        }
+        {**vars(request), "settled": bool(row["settled_at"]), "age": row["age"], **_who_answered(answers, request)}
         for request, row in zip(known, rows, strict=True)
     ]
 
 
-def _who_answered(answer: Row | None) -> Mapping[str, object]:
+def _who_answered(answers: Mapping[int, Row], request: Request) -> Mapping[str, object]:
     """Return whether the gateway answered, recognised by `message`, and the message."""
+    answer = answers.get(request.request_id)
     if answer is None or answer["content"] is None:
         return {"by_gateway": None, "message": None}
     text = answer["content"].decode("utf-8", "replace")

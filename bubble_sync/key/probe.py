@@ -42,17 +42,6 @@ _UNKNOWN = {
 
 
 @dataclass(frozen=True)
-class Answer:
-    """pg_net's record of one request, judged; `status` is None without an HTTP response."""
-
-    verdict: str
-    status: int | None = None
-    error: str = ""
-    content: str = ""
-    """How the body begins."""
-
-
-@dataclass(frozen=True)
 class Verdict:
     """A response's meaning for the key; `accepted` is None when unknown."""
 
@@ -67,23 +56,23 @@ class Verdict:
         return f"{word} ({self.answered}): {self.cause}"
 
 
-def judge(answer: Answer | None, kind: KeyKind, timeout_ms: int) -> Verdict:
-    """Return a response's meaning for a key of this kind."""
+def judge(answer: Row | None, kind: KeyKind, timeout_ms: int) -> Verdict:
+    """Return the meaning of pg_net's judged answer for a key of this kind."""
     if answer is None:
         cause = "pg_net did not send the request, or still waits for its answer"
         return Verdict(None, "no answer", cause, "Try again; then look for a busy worker.")
-    if answer.verdict == TIMED_OUT:
+    if answer["verdict"] == TIMED_OUT:
         cause = f"the function works for longer than {timeout_ms} ms, or hangs; timed out is not refused"
         return Verdict(None, "timeout", cause, _LOGS)
-    if answer.status is None:
-        cause = f"the endpoint does not answer ({answer.error or 'no reason given'})"
+    if answer["status_code"] is None:
+        cause = f"the endpoint does not answer ({answer['error'] or 'no reason given'})"
         return Verdict(None, "no answer", cause, "Check the project URL; resume a paused project.")
-    if answer.status in SUCCESS:
-        return _by_body(f"HTTP {answer.status}", answer)
-    return _by_status(answer.status, answer.content, kind)
+    if answer["status_code"] in SUCCESS:
+        return _by_body(f"HTTP {answer['status_code']}", answer)
+    return _by_status(answer["status_code"], answer["content"] or b"", kind)
 
 
-def _by_status(status: int, content: str, kind: KeyKind) -> Verdict:
+def _by_status(status: int, content: bytes, kind: KeyKind) -> Verdict:
     answered = f"HTTP {status}"
     if status == 400:
         return Verdict(True, answered, "the key passed; the function does not know the action, which is fine here")
@@ -99,11 +88,11 @@ def _by_status(status: int, content: str, kind: KeyKind) -> Verdict:
     return Verdict(None, answered, cause, remedy)
 
 
-def _by_body(answered: str, answer: Answer) -> Verdict:
-    said = first_characters(answer.content)
-    if answer.verdict == FOREIGN:
+def _by_body(answered: str, answer: Row) -> Verdict:
+    said = first_characters(answer["content"])
+    if answer["verdict"] == FOREIGN:
         return Verdict(None, answered, f"something else than the function answers: {said}", _OTHER_ANSWERS)
-    if answer.verdict == REFUSED:
+    if answer["verdict"] == REFUSED:
         return Verdict(None, answered, f"the body says no, and not whether to the key: {said}", _LOGS)
     return Verdict(True, answered, "the key works")
 
@@ -147,7 +136,7 @@ def _refused_by_gateway(said: str, kind: KeyKind) -> tuple[str, str]:
     )
 
 
-def _gateway_says(content: str) -> str:
+def _gateway_says(content: bytes) -> str:
     """Return code and message of a response in the gateway's form; nothing for the function's own."""
     try:
         body = json.loads(content)
@@ -248,20 +237,13 @@ def _send(database: Database, settings: StackSettings, keys: tuple[str, ...], ac
         return {row["request_id"]: row["sent_at"] for row in conn.execute(query("probe", "requests")).fetchall()}
 
 
-def _answer(row: Row) -> Answer:
-    content = (row["content"] or b"").decode("utf-8", "replace")
-    return Answer(row["verdict"], row["status_code"], row["error"] or "", content)
+def _wait(database: Database, sent: Mapping[int, datetime], seconds: float) -> Mapping[int, Row]:
+    def look() -> Mapping[int, Row]:
+        return database.read("reading pg_net's answers", lambda conn: judged(conn, sent.items()))
 
-
-def _wait(database: Database, sent: Mapping[int, datetime], seconds: float) -> dict[int, Answer]:
-    def look(conn: Connection) -> dict[int, Answer]:
-        return {request_id: _answer(row) for request_id, row in judged(conn, sent.items()).items()}
-
-    answers: dict[int, Answer] = {}
+    answers: Mapping[int, Row] = {}
     try:
-        answers = poll(
-            lambda: database.read("reading pg_net's answers", look), lambda found: len(found) == len(sent), seconds
-        )
+        answers = poll(look, lambda found: len(found) == len(sent), seconds)
     finally:
         if len(answers) < len(sent):
             with database.transaction("taking unanswered requests back") as conn:

@@ -38,9 +38,8 @@ def judged(conn: Connection, asked: Iterable[tuple[int, datetime]]) -> Mapping[i
     return {row["request_id"]: row for row in rows_of_block(conn, query("outcomes", "judge"), values)}
 
 
-def first_characters(content: bytes | str | None) -> str:
+def first_characters(content: bytes | None) -> str:
     """Return the start of a response in one line, redacted."""
-    decoded = content if isinstance(content, str) else (content or b"").decode("utf-8", "replace")
-    text = " ".join(decoded.split())
+    text = " ".join((content or b"").decode("utf-8", "replace").split())
     shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in anonymous(text))
     return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
