@@ -12,6 +12,7 @@ import pulumi_postgresql as postgresql
 
 from bubble_sync.config.session_address import SessionAddress
 from bubble_sync.database.scram import salt_of, verifier
+from bubble_sync.database.table_names import SCHEMA
 from bubble_sync.providers.function import Function
 from bubble_sync.specs import FunctionSpec
 
@@ -55,7 +56,7 @@ class Access(pulumi.ComponentResource):
                 f"{name}-{kind}",
                 role=role.name,
                 database=server.database,
-                schema="bubble_sync",
+                schema=SCHEMA,
                 object_type=kind,
                 # The name without arguments: the plugin also accepts `observe(text)`, but then never notices a revoke.
                 objects=objects,

@@ -16,6 +16,7 @@ from bubble_sync.config.keys import read_key, warnings_about
 from bubble_sync.config.session_address import session_address
 from bubble_sync.config.settings import ConfigValue, StackSettings, read_settings
 from bubble_sync.errors import ConfigurationError
+from bubble_sync.formatting import format_day
 from bubble_sync.model import pauses
 
 
@@ -78,7 +79,7 @@ def key_facts(settings: StackSettings) -> dict[str, str]:
     shape = read_key(settings.service_role_key)
     facts = {"kind": shape.kind, "header": shape.header}
     if shape.expires_at is not None:
-        facts["expires"] = shape.expires_at.astimezone(UTC).date().isoformat()
+        facts["expires"] = format_day(shape.expires_at)
     return facts
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from psycopg import errors
 
 from bubble_sync.database.database import Connection, Database, Row, attempt
+from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE, REQUEST_TABLE, RESPONSE_TABLE
 from bubble_sync.errors import Busy, PrerequisiteMissing, SyncError
+from bubble_sync.formatting import format_timestamp
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
 from bubble_sync.records.visibility import Sight
@@ -232,21 +234,21 @@ def _item(row: Row) -> Item:
 
 
 def _require_queue(seen: Sight) -> None:
-    if why := seen.why_not(visibility.QUEUE):
+    if why := seen.why_not(QUEUE_TABLE):
         raise PrerequisiteMissing(f"{why}: nothing was changed. Connect as a role that sees every item.")
 
 
 def _require_none_under_way(conn: Connection, seen: Sight) -> Mapping[str, str]:
     """Raise Busy while a request may work on items; return what was unreadable."""
     unknown: dict[str, str] = {}
-    if why := seen.why_not(visibility.DISPATCHES, visibility.RESPONSES):
+    if why := seen.why_not(DISPATCH_TABLE, RESPONSE_TABLE):
         unknown["requests"] = why
     elif row := conn.execute(query("requeue", "logged")).fetchone():
         raise Busy(
             f"request {row['request_id']} has no answer yet, and may be working on these items: they stay as they are. "
-            f"Run again after {row['until'].astimezone(UTC):%H:%M:%S} UTC, or when it is answered."
+            f"Run again after {format_timestamp(row['until'])}, or when it is answered."
         )
-    if why := seen.why_not(visibility.QUEUED):
+    if why := seen.why_not(REQUEST_TABLE):
         unknown["queued requests"] = why
     elif row := conn.execute(query("requeue", "queued")).fetchone():
         raise Busy(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from psycopg import errors
 
 from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.table_names import JOB_TABLE, QUEUE_TABLE
 from bubble_sync.errors import PrerequisiteMissing, ServerRefused
 from bubble_sync.health.status import figures_of
 from bubble_sync.model.jobs import PROCESSOR
@@ -110,9 +111,9 @@ def outcome_of(told: list[Told]) -> tuple[str, int | None]:
 
 def _prepare(conn: Connection, stack: str) -> Prepared:
     seen = visibility.look(conn)
-    why_items = seen.why_not(visibility.QUEUE)
+    why_items = seen.why_not(QUEUE_TABLE)
     known = _items(conn, seen), {"items": why_items} if why_items else {}
-    why = seen.why_not(visibility.JOBS)
+    why = seen.why_not(JOB_TABLE)
     rows = [] if why else conn.execute(query("run_now", "jobs")).fetchall()
     notes = [_left_alone(row) for row in rows if not _ours(row)]
     for row in filter(_ours, rows):
@@ -140,7 +141,7 @@ def _left_alone(job: Row) -> str:
 
 
 def _items(conn: Connection, seen: Sight) -> Items | None:
-    if seen.why_not(visibility.QUEUE):
+    if seen.why_not(QUEUE_TABLE):
         return None
     groups = conn.execute(query("items", "by_status")).fetchall()
     by_status: Counter[str] = Counter()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, the_stack
 from bubble_sync.cli.output import print_document
 from bubble_sync.errors import ConfigurationError
@@ -46,7 +47,7 @@ def diff(
         typer.echo("\n".join(markdown(comparison)))
     else:
         _show_text(comparison)
-    raise typer.Exit(0 if comparison.clean else 1)
+    raise typer.Exit(code_of(comparison.clean))
 
 
 def _compare(stack: str | None, config_file: Path | None) -> tuple[Comparison, Found]:

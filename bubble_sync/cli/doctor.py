@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import asking, clock, next_step, print_json, screen
+from bubble_sync.cli.output import asking, next_step, print_json, screen
+from bubble_sync.formatting import format_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,11 +30,11 @@ def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
         print_json(found, clean=found.clean, next=_next(found))
     else:
         _show(found, screen())
-    raise typer.Exit(0 if found.clean else 1)
+    raise typer.Exit(code_of(found.clean))
 
 
 def _show(found: Diagnosis, out: Console) -> None:
-    out.print(f"stack {found.stack}, {clock(found.asked_at)} UTC", style="bold")
+    out.print(f"stack {found.stack}, {format_time(found.asked_at)} UTC", style="bold")
     for finding in found.causes:
         out.print(f"\n{finding.level}: {finding.title} [{finding.id}]", style=STYLE[finding.level])
         _indented(f"{finding.object}: {finding.evidence}", out)

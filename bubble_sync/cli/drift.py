@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import MISUSED, NO, UNREACHABLE, YES
 from bubble_sync.cli.options import ConfigFile, Json, StackName, the_stack, typed
 from bubble_sync.cli.output import print_document
 from bubble_sync.errors import ConfigurationError
@@ -57,11 +58,11 @@ def exit_code(reports: Sequence[Report]) -> int:
 
     standings = {report.standing for report in reports}
     if Standing.UNREACHABLE in standings:
-        return 3
+        return UNREACHABLE
     # Report drift despite another stack's configuration error: a stray file must not hide drift.
     if standings <= {Standing.CLEAN, Standing.CONFIGURATION}:
-        return 2 if Standing.CONFIGURATION in standings else 0
-    return 1
+        return MISUSED if Standing.CONFIGURATION in standings else YES
+    return NO
 
 
 def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -> list[Report]:

@@ -1,6 +1,6 @@
 """Exit codes, and the failures that end a command early.
 
-0 yes, 1 no or refused, 2 usage, configuration or this machine, 3 unreachable, 4 a bug, 130 Ctrl-C.
+0 yes, 1 no or refused, 2 usage, configuration or this machine, 3 unreachable, 4 a bug, 130 Ctrl-C, 143 SIGTERM.
 """
 
 from __future__ import annotations
@@ -10,7 +10,12 @@ from typing import NamedTuple
 
 from bubble_sync.errors import ConfigurationError, NotFound, SyncError, Unreachable
 
-REFUSED, MISUSED, UNREACHABLE, OUR_BUG, INTERRUPTED = 1, 2, 3, 4, 130
+YES, NO, MISUSED, UNREACHABLE, OUR_BUG, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
+
+
+def code_of(answer: bool) -> int:
+    """Return the exit code of a yes or a no."""
+    return YES if answer else NO
 
 
 class Failure(NamedTuple):
@@ -54,4 +59,4 @@ def _code(problem: SyncError) -> tuple[int, str]:
         return MISUSED, "configuration"
     if isinstance(problem, Unreachable):
         return UNREACHABLE, "unreachable"
-    return REFUSED, "not found" if isinstance(problem, NotFound) else "refused"
+    return NO, "not found" if isinstance(problem, NotFound) else "refused"

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import asking, clock, next_step, print_json, screen, table
+from bubble_sync.cli.output import asking, next_step, print_json, screen, table
+from bubble_sync.formatting import format_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +36,7 @@ def failures(
         print_json(found, next=_next(found))
     else:
         _show(found, screen())
-    raise typer.Exit(1 if found.items or found.unknown else 0)
+    raise typer.Exit(code_of(not (found.items or found.unknown)))
 
 
 def _show(found: Failures, out: Console) -> None:
@@ -52,7 +54,7 @@ def _show(found: Failures, out: Console) -> None:
         for item in group.items:
             attempts = f"{item.retry_count}/{item.max_retries}"
             ids = (item.id, item.record_id) if wide else (f"{item.id}\n  {item.record_id}",)
-            items.add_row(*ids, clock(item.created_at), attempts, next_try(item))
+            items.add_row(*ids, format_time(item.created_at), attempts, next_try(item))
         out.print(items, "", sep="\n")
     if found.total > found.items:
         out.print(f"{found.total} failed items; these are the newest {found.items}, more with --limit")
@@ -77,4 +79,4 @@ def next_try(item: Failure) -> str:
     """Return the time of an item's next attempt in words."""
     if item.dead:
         return "none: dead"
-    return clock(item.next_retry_at) or "retry's next"
+    return format_time(item.next_retry_at) or "retry's next"

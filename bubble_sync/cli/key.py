@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.grouped import Grouped
 from bubble_sync.cli.options import (
     ConfigFile,
@@ -21,6 +22,7 @@ from bubble_sync.cli.options import (
 )
 from bubble_sync.cli.output import next_step, print_document, tell_if_never_up
 from bubble_sync.config.keys import HARMLESS_ACTION
+from bubble_sync.formatting import format_day
 
 if TYPE_CHECKING:
     from bubble_sync.key.probe import Probe, Verdict
@@ -63,7 +65,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
         for line in _database_lines(found, in_database):
             typer.echo(line)
     as_configured = in_database.stored == "equal" and in_database.functions_read_it
-    raise typer.Exit(0 if as_configured and not found.warnings else 1)
+    raise typer.Exit(code_of(as_configured and not found.warnings))
 
 
 @app.command("probe")
@@ -96,7 +98,7 @@ def try_key(
         typer.echo(completed(tried.conclusion))
         if not tried.proven:
             typer.echo(next_step(_after_probe(tried)))
-    raise typer.Exit(0 if tried.proven else 1)
+    raise typer.Exit(code_of(tried.proven))
 
 
 @app.command("rotate")
@@ -134,7 +136,7 @@ def _offline_lines(found: KeyStatus) -> list[str]:
     of = [f"of project {shape.project_ref}"] if shape.project_ref else []
     lines = [("stack", found.stack), ("project", found.project_ref or "unknown"), ("key", " ".join([shape.kind, *of]))]
     if shape.expires_at is not None:
-        lines.append(("expires", f"{shape.expires_at:%Y-%m-%d}"))
+        lines.append(("expires", format_day(shape.expires_at)))
     lines.append(("sent as", "apikey: <key>" if shape.header == "apikey" else "Authorization: Bearer <key>"))
     return [*_rows(lines), *_rows([("warning", warning) for warning in found.warnings])]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.grouped import Grouped
 from bubble_sync.errors import ConfigurationError, PlatformError
 
@@ -116,7 +117,7 @@ def status(as_json: Json = False) -> None:
             _next()
         else:
             typer.echo("next: `bubble-sync local up`")
-    raise typer.Exit(0 if found.up else 1)
+    raise typer.Exit(code_of(found.up))
 
 
 @app.command("sign-up")
@@ -158,4 +159,4 @@ def show_demo(
         else:
             platform.remove()
             _talk("next: `KEEP=1 make demo` leaves the platform running, and prints how to ask it")
-    raise typer.Exit(0 if proven else 1)
+    raise typer.Exit(code_of(proven))

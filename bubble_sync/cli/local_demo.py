@@ -18,6 +18,7 @@ from bubble_sync.cli import trace, verify
 from bubble_sync.cli.output import asking
 from bubble_sync.cli.report import write_report
 from bubble_sync.errors import PlatformError
+from bubble_sync.formatting import format_tenths
 from bubble_sync.local.demo import Evidence, Step, timeline, wait_for
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.stack import NAME, LocalStack, prepare
@@ -60,7 +61,7 @@ def _step(what: str) -> Iterator[None]:
     began = time.monotonic()
     with talk.status(what):
         yield
-    talk.print(f"  {what:<60} {time.monotonic() - began:>5.1f} s")
+    talk.print(f"  {what:<60} {format_tenths(time.monotonic() - began):>7}")
 
 
 def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
@@ -106,11 +107,12 @@ def _summarise(story: _Story, verified: str, report: Path) -> None:
 
 
 def _clock(step: Step) -> str:
-    return f"T+{step.seconds:.1f} s" if step.seconds is not None else ""
+    return f"T+{format_tenths(step.seconds)}" if step.seconds is not None else ""
 
 
 def _verdict(evidence: Evidence) -> str:
     if not evidence.proven or evidence.processed_at is None:
         return f"the item is {evidence.status}, and no succeeded run of the job completed it"
     took = (evidence.processed_at - evidence.created_at).total_seconds()
-    return f"{took:.1f} s; the target is at most {TARGET_SECONDS} s: {'met' if took <= TARGET_SECONDS else 'missed'}"
+    met = "met" if took <= TARGET_SECONDS else "missed"
+    return f"{format_tenths(took)}; the target is at most {TARGET_SECONDS} s: {met}"

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from types import TracebackType
 
-from bubble_sync.cli.exit_codes import INTERRUPTED, failure_of
+from bubble_sync.cli.exit_codes import INTERRUPTED, YES, failure_of
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Outcome:
 def run() -> None:
     """Run the command line."""
     outcome = Outcome(as_json="--json" in sys.argv)
-    code = 0
+    code = YES
     with outcome:
         from bubble_sync.cli.streams import guard_streams
 
@@ -51,7 +51,7 @@ def run() -> None:
         from bubble_sync.cli.app import app
 
         # Not app(): typer replaces sys.excepthook and prints frames of its own.
-        code = get_command(app).main(obj=outcome, standalone_mode=False) or 0
+        code = get_command(app).main(obj=outcome, standalone_mode=False) or YES
         # Flush here: a failed write at the interpreter's exit has no exit code of ours.
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _PIPED_WIDTH = 400
 """Width of output to a pipe: programs need unfolded lines."""
 _PADDING = re.compile(" +$", re.MULTILINE)
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 @dataclass(frozen=True)
@@ -120,21 +119,3 @@ def next_step(text: str) -> str:
 
 def _plain(value: object) -> str:
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
-
-
-def clock(at: datetime | None) -> str:
-    """Format a time in UTC."""
-    return f"{at.astimezone(UTC):%m-%d %H:%M:%S}" if at else ""
-
-
-def ago(seconds: float) -> str:
-    """Format a duration in its largest unit."""
-    for size, unit in _UNITS:
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def fine(seconds: float | None) -> str:
-    """Format a short duration."""
-    return "" if seconds is None else f"{seconds:.3f} s" if seconds < 10 else ago(seconds)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import NO, code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, completed, consent, duration
 from bubble_sync.cli.output import Asked, asking, next_step, print_json, screen, table
 from bubble_sync.errors import ConfigurationError
@@ -79,7 +80,7 @@ def _go_on(asked: Asked, plan: Plan, nothing: str, *, yes: bool, as_json: bool) 
         _show_plan(plan, out)
     if plan.items and not consent(f"put {_count(plan.items)} back?", yes=yes, as_json=as_json):
         typer.echo("nothing was changed", err=True)
-        raise typer.Exit(1)
+        raise typer.Exit(NO)
     done = carry_out(asked.database, plan)
     if as_json:
         passed = (*plan.passed, *done.passed)
@@ -90,7 +91,7 @@ def _go_on(asked: Asked, plan: Plan, nothing: str, *, yes: bool, as_json: bool) 
         out.print(nothing, style="green")
     if not as_json and (plan.passed or done.passed):
         out.print(next_step(_NEXT))
-    raise typer.Exit(1 if plan.passed or done.passed else 0)
+    raise typer.Exit(code_of(not (plan.passed or done.passed)))
 
 
 def _show_plan(plan: Plan, out: Console) -> None:

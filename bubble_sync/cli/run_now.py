@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import NO, code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, completed, consent
-from bubble_sync.cli.output import Asked, asking, fine, next_step, print_json, screen, table
+from bubble_sync.cli.output import Asked, asking, next_step, print_json, screen, table
+from bubble_sync.formatting import format_age, format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,14 +68,14 @@ def run_now(
             _show_prepared(prepared, asked.name)
         if asks(asked) and not consent("run it now?", yes=yes, as_json=as_json):
             typer.echo("nothing was run", err=True)
-            raise typer.Exit(1)
+            raise typer.Exit(NO)
         ran = action.run(asked.database, prepared, asked.name, _silent if as_json else _show_told)
         answer = _answer(asked, prepared, ran, wait=wait)
     if as_json:
         print_json(answer, good=answer.good, next=_next(answer))
     else:
         _show(answer, screen())
-    raise typer.Exit(0 if answer.good else 1)
+    raise typer.Exit(code_of(answer.good))
 
 
 def asks(asked: Asked) -> bool:
@@ -106,14 +108,15 @@ def _answer(asked: Asked, prepared: Prepared, ran: Ran, *, wait: bool) -> Answer
 
 
 def _followed(asked: Asked, sent: Sent, unknown: dict[str, str]) -> Request | None:
+    from bubble_sync.database.polling import WAIT_BEYOND_TIMEOUT_SECONDS
     from bubble_sync.records import await_response
 
     if why := await_response.why_not(asked.database):
         unknown["answer"] = why
         return None
-    seconds = asked.settings.processor.timeout_ms / 1000 + await_response.WAIT_BEYOND_TIMEOUT_SECONDS
+    seconds = asked.settings.processor.timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS
     try:
-        typer.echo(f"waiting for the answer, {seconds:.0f} s at most ...", err=True)
+        typer.echo(f"waiting for the answer, {format_age(seconds)} at most ...", err=True)
         return await_response.follow(asked.database, sent, seconds)
     except KeyboardInterrupt:
         typer.echo(f"not waited for: request {sent.request_id} goes on by itself", err=True)
@@ -165,7 +168,8 @@ def _next(answer: Answer) -> str:
 
 def _verdict(answer: Answer) -> str:
     if (request := answer.request) is not None:
-        after = f", after {fine((request.settled_at - request.sent_at).total_seconds())}" if request.settled_at else ""
+        took = (request.settled_at - request.sent_at).total_seconds() if request.settled_at else None
+        after = f", after {format_seconds(took)}" if took is not None else ""
         return f"request {request.request_id}: {request}{after}"
     return {
         "sent": f"sent: request {answer.request_id}",

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import asking, clock, fine, next_step, print_json, screen, table
+from bubble_sync.cli.output import asking, next_step, print_json, screen, table
+from bubble_sync.formatting import format_seconds, format_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,22 +34,23 @@ def runs(
         print_json(found, clean=found.clean, next=_next(found))
     else:
         _show(found, screen())
-    raise typer.Exit(0 if found.clean else 1)
+    raise typer.Exit(code_of(found.clean))
 
 
 def _show(found: Runs, out: Console) -> None:
     day = table("job, last 24 h", ">runs", ">mean", ">p95", ">failed", "since (UTC)")
     for one in found.performance:
-        times = fine(one.avg_duration_seconds), fine(one.p95_duration_seconds)
+        times = format_seconds(one.avg_duration_seconds), format_seconds(one.p95_duration_seconds)
         style = "red" if one.failures else None
-        day.add_row(one.jobname, str(one.executions), *times, str(one.failures), clock(one.since), style=style)
+        day.add_row(one.jobname, str(one.executions), *times, str(one.failures), format_time(one.since), style=style)
     latest = table(">runid", "job", "start (UTC)", ">took", "status", "what came of it")
     for run in found.runs:
         said = str(run.request) if run.request else run.message if run.status == "failed" else ""
         style = "red" if run.status == "failed" else None
-        started = clock(run.start_time)
+        started = format_time(run.start_time)
         name = run.jobname.removeprefix("bubble-sync-")
-        latest.add_row(str(run.runid), name, started, fine(run.duration_seconds), run.status, said, style=style)
+        took = format_seconds(run.duration_seconds)
+        latest.add_row(str(run.runid), name, started, took, run.status, said, style=style)
     if "runs" not in found.unknown:
         out.print(day if found.performance else "no run in the last 24 h", "", sep="\n")
         out.print(latest if found.runs else "no run is on record")

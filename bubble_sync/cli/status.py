@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import ago, asking, clock, next_step, print_json, screen, table
+from bubble_sync.cli.output import asking, next_step, print_json, screen, table
+from bubble_sync.formatting import format_age, format_time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,7 +40,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
         print_json(found, **derived, **told, good=found.good, next=_next(found))
     else:
         _show(found, screen())
-    raise typer.Exit(0 if found.good else 1)
+    raise typer.Exit(code_of(found.good))
 
 
 def in_one_line(stack: str | None, config_file: Path | None) -> None:
@@ -51,7 +53,7 @@ def in_one_line(stack: str | None, config_file: Path | None) -> None:
     typer.echo(completed(f"{found.stack}: {_verdict(found)}; {queue}"))
     if step := _next(found):
         typer.echo(next_step(step))
-    raise typer.Exit(0 if found.good else 1)
+    raise typer.Exit(code_of(found.good))
 
 
 def _verdict(found: Status) -> str:
@@ -69,7 +71,7 @@ def _verdict(found: Status) -> str:
 
 def queue_in_words(figures: Figures) -> str:
     """Return the item counts in words."""
-    oldest = f" (oldest {ago(figures.waited_seconds)})" if figures.waiting else ""
+    oldest = f" (oldest {format_age(figures.waited_seconds)})" if figures.waiting else ""
     return (
         f"{figures.waiting} waiting{oldest}, {figures.in_flight} in flight, {figures.stalled} stalled, "
         f"{figures.retrying} to be retried, {figures.dead} dead"
@@ -77,7 +79,7 @@ def queue_in_words(figures: Figures) -> str:
 
 
 def _show(found: Status, out: Console) -> None:
-    out.print(f"stack {found.stack}, {clock(found.asked_at)} UTC", style="bold")
+    out.print(f"stack {found.stack}, {format_time(found.asked_at)} UTC", style="bold")
     if found.figures is not None:
         _show_items(found, found.figures, out)
     jobs = table("job", "schedule", "last finished run", "")
@@ -110,10 +112,10 @@ def _next(found: Status) -> str:
 def _show_items(found: Status, figures: Figures, out: Console) -> None:
     items = table("status", "operation", ">items", "oldest (UTC)")
     for row in found.items:
-        items.add_row(row["status"], row["operation"], str(row["count"]), clock(row["oldest_item"]))
+        items.add_row(row["status"], row["operation"], str(row["count"]), format_time(row["oldest_item"]))
     day = table("last 24 h", ">items", "oldest (UTC)", "newest (UTC)")
     for row in found.summary:
-        day.add_row(row["status"], str(row["count"]), clock(row["oldest"]), clock(row["newest"]))
+        day.add_row(row["status"], str(row["count"]), format_time(row["oldest"]), format_time(row["newest"]))
     out.print(items if found.items else "the queue holds no item", "", queue_in_words(figures), sep="\n")
     out.print(flow_in_words(figures))
     out.print("", day if found.summary else "no item in the last 24 h", sep="\n")
@@ -128,31 +130,31 @@ def _to_empty(figures: Figures) -> str:
     if not figures.waiting:
         return "nothing waits"
     seconds = figures.seconds_to_empty
-    return "at these rates the queue does not empty" if seconds is None else f"empty in about {ago(seconds)}"
+    return "at these rates the queue does not empty" if seconds is None else f"empty in about {format_age(seconds)}"
 
 
 def state_in_words(job: Job) -> str:
     """Return a job's problem or pause in words."""
     if job.pause and not job.active:
         return "paused" if job.asleep else "paused, overdue" if job.problem else ""
-    return job.problem or (f"first due at {clock(job.first_due)}" if job.first_due else "")
+    return job.problem or (f"first due at {format_time(job.first_due)}" if job.first_due else "")
 
 
 def run_in_words(job: Job, now: datetime) -> str:
     """Return the status and age of a job's newest finished run."""
     if job.run is None or job.run_at is None:
         return ""
-    return f"{job.run}, {ago((now - job.run_at).total_seconds())} ago"
+    return f"{job.run}, {format_age((now - job.run_at).total_seconds())} ago"
 
 
 def _show_answers(found: Status, out: Console) -> None:
     for request in found.requests:
-        out.print(f"last request of {request.function}, {clock(request.sent_at)}: {request}")
+        out.print(f"last request of {request.function}, {format_time(request.sent_at)}: {request}")
     if found.response is not None:
         from bubble_sync.compare.liveness import outcome_of
 
         out.print(
-            f"last response to whatever request, {clock(found.response['created'])}: {outcome_of(found.response)}"
+            f"last response to whatever request, {format_time(found.response['created'])}: {outcome_of(found.response)}"
         )
     elif not found.requests and "requests" not in found.unknown:
         out.print("no request is recorded")

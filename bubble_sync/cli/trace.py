@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import Asked, ago, asking, clock, fine, next_step, print_json, screen, table
+from bubble_sync.cli.output import Asked, asking, next_step, print_json, screen, table
 from bubble_sync.errors import ConfigurationError, NotFound
+from bubble_sync.formatting import format_age, format_seconds, format_tenths, format_time
 from bubble_sync.model.targets import TARGET
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def trace(
         raise ConfigurationError("name one thing to follow: an email, an id, or --latest")
     with asking(stack, config_file) as asked:
         found = ask(asked, wanted)
-    raise typer.Exit(0 if answer(found, wanted, as_json=as_json) else 1)
+    raise typer.Exit(code_of(answer(found, wanted, as_json=as_json)))
 
 
 def ask(asked: Asked, wanted: str | None) -> Trace | None:
@@ -60,7 +62,8 @@ def _show(found: Trace, out: Console) -> None:
     out.print(f"{found.operation} of record {found.record_id}", style="bold")
     steps = table("step", "at (UTC)", ">after", "")
     for step in found.steps:
-        steps.add_row(step.what, clock(step.at), "" if step.seconds is None else f"T+{step.seconds:.1f} s", step.said)
+        after = "" if step.seconds is None else f"T+{format_tenths(step.seconds)}"
+        steps.add_row(step.what, format_time(step.at), after, step.said)
     for name, value in (found.bubble_ids or {}).items():
         steps.add_row(name.removesuffix("_bubble_id"), "", "", f"bubble_id {value}" if value else "bubble_id is empty")
     out.print(steps)
@@ -95,7 +98,7 @@ def _verdict(found: Trace) -> str:
         return "completed at an unknown time"
     if found.took_seconds is None:
         still = "overdue" if found.late else "still in time"
-        return f"not synced: {found.status} after {ago(found.age_seconds)}, {still}; {TARGET}"
-    took = f"completed after {fine(found.took_seconds)}, {late}; {TARGET}"
+        return f"not synced: {found.status} after {format_age(found.age_seconds)}, {still}; {TARGET}"
+    took = f"completed after {format_seconds(found.took_seconds)}, {late}; {TARGET}"
     empty = ", ".join(name for name, value in (found.bubble_ids or {}).items() if not value)
     return f"{took}; but empty: {empty}" if empty else took

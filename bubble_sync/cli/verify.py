@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import Asked, asking, clock, next_step, print_json, screen, table
+from bubble_sync.cli.output import Asked, asking, next_step, print_json, screen, table
 from bubble_sync.cli.status import WORKS
+from bubble_sync.formatting import format_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +28,7 @@ def verify(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
         print_json(found, clean=found.clean, next=_next(found))
     else:
         show(found)
-    raise typer.Exit(0 if found.clean else 1)
+    raise typer.Exit(code_of(found.clean))
 
 
 def ask(asked: Asked) -> Checklist:
@@ -42,7 +44,7 @@ def show(found: Checklist) -> None:
 
 
 def _show(found: Checklist, out: Console) -> None:
-    out.print(f"stack {found.stack}, {clock(found.asked_at)} UTC", style="bold")
+    out.print(f"stack {found.stack}, {format_time(found.asked_at)} UTC", style="bold")
     lines = table("", "")
     lines.show_header = False
     for one in found.lines:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.cli.exit_codes import TERMINATED
 from bubble_sync.cli.options import ConfigFile, StackName, duration
-from bubble_sync.cli.output import Asked, ago, asking
+from bubble_sync.cli.output import Asked, asking
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
+from bubble_sync.formatting import format_age
 
 if TYPE_CHECKING:
     from bubble_sync.health.doctor import Diagnosis
@@ -118,7 +120,7 @@ def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile 
     # Block signals before the reader starts: no other thread may take the ones that _wait expects.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
     # Restore the terminal on SIGTERM too.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         with asking(stack, config_file) as asked:
             _follow(asked, seconds, console)
@@ -174,7 +176,7 @@ def _trouble(reader: Reader, every: float) -> str:
         said, _, _ = str(reader.trouble).partition(". ")
         return f"{what}, trying again: {said.rstrip('.')}"
     silent = time.monotonic() - reader.began_at - every
-    return f"no answer for {ago(silent)}" if silent > 5 else ""
+    return f"no answer for {format_age(silent)}" if silent > 5 else ""
 
 
 def _wait() -> None:

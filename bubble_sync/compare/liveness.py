@@ -18,6 +18,7 @@ from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Connection, translated
 from bubble_sync.database.snapshot import Found, Row
 from bubble_sync.database.snapshot_access import watched
+from bubble_sync.database.table_names import RUN_TABLE
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.model.jobs import PROCESSOR
@@ -26,7 +27,7 @@ from bubble_sync.model.setup import desired, names_by_role
 from bubble_sync.records import visibility
 from bubble_sync.records.due_runs import counted_from, due
 from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
-from bubble_sync.records.verdicts import BAD
+from bubble_sync.records.verdicts import BAD, SUCCESS
 from bubble_sync.specs import (
     DISPATCHES,
     CronJobSpec,
@@ -96,7 +97,7 @@ def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | 
         wanted = "" if spec.active else ", as the configuration wants it"
         return Signs(Verdict.NO, f"{spec.object_name} is not active{wanted}")
     if run is not None and run["status"] != "succeeded":
-        where = f"see cron.job_run_details, runid {run['runid']}"
+        where = f"see {RUN_TABLE}, runid {run['runid']}"
         return Signs(Verdict.NO, f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}: {where}")
     changed = _changed(specs, found)
     if requests is not None and (refused := _refused(requests, changed, now)):
@@ -184,7 +185,7 @@ def outcome_of(response: Row) -> str:
     status = response["status_code"]
     if status is None:
         return "a timeout" if response["timed_out"] else "an error"
-    page = " with a web page or a no in it" if 200 <= status < 300 and not response.get("good") else ""
+    page = " with a web page or a no in it" if status in SUCCESS and not response.get("good") else ""
     return f"HTTP {status}{page}"
 
 

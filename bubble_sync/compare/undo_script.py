@@ -17,6 +17,7 @@ from bubble_sync.converge import functions, tables
 from bubble_sync.converge.cron_jobs import changes, is_elsewhere
 from bubble_sync.converge.vault_secrets import Stored
 from bubble_sync.database.snapshot import Found
+from bubble_sync.database.table_names import LEDGER_TABLE
 from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, LedgerSpec, RecordedSpec, Spec, VaultSecretSpec
 
 
@@ -49,8 +50,8 @@ def _statements(item: Item, found: Found) -> Iterator[str]:
     elif isinstance(spec, LedgerSpec):
         yield from _ledger(item, found)
     if isinstance(spec, RecordedSpec) and item.state is not State.UPDATE and "recorded" in found.parts:
-        forget = sql.SQL("delete from bubble_sync.ledger where object = {};")
-        yield _text(forget.format(sql.Literal(spec.object_name)))
+        forget = sql.SQL("delete from {} where object = {};")
+        yield _text(forget.format(sql.SQL(LEDGER_TABLE), sql.Literal(spec.object_name)))
 
 
 def _job(spec: CronJobSpec, there: CronJobSpec | None) -> Iterator[str]:

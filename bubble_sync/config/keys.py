@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
+from bubble_sync.formatting import format_day
+
 KeyKind = Literal["legacy JWT", "secret key", "publishable key", "opaque"]
 KEY_IN_TEXT = r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]*|sb_secret_[\w-]+|(?<=Bearer )[\w.~+/-]{16,}=*"
 """A pattern for keys in free text, which Python and PostgreSQL read alike."""
@@ -63,7 +65,7 @@ def warnings_about(shape: KeyShape, now: datetime) -> tuple[str, ...]:
     warnings = []
     if shape.expires_at is not None and shape.expires_at - now <= EXPIRES_SOON:
         left = (shape.expires_at.date() - now.date()).days
-        on = f"{shape.expires_at:%Y-%m-%d}"
+        on = format_day(shape.expires_at)
         what = f"expires on {on}, {_in_days(left)}" if shape.expires_at > now else f"expired on {on}"
         warnings.append(f"the key {what}: the endpoint rejects an expired key. {_ROTATE}")
     if shape.kind == "legacy JWT":

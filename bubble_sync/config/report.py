@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
 
 from pydantic import ValidationError
 
 from bubble_sync.config.database_url import NAMESPACE, read_database_url
 from bubble_sync.config.keys import read_key
 from bubble_sync.config.settings import SECRET_KEYS, ConfigValue, Settings, StackSettings, plain
+from bubble_sync.formatting import format_day
 
 DEFAULT, UNSET, DERIVED, UNKNOWN = "default", "not set", "derived from projectRef", "no such key"
 _STAND_IN = "stand-in"
@@ -133,7 +133,7 @@ def _kind(key: str, value: str) -> str:
         return "set"
     shape = read_key(value)
     of = f" of project {shape.project_ref}" if shape.project_ref else ""
-    until = f", expires {shape.expires_at.astimezone(UTC):%Y-%m-%d}" if shape.expires_at else ""
+    until = f", expires {format_day(shape.expires_at)}" if shape.expires_at else ""
     return f"{shape.kind}{of}{until}"
 
 

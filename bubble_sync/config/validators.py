@@ -22,11 +22,13 @@ WEBHOOK_NAME = "bubble_sync_alert_webhook_url"
 # A step must follow a star or a range.
 _CRON_PART = r"(\*(/\d+)?|\d+(-\d+(/\d+)?)?|[a-z]{3}(-[a-z]{3}(/\d+)?)?)"
 _CRON_FIELD = re.compile(rf"{_CRON_PART}(,{_CRON_PART})*", re.IGNORECASE)
-# The same pattern as in bubble_sync.send, so that valid values never fail in the database. A test compares the two.
-_HOST = r"(https://([A-Za-z0-9.-]+|\[::1\])|http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]))(:[0-9]{1,5})?"
-_SENDABLE_URL = re.compile(f"{_HOST}/?")
-# The same pattern as in bubble_sync.post_alert.
-_WEBHOOK = re.compile(f"{_HOST}/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+")
+# https, or http on loopback. bubble_sync.send and bubble_sync.post_alert contain these patterns, so that valid values
+# never fail in the database; a test compares them.
+SECURE_HOST = r"https://([A-Za-z0-9.-]+|\[::1\])"
+LOOPBACK_HOST = r"http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])"
+ANY_PORT = "(:[0-9]{1,5})?"
+SENDABLE_URL = f"({SECURE_HOST}|{LOOPBACK_HOST}){ANY_PORT}/?"
+WEBHOOK_URL = f"({SECURE_HOST}|{LOOPBACK_HOST}){ANY_PORT}/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+"
 _MOMENT_OF_PULUMI = re.compile(r" ([+-]\d{4}) \S+$")
 _LONGEST_REASON = 200
 
@@ -55,14 +57,14 @@ def check_url(value: str) -> str:
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError(f"{value!r} would send the key in clear text; use https")
     # urlsplit silently drops line breaks and more, so the value itself must match too.
-    if port == 0 or not _SENDABLE_URL.fullmatch(value):
+    if port == 0 or not re.fullmatch(SENDABLE_URL, value):
         raise ValueError(not_a_url)
     return value.removesuffix("/")
 
 
 def check_webhook(value: str | None) -> str | None:
     """Return a valid webhook URL (`http` on loopback only); errors do not show its path, which is secret."""
-    if value is not None and not _WEBHOOK.fullmatch(value):
+    if value is not None and not re.fullmatch(WEBHOOK_URL, value):
         raise ValueError(
             "is not the URL of a webhook; it must look like https://hooks.slack.com/services/..., without user or #"
         )

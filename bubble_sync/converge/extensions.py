@@ -9,6 +9,7 @@ from psycopg import sql
 
 from bubble_sync.database.database import Connection
 from bubble_sync.database.snapshot import Found
+from bubble_sync.database.table_names import LEDGER_TABLE
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import ExtensionSpec, Observation
 
@@ -37,11 +38,12 @@ def refuse(spec: ExtensionSpec, found: Found) -> None:
         return
     before = sql.Identifier(_remembered(spec, found))
     back = sql.SQL("drop extension {name}; create extension {name} schema {before};")
-    accept = sql.SQL("update bubble_sync.ledger set place = {now} where object = {object};")
+    accept = sql.SQL("update {} set place = {now} where object = {object};")
+    given = {"now": sql.Literal(there.facts["schema"]), "object": sql.Literal(spec.object_name)}
     raise ForeignObject(
         f"{spec.object_name} has moved {there.actual.moved}: nothing was changed. To bring it back, and lose what it "
         f"holds: {back.format(name=sql.Identifier(spec.name), before=before).as_string()} To leave it there: "
-        + accept.format(now=sql.Literal(there.facts["schema"]), object=sql.Literal(spec.object_name)).as_string()
+        + accept.format(sql.SQL(LEDGER_TABLE), **given).as_string()
     )
 
 

@@ -15,6 +15,7 @@ from bubble_sync.converge import schema, tables
 from bubble_sync.converge.table_parts import LEDGER
 from bubble_sync.database.database import Connection, fetch
 from bubble_sync.database.snapshot import Found
+from bubble_sync.database.table_names import LEDGER_TABLE
 from bubble_sync.errors import ConfigurationError, ForeignObject, PrerequisiteMissing, WrongEnvironment
 from bubble_sync.specs import ALERTS, LedgerSpec, Observation, RecordedSpec, Spec
 from bubble_sync.sql_loader import query
@@ -52,8 +53,8 @@ def require(spec: RecordedSpec, found: Found) -> None:
     """Raise PrerequisiteMissing without a ledger."""
     if not _state(found).present:
         raise PrerequisiteMissing(
-            f"{spec.object_name}: the ledger bubble_sync.ledger is not there. Run `pulumi up --stack "
-            f"{spec.stack}` for all of it."
+            f"{spec.object_name}: the ledger {LEDGER_TABLE} is not there. "
+            f"Run `pulumi up --stack {spec.stack}` for all of it."
         )
 
 
@@ -171,8 +172,9 @@ def remove(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec]
 
 
 def _accept(column: str, value: str) -> str:
-    update = sql.SQL("update bubble_sync.ledger set {column} = {value} where {column} is distinct from {value};")
-    return update.format(column=sql.Identifier(column), value=sql.Literal(value)).as_string()
+    update = sql.SQL("update {} set {column} = {value} where {column} is distinct from {value};")
+    names = {"column": sql.Identifier(column), "value": sql.Literal(value)}
+    return update.format(sql.SQL(LEDGER_TABLE), **names).as_string()
 
 
 class _State(NamedTuple):

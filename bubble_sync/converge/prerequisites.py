@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from bubble_sync.database.database import Connection
 from bubble_sync.database.snapshot import REQUIRED_VALUES, Found
+from bubble_sync.database.table_names import QUEUE_TABLE
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing
 from bubble_sync.specs import (
     CronJobSpec,
@@ -80,7 +81,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 def _refused_labels(labels: dict[str, list[str] | None]) -> list[str]:
     return [
-        f"{column} '{value}' in the enum of public.sync_queue.{column}"
+        f"{column} '{value}' in the enum of {QUEUE_TABLE}.{column}"
         for column, allowed in labels.items()
         for value in REQUIRED_VALUES[column]
         if allowed is not None and value not in allowed
@@ -89,6 +90,6 @@ def _refused_labels(labels: dict[str, list[str] | None]) -> list[str]:
 
 def _refused_by_checks(found: Found) -> list[str]:
     return [
-        f"{row['rule']['column']} '{row['value']}' in the constraint {row['rule']['name']} of public.sync_queue"
+        f"{row['rule']['column']} '{row['value']}' in the constraint {row['rule']['name']} of {QUEUE_TABLE}"
         for row in found.rows("refused")
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from bubble_sync.database.snapshot import Found, Row
+from bubble_sync.database.table_names import LEDGER_TABLE, SCHEMA
 from bubble_sync.errors import ForeignObject
 
 PARTS = ("schema",)
@@ -25,19 +26,19 @@ def require_ours(found: Found) -> None:
     if not row["ours"]:
         held = ", ".join(row["holds"]) or "nothing but a comment or grants of its own"
         raise ForeignObject(
-            f"the schema bubble_sync is not ours (it holds {held}), and we need the name: nothing was changed. "
-            "Rename yours, and its references: alter schema bubble_sync rename to bubble_sync_app;"
+            f"the schema {SCHEMA} is not ours (it holds {held}), and we need the name: nothing was changed. "
+            f"Rename yours, and its references: alter schema {SCHEMA} rename to {SCHEMA}_app;"
         )
     raise ForeignObject(
-        "bubble_sync.ledger is not our ledger, or has lost its columns object, stack or origin: nothing was changed. "
+        f"{LEDGER_TABLE} is not our ledger, or has lost its columns object, stack or origin: nothing was changed. "
         f"Put it aside, and `pulumi up` adopts what is there: {aside('ledger')}"
     )
 
 
 def aside(table: str) -> str:
     """Return the SQL that moves a table to another schema; after a rename, its indexes would still block new ones."""
-    there = "bubble_sync_before"
-    return f"create schema if not exists {there}; alter table bubble_sync.{table} set schema {there};"
+    there = f"{SCHEMA}_before"
+    return f"create schema if not exists {there}; alter table {SCHEMA}.{table} set schema {there};"
 
 
 def differences(found: Found) -> tuple[str, ...]:

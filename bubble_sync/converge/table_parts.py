@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from psycopg import sql
 
+from bubble_sync.database.table_names import SCHEMA
 from bubble_sync.specs import ALERTS, DISPATCHES
 
 LEDGER = "ledger"
@@ -35,7 +36,7 @@ _WORDS = (
     "ok", "answered", "partial", "refused by its body", "not the function''s answer", "rejected", "timed out", "lost",
 )  # fmt: skip
 _VERDICTS = ", ".join(f"'{word}'::text" for word in _WORDS)
-_BY_SENDING = "bubble_sync.dispatches USING btree"
+_BY_SENDING = f"{SCHEMA}.{DISPATCHES} USING btree"
 # The privileges come first: every other repair needs them.
 _PROPERTIES = tuple(
     Part("property", name)
@@ -118,13 +119,13 @@ def declared(column: Part) -> Mapping[str, str | None]:
 
 def making(table: str, part: Part) -> sql.Composed:
     """Compose the statement that adds or repairs a part."""
-    names = {"table": sql.Identifier("bubble_sync", table), "name": sql.Identifier(part.name)}
+    names = {"table": sql.Identifier(SCHEMA, table), "name": sql.Identifier(part.name)}
     text = sql.SQL(part.text)  # from this file
     if part.kind == "column":
-        literals = {"relation": sql.Literal(f"bubble_sync.{table}"), "column": sql.Literal(part.name)}
+        literals = {"relation": sql.Literal(f"{SCHEMA}.{table}"), "column": sql.Literal(part.name)}
         return sql.SQL(" ").join(one.format(**names, **literals) for one in _column(part))
     return sql.SQL(_MAKING.get(part.name) or _MAKING[part.kind]).format(
-        **names, text=text, index=sql.Identifier("bubble_sync", part.name)
+        **names, text=text, index=sql.Identifier(SCHEMA, part.name)
     )
 
 

@@ -14,6 +14,7 @@ from psycopg import sql
 from bubble_sync.converge.schema import aside
 from bubble_sync.converge.table_parts import LEDGER, WANTED, Part, declared, making
 from bubble_sync.database.snapshot import Found, Row
+from bubble_sync.database.table_names import SCHEMA
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import ALERTS, DISPATCHES
 from bubble_sync.sql_loader import query
@@ -56,14 +57,14 @@ def refuse(wanted: Collection[str], found: Found) -> None:
         if added := _added(row):
             steps = " ".join(_removal(row["name"], part).as_string() for part in added)
             raise ForeignObject(
-                f"bubble_sync.{row['name']} has {', '.join(map(str, added))}, which is not ours and can block "
+                f"{SCHEMA}.{row['name']} has {', '.join(map(str, added))}, which is not ours and can block "
                 f"writes: nothing was changed. If unused, remove: {steps}"
             )
 
 
 def cannot_be_mended(what: str, table: str) -> ForeignObject:
     """Return the error for a table that must be moved out of the way."""
-    return ForeignObject(f"bubble_sync.{table} {what}; nothing was changed. Put it aside: {aside(table)}")
+    return ForeignObject(f"{SCHEMA}.{table} {what}; nothing was changed. Put it aside: {aside(table)}")
 
 
 def statements(wanted: Collection[str], there: Collection[str]) -> list[sql.SQL | sql.Composed]:
@@ -127,20 +128,20 @@ def _removal(table: str, part: Part) -> sql.Composed:
         "column": "alter table {table} alter {name} drop not null;",
         "constraint": "alter table {table} drop constraint {name};",
         "reference": "alter table {text} drop constraint {name};",
-        "index": "drop index bubble_sync.{name};",
+        "index": "drop index {schema}.{name};",
         "trigger": "drop trigger {name} on {table};",
         "rule": "drop rule {name} on {table};",
         "child": "alter table {bare} no inherit {table};",
     }
-    names = {"table": sql.Identifier("bubble_sync", table), "name": sql.Identifier(part.name)}
+    names = {"table": sql.Identifier(SCHEMA, table), "name": sql.Identifier(part.name)}
     # Already quoted by the server.
     as_written = {"text": sql.SQL(part.text), "bare": sql.SQL(part.name)}
-    return sql.SQL(how[part.kind]).format(**names, **as_written)
+    return sql.SQL(how[part.kind]).format(**names, **as_written, schema=sql.SQL(SCHEMA))
 
 
 def _mending(table: str) -> sql.Composed:
     """Compose the statements that add a table's missing parts."""
     steps = [{**part._asdict(), "step": making(table, part).as_string()} for part in WANTED[table]]
     return sql.SQL(query("table_parts", "mend")).format(
-        steps=sql.Literal(json.dumps(steps, indent=1)), relation=sql.Literal(f"bubble_sync.{table}")
+        steps=sql.Literal(json.dumps(steps, indent=1)), relation=sql.Literal(f"{SCHEMA}.{table}")
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC
 from typing import Any
 
 import psycopg
 
 from bubble_sync.config.keys import masked
 from bubble_sync.database.connection import Connection
+from bubble_sync.formatting import format_timestamp
 from bubble_sync.sql_loader import query
 
 Row = Mapping[str, Any]
@@ -44,7 +44,7 @@ def _session(row: Row) -> str:
     if row["application"]:
         known.insert(0, f"application {_plain(row['application'])}")
     if row["since"]:
-        known.append(f"in a transaction since {row['since'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        known.append(f"in a transaction since {format_timestamp(row['since'])}")
     if row["command"]:
         known.append(f"last command {row['command']}")
     else:

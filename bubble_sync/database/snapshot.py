@@ -24,7 +24,7 @@ REQUIRED_VALUES = {
     "operation": ("SIGNUP_ATOMIC", "INSERT", "UPDATE"),
     "status": ("pending", "processing", "completed", "failed"),
 }
-"""Values that the queue's columns must accept."""
+"""Values that the queue's columns must accept. The processor counts items of these operations alone."""
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _TO_A_CURSOR = "declare portal refcursor := 'bubble_sync_answer'; begin open portal for select answer; end"
@@ -50,12 +50,16 @@ def read(
     # A new salt for each reading, so that neither statement nor digest reveals a value.
     salt = secrets.token_hex(16)
     values = {**names_of(specs), "salt": salt, "pattern": pattern, "itself": itself}
+    rows = rows_of_block(conn, reading_block(tuple(parts), _TO_A_CURSOR), values)
+    return Found(rows[0]["answer"] if rows else {}, salt)
+
+
+def rows_of_block(conn: Connection, block: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
+    """Run a PL/pgSQL block, which takes no parameters, with literals; return the rows of its cursor."""
     literals = {name: sql.Literal(value) for name, value in values.items()}
-    block = filled(reading_block(tuple(parts), _TO_A_CURSOR), literals).as_string(conn)
-    cursor = conn.execute(_statement(block))
+    cursor = conn.execute(_statement(filled(block, literals).as_string(conn)))
     cursor.nextset()
-    row = cursor.fetchone()
-    return Found(row["answer"] if row else {}, salt)
+    return cursor.fetchall()
 
 
 def filled(block: str, values: Mapping[str, sql.Composable]) -> sql.Composed:

@@ -11,25 +11,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from psycopg import errors
 
 from bubble_sync.compare.diff import Item, State, judge, parts_to_judge
 from bubble_sync.compare.unmanaged import PARTS as BESIDE
 from bubble_sync.compare.unmanaged import generations
+from bubble_sync.config.database_url import is_loopback
 from bubble_sync.config.keys import read_key
 from bubble_sync.config.schedules import interval_of
 from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.validators import SENDABLE_URL
 from bubble_sync.converge import prerequisites, vault_secrets
-from bubble_sync.database.database import Connection, attempt
+from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import read
+from bubble_sync.formatting import SQL_TIMESTAMP
 from bubble_sync.model.jobs import MANAGED_JOBS, is_guarded
 from bubble_sync.model.pauses import paused
 from bubble_sync.model.setup import EXTENSIONS
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.due_runs import record_in, recorded_in
 from bubble_sync.records.messages import function_log
-from bubble_sync.records.requests import moved_on, requests_in, with_answers
+from bubble_sync.records.requests import Request, answers_to, moved_on, requests_in, with_answers
 from bubble_sync.records.visibility import look
 from bubble_sync.specs import (
     CronJobSpec,
@@ -50,6 +54,7 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
         "stack": stack,
         "project_ref": project_ref,
         "url": settings.url,
+        "loopback": is_loopback(urlsplit(settings.url).hostname or ""),
         "url_secret": settings.supabase_url_name,
         "key_secret": settings.service_role_key_name,
         "legacy_key": read_key(settings.service_role_key).kind == "legacy JWT",
@@ -58,6 +63,7 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
         "batch_size": settings.processor.batch_size,
         "dispatch_log": settings.dispatch_log,
         "limit_seconds": LIMIT_SECONDS,
+        "timestamp": SQL_TIMESTAMP,
         "extensions": list(EXTENSIONS),
         "jobs": json.dumps(
             [
@@ -114,7 +120,7 @@ def stored(conn: Connection, specs: Sequence[Spec]) -> object:
         state = vault_secrets.state_of_value(spec, found) if vault_secrets.observed(spec, found) else "absent"
         told: list[dict[str, object]] = [{}]
         if state in ("equal", "differs"):
-            told = attempt(conn, query("stored", "looks"), {"name": spec.name})
+            told = attempt(conn, query("stored", "looks"), {"name": spec.name, "sendable": f"^{SENDABLE_URL}$"})
         rows += [{"name": spec.name, "state": state, **looks} for looks in told]
     return rows
 
@@ -141,24 +147,22 @@ def rows_of(subject: str, name: str) -> Reading:
 
 def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
     """List the newest requests with a response; the newest one with the responder and its message."""
-    rows = attempt(conn, query("outcomes", "newest"))
-    known = [
-        with_answers((request,), {request.request_id: {**row, "status_code": row["answer_status"]}})[0]
-        if row["remembered"] else request
-        for request, row in zip(requests_in(rows), rows, strict=True)
-    ]  # fmt: skip
-    judged = moved_on(conn, look(conn), known)
+    rows, seen = attempt(conn, query("outcomes", "newest")), look(conn)
+    sent = requests_in(rows)
+    answers = answers_to(conn, seen, sent)
+    known = moved_on(conn, seen, with_answers(sent, answers))
     return [
-        {**vars(request), "settled": row["settled_at"] is not None, "age": row["age"], **_who_answered(row["content"])}
-        for request, row in zip(judged, rows, strict=True)
+        {**vars(request), "settled": bool(row["settled_at"]), "age": row["age"], **_who_answered(answers, request)}
+        for request, row in zip(known, rows, strict=True)
     ]
 
 
-def _who_answered(content: bytes | None) -> Mapping[str, object]:
+def _who_answered(answers: Mapping[int, Row], request: Request) -> Mapping[str, object]:
     """Return whether the gateway answered, recognised by `message`, and the message."""
-    if content is None:
+    answer = answers.get(request.request_id)
+    if answer is None or answer["content"] is None:
         return {"by_gateway": None, "message": None}
-    text = content.decode("utf-8", "replace")
+    text = answer["content"].decode("utf-8", "replace")
     message = re.search(r'"message"\s*:(?:\s*"([^"]{1,80}))?', text)
     by_gateway = message is not None and not re.search(r'"(success|error)"\s*:', text)
     return {"by_gateway": by_gateway, "message": message[1] if message else None}

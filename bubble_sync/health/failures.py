@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.table_names import QUEUE_TABLE
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import function_log, kind_of, readable
 from bubble_sync.sql_loader import query
@@ -69,7 +70,7 @@ def failures(database: Database, stack: str, project_ref: str | None, most: int)
 
 
 def _failures(conn: Connection, stack: str, project_ref: str | None, most: int) -> Failures:
-    if why := visibility.look(conn).why_not(visibility.QUEUE):
+    if why := visibility.look(conn).why_not(QUEUE_TABLE):
         return Failures(stack, most, 0, 0, (), function_log(project_ref), {"items": why})
     rows = conn.execute(query("items", "failures"), {"most": _COUNTED}).fetchall()
     total = rows[0]["total"] if rows else 0

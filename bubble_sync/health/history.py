@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE
 from bubble_sync.model.targets import LIMIT_SECONDS, TARGET_SECONDS
 from bubble_sync.records import visibility
 from bubble_sync.records.verdicts import OUTSTANDING
@@ -22,7 +23,7 @@ PARTS = 72
 _MOST_REQUESTS = 20_000
 """Enough for a week of both jobs at their default schedules."""
 
-EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, TARGET_SECONDS, 90, 120, 300, 900, 3600)
+EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, TARGET_SECONDS, 90, LIMIT_SECONDS, 300, 900, 3600)
 """Lower edges of the latency bins in seconds; the last bin is open."""
 
 
@@ -97,7 +98,7 @@ def _history(conn: Connection, span: timedelta) -> History:
     def rows(name: str) -> list[Row]:
         return conn.execute(query("report", name), given).fetchall()
 
-    no_items, no_log = seen.why_not(visibility.QUEUE), seen.why_not(visibility.DISPATCHES)
+    no_items, no_log = seen.why_not(QUEUE_TABLE), seen.why_not(DISPATCH_TABLE)
     step = span / PARTS
     return History(
         since=since,

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Row
+from bubble_sync.database.table_names import JOB_TABLE, LEDGER_TABLE, RUN_TABLE
 from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS
 from bubble_sync.model.pauses import Pause, paused
 from bubble_sync.records.due_runs import NO_RUN, Due, Record, record_in, recorded_in
-from bubble_sync.records.visibility import HISTORY, JOBS, LEDGER, Sight
+from bubble_sync.records.visibility import Sight
 from bubble_sync.sql_loader import query
 
 NAMES = tuple(job.name for job in MANAGED_JOBS)
@@ -47,10 +48,10 @@ def jobs_in(conn: Connection, sight: Sight, settings: StackSettings) -> tuple[Jo
     now = sight.asked_at
     pauses = paused(settings, now)
     names = NAMES if settings.alert_webhook_url is None else (*NAMES, ALERT_JOB.name)
-    if why := sight.why_not(JOBS):
+    if why := sight.why_not(JOB_TABLE):
         return tuple(Job(name, unknown=why, pause=pauses.get(name)) for name in names)
     rows = conn.execute(query("runs", "jobs")).fetchall()
-    hidden = sight.why_not(HISTORY)
+    hidden = sight.why_not(RUN_TABLE)
     runs = {} if hidden else {row["jobid"]: row for row in conn.execute(query("runs", "newest")).fetchall()}
     record = Record(now, now, silent=hidden) if hidden else _record(conn, sight)
     found = _jobs(names, rows, runs, sight.why_no_job(), record)
@@ -58,9 +59,9 @@ def jobs_in(conn: Connection, sight: Sight, settings: StackSettings) -> tuple[Jo
 
 
 def _record(conn: Connection, sight: Sight) -> Record:
-    if not sight.tables[LEDGER]["present"]:
+    if not sight.tables[LEDGER_TABLE]["present"]:
         return record_in(conn, {})
-    if why := sight.why_not(LEDGER):
+    if why := sight.why_not(LEDGER_TABLE):
         # Without the ledger the age of the jobs is unknown.
         return replace(record_in(conn, {}), silent=why)
     return record_in(conn, recorded_in(conn))

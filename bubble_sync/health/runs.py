@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Database
+from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, RUN_TABLE
 from bubble_sync.health.jobs import Job, jobs_in
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
@@ -69,12 +70,12 @@ def _runs(conn: Connection, settings: StackSettings, stack: str, most: int) -> R
     seen = visibility.look(conn)
     unknown: dict[str, str] = {}
     jobs = jobs_in(conn, seen, settings)
-    if why := seen.why_not(visibility.JOBS, visibility.HISTORY):
+    if why := seen.why_not(JOB_TABLE, RUN_TABLE):
         return Runs(stack, jobs, (), (), {"runs": why})
     performance = conn.execute(query("runs", "performance")).fetchall()
     latest = conn.execute(query("runs", "latest"), {"most": most}).fetchall()
     requests: dict[int | None, Request] = {}
-    if why := seen.why_not(visibility.DISPATCHES):
+    if why := seen.why_not(DISPATCH_TABLE):
         unknown["requests"] = why
     else:
         since = min((row["start_time"] for row in latest if row["start_time"]), default=seen.asked_at)

@@ -9,6 +9,7 @@ from datetime import datetime
 from bubble_sync.compare.liveness import Signs, Verdict, outcome_of, works
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE, RESPONSE_TABLE
 from bubble_sync.health.jobs import Job, jobs_in
 from bubble_sync.model.jobs import PROCESSOR
 from bubble_sync.model.targets import LIMIT_SECONDS
@@ -159,7 +160,7 @@ def status_in(conn: Connection, seen: Sight, settings: StackSettings, stack: str
     visibility.require_configured(conn, seen)
     unknown: dict[str, str] = {}
     items, summary, figures = [], [], None
-    if why := seen.why_not(visibility.QUEUE):
+    if why := seen.why_not(QUEUE_TABLE):
         unknown["items"] = why
     else:
         groups = conn.execute(query("items", "by_status")).fetchall()
@@ -182,10 +183,10 @@ def status_in(conn: Connection, seen: Sight, settings: StackSettings, stack: str
 
 
 def _answers(conn: Connection, seen: Sight, unknown: dict[str, str]) -> tuple[tuple[Request, ...], Row | None]:
-    if not (why := seen.why_not(visibility.DISPATCHES)):
+    if not (why := seen.why_not(DISPATCH_TABLE)):
         return as_of_now(conn, seen, requests_in(conn.execute(query("requests", "newest")).fetchall())), None
     unknown["requests"] = why
-    if why := seen.why_not(visibility.RESPONSES):
+    if why := seen.why_not(RESPONSE_TABLE):
         unknown["response"] = why
         return (), None
     return (), next(iter(conn.execute(query("requests", "response")).fetchall()), None)

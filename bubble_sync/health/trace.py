@@ -13,6 +13,14 @@ from datetime import datetime
 from psycopg import errors
 
 from bubble_sync.database.database import Connection, Database, Row, attempt
+from bubble_sync.database.table_names import (
+    DISPATCH_TABLE,
+    JOB_TABLE,
+    PEOPLE_TABLES,
+    QUEUE_TABLE,
+    RUN_TABLE,
+    USER_TABLE,
+)
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.model.targets import LIMIT_SECONDS
@@ -75,7 +83,7 @@ def trace(database: Database, stack: str, project_ref: str | None, wanted: str |
 
 def traced(conn: Connection, seen: Sight, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
     """Trace an item on an open connection; raise when the queue is unreadable."""
-    _require(seen, visibility.QUEUE)
+    _require(seen, QUEUE_TABLE)
     item = _item(conn, seen, wanted)
     if item is None:
         return None
@@ -112,7 +120,7 @@ def _item(conn: Connection, seen: Sight, wanted: str | None) -> Row | None:
     if wanted is None:
         return next(iter(conn.execute(query("items", "latest_sign_up")).fetchall()), None)
     if "@" in wanted:
-        _require(seen, visibility.USER)
+        _require(seen, USER_TABLE)
         found = conn.execute(query("items", "person"), {"email": wanted}).fetchall()
         if not found:
             return None
@@ -123,7 +131,7 @@ def _item(conn: Connection, seen: Sight, wanted: str | None) -> Row | None:
 def _bubble_ids(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str]) -> Mapping[str, str | None] | None:
     if item["operation"] != "SIGNUP_ATOMIC":
         return None
-    if why := seen.why_not(*visibility.PEOPLE):
+    if why := seen.why_not(*PEOPLE_TABLES):
         unknown["bubble_ids"] = why
         return None
     try:
@@ -142,11 +150,11 @@ def _steps(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str]) ->
     completed = item["status"] == "completed"
     until = item["processed_at"] if completed and item["processed_at"] else item["asked_at"]
     passed = [("inserted", f"item {item['id']}", item["created_at"])]
-    if why := seen.why_not(visibility.JOBS, visibility.HISTORY):
+    if why := seen.why_not(JOB_TABLE, RUN_TABLE):
         unknown["runs"] = why
     else:
         passed += _first_run(conn, item["created_at"], until, unknown)
-    if why := seen.why_not(visibility.DISPATCHES):
+    if why := seen.why_not(DISPATCH_TABLE):
         unknown["requests"] = why
     else:
         passed += _requests(conn, seen, item["created_at"], until)

@@ -13,8 +13,9 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Database, savepoint, translated
 from bubble_sync.database.snapshot import Found
 from bubble_sync.database.snapshot_access import watched
+from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, QUEUE_TABLE, RUN_TABLE
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
-from bubble_sync.formatting import format_timestamp
+from bubble_sync.formatting import format_age, format_tenths, format_timestamp
 from bubble_sync.health.jobs import NAMES, Job, jobs_in
 from bubble_sync.health.status import figures_of
 from bubble_sync.health.trace import Trace, traced
@@ -123,7 +124,7 @@ def _there(item: Item) -> str:
     if isinstance(item.spec, LedgerSpec):
         return f"the ledger of stack {item.spec.stack}"
     if isinstance(item.spec, PrerequisitesSpec):
-        return "public.sync_queue"
+        return QUEUE_TABLE
     return item.spec.object_name.removeprefix(f"{item.spec.kind} ")
 
 
@@ -189,8 +190,8 @@ def _runs(conn: Connection, seen: Sight, settings: StackSettings) -> Line:
     jobs = [job for job in jobs_in(conn, seen, settings) if job.name in NAMES]
     if wrong := [f"{job.name} {job.problem}" for job in jobs if job.problem]:
         return line("runs", Standing.NO, "; ".join(wrong), "bubble-sync doctor")
-    if why := seen.why_not(visibility.HISTORY) or next((job.unknown for job in jobs if job.jobid is None), ""):
-        return line("runs", Standing.UNKNOWN, why, _to_read(seen, visibility.JOBS, visibility.HISTORY))
+    if why := seen.why_not(RUN_TABLE) or next((job.unknown for job in jobs if job.jobid is None), ""):
+        return line("runs", Standing.UNKNOWN, why, _to_read(seen, JOB_TABLE, RUN_TABLE))
     if asleep := [f"{job.name} is {job.pause}" for job in jobs if job.asleep]:
         return line("runs", Standing.NOT_PROVEN, "; ".join(asleep), "bubble-sync resume")
     if unproven := [job for job in jobs if job.unknown]:
@@ -215,8 +216,8 @@ def _to_read(seen: Sight, *names: str, absent: str = "pulumi up") -> str:
 
 def _endpoint(conn: Connection, seen: Sight, *, logged: bool) -> Line:
     """Judge the newest response of each function; report a bad one first."""
-    if why := seen.why_not(visibility.DISPATCHES):
-        remedy = _to_read(seen, visibility.DISPATCHES, absent="pulumi up" if logged else _LOG)
+    if why := seen.why_not(DISPATCH_TABLE):
+        remedy = _to_read(seen, DISPATCH_TABLE, absent="pulumi up" if logged else _LOG)
         return line("endpoint", Standing.UNKNOWN, why, remedy)
     known = as_of_now(conn, seen, requests_in(conn.execute(query("requests", "recent")).fetchall()))
     if waiting := stuck(known, seen.asked_at):
@@ -232,8 +233,8 @@ def _endpoint(conn: Connection, seen: Sight, *, logged: bool) -> Line:
 
 
 def _queue(conn: Connection, seen: Sight, *, drained: bool) -> Line:
-    if why := seen.why_not(visibility.QUEUE):
-        return line("queue", Standing.UNKNOWN, why, _to_read(seen, visibility.QUEUE, absent=_DIFF))
+    if why := seen.why_not(QUEUE_TABLE):
+        return line("queue", Standing.UNKNOWN, why, _to_read(seen, QUEUE_TABLE, absent=_DIFF))
     figures = figures_of(conn.execute(query("items", "by_status")).fetchall(), seen.asked_at)
     problems = figures.problems(drained=drained)
     if not problems:
@@ -246,8 +247,8 @@ def _queue(conn: Connection, seen: Sight, *, drained: bool) -> Line:
 
 def _sign_up(conn: Connection, seen: Sight, keeper: Keeper) -> Iterator[Line]:
     """Judge the newest sign-up alone."""
-    if why := seen.why_not(visibility.QUEUE):
-        remedy = _to_read(seen, visibility.QUEUE, absent=_DIFF)
+    if why := seen.why_not(QUEUE_TABLE):
+        remedy = _to_read(seen, QUEUE_TABLE, absent=_DIFF)
         yield from (line(name, Standing.UNKNOWN, why, remedy) for name in ("sign_up", "bubble_ids"))
         return
     item = traced(conn, seen, keeper.stack, keeper.project_ref, None)
@@ -262,9 +263,9 @@ def _sign_up(conn: Connection, seen: Sight, keeper: Keeper) -> Iterator[Line]:
 def _synced(item: Trace) -> Line:
     said = f"item {item.id} is {item.status}"
     if item.status != "completed" and not item.late and item.status != "failed":
-        return line("sign_up", Standing.NOT_PROVEN, f"{said} after {item.age_seconds:.0f} s", _SEND)
+        return line("sign_up", Standing.NOT_PROVEN, f"{said} after {format_age(item.age_seconds)}", _SEND)
     if item.took_seconds is not None:
-        said += f" after {item.took_seconds:.1f} s"
+        said += f" after {format_tenths(item.took_seconds)}"
     late = f"; {TARGET}" if item.late else ""
     error = f"; error: {item.error}" if item.error else ""
     if item.status != "completed" or late or error:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg import errors
 
 from bubble_sync.config.keys import HARMLESS_ACTION, KeyKind, read_key, unissued_jwt
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.database.database import Connection, Database, fetch
+from bubble_sync.database.database import Connection, Database, Row, fetch
+from bubble_sync.database.polling import WAIT_BEYOND_TIMEOUT_SECONDS, poll
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
-from bubble_sync.records.verdicts import FOREIGN, REFUSED, first_characters, verdict_of
+from bubble_sync.records.verdicts import FOREIGN, REFUSED, SUCCESS, TIMED_OUT, first_characters, judged
 from bubble_sync.sql_loader import query
 
 _DEPLOY = "`supabase functions deploy bubble_sync`"
@@ -40,16 +42,6 @@ _UNKNOWN = {
 
 
 @dataclass(frozen=True)
-class Answer:
-    """pg_net's record of one request; `status` is None without an HTTP response."""
-
-    status: int | None = None
-    timed_out: bool = False
-    error: str = ""
-    content: str = ""
-
-
-@dataclass(frozen=True)
 class Verdict:
     """A response's meaning for the key; `accepted` is None when unknown."""
 
@@ -64,24 +56,24 @@ class Verdict:
         return f"{word} ({self.answered}): {self.cause}"
 
 
-def judge(answer: Answer | None, kind: KeyKind, timeout_ms: int) -> Verdict:
-    """Return a response's meaning for a key of this kind."""
+def judge(answer: Row | None, kind: KeyKind, timeout_ms: int) -> Verdict:
+    """Return the meaning of pg_net's judged answer for a key of this kind."""
     if answer is None:
         cause = "pg_net did not send the request, or still waits for its answer"
         return Verdict(None, "no answer", cause, "Try again; then look for a busy worker.")
-    if answer.timed_out:
+    if answer["verdict"] == TIMED_OUT:
         cause = f"the function works for longer than {timeout_ms} ms, or hangs; timed out is not refused"
         return Verdict(None, "timeout", cause, _LOGS)
-    if answer.status is None:
-        cause = f"the endpoint does not answer ({answer.error or 'no reason given'})"
+    if answer["status_code"] is None:
+        cause = f"the endpoint does not answer ({answer['error'] or 'no reason given'})"
         return Verdict(None, "no answer", cause, "Check the project URL; resume a paused project.")
-    return _by_status(answer.status, answer.content, kind)
+    if answer["status_code"] in SUCCESS:
+        return _by_body(f"HTTP {answer['status_code']}", answer)
+    return _by_status(answer["status_code"], answer["content"] or b"", kind)
 
 
-def _by_status(status: int, content: str, kind: KeyKind) -> Verdict:
+def _by_status(status: int, content: bytes, kind: KeyKind) -> Verdict:
     answered = f"HTTP {status}"
-    if 200 <= status < 300:
-        return _by_body(answered, content)
     if status == 400:
         return Verdict(True, answered, "the key passed; the function does not know the action, which is fine here")
     if status == 401:
@@ -96,15 +88,12 @@ def _by_status(status: int, content: str, kind: KeyKind) -> Verdict:
     return Verdict(None, answered, cause, remedy)
 
 
-def _by_body(answered: str, content: str) -> Verdict:
-    verdict = verdict_of(content)
-    if verdict == FOREIGN:
-        said = first_characters(content)
+def _by_body(answered: str, answer: Row) -> Verdict:
+    said = first_characters(answer["content"])
+    if answer["verdict"] == FOREIGN:
         return Verdict(None, answered, f"something else than the function answers: {said}", _OTHER_ANSWERS)
-    if verdict == REFUSED:
-        return Verdict(
-            None, answered, f"the body says no, and not whether to the key: {first_characters(content)}", _LOGS
-        )
+    if answer["verdict"] == REFUSED:
+        return Verdict(None, answered, f"the body says no, and not whether to the key: {said}", _LOGS)
     return Verdict(True, answered, "the key works")
 
 
@@ -147,7 +136,7 @@ def _refused_by_gateway(said: str, kind: KeyKind) -> tuple[str, str]:
     )
 
 
-def _gateway_says(content: str) -> str:
+def _gateway_says(content: bytes) -> str:
     """Return code and message of a response in the gateway's form; nothing for the function's own."""
     try:
         body = json.loads(content)
@@ -159,9 +148,6 @@ def _gateway_says(content: str) -> str:
 
 
 _PATH = "/functions/v1/bubble_sync"
-_LOOK_EVERY_SECONDS = 0.2
-# pg_net works in batches: our request may wait for the slowest of another batch.
-_WAIT_BEYOND_TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -207,9 +193,9 @@ def probe(database: Database, settings: StackSettings, key: str, action: str = H
         raise ConfigurationError("the action holds what is no text: give a word, as in get_status") from None
     kind, timeout_ms = read_key(key).kind, settings.processor.timeout_ms
     database.read("looking for pg_net's worker", _require_worker)
-    ids = _send(database, settings, (key, wrong_key(key)), action)
-    answers = _wait(database, ids, timeout_ms / 1000 + _WAIT_BEYOND_TIMEOUT_SECONDS)
-    right, wrong = (judge(answers.get(one), kind, timeout_ms) for one in ids)
+    sent = _send(database, settings, (key, wrong_key(key)), action)
+    answers = _wait(database, sent, timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS)
+    right, wrong = (judge(answers.get(one), kind, timeout_ms) for one in sent)
     return Probe(right, wrong)
 
 
@@ -238,7 +224,7 @@ def _require_worker(conn: Connection) -> None:
         ) from None
 
 
-def _send(database: Database, settings: StackSettings, keys: tuple[str, ...], action: str) -> list[int]:
+def _send(database: Database, settings: StackSettings, keys: tuple[str, ...], action: str) -> dict[int, datetime]:
     with database.transaction("handing the key to pg_net") as conn:
         conn.execute(query("probe", "incoming"))
         with conn.cursor() as cursor, cursor.copy(query("probe", "copy_incoming")) as copy:
@@ -248,26 +234,18 @@ def _send(database: Database, settings: StackSettings, keys: tuple[str, ...], ac
                 value = key if header == "apikey" else f"Bearer {key}"
                 copy.write_row((attempt, settings.url + _PATH, action, header, value, settings.processor.timeout_ms))
         conn.execute(query("probe", "send"))
-        return [row["request_id"] for row in conn.execute(query("probe", "requests")).fetchall()]
+        return {row["request_id"]: row["sent_at"] for row in conn.execute(query("probe", "requests")).fetchall()}
 
 
-def _wait(database: Database, ids: list[int], seconds: float) -> dict[int, Answer]:
-    def look(conn: Connection) -> dict[int, Answer]:
-        rows = fetch(conn, query("probe", "responses"), {"ids": ids})
-        return {
-            row["id"]: Answer(row["status_code"], row["timed_out"], row["error_msg"] or "", row["content"] or "")
-            for row in rows
-        }
+def _wait(database: Database, sent: Mapping[int, datetime], seconds: float) -> Mapping[int, Row]:
+    def look() -> Mapping[int, Row]:
+        return database.read("reading pg_net's answers", lambda conn: judged(conn, sent.items()))
 
-    pause, until = threading.Event(), time.monotonic() + seconds
-    answers: dict[int, Answer] = {}
+    answers: Mapping[int, Row] = {}
     try:
-        while len(answers) < len(ids) and time.monotonic() < until:
-            # pg_net sends no notification, so poll.
-            pause.wait(_LOOK_EVERY_SECONDS)
-            answers = database.read("reading pg_net's answers", look)
+        answers = poll(look, lambda found: len(found) == len(sent), seconds)
     finally:
-        if len(answers) < len(ids):
+        if len(answers) < len(sent):
             with database.transaction("taking unanswered requests back") as conn:
-                fetch(conn, query("probe", "withdraw"), {"ids": ids})
+                fetch(conn, query("probe", "withdraw"), {"ids": list(sent)})
     return answers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import class_row
 
+from bubble_sync.database.polling import poll
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.platform import Platform, SignUp
 from bubble_sync.local.scripts import script
 
 _GIVE_UP_AFTER_TICK_SECONDS = 10
-_LOOK_EVERY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,22 +55,19 @@ class Step(NamedTuple):
 def wait_for(platform: Platform, signed_up: SignUp, jobid: str) -> Evidence:
     """Poll until the item's steps are proven, the item failed, or its tick has passed; return the last evidence."""
     asked = {"jobid": jobid, "item_id": signed_up.item_id}
-    pause = threading.Event()
-    started = time.monotonic()
     longest = 60 - time.time() % 60 + _GIVE_UP_AFTER_TICK_SECONDS
     with (
         psycopg.connect(platform.addresses().admin_url, autocommit=True) as connection,
         connection.cursor(row_factory=class_row(Evidence)) as cursor,
     ):
-        while True:
+
+        def look() -> Evidence:
             evidence = cursor.execute(script("evidence"), asked).fetchone()
-            waited = time.monotonic() - started
             if evidence is None:
                 raise PlatformError(f"item {signed_up.item_id} has left the queue: was another demo running?")
-            if evidence.proven or evidence.status == "failed" or waited > longest:
-                return evidence
-            # pg_cron and pg_net send no notification, so poll.
-            pause.wait(_LOOK_EVERY_SECONDS)
+            return evidence
+
+        return poll(look, lambda evidence: evidence.proven or evidence.status == "failed", longest)
 
 
 def timeline(evidence: Evidence, signed_up: SignUp, jobid: str, request_log: Path) -> list[Step]:

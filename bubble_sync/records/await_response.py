@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.polling import poll
+from bubble_sync.database.table_names import REQUEST_TABLE, RESPONSE_TABLE
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, moved_on, requests_in, with_answers
+from bubble_sync.records.verdicts import judged
 from bubble_sync.sql_loader import query
-
-WAIT_BEYOND_TIMEOUT_SECONDS = 10
-"""Extra time: pg_net answers a batch as a whole, so ours may wait for another's slowest request."""
-_LOOK_EVERY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -31,31 +28,27 @@ def why_not(database: Database) -> str:
     """Return why requests cannot be followed; nothing when they can."""
     return database.read(
         "looking for pg_net's answers",
-        lambda conn: visibility.look(conn).why_not(visibility.RESPONSES, visibility.QUEUED),
+        lambda conn: visibility.look(conn).why_not(RESPONSE_TABLE, REQUEST_TABLE),
     )
 
 
 def follow(database: Database, sent: Sent, seconds: float) -> Request:
     """Poll for the response until the deadline; without one the verdict is `outstanding` or `lost`."""
-    pause, until = threading.Event(), time.monotonic() + seconds
-    while (found := database.read("reading pg_net's answer", lambda conn: _look(conn, sent))).settled_at is None:
-        if time.monotonic() >= until:
-            return found
-        # pg_net sends no notification, so poll.
-        pause.wait(_LOOK_EVERY_SECONDS)
-    return found
+    return poll(
+        lambda: database.read("reading pg_net's answer", lambda conn: _look(conn, sent)),
+        lambda request: request.settled_at is not None,
+        seconds,
+    )
 
 
 def _look(conn: Connection, sent: Sent) -> Request:
     row: Row = {**vars(sent), "runid": None, "settled_at": None, "verdict": None, "error": None}
     row |= {**dict.fromkeys(("status_code", "duration_ms", "processed", "failed")), "skipped": 0}
-    given = {"id": sent.request_id, "sent_at": sent.sent_at}
     # Keep this order: a request leaves the queue after its response is written.
-    queued = conn.execute(query("requests", "queued"), given).fetchone() is not None
-    answer = conn.execute(query("requests", "answer"), given).fetchone()
-    if answer is not None:
-        row["settled_at"] = answer["read_at"]
+    queued = conn.execute(query("requests", "queued"), {"id": sent.request_id}).fetchone() is not None
+    answers = judged(conn, [(sent.request_id, sent.sent_at)])
+    if answers:
+        row["settled_at"] = answers[sent.request_id]["read_at"]
     elif not queued:
         row["verdict"] = "lost"
-    found = with_answers(requests_in([row]), {sent.request_id: answer} if answer else {})
-    return moved_on(conn, visibility.look(conn), found)[0]
+    return moved_on(conn, visibility.look(conn), with_answers(requests_in([row]), answers))[0]

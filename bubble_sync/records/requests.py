@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bubble_sync.database.database import Connection, Row
+from bubble_sync.database.table_names import QUEUE_TABLE, RESPONSE_TABLE
+from bubble_sync.formatting import format_age
 from bubble_sync.records.messages import readable
 from bubble_sync.records.verdicts import ANSWERED, BAD, OUTSTANDING, first_characters, judged
-from bubble_sync.records.visibility import QUEUE, RESPONSES, Sight
+from bubble_sync.records.visibility import Sight
 from bubble_sync.sql_loader import query
 
 LONGEST_ANSWER = timedelta(minutes=3)
@@ -55,7 +57,7 @@ class Request:
     def _took(self) -> str:
         if self.duration_ms is None:
             return ""
-        return f"in {self.duration_ms / 1000:.0f} s" if self.duration_ms >= 1000 else "in under 1 s"
+        return f"in {format_age(self.duration_ms / 1000)}" if self.duration_ms >= 1000 else "in under 1 s"
 
 
 def requests_in(rows: Iterable[Row]) -> tuple[Request, ...]:
@@ -79,18 +81,10 @@ def requests_in(rows: Iterable[Row]) -> tuple[Request, ...]:
 
 
 def answers_to(conn: Connection, seen: Sight, requests: Sequence[Request]) -> Mapping[int, Row]:
-    """Return the answers to requests of one time by their ids, as long as pg_net remembers them.
-
-    Of one that the log has a verdict of, no more is read than can be shown.
-    """
-    if not requests or seen.why_not(RESPONSES):
+    """Return the judged answers to requests by their ids, as long as pg_net remembers them."""
+    if seen.why_not(RESPONSE_TABLE):
         return {}
-    asked = {
-        "ids": [request.request_id for request in requests],
-        "unread": [request.request_id for request in requests if request.verdict == OUTSTANDING],
-        "since": min(request.sent_at for request in requests) - timedelta(seconds=1),
-    }
-    return {row["request_id"]: row for row in conn.execute(query("requests", "answers"), asked).fetchall()}
+    return judged(conn, ((request.request_id, request.sent_at) for request in requests))
 
 
 def with_answers(requests: Sequence[Request], answers: Mapping[int, Row]) -> tuple[Request, ...]:
@@ -101,7 +95,7 @@ def with_answers(requests: Sequence[Request], answers: Mapping[int, Row]) -> tup
 def moved_on(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tuple[Request, ...]:
     """Mark inconclusive requests as ok when an item was processed afterwards."""
     silent = [one for one in requests if one.verdict == ANSWERED]
-    if not silent or seen.why_not(QUEUE):
+    if not silent or seen.why_not(QUEUE_TABLE):
         return tuple(requests)
     asked = {"ids": [one.request_id for one in silent], "moments": [one.sent_at for one in silent]}
     moved = {row["request_id"] for row in conn.execute(query("requests", "moved"), asked).fetchall()}
@@ -134,6 +128,7 @@ def stuck(requests: Sequence[Request], now: datetime) -> Request | None:
 
 def _with_answer(request: Request, answer: Row) -> Request:
     if request.verdict == OUTSTANDING:
-        request = replace(request, **{**judged(answer), "error": readable(answer["error_msg"])})
+        facts = {name: answer[name] for name in ("verdict", "status_code", "processed", "failed")}
+        request = replace(request, **facts, error=readable(answer["error"]))
     said = first_characters(answer["content"]) if request.verdict in WORDED else ""
     return replace(request, said=said)

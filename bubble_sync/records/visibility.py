@@ -11,19 +11,10 @@ from datetime import datetime
 
 from bubble_sync.converge import ledger
 from bubble_sync.database.database import Connection, Row
+from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, LEDGER_TABLE, RUN_TABLE
 from bubble_sync.sql_loader import query
 
-QUEUE = "public.sync_queue"
-USER = "public.user"
-PEOPLE = (USER, "public.account_host", "public.account_guest")
-JOBS = "cron.job"
-HISTORY = "cron.job_run_details"
-RESPONSES = "net._http_response"
-QUEUED = "net.http_request_queue"
-DISPATCHES = "bubble_sync.dispatches"
-LEDGER = "bubble_sync.ledger"
-
-_OWN_ROWS = (JOBS, HISTORY)
+_OWN_ROWS = (JOB_TABLE, RUN_TABLE)
 """pg_cron shows each role its own rows only."""
 _OF_ALL_ROLES, _OF_THE_ROLE = ":all", ":own"
 """Suffix of a table's name: requires other roles' rows too, so the role must own the table's objects."""
@@ -48,7 +39,7 @@ class Sight:
 
     def why_no_job(self) -> str:
         """Return why a job that was not found may exist; nothing when it does not."""
-        return self.why_not(JOBS) or self._hidden(JOBS)
+        return self.why_not(JOB_TABLE) or self._hidden(JOB_TABLE)
 
     def _why_not(self, name: str) -> str:
         if name.endswith(_OF_ALL_ROLES):
@@ -60,7 +51,7 @@ class Sight:
             return f"this is {table['role']}, and the stack's objects are of {table['owner']}" if foreign else ""
         table = self.tables[name]
         if not table["present"]:
-            return f"there is no table {name}{' (config dispatchLog)' if name == DISPATCHES else ''}"
+            return f"there is no table {name}{' (config dispatchLog)' if name == DISPATCH_TABLE else ''}"
         if not table["readable"]:
             return f"{table['role']} may not read {name}"
         if table["lacking"]:
@@ -74,7 +65,7 @@ class Sight:
 
 def require_configured(conn: Connection, seen: Sight) -> None:
     """Raise ConfigurationError for a program that takes its specs from elsewhere than the configuration."""
-    if not seen.why_not(LEDGER):
+    if not seen.why_not(LEDGER_TABLE):
         ledger.require_configured([row["object"] for row in conn.execute(query("ledger", "rows")).fetchall()])
 
 

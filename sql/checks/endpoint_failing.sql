@@ -6,9 +6,9 @@
 select
     'error' as level,
     'requests of ' || function as object,
-    pg_catalog.format('HTTP %%s to %%s of its newest %%s requests, the last of them sent at %%s UTC',
+    pg_catalog.format('HTTP %%s to %%s of its newest %%s requests, the last of them sent at %%s',
         max(status_code) filter (where age = 1), count(*) filter (where status_code >= 500), count(*),
-        pg_catalog.to_char(max(sent_at) filter (where status_code >= 500) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'))
+        pg_catalog.to_char(max(sent_at) filter (where status_code >= 500), %(timestamp)s))
         as evidence,
     case max(status_code) filter (where age = 1)
         when 503 then 'The function does not start: mend it, then supabase functions deploy bubble_sync. Its log: '

@@ -7,11 +7,10 @@
 select
     'error' as level,
     'requests of ' || function as object,
-    pg_catalog.format('%%s: %%s of its newest %%s requests, the last of them sent at %%s UTC',
+    pg_catalog.format('%%s: %%s of its newest %%s requests, the last of them sent at %%s',
         coalesce(max(error) filter (where age = 1), 'no answer'),
         count(*) filter (where verdict = 'rejected' and status_code is null), count(*),
-        pg_catalog.to_char(max(sent_at) filter (where verdict = 'rejected' and status_code is null) at time zone 'utc',
-            'YYYY-MM-DD HH24:MI:SS')) as evidence,
+        pg_catalog.to_char(max(sent_at) filter (where verdict = 'rejected' and status_code is null), %(timestamp)s)) as evidence,
     pg_catalog.format(
         'Is %%s the project''s URL? Where it is not, set bubble-sync:projectRef, then pulumi up. Where it is: '
         'resume the project if it is paused, and look at https://status.supabase.com.', %(url)s::text) as remedy

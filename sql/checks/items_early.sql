@@ -6,8 +6,8 @@
 select
     'info' as level,
     'items of public.sync_queue' as object,
-    pg_catalog.format('%%s pending with a next_retry_at in the future, the latest at %%s UTC', sum(early),
-        pg_catalog.to_char(max(early_until) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')) as evidence,
+    pg_catalog.format('%%s pending with a next_retry_at in the future, the latest at %%s', sum(early),
+        pg_catalog.to_char(max(early_until), %(timestamp)s)) as evidence,
     'Let the function leave a failed item in failed: then the retry job honours next_retry_at.' as remedy
 from pg_catalog.jsonb_to_recordset(%(items)s::jsonb) as item (early bigint, early_until timestamptz)
 where early > 0

@@ -5,8 +5,8 @@
 select
     'error' as level,
     'items of public.sync_queue' as object,
-    pg_catalog.format('%%s in processing since before ten minutes ago, the oldest queued at %%s UTC', sum(stalled),
-        pg_catalog.to_char(min(oldest_item) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')) as evidence,
+    pg_catalog.format('%%s in processing since before ten minutes ago, the oldest queued at %%s', sum(stalled),
+        pg_catalog.to_char(min(oldest_item), %(timestamp)s)) as evidence,
     'bubble-sync release-stalled' as remedy
 from pg_catalog.jsonb_to_recordset(%(items)s::jsonb) as item (stalled bigint, oldest_item timestamptz)
 where stalled > 0

@@ -5,14 +5,14 @@
 select
     'warning' as level,
     'items of public.sync_queue' as object,
-    pg_catalog.format('%%s pending with the operation %%s, the oldest since %%s UTC', count, coalesce(operation, 'null'),
-        pg_catalog.to_char(oldest_item at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')) as evidence,
+    pg_catalog.format('%%s pending with the operation %%s, the oldest since %%s', count, coalesce(operation, 'null'),
+        pg_catalog.to_char(oldest_item, %(timestamp)s)) as evidence,
     pg_catalog.format(
         'Do what they ask for by hand, then: update public.sync_queue set status = ''completed'', processed_at = '
         'now() where status = ''pending'' and operation %%s and created_at <= %%L; and let whatever queues them stop.',
         coalesce('= ' || pg_catalog.quote_literal(operation), 'is null'),
         -- Later items are not completed.
-        pg_catalog.to_char(pg_catalog.now() at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS"+00"')) as remedy
+        pg_catalog.date_trunc('second', pg_catalog.now())::text) as remedy
 from pg_catalog.jsonb_to_recordset(%(items)s::jsonb)
     as item (status text, operation text, drained boolean, count bigint, oldest_item timestamptz)
 where status = 'pending' and not drained;

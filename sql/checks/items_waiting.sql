@@ -24,8 +24,8 @@ with waiting as (
 select
     case when processor.active then 'error' else 'info' end as level,
     'items of public.sync_queue' as object,
-    pg_catalog.format('%%s wait, the oldest since %%s UTC%%s', waiting.items,
-        pg_catalog.to_char(waiting.oldest at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'),
+    pg_catalog.format('%%s wait, the oldest since %%s%%s', waiting.items,
+        pg_catalog.to_char(waiting.oldest, %(timestamp)s),
         case when processor.active then '' else '; the configuration has the processor switched off' end) as evidence,
     case
         when processor.active then 'bubble-sync trace --latest shows where one stopped; then bubble-sync run-now --wait'

@@ -6,9 +6,7 @@ select
     case when j.active then 'error' when pause.overdue then 'warning' else 'info' end as level,
     'job ' || pause.name as object,
     case when j.active then 'it runs, and the configuration has it paused' else 'it is paused' end
-    || coalesce(
-        pg_catalog.to_char(pause.until at time zone 'utc', '" until" YYYY-MM-DD HH24:MI:SS "UTC"'), ''
-    )
+    || coalesce(' until ' || pg_catalog.to_char(pause.until, %(timestamp)s), '')
     || pg_catalog.format(' (%%s)', coalesce(nullif(pause.reason, ''), 'no reason given'))
     || case when pause.overdue then ', and that is past' else '' end as evidence,
     case

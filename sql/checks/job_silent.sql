@@ -19,9 +19,9 @@ select
     'job ' || silent.jobname as object,
     case
         when last.runid is null then pg_catalog.format('no run is on record (schedule %%s)', silent.schedule)
-        else pg_catalog.format('its newest run (runid %%s) %%s at %%s UTC (schedule %%s)', last.runid,
+        else pg_catalog.format('its newest run (runid %%s) %%s at %%s (schedule %%s)', last.runid,
             case when last.end_time is null then 'is ' || last.status || ' since then: it began' else 'began' end,
-            pg_catalog.to_char(last.start_time at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'), silent.schedule)
+            pg_catalog.to_char(last.start_time, %(timestamp)s), silent.schedule)
     end as evidence,
     case
         when last.end_time is null and last.status in ('sending', 'running')

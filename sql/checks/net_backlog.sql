@@ -16,7 +16,7 @@ select
     'table net.http_request_queue' as object,
     pg_catalog.format('%%s requests wait (a batch is %%s), the oldest has the id %%s; the newest answer came %%s',
         queue.requests, batch.size, queue.oldest,
-        coalesce('at ' || pg_catalog.to_char(answer.at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'never'))
+        coalesce('at ' || pg_catalog.to_char(answer.at, %(timestamp)s), 'never'))
         as evidence,
     case
         when answer.at > pg_catalog.now() - interval '2 minutes' then 'It is at work and behind: see who sends so much, '

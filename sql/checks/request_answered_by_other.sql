@@ -7,9 +7,9 @@
 select
     'error' as level,
     'requests of ' || function as object,
-    pg_catalog.format('HTTP %%s to %%s of its newest %%s requests without JSON, the last of them sent at %%s UTC: %%s',
+    pg_catalog.format('HTTP %%s to %%s of its newest %%s requests without JSON, the last of them sent at %%s: %%s',
         max(status_code) filter (where age = 1), count(*) filter (where verdict = 'not the function''s answer'), count(*),
-        pg_catalog.to_char(max(sent_at) filter (where age = 1) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'),
+        pg_catalog.to_char(max(sent_at) filter (where age = 1), %(timestamp)s),
         coalesce(nullif(max(said) filter (where age = 1), ''), 'the body is not on record any more')) as evidence,
     pg_catalog.format(
         'Is %%s the project''s URL? Where it is not, set bubble-sync:projectRef, then pulumi up. Where it is: look who answers '

@@ -12,8 +12,8 @@ select
     case when count(*) >= 3 then 'error' else 'warning' end as level,
     'requests of ' || function as object,
     pg_catalog.format('%%s in a row were answered with HTTP %%s without success or counts, and no item was processed; '
-        'the last was sent at %%s UTC: %%s', count(*), max(status_code) filter (where age = 1),
-        pg_catalog.to_char(max(sent_at) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'),
+        'the last was sent at %%s: %%s', count(*), max(status_code) filter (where age = 1),
+        pg_catalog.to_char(max(sent_at), %(timestamp)s),
         coalesce(nullif(max(said) filter (where age = 1), ''), 'nothing')) as evidence,
     'See what the function does with the items, and let it answer {"success": true} or with counts (docs/dispatches.md). '
     'Its log: ' || %(function_log)s::text as remedy

@@ -6,9 +6,9 @@
 select
     'error' as level,
     'requests of ' || function as object,
-    pg_catalog.format('HTTP 403 to %%s of its newest %%s requests, the last of them sent at %%s UTC',
+    pg_catalog.format('HTTP 403 to %%s of its newest %%s requests, the last of them sent at %%s',
         count(*) filter (where status_code = 403), count(*),
-        pg_catalog.to_char(max(sent_at) filter (where status_code = 403) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'))
+        pg_catalog.to_char(max(sent_at) filter (where status_code = 403), %(timestamp)s))
         as evidence,
     'Ask with the stored key: bubble-sync key probe. Set a secret key or the service_role key: bubble-sync key rotate. '
     'Where the function itself refuses, its log says why: ' || %(function_log)s::text as remedy

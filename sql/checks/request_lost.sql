@@ -8,9 +8,9 @@
 select
     'warning' as level,
     'requests of ' || function as object,
-    pg_catalog.format('lost to %%s of its newest %%s requests, the last of them sent at %%s UTC',
+    pg_catalog.format('lost to %%s of its newest %%s requests, the last of them sent at %%s',
         count(*) filter (where verdict = 'lost'), count(*),
-        pg_catalog.to_char(max(sent_at) filter (where verdict = 'lost') at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'))
+        pg_catalog.to_char(max(sent_at) filter (where verdict = 'lost'), %(timestamp)s))
         as evidence,
     'Wait for the next tick, or bubble-sync run-now. If it is lost again, the worker does not send: '
     'select net.check_worker_is_up(); and, where it is up, select net.worker_restart();' as remedy

@@ -17,8 +17,8 @@ with settled as (
 select
     'error' as level,
     'requests of bubble_sync_processor' as object,
-    pg_catalog.format('its newest 3 requests processed nothing, the last was sent at %%s UTC; %%s items wait',
-        pg_catalog.to_char(max(sent_at) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'), left_over.items) as evidence,
+    pg_catalog.format('its newest 3 requests processed nothing, the last was sent at %%s; %%s items wait',
+        pg_catalog.to_char(max(sent_at), %(timestamp)s), left_over.items) as evidence,
     'See what the function does with them: does it know their tables (a row in its sync_config), and does it read the '
     'same database? Its log: ' || %(function_log)s::text as remedy
 from settled

@@ -13,8 +13,8 @@ with settled as (
 select
     'warning' as level,
     'requests of ' || function as object,
-    pg_catalog.format('its newest 3 requests had failed items: %%s failed, %%s processed; the last was sent at %%s UTC',
-        sum(failed), sum(processed), pg_catalog.to_char(max(sent_at) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'))
+    pg_catalog.format('its newest 3 requests had failed items: %%s failed, %%s processed; the last was sent at %%s',
+        sum(failed), sum(processed), pg_catalog.to_char(max(sent_at), %(timestamp)s))
         as evidence,
     'Run bubble-sync failures: it groups them by error. The function''s log: ' || %(function_log)s::text as remedy
 from settled

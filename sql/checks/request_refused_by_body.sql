@@ -6,9 +6,9 @@
 select
     'error' as level,
     'requests of ' || function as object,
-    pg_catalog.format('HTTP %%s to %%s of its newest %%s requests with a no in the body, the last of them sent at %%s UTC: %%s',
+    pg_catalog.format('HTTP %%s to %%s of its newest %%s requests with a no in the body, the last of them sent at %%s: %%s',
         max(status_code) filter (where age = 1), count(*) filter (where verdict = 'refused by its body'), count(*),
-        pg_catalog.to_char(max(sent_at) filter (where age = 1) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'),
+        pg_catalog.to_char(max(sent_at) filter (where age = 1), %(timestamp)s),
         coalesce(nullif(max(said) filter (where age = 1), ''), 'the body is not on record any more')) as evidence,
     'Mend what the function says, and let it answer a failure with a status of 500. Its log: ' || %(function_log)s::text
         as remedy

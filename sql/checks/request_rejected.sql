@@ -7,8 +7,8 @@
 select
     'error' as level,
     'requests of ' || function as object,
-    pg_catalog.format('HTTP %%s to its newest request, sent at %%s UTC', max(status_code) filter (where age = 1),
-        pg_catalog.to_char(max(sent_at) filter (where age = 1) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')) as evidence,
+    pg_catalog.format('HTTP %%s to its newest request, sent at %%s', max(status_code) filter (where age = 1),
+        pg_catalog.to_char(max(sent_at) filter (where age = 1), %(timestamp)s)) as evidence,
     case max(status_code) filter (where age = 1)
         when 400 then 'Deploy a function that knows the actions process_queue_data_api and retry_failed. Its log: '
         when 402 then 'See the organisation''s billing page. The function''s log: '

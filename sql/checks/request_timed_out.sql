@@ -6,9 +6,9 @@
 select
     'warning' as level,
     'requests of ' || function as object,
-    pg_catalog.format('no answer in time to %%s of its newest %%s requests, the last of them sent at %%s UTC',
+    pg_catalog.format('no answer in time to %%s of its newest %%s requests, the last of them sent at %%s',
         count(*) filter (where verdict = 'timed out'), count(*),
-        pg_catalog.to_char(max(sent_at) filter (where verdict = 'timed out') at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'))
+        pg_catalog.to_char(max(sent_at) filter (where verdict = 'timed out'), %(timestamp)s))
         as evidence,
     case function
         when 'bubble_sync_processor' then pg_catalog.format(

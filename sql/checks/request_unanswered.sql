@@ -18,8 +18,8 @@ select
     'error' as level,
     'requests of ' || o.function as object,
     pg_catalog.format(
-        '%%s without an answer, the oldest sent at %%s UTC; %%s of them still in pg_net''s queue', count(*),
-        pg_catalog.to_char(min(o.sent_at) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'), count(q.id)) as evidence,
+        '%%s without an answer, the oldest sent at %%s; %%s of them still in pg_net''s queue', count(*),
+        pg_catalog.to_char(min(o.sent_at), %(timestamp)s), count(q.id)) as evidence,
     case
         when count(q.id) > 0 then 'pg_net does not send: select net.check_worker_is_up(); and then '
             'select net.worker_restart();'

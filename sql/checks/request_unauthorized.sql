@@ -7,9 +7,9 @@
 select
     'error' as level,
     'requests of ' || function as object,
-    pg_catalog.format('HTTP 401 to %%s of its newest %%s requests, the last of them sent at %%s UTC: %%s',
+    pg_catalog.format('HTTP 401 to %%s of its newest %%s requests, the last of them sent at %%s: %%s',
         count(*) filter (where status_code = 401), count(*),
-        pg_catalog.to_char(max(sent_at) filter (where age = 1) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'),
+        pg_catalog.to_char(max(sent_at) filter (where age = 1), %(timestamp)s),
         case pg_catalog.bool_or(by_gateway)
             when true then pg_catalog.format('the gateway says "%%s"', max(message))
             when false then 'the function itself refuses the key'

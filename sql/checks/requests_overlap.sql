@@ -17,9 +17,9 @@ select
     'requests of ' || function as object,
     pg_catalog.format(
         '%%s of its newest %%s were at work when the next was sent, the longest for %%s s; the last of them was '
-        'sent at %%s UTC', count(*) filter (where overlapping), count(*),
+        'sent at %%s', count(*) filter (where overlapping), count(*),
         max(duration_ms) filter (where overlapping) / 1000,
-        pg_catalog.to_char(max(sent_at) filter (where overlapping) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'))
+        pg_catalog.to_char(max(sent_at) filter (where overlapping), %(timestamp)s))
         as evidence,
     pg_catalog.format(
         'pulumi config set --path bubble-sync:%%s.overlapGuard true, then pulumi up; or a slower schedule.',

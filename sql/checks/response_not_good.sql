@@ -13,14 +13,14 @@ select
     'warning' as level,
     'table net._http_response' as object,
     pg_catalog.format(
-        '%%s of the newest %%s answers, whosever requests they answer, are no success; last %%s at %%s UTC',
+        '%%s of the newest %%s answers, whosever requests they answer, are no success; last %%s at %%s',
         count(*), (select count(*) from newest),
         (pg_catalog.array_agg(
             coalesce('HTTP ' || status_code || case when status_code between 200 and 299
                 then ' with a web page or a no in it' else '' end, error_msg, 'a timeout')
             order by created desc, id desc
         ))[1],
-        pg_catalog.to_char(max(created) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')) as evidence,
+        pg_catalog.to_char(max(created), %(timestamp)s)) as evidence,
     'Ask the endpoint: bubble-sync key probe. With bubble-sync:dispatchLog true each request of ours is followed.'
         as remedy
 from newest

@@ -14,7 +14,7 @@ select
     'warning' as level,
     'table cron.job_run_details' as object,
     pg_catalog.format('about %%s runs since %%s UTC, %%s, and no active job clears them', extent.runs,
-        pg_catalog.to_char(extent.since at time zone 'utc', 'YYYY-MM-DD'),
+        extent.since::date,
         pg_catalog.pg_size_pretty(pg_catalog.pg_total_relation_size('cron.job_run_details'))) as evidence,
     'Enable the clean-up under Integrations -> Cron in the dashboard, or: '
     'select cron.schedule(''delete-job-run-details'', '

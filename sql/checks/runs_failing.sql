@@ -30,8 +30,8 @@ select
         else 'info' end
         as level,
     'job ' || jobname as object,
-    pg_catalog.format('%%s: %%s of its newest runs, at last at %%s UTC (runid %%s): %%s', class, count(*),
-        pg_catalog.to_char(max(start_time) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'), max(runid),
+    pg_catalog.format('%%s: %%s of its newest runs, at last at %%s (runid %%s): %%s', class, count(*),
+        pg_catalog.to_char(max(start_time), %(timestamp)s), max(runid),
         (pg_catalog.array_agg(said order by runid desc))[1]) as evidence,
     case class
         when 'permission denied' then 'Run pulumi up, which names the privilege that is missing.'

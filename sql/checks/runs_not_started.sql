@@ -17,8 +17,8 @@ select
         else 'info' end
         as level,
     'job ' || jobname as object,
-    pg_catalog.format('%%s: %%s of its newest runs, at last at %%s UTC (runid %%s)', class, count(*),
-        pg_catalog.to_char(max(start_time) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'), max(runid)) as evidence,
+    pg_catalog.format('%%s: %%s of its newest runs, at last at %%s (runid %%s)', class, count(*),
+        pg_catalog.to_char(max(start_time), %(timestamp)s), max(runid)) as evidence,
     case class
         when 'server restarted' then
             'Nothing is to be done for these runs; look at the database''s log if you did not restart it.'

@@ -12,7 +12,7 @@ select
     'secret ' || key.name as object,
     pg_catalog.format(
         '%%s on %%s', case when key.expired then 'it expired' else 'it expires' end,
-        pg_catalog.to_char(key.expires_at at time zone 'UTC', 'YYYY-MM-DD')
+        key.expires_at::date
     ) as evidence,
     'bubble-sync key rotate' as remedy
 from key;

@@ -1,6 +1,6 @@
 -- Record the outcome of each dispatch without a verdict: pg_net's answer, or the certainty of none. Called at every tick;
--- writes nothing while no answer is outstanding. The caller catches errors. The body's query of sql/queries/outcomes.sql
--- replaces the `include`.
+-- writes nothing while no answer is outstanding. The caller catches errors. The queries of sql/queries/outcomes.sql
+-- replace the `include` lines.
 create or replace function bubble_sync.settle()
 returns void
 language plpgsql
@@ -59,16 +59,7 @@ begin
         set settled_at = pg_catalog.clock_timestamp(), status_code = answer.status_code,
             duration_ms = case when took_ms > -1000 then greatest(0, took_ms) end,
             error = pg_catalog.left(answer.error_msg, 500), processed = processed_count, failed = failed_count,
-            verdict = case
-                when not answer.answered then 'lost'
-                when answer.timed_out or (answer.status_code is null and answer.error_msg ~* '^timeout') then 'timed out'
-                when answer.status_code is null or answer.status_code not between 200 and 299 then 'rejected'
-                when not is_json then 'not the function''s answer'
-                when failed_count > 0 or (says_no and (says_yes or processed_count > 0)) then 'partial'
-                when says_no then 'refused by its body'
-                when says_yes or processed_count is not null or failed_count is not null then 'ok'
-                else 'answered'
-            end
+            -- include: outcomes verdict
         where dispatch.dispatch_id = answer.dispatch_id;
     end loop;
 end;

@@ -1,4 +1,7 @@
--- Items of the queue. The guide's columns come first, in its order; ours follow.
+-- Items of the queue. The guide's columns come first, in its order; ours follow. The processor counts `operations` alone.
+
+-- name: operations
+('SIGNUP_ATOMIC', 'INSERT', 'UPDATE')
 
 -- name: by_status
 -- Guide, step 7; the first three columns are the record's, step 11. What came and went is of the last hour. The queue has
@@ -6,7 +9,9 @@
 -- `skipped` is the source application's own word. What a CHECK or the enum of another application names is declared, but
 -- for another spelling of a word of ours: that is a mistake.
 select status::text as status, operation::text as operation, count(*) as count, min(created_at) as oldest_item,
-    coalesce(operation::text in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE'), false) as drained,
+    coalesce(operation::text in
+        -- include: items operations
+    , false) as drained,
     coalesce(status::text in ('pending', 'processing', 'completed', 'failed', 'skipped'), false) as recognised,
     pg_catalog.lower(pg_catalog.btrim(status::text)) not in ('pending', 'processing', 'completed', 'failed') and exists (
         select from pg_catalog.pg_attribute as a

@@ -1,4 +1,5 @@
--- The outcomes of requests: our log, and pg_net's answers that no tick has read yet.
+-- The outcomes of requests: our log, and pg_net's answers that no tick has read yet. `bubble_sync.settle` and `judge` share
+-- `body` and `verdict`: in `settle` the first `=` of `verdict` sets a column, in `judge` a variable.
 
 -- name: at_a_glance
 -- What can be seen of an answer to whatever request: a web page, and a body that begins with a no, are not good either.
@@ -50,24 +51,68 @@ exception when others then
     null;
 end;
 
+-- name: verdict
+verdict = case
+    when not answer.answered then 'lost'
+    when answer.timed_out or (answer.status_code is null and answer.error_msg ~* '^timeout') then 'timed out'
+    when answer.status_code is null or answer.status_code not between 200 and 299 then 'rejected'
+    when not is_json then 'not the function''s answer'
+    when failed_count > 0 or (says_no and (says_yes or processed_count > 0)) then 'partial'
+    when says_no then 'refused by its body'
+    when says_yes or processed_count is not null or failed_count is not null then 'ok'
+    else 'answered'
+end
+
+-- name: judge
+-- The answers that pg_net has to the requests `asked`, judged by the texts of `bubble_sync.settle`. `created` is when pg_net
+-- began the batch. `content` is how the body begins; as bytes, since pg_net stores what came.
+declare
+    portal refcursor := 'bubble_sync_answer';
+    answer record;
+    reply json;
+    is_json boolean;
+    says_yes boolean;
+    says_no boolean;
+    processed_count integer;
+    failed_count integer;
+    verdict text;
+    judged jsonb := '[]';
+begin
+    for answer in
+        select true as answered, response.*
+        from pg_catalog.jsonb_to_recordset(%(asked)s::jsonb) as asked (request_id bigint, sent_at timestamptz)
+        join net._http_response as response
+            on response.id = asked.request_id and response.created >= asked.sent_at - interval '1 minute'
+        -- The table's only index.
+        where response.created >= %(since)s::timestamptz - interval '1 minute'
+        order by response.created
+    loop
+        -- include: outcomes body
+        ;
+        -- include: outcomes verdict
+        ;
+        judged := judged || pg_catalog.jsonb_build_object(
+            'request_id', answer.id, 'created', answer.created, 'verdict', verdict, 'status_code', answer.status_code,
+            'error', answer.error_msg, 'processed', processed_count, 'failed', failed_count,
+            'content', pg_catalog.substr(pg_catalog.textsend(answer.content), 1, 2000)
+        );
+    end loop;
+    open portal for
+        select *, pg_catalog.clock_timestamp() as read_at
+        from pg_catalog.jsonb_to_recordset(judged) as answers (
+            request_id bigint, created timestamptz, verdict text, status_code integer, error text, processed integer,
+            failed integer, content bytea
+        );
+end
+
 -- name: newest
--- The newest twenty answered requests of each function, `age` 1 the newest. An answer that pg_net has and no tick has
--- read yet comes with its body, of the others the beginning; as bytes, since pg_net stores what came.
+-- The newest twenty answered requests of each function, `age` 1 the newest, with those whose answer no tick has read yet.
 with newest as materialized (
     select * from bubble_sync.dispatches order by dispatch_id desc limit 1000
 ), answered as (
-    select n.*, r.id is not null as remembered, r.status_code as answer_status, r.timed_out, r.error_msg, r.content,
-        pg_catalog.row_number() over (partition by n.function order by n.dispatch_id desc) as age
+    select n.*, pg_catalog.row_number() over (partition by n.function order by n.dispatch_id desc) as age
     from newest as n
     left join net._http_response as r on r.id = n.request_id and r.created >= n.sent_at - interval '1 minute'
     where n.settled_at is not null or r.id is not null
 )
-select function, runid, request_id, waiting, sent_at, settled_at, skipped, duration_ms, processed, failed, status_code, error,
-    verdict, remembered, answer_status, coalesce(timed_out, false) as timed_out, error_msg, age,
-    case
-        when settled_at is not null then pg_catalog.substr(pg_catalog.textsend(content), 1, 2000)
-        when pg_catalog.octet_length(content) <= 2000000 then pg_catalog.textsend(content)
-    end as content
-from answered
-where age <= 20
-order by function, age;
+select * from answered where age <= 20 order by function, age;

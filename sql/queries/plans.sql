@@ -9,7 +9,9 @@ explain (format json)
 select pg_catalog.count(*)
 from public.sync_queue as item
 where item.status = 'pending'
-    and item.operation in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE');
+    and item.operation in
+        -- include: items operations
+    ;
 
 -- name: retry
 explain (format json)

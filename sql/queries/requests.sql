@@ -49,24 +49,6 @@ from (
 order by created desc
 limit 1;
 
--- name: answers
--- When each answer came, and its body: whole where no tick has read it, else its beginning. As bytes: pg_net stores what came.
-select id as request_id, created, status_code, coalesce(timed_out, false) as timed_out, error_msg, case
-        when id <> all (%(unread)s::bigint[]) then pg_catalog.substr(pg_catalog.textsend(content), 1, 2000)
-        when pg_catalog.octet_length(content) <= 2000000 then pg_catalog.textsend(content)
-    end as content
-from net._http_response
-where id = any (%(ids)s::bigint[]) and created >= %(since)s;
-
--- name: answer
--- The answer to one request. Narrowed by time: ids begin anew after a crash, and the table has no index on them.
-select status_code, coalesce(timed_out, false) as timed_out, error_msg, pg_catalog.clock_timestamp() as read_at,
-    case when pg_catalog.octet_length(content) <= 2000000 then pg_catalog.textsend(content) end as content
-from net._http_response
-where id = %(id)s and created >= %(sent_at)s - interval '1 minute'
-order by created desc
-limit 1;
-
 -- name: moved
 -- The requests after which an item was processed within five minutes: what a silent answer leaves open.
 select distinct asked.request_id

@@ -5,7 +5,9 @@
 -- The items of these ids, whatever they stand at; without ids those that failed and have no attempt left.
 select id::text as id, operation::text as operation, record_id::text as record_id, status::text as status, error_message,
     retry_count, max_retries, created_at,
-    coalesce(operation::text in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE'), false) as drained
+    coalesce(operation::text in
+        -- include: items operations
+    , false) as drained
 from public.sync_queue
 where case
     when %(ids)s::text[] is null then status = 'failed' and retry_count >= max_retries

@@ -22,9 +22,7 @@ select
     value !~ '^[!-~]*$' as unprintable,
     value ~ '^["'']|["'']$' as quoted,
     value ~* '^<.*>$|your[-_ ](project|service|secret|api)' as placeholder,
-    -- What bubble_sync.send accepts.
-    value ~ '^https://([A-Za-z0-9.-]+|\[::1\])(:[0-9]{1,5})?/?$'
-        or value ~ '^http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])(:[0-9]{1,5})?/?$' as sendable,
+    value ~ %(sendable)s as sendable,
     value ~ '^https?://[^/]+/+[^/]' as with_path,
     pg_catalog.substring(value, '^https://([a-z0-9]{8,40})\.supabase\.(?:co|in|red)/?$') as url_ref,
     pg_catalog.starts_with(value, 'sb_publishable_') as publishable,

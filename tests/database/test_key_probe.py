@@ -156,7 +156,7 @@ def prepared(prepared: Site) -> Site:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no other requests of the same batch."""
-    monkeypatch.setattr(key_probe, "_WAIT_BEYOND_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(key_probe, "WAIT_BEYOND_TIMEOUT_SECONDS", 0.5)
 
 
 class TestAKeyIsProven:
@@ -437,7 +437,7 @@ class TestNothingIsLeftBehind:
             assert prepared.by_hand(QUEUE) == []
 
     def test_except_what_is_under_way_which_is_not_waited_for(self, prepared: Site, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(key_probe, "_WAIT_BEYOND_TIMEOUT_SECONDS", -19)
+        monkeypatch.setattr(key_probe, "WAIT_BEYOND_TIMEOUT_SECONDS", -19)
         with endpoint(SECRET_KEY, Said(200, held=True), Said(200, held=True)) as server:
             found = tried(prepared, SECRET_KEY, url=server.url, timeout_ms=20_000)
 

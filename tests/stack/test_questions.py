@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.cli.output import ago, fine
 from bubble_sync.config.stacks import CONFIG_VARIABLE
+from bubble_sync.formatting import format_age, format_seconds
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, person, run
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack
@@ -127,8 +127,8 @@ def test_outside_a_project_the_bare_command_says_what_is_missing(tmp_path):
     [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2 h"), (200_000, "2 d")],
 )
 def test_a_duration_is_said_in_its_largest_unit(seconds: float, said: str):
-    assert ago(seconds) == said
+    assert format_age(seconds) == said
 
 
 def test_a_short_duration_has_its_milliseconds():
-    assert (fine(None), fine(0.0042), fine(46.4)) == ("", "0.004 s", "46 s")
+    assert (format_seconds(None), format_seconds(0.0042), format_seconds(46.4)) == ("", "0.004 s", "46 s")

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bubble_sync.config.keys import KeyKind
-from bubble_sync.key.probe import Answer, Probe, Verdict, judge
+from bubble_sync.database.database import Row
+from bubble_sync.key.probe import Probe, Verdict, judge
 
 KINDS: tuple[KeyKind, ...] = ("legacy JWT", "secret key", "publishable key", "opaque")
 FROM_THE_FUNCTION = {
@@ -34,11 +35,18 @@ FROM_THE_GATEWAY = {
     "another word": json.dumps({"code": "UNAUTHORIZED_INVALID_JWT_FORMAT", "message": "Invalid JWT"}),
 }
 LEGACY = json.dumps({"code": "UNAUTHORIZED_LEGACY_JWT", "message": "Invalid JWT"})
-UNKNOWN = [None, Answer(timed_out=True), Answer(error="Couldn't connect to server")]
 
 
-def answered(status: int, content: str = "", kind: KeyKind = "legacy JWT") -> Verdict:
-    return judge(Answer(status, content=content), kind, 30_000)
+def answer(verdict: str, status: int | None = None, error: str = "", content: str = "") -> Row:
+    """Give a judged answer of pg_net."""
+    return {"verdict": verdict, "status_code": status, "error": error, "content": content.encode("utf-8", "replace")}
+
+
+UNKNOWN = [None, answer("timed out"), answer("rejected", error="Couldn't connect to server")]
+
+
+def answered(status: int, content: str = "", kind: KeyKind = "legacy JWT", verdict: str = "answered") -> Verdict:
+    return judge(answer(verdict, status, content=content), kind, 30_000)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -57,16 +65,16 @@ class TestTheKeyIsAccepted:
 
 
 @pytest.mark.parametrize(
-    ("content", "cause"),
+    ("verdict_of_the_body", "content", "cause"),
     [
-        ("<!doctype html>\n<title>Log in</title>",
+        ("not the function's answer", "<!doctype html>\n<title>Log in</title>",
          "something else than the function answers: <!doctype html> <title>Log in</title>"),
-        ('{"success": false, "error": "who is ada@example.com?"}',
+        ("refused by its body", '{"success": false, "error": "who is ada@example.com?"}',
          'the body says no, and not whether to the key: {"success": false, "error": "who is [email]?"}'),
     ],
 )  # fmt: skip
-def test_a_good_status_with_another_body_tells_nothing_of_the_key(content: str, cause: str):
-    verdict = answered(200, content)
+def test_a_good_status_with_another_body_tells_nothing_of_the_key(verdict_of_the_body: str, content: str, cause: str):
+    verdict = answered(200, content, verdict=verdict_of_the_body)
 
     assert (verdict.accepted, verdict.cause, bool(verdict.remedy)) == (None, cause, True)
 
@@ -158,7 +166,7 @@ class TestNothingIsKnownOfTheKey:
         assert (verdict.accepted, verdict.cause) == (False, "the gateway does not know this API key")
 
     def test_from_a_timeout_which_is_no_refusal(self):
-        verdict = judge(Answer(timed_out=True, error="Timeout of 1500 ms reached"), "secret key", 1500)
+        verdict = judge(answer("timed out", error="Timeout of 1500 ms reached"), "secret key", 1500)
 
         assert (verdict.accepted, verdict.answered) == (None, "timeout")
         assert "longer than 1500 ms" in verdict.cause
@@ -173,7 +181,7 @@ class TestNothingIsKnownOfTheKey:
         ],
     )
     def test_from_an_endpoint_that_does_not_answer(self, error: str, why: str):
-        verdict = judge(Answer(error=error), "secret key", 30_000)
+        verdict = judge(answer("rejected", error=error), "secret key", 30_000)
 
         assert (verdict.accepted, verdict.answered) == (None, "no answer")
         assert verdict.cause == f"the endpoint does not answer ({why})"
@@ -198,12 +206,12 @@ def test_every_answer_has_a_cause_and_what_is_not_accepted_a_remedy(status: int,
     assert bool(verdict.remedy) is (verdict.accepted is not True)
 
 
-@pytest.mark.parametrize("answer", UNKNOWN, ids=["not sent", "timeout", "no answer"])
+@pytest.mark.parametrize("found", UNKNOWN, ids=["not sent", "timeout", "no answer"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_a_status_the_kind_of_the_key_does_not_matter(kind: KeyKind, answer: Answer | None):
-    verdict = judge(answer, kind, 30_000)
+def test_without_a_status_the_kind_of_the_key_does_not_matter(kind: KeyKind, found: Row | None):
+    verdict = judge(found, kind, 30_000)
 
-    assert verdict == judge(answer, "legacy JWT", 30_000)
+    assert verdict == judge(found, "legacy JWT", 30_000)
     assert verdict.accepted is None
     assert verdict.remedy
 
@@ -261,9 +269,9 @@ class TestWhatTwoAnswersProve:
 
         assert Probe(verdict, answered(wrong)).conclusion == f"not proven: {verdict}. {verdict.remedy}"
 
-    @pytest.mark.parametrize("answer", UNKNOWN, ids=["not sent", "timeout", "no answer"])
-    def test_no_answer_to_the_wrong_key_proves_nothing(self, answer: Answer | None):
-        probe = Probe(answered(200), judge(answer, "secret key", 30_000))
+    @pytest.mark.parametrize("found", UNKNOWN, ids=["not sent", "timeout", "no answer"])
+    def test_no_answer_to_the_wrong_key_proves_nothing(self, found: Row | None):
+        probe = Probe(answered(200), judge(found, "secret key", 30_000))
 
         assert (probe.proven, probe.unchecked) == (False, False)
         assert probe.conclusion.endswith("Try again.")

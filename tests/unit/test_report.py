@@ -163,7 +163,7 @@ class TestPage:
         assert "eyJ" not in written
 
     def test_it_says_the_year_for_who_opens_it_later(self):
-        assert "From 2026-11-21 04:30 to 2026-11-22 04:30." in page(report())
+        assert "From 2026-11-21 04:30:00 UTC to 2026-11-22 04:30:00 UTC." in page(report())
 
     def test_what_is_unknown_is_said_where_it_would_stand(self):
         why = {"items": "w may not read public.sync_queue", "requests": "there is no table bubble_sync.dispatches"}

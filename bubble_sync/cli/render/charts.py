@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from bubble_sync.formatting import format_age, format_minute
 from bubble_sync.health.history import EDGES, PARTS, Depth, History, Latency, Sent
 from bubble_sync.model.targets import TARGET_SECONDS
 from bubble_sync.records.verdicts import VERDICTS
@@ -41,16 +42,6 @@ class Line:
     x2: float
     y2: float
     kind: Literal["grid", "limit"] = "grid"
-
-
-def moment(at: datetime) -> str:
-    """Format a time of the span, in UTC."""
-    return f"{at.astimezone(UTC):%m-%d %H:%M}"
-
-
-def dated(at: datetime) -> str:
-    """Format a time with its year, in UTC: reports are read years later."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def above(most: int) -> int:
@@ -133,7 +124,7 @@ def depth_chart(depths: Sequence[Depth], past: History) -> Chart:
     said = (
         f"{sum(depth.came for depth in depths)} items came and {sum(depth.went for depth in depths)} went; "
         f"{depths[-1].left} are there now, and at most {highest.most}"
-        + (f" after {moment(highest.at)}." if highest.most else ".")
+        + (f" after {format_minute(highest.at)}." if highest.most else ".")
     )
     labels, lines = scale(top)
     hours, ticks = times(past, floor)
@@ -153,7 +144,7 @@ def request_chart(sent: Sequence[Sent], past: History) -> Chart:
             max(step - 1, 1),
             _LANE_HEIGHT - 8,
             verdict.replace(" ", "-").replace("'", ""),
-            f"from {moment(at)}: {requests} {verdict}",
+            f"from {format_minute(at)}: {requests} {verdict}",
         )
         for (at, verdict), requests in sorted(counts.items())
     )
@@ -196,20 +187,13 @@ def latency_chart(latency: Latency) -> Chart:
 def bin_name(number: int) -> str:
     """Return the range of a bin of the latency in words."""
     if number + 1 == len(EDGES):
-        return f"{short(EDGES[number])} and more"
-    return f"{short(EDGES[number])} to {short(EDGES[number + 1])}"
-
-
-def short(seconds: int) -> str:
-    """Format an edge of a bin."""
-    if seconds % 3600 == 0 and seconds:
-        return f"{seconds // 3600} h"
-    return f"{seconds // 60} min" if seconds >= 120 else f"{seconds} s"
+        return f"{format_age(EDGES[number])} and more"
+    return f"{format_age(EDGES[number])} to {format_age(EDGES[number + 1])}"
 
 
 def _shorter(seconds: int) -> str:
-    return short(seconds).replace(" min", "m").replace(" ", "")
+    return format_age(seconds).replace(" min", "m").replace(" ", "")
 
 
 def _of_depth(depth: Depth) -> str:
-    return f"from {moment(depth.at)}: at most {depth.most}, {depth.came} came, {depth.went} went"
+    return f"from {format_minute(depth.at)}: at most {depth.most}, {depth.came} came, {depth.went} went"

@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from bubble_sync.cli.failures import next_try
 from bubble_sync.cli.options import completed
-from bubble_sync.cli.output import clock, fine
-from bubble_sync.cli.render.charts import WIDTH, bin_name, dated, depth_chart, latency_chart, moment, request_chart
+from bubble_sync.cli.render.charts import WIDTH, bin_name, depth_chart, latency_chart, request_chart
+from bubble_sync.formatting import format_minute, format_seconds, format_time, format_timestamp
 from bubble_sync.health.report import Report
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.messages import anonymous
@@ -34,10 +34,10 @@ def page(report: Report) -> str:
     )
     environment.filters |= {
         "px": _px,
-        "moment": moment,
-        "dated": dated,
-        "clock": clock,
-        "fine": fine,
+        "minute": format_minute,
+        "timestamp": format_timestamp,
+        "time": format_time,
+        "seconds": format_seconds,
         "next_try": next_try,
     }
     past = report.history

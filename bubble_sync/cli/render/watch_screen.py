@@ -11,9 +11,10 @@ from rich.text import Text
 
 from bubble_sync.cli.doctor import STYLE
 from bubble_sync.cli.options import completed
-from bubble_sync.cli.output import ago, clock, table
+from bubble_sync.cli.output import table
 from bubble_sync.cli.status import flow_in_words, queue_in_words, run_in_words, state_in_words
 from bubble_sync.config.schedules import next_due
+from bubble_sync.formatting import format_age, format_time
 from bubble_sync.records.verdicts import GOOD
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def drawn(found: Latest, diagnosis: Diagnosis | None, trouble: str, age: float) 
 def _parts(found: Latest, diagnosis: Diagnosis | None, trouble: str, age: float) -> Iterator[RenderableType]:
     status = found.status
     now = status.asked_at + timedelta(seconds=age)
-    yield Text(f"stack {status.stack}, {clock(now)} UTC; Ctrl-C leaves", style="bold")
+    yield Text(f"stack {status.stack}, {format_time(now)} UTC; Ctrl-C leaves", style="bold")
     if trouble:
-        yield Text(f"{trouble}; what follows is {ago(age)} old", style="bold yellow")
+        yield Text(f"{trouble}; what follows is {format_age(age)} old", style="bold yellow")
     if status.figures is not None:
         yield Text(queue_in_words(status.figures))
         yield Text(flow_in_words(status.figures))
@@ -58,7 +59,7 @@ def _next_tick(job: Job, now: datetime) -> str:
     if not job.active or job.schedule is None:
         return ""
     due = next_due(job.schedule, job.run_at, now)
-    return f"in {ago((due - now).total_seconds())}" if due else job.schedule
+    return f"in {format_age((due - now).total_seconds())}" if due else job.schedule
 
 
 def _findings(diagnosis: Diagnosis | None) -> Iterator[Text]:
@@ -68,7 +69,7 @@ def _findings(diagnosis: Diagnosis | None) -> Iterator[Text]:
     causes = diagnosis.causes
     many = len(diagnosis.unknown)
     unknown = f", {many} check{'s' if many > 1 else ''} without an answer" if many else ""
-    at = clock(diagnosis.asked_at)
+    at = format_time(diagnosis.asked_at)
     yield Text(f"findings at {at}: {len(causes) or 'none'}{unknown}", style="" if causes or unknown else "green")
     for cause in causes[:_MOST_FINDINGS]:
         yield Text(f"{cause.level}: {cause.title} [{cause.id}], {cause.object}", style=STYLE[cause.level])
@@ -86,5 +87,5 @@ def _requests(found: Latest) -> Iterator[RenderableType]:
         requests = table("request sent (UTC)", "function", ">waiting", "what came of it")
         for one in found.requests:
             style = None if one.verdict in GOOD else "red"
-            requests.add_row(clock(one.sent_at), one.function, str(one.waiting), str(one), style=style)
+            requests.add_row(format_time(one.sent_at), one.function, str(one.waiting), str(one), style=style)
         yield requests
