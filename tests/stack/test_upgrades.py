@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from tests.fixtures.site import Site
-from tests.fixtures.stack import CHECKOUT, Stack
+from tests.fixtures.stack import CHECKOUT, Stack, folder_with_plugin
 
 STACKS = CHECKOUT / "tests/fixtures/upgrades"
 OBJECTS = """
@@ -22,6 +25,7 @@ OBJECTS = """
     union all select 'extension ' || extname, oid::text, extversion from pg_extension
     union all select 'secret ' || name, id::text, concat(updated_at, secret) from vault.secrets
     union all select 'in the ledger: ' || object, claim, row::text from bubble_sync.ledger as row
+    union all select 'role ' || rolname, oid::text, rolpassword from pg_authid where rolname = 'bubble_monitor'
     order by object
 """
 #: What pg_dump takes for granted: a server with the same port, and without default privileges.
@@ -38,22 +42,31 @@ SECRETS = {
 }
 
 
-def restore(stack: Stack, site: Site, folder: Path) -> None:
-    """Bring back the database, the configuration and the state of a stack."""
-    shutil.copyfile(folder / "Pulumi.local.yaml", stack.local.config_file)
-    config = json.loads(stack.local.pulumi("config", "--json", "--show-secrets").stdout)
-    site.by_hand((folder / "database.sql").read_text("utf-8"), *HERE)
+def restore(stack: Stack, site: Site, name: str) -> None:
+    """Bring back the configuration, the database and the state of a stack."""
+    shutil.copyfile(STACKS / name / "Pulumi.local.yaml", stack.local.config_file)
+    shown = json.loads(stack.local.pulumi("config", "--json", "--show-secrets").stdout)
+    config = {key.removeprefix("bubble-sync:"): setting["value"] for key, setting in shown.items()}
+    if "monitorPassword" in config:
+        role = sql.SQL("create role bubble_monitor login password {}")
+        site.by_hand(role.format(sql.Literal(config["monitorPassword"])).as_string())
+    site.by_hand((STACKS / name / "database.sql").read_text("utf-8"), *HERE)
     with psycopg.connect(site.addresses.admin_url) as conn:
-        for name, key in SECRETS.items():
-            conn.execute(ENCRYPT, {"name": name, "value": config[f"bubble-sync:{key}"]["value"]})
-    stack.run("stack", "import", "--file", str(folder / "state.json"))
+        for secret, key in SECRETS.items():
+            conn.execute(ENCRYPT, {"name": secret, "value": config.get(key)})
+    text = (STACKS / name / "state.json").read_text("utf-8")
+    file = stack.local.config_file.with_name("state.json")
+    file.write_text(re.sub(r'"port": "\d+"', f'"port": "{site.addresses.database_port}"', text))
+    stack.run("stack", "import", "--file", str(file))
 
 
-@pytest.mark.parametrize("name", ["alerts"])
+@pytest.mark.parametrize("name", ["alerts", "access"])
 def test_a_stack_of_the_version_before_shows_no_difference_and_nothing_is_made_again(
-    stack: Stack, site: Site, name: str
+    stack: Stack, site: Site, name: str, tmp_path: Path
 ):
-    restore(stack, site, STACKS / name)
+    environment = {**stack.local.environment, "PGPASSWORD": site.addresses.password}
+    stack.local = replace(stack.local, checkout=folder_with_plugin(tmp_path / "access"), environment=environment)
+    restore(stack, site, name)
     before, jobids = site.by_hand(OBJECTS), stack.outputs()["jobids"]
 
     stack.expect_no_changes()
@@ -62,7 +75,7 @@ def test_a_stack_of_the_version_before_shows_no_difference_and_nothing_is_made_a
     assert site.by_hand(OBJECTS) == before
     assert stack.outputs()["jobids"] == jobids
     assert {row["object"] for row in before} >= {
-        "job bubble-sync-alerts",
+        "job bubble-sync-processor",
         "secret supabase_url",
         "table bubble_sync.ledger",
     }
