@@ -27,7 +27,7 @@ lint: ## Check style, types, import directions, shell scripts and workflows
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) shellcheck tools/setup .ci/run ci/*.sh
-	$(RUN) python -m tools.actionlint .github/workflows/*.yml
+	GOWORK=off go -C tools/actionlint tool actionlint $(abspath $(wildcard .github/workflows/*.yml))
 	$(RUN) zizmor --offline --pedantic --quiet .github/workflows
 
 test: ## Run every test
