@@ -45,24 +45,24 @@ test-modes: ## Run the database tests as a superuser, and through pgbouncer in s
 
 rotations: ## Change the key fifty times a kind through the command line, under constant dispatch, and print the table
 	@tools/setup tests
-	$(RUN) pytest tests/stack/test_rotations.py --rotations 50 -q
+	$(RUN) pytest tests/stack/test_rotations.py -m matrix -q
 
 drift-matrix: ## Change every field by hand, and count what preview and drift find, and what they find for nothing
 	@tools/setup tests
-	$(RUN) pytest tests/stack/test_drift_matrix.py --drift-matrix -q
+	$(RUN) pytest tests/stack/test_drift_matrix.py -m matrix -q
 
 troubles: ## Break the sync in each known way, do what the doctor prints, and verify
 	@tools/setup tests
-	$(RUN) pytest tests/stack/test_troubleshooting.py --troubles -q
+	$(RUN) pytest tests/stack/test_troubleshooting.py -m "" -q
 
 # Out of the command line: an address may hold a password.
 contract: export CONTRACT_DSN = $(value DSN)
 contract: setup ## Hold the platform's extensions against the records of the real ones (DSN=...: another server's)
-	@$(RUN) pytest tests/contract --minute -q
+	@$(RUN) pytest tests/contract -m "" -q
 
 canaries: ## Hunt for secrets in every place that could hold one, on every way that could leave one, and print the table
 	@tools/setup tests
-	$(RUN) pytest tests/canaries --whole -q
+	$(RUN) pytest tests/canaries -m matrix -q
 
 demo: setup ## Watch a sign-up being synced by cron on the embedded platform (KEEP=1: leave it running)
 	$(RUN) bubble-sync local demo$(if $(KEEP), --keep)$(if $(VERBOSE), --verbose)
