@@ -10,7 +10,7 @@ RUN := uv run --no-sync
 .PHONY: help setup fmt lint test test-modes rotations drift-matrix troubles contract canaries demo bench clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Provide what is missing: uv, Python packages, the Pulumi CLI, PostgreSQL with pg_cron
 	@tools/setup
@@ -30,7 +30,7 @@ lint: ## Check style, types, import directions, shell scripts and workflows
 	GOWORK=off go -C tools/actionlint tool actionlint $(abspath $(wildcard .github/workflows/*.yml))
 	$(RUN) zizmor --offline --pedantic --quiet .github/workflows
 
-test: ## Run every test
+test: ## Run the tests, and a sample of those marked matrix
 	@tools/setup tests
 	$(RUN) pytest --numprocesses 5 --dist loadscope --no-loadscope-reorder $(TESTS)
 
@@ -43,7 +43,7 @@ test-modes: ## Run the database tests as a superuser, and through pgbouncer in s
 	$(RUN) pytest -q $(THROUGH_POOLER) --database-mode session
 	$(RUN) pytest -q $(THROUGH_POOLER) --database-mode transaction
 
-rotations: ## Change the key fifty times a kind through the command line, under constant dispatch, and print the table
+rotations: ## Change the key fifty times a kind under constant dispatch, and print the table
 	@tools/setup tests
 	$(RUN) pytest tests/stack/test_rotations.py -m matrix -q
 
@@ -60,7 +60,7 @@ contract: export CONTRACT_DSN = $(value DSN)
 contract: setup ## Hold the platform's extensions against the records of the real ones (DSN=...: another server's)
 	@$(RUN) pytest tests/contract -m "" -q
 
-canaries: ## Hunt for secrets in every place that could hold one, on every way that could leave one, and print the table
+canaries: ## Hunt for secrets in every place that could hold one, and print the table
 	@tools/setup tests
 	$(RUN) pytest tests/canaries -m matrix -q
 
