@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bench import demo, diffs, history, idle_tick, imports, pulumi_runs, round_trips
+from bench import demo, diffs, history, idle_tick, imports, pulumi_runs
 from bench.measure import Row
 from bench.workbench import Workbench
 
@@ -25,7 +25,6 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "no-op": Benchmark("no-op preview and up over a do-nothing program of the same shape", pulumi_runs.run),
         "over-empty": Benchmark("no-op preview and up over an empty program", pulumi_runs.run_over_empty),
         "demo": Benchmark("make demo, from its start to the sign-up", demo.run),
-        "round-trips": Benchmark("connections and round trips, counted in front of PostgreSQL", round_trips.run),
         "diff": Benchmark("bubble-sync diff over the Supabase CLI's dry run", diffs.run),
         "idle-tick": Benchmark("a run of each function on a million finished items", idle_tick.run),
         "history": Benchmark("the reading commands with 30 days behind them over one", history.run),

@@ -7,14 +7,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bench.measure import Row, Samples, alternate, ratio_row, sample_row, seconds
 from bench.workbench import CHECKOUT, Workbench
-from bubble_sync.local.stack import DATABASE_URL_VARIABLE, LocalStack, prepare
+from bubble_sync.local.stack import LocalStack, prepare
 
 PREVIEW = ("preview", "--refresh=false")
 UP = ("up", "--yes")
@@ -51,11 +51,6 @@ def our_stack(bench: Workbench) -> LocalStack:
     bench.site()
     addresses = bench.addresses.model_copy(update={"folder": bench.folder()})
     return prepare(addresses, CHECKOUT)
-
-
-def through(stack: LocalStack, database_url: str) -> LocalStack:
-    """Return the same stack with another database URL."""
-    return replace(stack, environment={**stack.environment, DATABASE_URL_VARIABLE: database_url})
 
 
 def shape_of(stack: LocalStack) -> list[dict[str, Any]]:

@@ -15,14 +15,10 @@ from tests.canaries.watch import activity, another_user
 SEARCHED = pytest.StashKey[Search]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--whole", action="store_true", help="go every way that a secret might come out, not a sample")
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=[False, pytest.param(True, marks=pytest.mark.matrix)], ids=["sample", "whole"])
 def whole(request: pytest.FixtureRequest) -> bool:
-    # Where pytest was not pointed at this folder, nobody has added the option.
-    return bool(request.config.getoption("--whole", False))
+    """Whether to go every way that a secret might come out, or a sample of them."""
+    return bool(request.param)
 
 
 @pytest.fixture(scope="session")

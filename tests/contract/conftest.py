@@ -27,13 +27,11 @@ JUDGES = pytest.StashKey[dict[str, Judge]]()
 NO_HOSTED_ROLE = "hosted role"
 NOT_OURS = "server of our own"
 NO_WAY_BACK = "endpoint that the server reaches"
-NO_MINUTE = "full minute: --minute"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("contract")
     group.addoption("--record", action="store_true", help="write the records of the real extensions that are here")
-    group.addoption("--minute", action="store_true", help="also run what waits for pg_cron's full minute")
     group.addoption("--cron-workers", action="store_true", help="run jobs in pg_cron's background workers")
 
 
@@ -135,13 +133,6 @@ def endpoint(request: pytest.FixtureRequest, reachable: bool, endpoints: dict[st
     yield endpoints["same"]
     for one in endpoints.values():
         one.forget()
-
-
-@pytest.fixture
-def minute(request: pytest.FixtureRequest) -> None:
-    """Leave to wait for pg_cron's full minute."""
-    if not asked(request.config, "minute"):
-        skip_for(request, NO_MINUTE)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -453,7 +453,8 @@ def run_them(cron, other):
 
 
 @pytest.fixture(scope="module")
-def recorded_runs(server):
+def runs(server):
+    """What pg_cron recorded at a full minute, and after a restart."""
     with ExitStack() as stack:
         cron = stack.enter_context(server.connect())
         admin = stack.enter_context(server.connect(server.admin_dsn)) if server.admin_dsn else None
@@ -473,32 +474,31 @@ def recorded_runs(server):
 
 
 @pytest.fixture
-def runs(minute, request):
-    return request.getfixturevalue("recorded_runs")
-
-
-@pytest.fixture
 def long_runs(runs, request):
     if "running" not in runs:
         skip_for(request, "mode without background workers")
     return runs
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", [*RUNS, "inactive"])
 def test_run(runs, kind):
     return runs[kind]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", ["running", "unscheduled", "cancelled"])
 def test_long_run(long_runs, kind):
     return long_runs[kind]
 
 
+@pytest.mark.matrix
 def test_run_cut_off_by_a_restart(ours, long_runs):
     # What it says depends on who notices first: the job's connection, or pg_cron when it starts again.
     return [row["status"] for row in long_runs["cut off"]]
 
 
+@pytest.mark.matrix
 def test_runs_of_two_roles_with_one_name(admin, runs):
     return {name: runs[name] for name in ("mine", "theirs", "theirs of mine")}
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.proxy import counting_proxy
 from bubble_sync.compare.diff import State, diff, find
 from bubble_sync.compare.sql_script import forward
 from bubble_sync.config.database_url import read_database_url
@@ -21,6 +20,7 @@ from bubble_sync.model.setup import desired
 from bubble_sync.specs import CronJobSpec, FunctionSpec, Keeper, Spec, VaultSecretSpec
 from bubble_sync.sql_loader import SQL_DIRECTORY, every_part, reading_block
 from tests.fixtures.adoption import WANTED, converge_all, look, play, states
+from tests.fixtures.counting_proxy import counting_proxy
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, config

@@ -1,6 +1,6 @@
 """No setting of a role, a database, a session or the environment changes an answer or stops a tick.
 
-Every setting that a user may make is tried with awkward values, many at once; `--every-setting` tries each by itself.
+Every setting that a user may make is tried with awkward values, many at once; `-m matrix` tries each by itself.
 """
 
 from __future__ import annotations
@@ -166,14 +166,13 @@ def _ticked(site: Site) -> list[object]:
     return [*sent, site.by_hand("select function, waiting from bubble_sync.dispatches order by dispatch_id")]
 
 
-def test_no_setting_changes_an_answer_or_stops_a_tick(watched: Site, request: pytest.FixtureRequest):
+# More at once can make plans that take for ever, which none of them does.
+@pytest.mark.parametrize("at_once", [40, pytest.param(1, marks=pytest.mark.matrix)])
+def test_no_setting_changes_an_answer_or_stops_a_tick(watched: Site, at_once: int):
     each = [(name, value) for name, values in settable(watched).items() for value in values]
     assert len(each) > 100
     usual = answers(watched, {})
     assert len(usual["sent"]) == 4, "the processor, the retry and the alerts have sent"
-
-    # More at once can make plans that take for ever, which none of them does.
-    at_once = 1 if request.config.getoption("--every-setting") else 40
 
     wrong: dict[str, str] = {}
     while each:

@@ -25,11 +25,6 @@ QUIET_ROUNDS, THROUGH_THE_COMMAND_LINE = 200, 3
 JOBIDS = "select jobname::text as name, jobid::text from cron.job order by jobid"
 
 
-@pytest.fixture
-def whole(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("--drift-matrix"))
-
-
 class Matrix:
     """One stack, what is done to it, and what was found and not found."""
 
@@ -103,6 +98,7 @@ def _our_name(step: dict[str, object]) -> str:
     return f"{word} {name}".strip()
 
 
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.matrix)], ids=["sample", "whole"])
 def test_every_field_that_a_hand_changes_is_found_named_alone_and_repaired(
     converged: Stack, site: Site, whole: bool, request: pytest.FixtureRequest
 ):

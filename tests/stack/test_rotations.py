@@ -26,18 +26,15 @@ def rotate(stack: Stack, platform: Platform, dispatches: Dispatches, old: str, n
     accept(platform, new)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "path" in metafunc.fixturenames:
-        # The change that everybody has to make; the database's own tests make all of them, many times.
-        whole = metafunc.config.getoption("--rotations") > 1
-        metafunc.parametrize("path", PATHS if whole else ["legacy -> apikey"])
-
-
+@pytest.mark.parametrize(
+    ("path", "rounds"),
+    # The change that everybody has to make; the database's own tests make all of them, many times.
+    [("legacy -> apikey", 1), *(pytest.param(path, 50, marks=pytest.mark.matrix) for path in PATHS)],
+)
 def test_no_request_is_rejected_while_the_key_changes(
-    path: str, stack: Stack, site: Site, platform: Platform, request: pytest.FixtureRequest
+    path: str, rounds: int, stack: Stack, site: Site, platform: Platform, request: pytest.FixtureRequest
 ):
     before, after = path.split(" -> ")
-    rounds = request.config.getoption("--rotations")
     current = new_key(before)
     accept(platform, current)
     stack.configure("serviceRoleKey", current, secret=True)

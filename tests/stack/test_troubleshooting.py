@@ -146,12 +146,10 @@ def sync(syncs: list[Sync], platform: Platform, product_url: str) -> Sync:
     return syncs[0]
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "case" in metafunc.fixturenames:
-        others = OTHERS if metafunc.config.getoption("--troubles") else SAMPLE
-        metafunc.parametrize("case", [*OF_THE_GUIDE, *others])
-
-
+@pytest.mark.parametrize(
+    "case",
+    [*OF_THE_GUIDE, *SAMPLE, *(pytest.param(case, marks=pytest.mark.matrix) for case in OTHERS if case not in SAMPLE)],
+)
 def test_the_doctor_names_the_cause_its_remedy_mends_it_and_all_is_verified(sync: Sync, case: str):
     trouble = (OF_THE_GUIDE | OTHERS)[case]
     sync.note_runs()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -55,16 +54,6 @@ def test_where_there_is_nothing_to_read_nothing_is_completed_and_nothing_said(tm
     assert (done.returncode, done.stdout.strip(), "Traceback" in done.stderr) == (0, "", False)
 
 
-def test_zsh_and_fish_get_the_same(project: Path):
-    for shell in ("zsh", "fish"):
-        done = run(
-            project, "bubble-sync", _BUBBLE_SYNC_COMPLETE=f"complete_{shell}", _TYPER_COMPLETE_FISH_ACTION="get-args",
-            _TYPER_COMPLETE_ARGS="bubble-sync status --stack ",
-        )  # fmt: skip
-        assert (done.returncode, done.stderr) == (0, "")
-        assert re.findall(r"\w+", done.stdout.replace("_arguments", "")) == ["prod", "staging"]
-
-
 def test_a_real_bash_completes_with_the_script_that_is_shown(project: Path):
     line = "bubble-sync status --stack "
     done = run(
@@ -77,17 +66,6 @@ def test_a_real_bash_completes_with_the_script_that_is_shown(project: Path):
     assert done.stdout.splitlines() == [
         "complete -o default -F _bubble_sync_completion bubble-sync", "prod staging",
     ]  # fmt: skip
-
-
-def test_a_real_bash_installs_it_for_the_next_one(project: Path, tmp_path: Path):
-    home = tmp_path / "home"
-    home.mkdir()
-    installed = run(project, "bash", "--norc", "-c", "bubble-sync --install-completion; true", HOME=str(home))
-    assert "bash completion installed in " in installed.stdout
-
-    done = run(project, "bash", "-ic", "complete -p bubble-sync", HOME=str(home))
-
-    assert done.stdout.strip() == "complete -o default -F _bubble_sync_completion bubble-sync"
 
 
 def test_the_version_is_told(tmp_path: Path):

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -20,10 +19,9 @@ from pathlib import Path
 import pytest
 
 from bubble_sync.local.postgres.cache import FOLDER, cache_root
-from tools import actionlint, go_modules, leftovers, provide, pulumi_cli, pulumi_pins, pulumi_release
+from tools import go_modules, provide, pulumi_cli, pulumi_pins, pulumi_release
 from tools.pulumi_pins import PINNED, ToolchainError
 
-ROOT = Path(__file__).resolve().parents[2]
 WRAPPERS = pulumi_pins.LANGUAGE_HOST_MODULE
 PULUMI = f"#!/bin/sh\necho v{PINNED}\n"
 
@@ -386,61 +384,3 @@ def test_a_client_gets_no_postgresql(monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_a_relative_cache_folder_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
     assert cache_root() == Path.home() / ".cache" / FOLDER
-
-
-def test_make_help_lists_every_target() -> None:
-    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert targets is not None
-    # Inside `make test` the outer make would speak through these.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    command = ["make", "--no-print-directory"]
-    shown = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
-    assert re.findall(r"^  make (\S+) +\S", shown, re.MULTILINE) == targets[1].split()
-
-
-def test_a_process_that_is_left_is_found_by_its_folder_or_its_arguments(tmp_path: Path) -> None:
-    standing, naming = tmp_path / "standing", tmp_path / "naming"
-    standing.mkdir()
-    with (
-        subprocess.Popen(["cat"], cwd=standing, stdin=subprocess.PIPE) as first,
-        subprocess.Popen(["tail", "-f", "/dev/null", f"{naming}/log"], stderr=subprocess.DEVNULL) as second,
-    ):
-        assert leftovers.below([standing]) == [first.pid]
-        assert leftovers.below([naming]) == [second.pid]
-        assert leftovers.below([tmp_path]) == sorted([first.pid, second.pid])
-        assert leftovers.below([tmp_path / "stand"]) == []
-        assert os.getpid() not in leftovers.below([Path.cwd()])
-        first.kill()
-        second.kill()
-
-
-def test_the_pin_of_actionlint_agrees_with_its_go_module() -> None:
-    assert f"github.com/rhysd/actionlint v{actionlint.PINNED} " in (actionlint.MODULE / "go.mod").read_text()
-
-
-def test_an_actionlint_on_path_that_is_new_enough_is_taken(tmp_path: Path, cache: Path) -> None:
-    old = executable(tmp_path / "old" / "actionlint", "#!/bin/sh\necho 1.7.11\n")
-    new = executable(tmp_path / "new" / "actionlint", "#!/bin/sh\necho v1.10.0\n")
-    assert actionlint.provide(str(new.parent), cache) == new
-    with pytest.raises(ToolchainError, match=r"^install actionlint >= 1\.7\.12 .* or Go >= "):
-        actionlint.provide(str(old.parent), cache)
-    assert not cache.exists()
-
-
-def test_actionlint_is_built_once_from_the_pinned_module(
-    tmp_path: Path, cache: Path, fake_go: Callable[[str], Path]
-) -> None:
-    search_path = f"{fake_go('')}:/usr/bin:/bin"
-    for _ in range(2):
-        made = actionlint.provide(search_path, cache)
-        assert made == cache / actionlint.cache_name() / "actionlint"
-        assert os.access(made, os.X_OK)
-    (call,) = (tmp_path / "go.calls").read_text().splitlines()
-    assert call.startswith("actionlint GOWORK=off build -mod=readonly ")
-    assert [path.name for path in cache.iterdir()] == [actionlint.cache_name()]
-
-
-def test_a_failed_build_of_actionlint_leaves_nothing(cache: Path, fake_go: Callable[[str], Path]) -> None:
-    with pytest.raises(ToolchainError, match=r"^go build failed in tools/actionlint: .*; install actionlint"):
-        actionlint.provide(f"{fake_go('echo no >&2; exit 1')}:/usr/bin:/bin", cache)
-    assert list(cache.iterdir()) == []

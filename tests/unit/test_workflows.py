@@ -15,10 +15,6 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
 SCRIPTS = sorted((ROOT / "ci").glob("*.sh"))
 #: What a step may run: one of our scripts with plain words, and nothing around it.
 CALL = re.compile(r"(ci/[a-z-]+\.sh|make|tools/setup|\.ci/run)( [a-z]+)*")
-#: A commit, and its release for people.
-PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
-#: YAML 1.1 reads the key `on` as true.
-ON: Any = True
 
 Job = dict[str, Any]
 
@@ -60,22 +56,10 @@ def test_a_step_only_calls_a_script_that_is_there() -> None:
     }
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.stem)
-def test_every_action_is_pinned_to_a_commit_and_names_its_release(workflow: Path) -> None:
-    used = [line.strip().removeprefix("- ") for line in workflow.read_text("utf-8").splitlines() if "uses:" in line]
-
-    assert [line for line in used if not PINNED.fullmatch(line)] == []
-
-
 def test_an_action_is_pinned_to_one_commit_everywhere() -> None:
     used = {step["uses"] for _, step in steps() if "uses" in step}
 
     assert len(used) == len({one.split("@")[0] for one in used})
-
-
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.stem)
-def test_no_workflow_runs_with_the_bases_rights_on_somebody_elses_code(workflow: Path) -> None:
-    assert {"pull_request_target", "workflow_run", "issue_comment"}.isdisjoint(load(workflow)[ON])
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.stem)
@@ -87,13 +71,6 @@ def test_a_workflow_gives_no_permission_and_a_job_only_what_it_needs(workflow: P
     for name, job in found["jobs"].items():
         more = {writing[name]: "write"} if name in writing else {}
         assert job["permissions"] == {"contents": "read", **more}
-
-
-def test_a_checkout_leaves_no_token_behind() -> None:
-    checkouts = [step for _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
-
-    assert checkouts
-    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
 @pytest.mark.parametrize("job", list(jobs()))

@@ -1,0 +1,81 @@
+"""A stack of an earlier version, out of its exported state and its database: the code of today changes nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.fixtures.site import Site
+from tests.fixtures.stack import CHECKOUT, Stack, folder_with_plugin
+
+STACKS = CHECKOUT / "tests/fixtures/upgrades"
+OBJECTS = """
+    select 'job ' || jobname as object, jobid::text as id, job::text as content from cron.job
+    union all select 'function ' || oid::regprocedure, oid::text, md5(concat(prosrc, proacl, proconfig)) from pg_proc
+        where pronamespace = 'bubble_sync'::regnamespace or proname ~ 'bubble_sync'
+    union all select 'table ' || oid::regclass, oid::text, relacl::text from pg_class
+        where relnamespace = 'bubble_sync'::regnamespace
+    union all select 'extension ' || extname, oid::text, extversion from pg_extension
+    union all select 'secret ' || name, id::text, concat(updated_at, secret) from vault.secrets
+    union all select 'in the ledger: ' || object, claim, row::text from bubble_sync.ledger as row
+    union all select 'role ' || rolname, oid::text, rolpassword from pg_authid where rolname = 'bubble_monitor'
+    order by object
+"""
+#: What pg_dump takes for granted: a server with the same port, and without default privileges.
+HERE = (
+    "update cron.job set nodeport = current_setting('port')::integer",
+    "revoke all on all functions in schema public from anon, authenticated, service_role",
+)
+#: As the superuser: the rows are encrypted with a key that this server does not have.
+ENCRYPT = "update vault.secrets set secret = vault._encrypted(id, %(value)s, nonce) where name = %(name)s"
+SECRETS = {
+    "supabase_url": "supabaseUrl",
+    "service_role_key": "serviceRoleKey",
+    "bubble_sync_alert_webhook_url": "alertWebhookUrl",
+}
+
+
+def restore(stack: Stack, site: Site, name: str) -> None:
+    """Bring back the configuration, the database and the state of a stack."""
+    shutil.copyfile(STACKS / name / "Pulumi.local.yaml", stack.local.config_file)
+    shown = json.loads(stack.local.pulumi("config", "--json", "--show-secrets").stdout)
+    config = {key.removeprefix("bubble-sync:"): setting["value"] for key, setting in shown.items()}
+    if "monitorPassword" in config:
+        role = sql.SQL("create role bubble_monitor login password {}")
+        site.by_hand(role.format(sql.Literal(config["monitorPassword"])).as_string())
+    site.by_hand((STACKS / name / "database.sql").read_text("utf-8"), *HERE)
+    with psycopg.connect(site.addresses.admin_url) as conn:
+        for secret, key in SECRETS.items():
+            conn.execute(ENCRYPT, {"name": secret, "value": config.get(key)})
+    text = (STACKS / name / "state.json").read_text("utf-8")
+    file = stack.local.config_file.with_name("state.json")
+    file.write_text(re.sub(r'"port": "\d+"', f'"port": "{site.addresses.database_port}"', text))
+    stack.run("stack", "import", "--file", str(file))
+
+
+@pytest.mark.parametrize("name", ["alerts", "access"])
+def test_a_stack_of_the_version_before_shows_no_difference_and_nothing_is_made_again(
+    stack: Stack, site: Site, name: str, tmp_path: Path
+):
+    environment = {**stack.local.environment, "PGPASSWORD": site.addresses.password}
+    stack.local = replace(stack.local, checkout=folder_with_plugin(tmp_path / "access"), environment=environment)
+    restore(stack, site, name)
+    before, jobids = site.by_hand(OBJECTS), stack.outputs()["jobids"]
+
+    stack.expect_no_changes()
+    stack.run("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+    assert site.by_hand(OBJECTS) == before
+    assert stack.outputs()["jobids"] == jobids
+    assert {row["object"] for row in before} >= {
+        "job bubble-sync-processor",
+        "secret supabase_url",
+        "table bubble_sync.ledger",
+    }
