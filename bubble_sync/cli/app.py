@@ -73,9 +73,9 @@ app.add_typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from bubble_sync import __version__
 
-        typer.echo(version("bubble-sync"))
+        typer.echo(__version__)
         raise typer.Exit
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,8 @@ def _checkout() -> Path:
 
 
 def _platform() -> Platform:
+    if find_spec("httpx") is None:
+        raise PlatformError("`bubble-sync local` needs the package httpx: install bubble-sync[local]")
     # Here, so that no other command waits for the servers' modules.
     from bubble_sync.local.platform import Platform
 
