@@ -111,6 +111,15 @@ def test_a_program_of_ones_own_passes_strict_type_checks(installed: Installed, o
     assert mypy().splitlines()[-1].startswith("Found 2 errors")
 
 
+@pytest.mark.parametrize(
+    "program", sorted((CHECKOUT / "examples").glob("*/__main__.py")), ids=lambda it: it.parent.name
+)
+def test_the_examples_pass_strict_type_checks(installed: Installed, program: Path, tmp_path: Path):
+    command = ["-m", "mypy", "--strict", "--python-executable", installed.python, program]
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert done.stdout == "Success: no issues found in 1 source file\n"
+
+
 def test_an_installation_without_extras_has_no_platform_and_one_line_says_so(installed: Installed, own: Path):
     assert installed.run("python", "-c", "import httpx", folder=own).returncode == 1
 
