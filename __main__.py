@@ -2,8 +2,7 @@
 
 import pulumi
 
-from components.program import key_facts, read_stack
-from components.sync_setup import SyncSetup, SyncSetupArgs
+from components import SyncSetup, SyncSetupArgs, key_facts, read_stack
 
 settings, project_ref = read_stack()
 sync = SyncSetup("sync", SyncSetupArgs.of(settings, project_ref))

@@ -18,4 +18,5 @@ pytest_plugins = [
     "tests.fixtures.browser",
     "tests.fixtures.terminal",
     "tests.fixtures.troubles",
+    "tests.fixtures.wheel",
 ]

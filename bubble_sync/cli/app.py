@@ -71,9 +71,9 @@ app.add_typer(local.app, name="local", rich_help_panel=_LOCAL, short_help="A pla
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from bubble_sync import __version__
 
-        typer.echo(version("bubble-sync"))
+        typer.echo(__version__)
         raise typer.Exit
 
 

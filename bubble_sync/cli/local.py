@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +35,8 @@ def _checkout() -> Path:
 
 
 def _platform() -> Platform:
+    if find_spec("httpx") is None:
+        raise PlatformError("`bubble-sync local` needs the package httpx: install bubble-sync[local]")
     # Imported here: other commands need none of the servers' modules.
     from bubble_sync.local.platform import Platform
 

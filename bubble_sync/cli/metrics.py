@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,15 +29,15 @@ Output = Annotated[
 
 def metrics(stack: StackName = None, config_file: ConfigFile = None, output: Output = None) -> None:
     """Print the status as OpenMetrics text; exit 0 when the database answered, 3 when the database is unreachable."""
+    from bubble_sync import __version__
     from bubble_sync.health.metrics import Measured, measure
 
-    made_by = version("bubble-sync")
     with asking(stack, config_file) as asked:
         try:
-            measured = measure(asked.database, asked.settings, asked.name, made_by)
+            measured = measure(asked.database, asked.settings, asked.name, __version__)
         except Unreachable:
             # Unreachable is a metric too.
-            give(text_of(Measured(asked.name, made_by, datetime.now(UTC))), output)
+            give(text_of(Measured(asked.name, __version__, datetime.now(UTC))), output)
             raise
     give(text_of(measured), output)
 

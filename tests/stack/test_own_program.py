@@ -12,9 +12,8 @@ from dataclasses import replace
 
 import pulumi
 
+from bubble_sync import SyncSetup, SyncSetupArgs, read_stack
 from bubble_sync.config.settings import ProcessorSettings
-from components.program import read_stack
-from components.sync_setup import SyncSetup, SyncSetupArgs
 
 settings, project_ref = read_stack()
 args = replace(SyncSetupArgs.of(settings, project_ref), processor=ProcessorSettings(max_items=11))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from bubble_sync import __version__
 from bubble_sync.cli.failures import next_try
 from bubble_sync.cli.options import completed
 from bubble_sync.cli.render.charts import WIDTH, bin_name, depth_chart, latency_chart, request_chart
@@ -51,7 +51,7 @@ def page(report: Report) -> str:
         bin_name=bin_name,
         width=WIDTH,
         limit=LIMIT_SECONDS,
-        version=version("bubble-sync"),
+        version=__version__,
     )
 
 
