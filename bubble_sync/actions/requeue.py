@@ -43,7 +43,7 @@ def why_refused(problem: errors.DatabaseError) -> str:
     diagnosis = problem.diag
     if isinstance(problem, errors.UniqueViolation | errors.ExclusionViolation):
         name = diagnosis.constraint_name or "a constraint"
-        return f"conflict: {name} allows no second such item; retry it when the other one is done"
+        return f"conflict: {name} allows no second such item; requeue it when the other one is done"
     raised = _RAISED_IN.search(diagnosis.context or "")
     if diagnosis.constraint_name:
         what = f"constraint {diagnosis.constraint_name}"
@@ -53,7 +53,7 @@ def why_refused(problem: errors.DatabaseError) -> str:
         what = f"a trigger (function {raised[1]})"
     else:
         what = "a constraint or a trigger of the queue"
-    return f"{what} refuses it (SQLSTATE {problem.sqlstate}); mend that or the item, then retry it"
+    return f"{what} refuses it (SQLSTATE {problem.sqlstate}); mend that or the item, then requeue it"
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Way:
     then: str
 
 
-RETRY = Way(
-    "retry",
+REQUEUE = Way(
+    "requeue",
     "failed",
     {
         "status": "failed -> pending",
@@ -77,8 +77,8 @@ RETRY = Way(
     },
     "the next run of bubble-sync-processor",
 )
-RETRY_BY_RETRY = Way(
-    "retry_by_retry",
+REQUEUE_FOR_RETRY = Way(
+    "requeue_for_retry",
     "failed",
     {
         "status": "failed, as it is: no run looks for pending items of this operation",
@@ -97,7 +97,7 @@ RELEASE = Way(
         "next_retry_at": "now",
         "error_message": "that it was released",
     },
-    "the next run of bubble-sync-retry; without an attempt left, `bubble-sync retry --dead`",
+    "the next run of bubble-sync-retry; without an attempt left, `bubble-sync requeue --dead`",
 )
 
 
@@ -158,9 +158,9 @@ _BATCH = 500
 """Items changed by one transaction at most."""
 
 
-def retry_plan(database: Database, ids: Sequence[str] | None) -> Plan:
+def requeue_plan(database: Database, ids: Sequence[str] | None) -> Plan:
     """Find the items of these ids, or without ids the oldest with no attempt left."""
-    return database.read("reading failed items", lambda conn: _retry_plan(conn, ids))
+    return database.read("reading failed items", lambda conn: _requeue_plan(conn, ids))
 
 
 def release_plan(database: Database, older_than: timedelta | None) -> Plan:
@@ -205,17 +205,17 @@ def _one_batch(database: Database, way: Way, ids: Sequence[str]) -> tuple[list[s
         return done, [*(Passed(one, why) for one, why in refused.items()), *_passed(conn, way, left)]
 
 
-def _retry_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
+def _requeue_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
     _require_queue(visibility.look(conn))
     wanted = None if ids is None else list(dict.fromkeys(ids))
     rows = conn.execute(query("requeue", "failed"), {"ids": wanted, "most": MOST}).fetchall()
     moves = [
         Move(way, tuple(_item(row) for row in rows if row["status"] == way.stands_at and row["drained"] == drained))
-        for way, drained in ((RETRY, True), (RETRY_BY_RETRY, False))
+        for way, drained in ((REQUEUE, True), (REQUEUE_FOR_RETRY, False))
     ]
     standing = {row["id"]: row["status"] for row in rows}
     passed = [
-        Passed(one, _why(RETRY, standing.get(one))) for one in wanted or () if standing.get(one) != RETRY.stands_at
+        Passed(one, _why(REQUEUE, standing.get(one))) for one in wanted or () if standing.get(one) != REQUEUE.stands_at
     ]
     return Plan(tuple(move for move in moves if move.items), tuple(passed), {})
 

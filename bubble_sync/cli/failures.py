@@ -71,7 +71,7 @@ def _next(found: Failures) -> str:
     if found.unknown:
         return "`bubble-sync doctor`"
     if any(item.dead for group in found.groups for item in group.items):
-        return "fix the cause, then run `bubble-sync retry --dead`"
+        return "fix the cause, then run `bubble-sync requeue --dead`"
     return "`bubble-sync doctor`; the retry job takes the items again" if found.groups else ""
 
 

@@ -1,4 +1,4 @@
-"""`bubble-sync retry` and `bubble-sync release-stalled`: show the items, ask, put the items back."""
+"""`bubble-sync requeue` and `bubble-sync release-stalled`: show the items, ask, put the items back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Answer:
     passed: tuple[Passed, ...]
 
 
-def retry(
+def requeue(
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of items.")] = None,
     dead: Annotated[bool, typer.Option("--dead", help="All failed items with no attempt left.")] = False,
     stack: StackName = None,
@@ -42,12 +42,12 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Put failed items back in the queue, after a confirmation. Exit 0 when every item was put back, 1 otherwise."""
-    from bubble_sync.actions.requeue import retry_plan
+    from bubble_sync.actions.requeue import requeue_plan
 
     if dead == bool(ids):
         raise ConfigurationError("pass ids of items, or --dead")
     with asking(stack, config_file) as asked:
-        plan = retry_plan(asked.database, None if dead else ids)
+        plan = requeue_plan(asked.database, None if dead else ids)
         _go_on(asked, plan, "no item is dead", yes=yes, as_json=as_json)
 
 

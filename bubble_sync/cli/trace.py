@@ -83,7 +83,7 @@ def _next(found: Trace) -> str:
     if found.status == "failed":
         limited = found.retry_count is not None and found.max_retries is not None
         dead = limited and (found.retry_count or 0) >= (found.max_retries or 0)
-        again = f"fix the cause, then run `bubble-sync retry {found.id}`"
+        again = f"fix the cause, then run `bubble-sync requeue {found.id}`"
         return again if dead else "`bubble-sync doctor`; the retry job takes the item again"
     if found.synced:
         return "`bubble-sync runs` shows what ran in between" if found.late else ""

@@ -81,7 +81,7 @@ def require_configured(objects: Collection[str]) -> None:
         raise ConfigurationError(
             "the program of this stack fills SyncSetupArgs itself, so that its configuration does not say what is "
             "wanted: nothing was compared or changed. `pulumi preview --expect-no-changes` finds drift; trace, runs, "
-            "failures, run-now, retry and release-stalled work"
+            "failures, run-now, requeue and release-stalled work"
         )
 
 

@@ -240,7 +240,7 @@ def _queue(conn: Connection, seen: Sight, *, drained: bool) -> Line:
     if not problems:
         said = f"{figures.waiting} waiting, {figures.retrying} to be retried"
         return line("queue", Standing.OK, f"{said}; last hour: {figures.came} came, {figures.went} went")
-    remedies = {"bubble-sync release-stalled": figures.stalled, "bubble-sync retry --dead": figures.dead}
+    remedies = {"bubble-sync release-stalled": figures.stalled, "bubble-sync requeue --dead": figures.dead}
     remedy = next((command for command, items in remedies.items() if items), "bubble-sync doctor")
     return line("queue", Standing.NO, "; ".join(problems), remedy)
 

@@ -7,7 +7,7 @@ select
     'items of public.sync_queue' as object,
     pg_catalog.format('%%s failed for good (%%s)', sum(dead),
         pg_catalog.string_agg(pg_catalog.format('%%s %%s', dead, operation), ', ' order by operation)) as evidence,
-    'Read why: bubble-sync failures. Mend that, then: bubble-sync retry --dead' as remedy
+    'Read why: bubble-sync failures. Mend that, then: bubble-sync requeue --dead' as remedy
 from pg_catalog.jsonb_to_recordset(%(items)s::jsonb) as item (operation text, dead bigint)
 where dead > 0
 having count(*) > 0;

@@ -29,7 +29,7 @@ limit %(most)s;
 -- name: refuse_at_once
 set constraints all immediate;
 
--- name: retry
+-- name: requeue
 with taken as materialized (
     select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status = 'failed' for update skip locked
 )
@@ -39,7 +39,7 @@ from taken
 where item.id = taken.id
 returning item.id::text as id;
 
--- name: retry_by_retry
+-- name: requeue_for_retry
 with taken as materialized (
     select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status = 'failed' for update skip locked
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from bubble_sync.actions.requeue import carry_out, release_plan, retry_plan
+from bubble_sync.actions.requeue import carry_out, release_plan, requeue_plan
 from bubble_sync.actions.run_now import count
 from bubble_sync.cli.metrics import text_of
 from bubble_sync.errors import ConfigurationError
@@ -32,7 +32,7 @@ ASKED: dict[str, Callable[[Site], object]] = {
     "failures": lambda site: failures(site.db, STACK, None, 10),
     "trace": lambda site: trace(site.db, STACK, None, None),
     "trace of a failed one": lambda site: trace(site.db, STACK, None, "failed"),
-    "retry": lambda site: retry_plan(site.db, None),
+    "retry": lambda site: requeue_plan(site.db, None),
     "release-stalled": lambda site: release_plan(site.db, None),
     "run-now": lambda site: count(site.db),
 }
@@ -184,7 +184,7 @@ def test_a_failed_item_without_an_operation_is_put_back_for_the_retry(converged:
     one = item(converged, "1 hour", status="failed", retry_count=3)
     converged.by_hand("update public.sync_queue set operation = null")
 
-    plan = retry_plan(converged.db, [one])
+    plan = requeue_plan(converged.db, [one])
 
     assert [move.way.then for move in plan.moves] == ["the next run of bubble-sync-retry"]
     assert carry_out(converged.db, plan).changed == (one,)

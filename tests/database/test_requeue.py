@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from bubble_sync.actions import requeue
-from bubble_sync.actions.requeue import Done, Passed, Plan, carry_out, release_plan, retry_plan
+from bubble_sync.actions.requeue import Done, Passed, Plan, carry_out, release_plan, requeue_plan
 from bubble_sync.config.database_url import read_database_url
 from bubble_sync.config.settings import read_settings
 from bubble_sync.database.database import Database, Row
@@ -47,7 +47,7 @@ def planned(plan: Plan) -> list[str]:
 
 
 def retry(site: Site, ids: Sequence[str] | None = None) -> Done:
-    return carry_out(site.db, retry_plan(site.db, ids))
+    return carry_out(site.db, requeue_plan(site.db, ids))
 
 
 def refuse_one(site: Site, one: str, body: str) -> None:
@@ -84,7 +84,7 @@ class TestRetry:
     )
     def test_the_next_run_takes_it(self, site: Site, operation: str, job: str, action: str):
         one = failed(site, operation=operation)
-        plan = retry_plan(site.db, [one])
+        plan = requeue_plan(site.db, [one])
         carry_out(site.db, plan)
 
         # As the two jobs count, and as their calls of the Edge Function claim.
@@ -107,19 +107,19 @@ class TestRetry:
         for number, other in enumerate(("pending", "completed", "skipped", "processing")):
             failed(site, number, status=other)
 
-        plan = retry_plan(site.db, None)
+        plan = requeue_plan(site.db, None)
 
         assert planned(plan) == [older, newer]
         assert plan.moves[0].items[0].error == "[email] is taken"
         assert carry_out(site.db, plan).changed == (older, newer)
         assert state(site, alive)["status"] == "failed"
-        assert planned(retry_plan(site.db, None)) == []
+        assert planned(requeue_plan(site.db, None)) == []
 
     def test_a_plan_changes_nothing(self, site: Site):
         one = failed(site)
         before = state(site, one)
 
-        retry_plan(site.db, [one])
+        requeue_plan(site.db, [one])
 
         assert state(site, one) == before
 
@@ -128,7 +128,7 @@ class TestRetry:
         one = failed(site, status=other)
         before = state(site, one)
 
-        plan = retry_plan(site.db, [one])
+        plan = requeue_plan(site.db, [one])
 
         assert (plan.moves, plan.passed) == ((), (Passed(one, f"it is {other}"),))
         assert carry_out(site.db, plan) == Done((), ())
@@ -137,7 +137,7 @@ class TestRetry:
     def test_an_id_that_is_not_there_is_said(self, site: Site):
         absent = str(uuid.uuid4())
 
-        plan = retry_plan(site.db, [absent, "x'; drop table public.sync_queue", absent])
+        plan = requeue_plan(site.db, [absent, "x'; drop table public.sync_queue", absent])
 
         assert [one.why for one in plan.passed] == ["there is no such item"] * 2
 
@@ -154,7 +154,7 @@ class TestMeanwhile:
     @pytest.mark.parametrize("other", ["completed", "processing", "pending"])
     def test_an_item_that_moved_on_is_left_alone(self, site: Site, other: str):
         one, two = failed(site, "a"), failed(site, "b")
-        plan = retry_plan(site.db, None)
+        plan = requeue_plan(site.db, None)
         site.by_hand(f"update public.sync_queue set status = '{other}' where id = '{one}'")
 
         assert carry_out(site.db, plan) == Done((two,), (Passed(one, f"it is {other}"),))
@@ -162,7 +162,7 @@ class TestMeanwhile:
 
     def test_one_that_is_gone_is_said(self, site: Site):
         one = failed(site)
-        plan = retry_plan(site.db, None)
+        plan = requeue_plan(site.db, None)
         site.by_hand("delete from public.sync_queue")
 
         assert carry_out(site.db, plan) == Done((), (Passed(one, "there is no such item"),))
@@ -178,7 +178,7 @@ class TestMeanwhile:
     def test_of_two_at_once_each_item_is_put_back_by_one(self, site: Site):
         ids = [failed(site, number) for number in range(4)]
         other = Database(read_database_url(site.addresses.database_url))
-        mine, theirs = retry_plan(site.db, None), retry_plan(other, None)
+        mine, theirs = requeue_plan(site.db, None), requeue_plan(other, None)
         with closing(other), site.db.operation("putting items back") as conn:
             # The first one's transaction is not over when the second comes.
             first = conn.execute("update public.sync_queue set status = 'pending' where record_id in ('0', '1')")
@@ -190,7 +190,7 @@ class TestMeanwhile:
 
     def test_a_table_that_is_locked_is_not_waited_for_long(self, site: Site, monkeypatch: pytest.MonkeyPatch):
         failed(site)
-        plan = retry_plan(site.db, None)
+        plan = requeue_plan(site.db, None)
         with psycopg.connect(site.addresses.admin_url) as other:
             other.execute("lock table public.sync_queue")
             with pytest.raises(Busy, match="is held by pid"):
@@ -208,7 +208,7 @@ class TestConflicts:
 
         assert done.changed == (*ids[:2], *ids[3:])
         assert done.passed == (
-            Passed(ids[2], f"conflict: {INDEX} allows no second such item; retry it when the other one is done"),
+            Passed(ids[2], f"conflict: {INDEX} allows no second such item; requeue it when the other one is done"),
         )
         assert state(site, ids[2])["retry_count"] == 3
 
@@ -273,7 +273,7 @@ class TestRelease:
         one = processing(site, retry_count=2)
         carry_out(site.db, release_plan(site.db, None))
 
-        assert planned(retry_plan(site.db, None)) == [one]
+        assert planned(requeue_plan(site.db, None)) == [one]
 
     def test_stalled_is_what_status_counts_as_stalled(self, site: Site):
         processing(site, "9 min 50 s", "a")
@@ -346,7 +346,7 @@ class TestWhatEndsIt:
     def test_what_was_not_reached_is_said(self, site: Site, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(requeue, "_BATCH", 1)
         first, second = failed(site, "a"), failed(site, "b")
-        plan = retry_plan(site.db, [first, second])
+        plan = requeue_plan(site.db, [first, second])
         refuse_one(site, second, "raise exception using errcode = '53200', message = 'ada@example.com'")
 
         assert carry_out(site.db, plan) == Done(
@@ -366,7 +366,7 @@ class TestRefused:
             ),
             (
                 "exclude using btree (record_id with =) where (status = 'pending')",
-                "conflict: no_two allows no second such item; retry it when the other one is done",
+                "conflict: no_two allows no second such item; requeue it when the other one is done",
             ),
         ],
         ids=["check", "exclusion"],
@@ -391,7 +391,7 @@ class TestRefused:
         assert done.changed == ()
         assert [(one.id, one.why) for one in done.passed] == [
             (one, "column next_retry_at, which must not be null, refuses it (SQLSTATE 23502); "
-             "mend that or the item, then retry it") for one in ids
+             "mend that or the item, then requeue it") for one in ids
         ]  # fmt: skip
 
     @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ class TestRefused:
         (left,) = done.passed
         assert (
             left.why == f"a trigger (function {'public.' if 'public.' in left.why else ''}stop()) refuses it "
-            f"(SQLSTATE {why}); mend that or the item, then retry it"
+            f"(SQLSTATE {why}); mend that or the item, then requeue it"
         )
 
     def test_by_a_trigger_that_waits_for_the_commit(self, site: Site):
@@ -474,7 +474,7 @@ class TestARoleThatMayNot:
         other = site.as_role("watcher", *grants)
 
         with closing(other.db):
-            for plan in (lambda: retry_plan(other.db, None), lambda: release_plan(other.db, None)):
+            for plan in (lambda: requeue_plan(other.db, None), lambda: release_plan(other.db, None)):
                 with pytest.raises(PrerequisiteMissing, match=f"{why}.*: nothing was changed"):
                     plan()
 
@@ -483,7 +483,7 @@ class TestARoleThatMayNot:
         other = site.as_role("watcher", "alter role watcher bypassrls", "grant select on public.sync_queue to watcher")
 
         with closing(other.db), pytest.raises(PrivilegeMissing, match="permission denied for table sync_queue"):
-            carry_out(other.db, retry_plan(other.db, [one]))
+            carry_out(other.db, requeue_plan(other.db, [one]))
 
 
 def test_triggers_of_the_application_find_what_they_name(site: Site):

@@ -231,7 +231,7 @@ class TestQueue:
             (
                 {"status": "failed", "retry_count": 3},
                 "1 dead: failed, with no attempt left",
-                "bubble-sync retry --dead",
+                "bubble-sync requeue --dead",
             ),
             ({"operation": "DELETE"}, "1 pending with an operation that no job counts", "bubble-sync doctor"),
         ],

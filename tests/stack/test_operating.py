@@ -150,8 +150,8 @@ class TestRetry:
     def test_it_shows_asks_and_does(self, served: Stack, site: Site, given: dict[str, str]):
         one = failed(site, "a")
 
-        unasked = served.ours("retry", "--dead", **given)
-        refused = at_a_terminal(served, "n", "retry", "--dead", **given)
+        unasked = served.ours("requeue", "--dead", **given)
+        refused = at_a_terminal(served, "n", "requeue", "--dead", **given)
         assert (unasked.returncode, unasked.stderr) == (2, NOBODY)
         assert (refused.returncode, refused.stdout) == (1, unasked.stdout)
         assert refused.stderr.endswith("put 1 item back? [y/N]: nothing was changed\n")
@@ -159,17 +159,17 @@ class TestRetry:
         for shown in (one, "INSERT: [email] no", "failed -> pending", "3/3", "bubble-sync-processor"):
             assert shown in unasked.stdout
 
-        done = at_a_terminal(served, "y", "retry", "--dead", **given)
+        done = at_a_terminal(served, "y", "requeue", "--dead", **given)
         assert (done.returncode, done.stdout) == (0, unasked.stdout + "1 item put back\n")
         assert status_of(site, one) == "pending"
-        again = served.ours("retry", "--dead", **given)
+        again = served.ours("requeue", "--dead", **given)
         assert (again.returncode, again.stdout, again.stderr) == (0, "no item is dead\n", "")
 
     def test_what_is_left_alone_is_listed_and_one(self, served: Stack, site: Site, given: dict[str, str]):
         one, done, conflict = failed(site, "a"), failed(site, "b", status="completed"), failed(site, "c")
         item(site, "1 s", record_id="c")
 
-        answer = served.ours("retry", one, done, conflict, "absent", "--yes", "--json", **given)
+        answer = served.ours("requeue", one, done, conflict, "absent", "--yes", "--json", **given)
 
         assert (answer.returncode, answer.stderr) == (1, "")
         found = json.loads(answer.stdout)
@@ -182,17 +182,17 @@ class TestRetry:
         for number in range(25):
             failed(site, str(number))
 
-        done = served.ours("retry", "--dead", "--yes", **given)
+        done = served.ours("requeue", "--dead", "--yes", **given)
 
         assert "... and 5 more\n" in done.stdout
         assert done.stdout.endswith("25 items put back\n")
 
     def test_what_is_asked_wrongly_is_two(self, served: Stack, given: dict[str, str]):
-        for wrong in (("retry",), ("retry", "x", "--dead"), ("release-stalled", "--older-than", "5s")):
+        for wrong in (("requeue",), ("requeue", "x", "--dead"), ("release-stalled", "--older-than", "5s")):
             done = served.ours(*wrong, **given)
             assert (done.returncode, done.stdout) == (2, "")
             assert done.stderr.startswith("error: ")
-        assert served.ours("retry", "--dead", "--json", **given).returncode == 0
+        assert served.ours("requeue", "--dead", "--json", **given).returncode == 0
 
 
 def test_release_stalled_shows_asks_and_does(served: Stack, site: Site, given: dict[str, str]):

@@ -64,7 +64,7 @@ def test_a_sync_that_does_not_is_one_everywhere(served: Stack, site: Site):
 
     for command, says in zip(
         COMMANDS,
-        ("1 dead", "ERROR:  no", "1 x SIGNUP_ATOMIC: [email] is taken", "no attempt left", "retry --stack local"),
+        ("1 dead", "ERROR:  no", "1 x SIGNUP_ATOMIC: [email] is taken", "no attempt left", "requeue --stack local"),
         strict=True,
     ):
         done = served.ours(*command.split(), **given)

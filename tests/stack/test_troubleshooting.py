@@ -37,7 +37,7 @@ DEED = re.compile(
 )
 """What of a remedy can be done as it is printed."""
 REMARK = re.compile(r" \((?:[^()]|\([^()]*\))*\)$")
-CHANGING = ("retry", "release-stalled", "run-now")
+CHANGING = ("requeue", "release-stalled", "run-now")
 NEWEST_RUN = "select coalesce(max(runid), 0) as runid from cron.job_run_details"
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import typer
 
+from bubble_sync.cli import requeue
 from bubble_sync.cli.app import app
 from bubble_sync.config.commands import OURS, completed, in_all
 
@@ -16,7 +19,7 @@ PROD = ("--stack", "prod")
     [
         ("pulumi up", "pulumi up --stack prod"),
         ("Run pulumi up: it adopts it.", "Run pulumi up --stack prod: it adopts it."),
-        ("`bubble-sync retry --dead`", "`bubble-sync retry --stack prod --dead`"),
+        ("`bubble-sync requeue --dead`", "`bubble-sync requeue --stack prod --dead`"),
         ("bubble-sync key rotate.", "bubble-sync key rotate --stack prod."),
         (
             "pulumi config set bubble-sync:dispatchLog true && pulumi up",
@@ -73,3 +76,14 @@ def test_every_command_that_takes_a_stack_is_known():
                 found.add(words)
 
     assert found == set(OURS)
+
+
+def test_requeue_answers_to_its_earlier_name_which_help_does_not_list(capsys: pytest.CaptureFixture[str]):
+    callback = typer.main.get_command(app).commands["retry"].callback
+    assert inspect.unwrap(callback) is requeue.requeue
+
+    with pytest.raises(SystemExit):
+        app(["--help"])
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert "requeue" in listed
+    assert "retry" not in listed

@@ -28,11 +28,11 @@ KEYS = {f"{NAMESPACE}:{field.alias}" for field in StackSettings.model_fields.val
 
 
 def commands(group: Any, words: tuple[str, ...] = ("bubble-sync",)) -> Iterator[str]:
-    """Every command that a person can type, without its arguments."""
+    """Every command that help lists, without its arguments."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*words, name))
-        else:
+        elif not command.hidden:
             yield " ".join((*words, name))
 
 
