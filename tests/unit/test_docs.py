@@ -160,6 +160,14 @@ def test_a_link_leads_to_a_file_and_to_a_heading_of_it(page: Path):
     assert [heading for target, heading in targets if heading and heading not in anchors(target)] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_file_of_the_tree_that_a_page_names_is_there(page: Path):
+    folders = "tests|sql|ci|bench|bubble_sync|tools|components"
+    named = re.findall(rf"`((?:{folders})/[^`\s*<>{{}}:#]+)", page.read_text("utf-8"))
+
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_a_page_that_the_product_or_the_changelog_names_is_there():
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     files = [ROOT / name for name in tracked.stdout.split("\0") if name.endswith(NAMING)]
