@@ -67,7 +67,7 @@ canaries: ## Hunt for secrets in every place that could hold one, and print the 
 demo: setup ## Watch a sign-up being synced by cron on the embedded platform (KEEP=1: leave it running)
 	$(RUN) bubble-sync local demo$(if $(KEEP), --keep)$(if $(VERBOSE), --verbose)
 
-bench: setup ## Measure speed against baselines (ARGS="--rounds 15 import": others, some; see docs/performance.md)
+bench: setup ## Measure speed against baselines (ARGS="--rounds 15 import": others, some; see docs/reference/performance.md)
 	$(RUN) python -m bench $(ARGS)
 
 clean: ## Remove what the targets made in this checkout

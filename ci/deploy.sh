@@ -24,7 +24,7 @@ plan() {
 # `up` goes through the plan twice, first as a preview: a stack that had drifted before is refused with nothing changed.
 #
 # Pulumi prints the secrets of a plan that is violated, and masks only those that are configuration values today
-# (docs/security.md). So nothing it says is shown before it is known not to be about a violated plan, and the file with
+# (docs/explanation/security.md). So nothing it says is shown before it is known not to be about a violated plan, and the file with
 # its words is this user's alone and does not stay.
 apply() {
     local said code=0

@@ -1,4 +1,4 @@
-"""Print the page of the doctor's checks, `docs/checks.md`, from the files of `sql/checks/`."""
+"""Print the page of the doctor's checks, `docs/reference/checks.md`, from the files of `sql/checks/`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Print the table of configuration keys that the README holds between its markers, from the settings model."""
+"""Print the table of configuration keys of `docs/reference/configuration.md` from the settings model."""
 
 from __future__ import annotations
 

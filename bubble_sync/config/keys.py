@@ -30,7 +30,7 @@ HARMLESS_ACTION = "get_status"
 """An action without effect: the function checks the key, then answers 400."""
 
 EXPIRES_SOON = timedelta(days=30)
-_ROTATE = "Set another one with `bubble-sync key rotate` (docs/keys.md)."
+_ROTATE = "Set another one with `bubble-sync key rotate` (docs/guides/keys.md)."
 
 
 @dataclass(frozen=True)

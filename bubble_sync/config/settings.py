@@ -275,12 +275,12 @@ def _problem(detail: ErrorDetails, encrypted: Collection[str]) -> str:
     key = f"{NAMESPACE}:{name}"
     if detail["type"] == "extra_forbidden":
         near = like(name, names_in(StackSettings))
-        meant = f"did you mean {NAMESPACE}:{near}?" if near else "remove it, or see the table of keys in the README"
+        meant = f"did you mean {NAMESPACE}:{near}?" if near else "remove it, or see docs/reference/configuration.md"
         return f"{key}: there is no such key; {meant}"
     if detail["type"] == "missing":
         return f"{key}: not set; pulumi config set --secret {key}"
     if detail["loc"][0] in encrypted and name not in SECRET_KEYS:
-        return f"{key}: cannot be used, and is not shown since it is encrypted; see the table of keys in the README"
+        return f"{key}: cannot be used, and is not shown since it is encrypted; see docs/reference/configuration.md"
     if detail["type"] == "value_error":
         return f"{key}: {detail['msg'].removeprefix('Value error, ')}"
     shown = "" if name in SECRET_KEYS else f"{detail['input']!r}: "

@@ -167,4 +167,4 @@ FAMILIES: Sequence[Family] = (
     Family("bubble_sync_requests_last_hour", "Requests that our functions sent in the last hour, by what came of them",
            ("function", "verdict"), _verdicts),
 )  # fmt: skip
-"""All metrics; a new one needs one line here and one in docs/metrics.md."""
+"""All metrics; a new one needs one line here and one in docs/reference/metrics.md."""

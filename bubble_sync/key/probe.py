@@ -27,7 +27,7 @@ _LOGS = "Read the function's log in the dashboard: Edge Functions -> bubble_sync
 _OTHER_ANSWERS = "Check the project URL, and who redirects it or answers there with a page."
 _ITS_OWN_CHECK = (
     f"Set verify_jwt = false for bubble_sync in supabase/config.toml, let the function check the key itself "
-    f"(docs/keys.md), then {_DEPLOY}."
+    f"(docs/guides/keys.md), then {_DEPLOY}."
 )
 # HTTP statuses that say nothing about the key.
 _UNKNOWN = {
@@ -101,7 +101,7 @@ def _refused_by_function(kind: KeyKind) -> tuple[str, str]:
     expected = "apikey" if kind == "secret key" else "Authorization"
     return (
         f"the function itself refuses the key, which it gets as {expected}",
-        f"Let it accept this key (docs/keys.md), then {_DEPLOY}; or take the key that it expects.",
+        f"Let it accept this key (docs/guides/keys.md), then {_DEPLOY}; or take the key that it expects.",
     )
 
 

@@ -36,7 +36,7 @@ class KeyStatus:
         rotate = f"bubble-sync key rotate --stack {self.stack}"
         if self.shape.kind == "legacy JWT":
             name = f" --name {OWN_NAME}" if others and self.secret_name != OWN_NAME else ""
-            return f"move to a secret key: docs/keys.md, then `{rotate}{name}`"
+            return f"move to a secret key: docs/guides/keys.md, then `{rotate}{name}`"
         if self.warnings:
             return f"set another key: `{rotate}`"
         return f"nothing; `bubble-sync key probe --stack {self.stack}` tries it"

@@ -15,7 +15,7 @@ select
         'the last was sent at %%s: %%s', count(*), max(status_code) filter (where age = 1),
         pg_catalog.to_char(max(sent_at), %(timestamp)s),
         coalesce(nullif(max(said) filter (where age = 1), ''), 'nothing')) as evidence,
-    'See what the function does with the items, and let it answer {"success": true} or with counts (docs/dispatches.md). '
+    'See what the function does with the items, and let it answer {"success": true} or with counts (docs/reference/dispatches.md). '
     'Its log: ' || %(function_log)s::text as remedy
 from silent
 where in_a_row

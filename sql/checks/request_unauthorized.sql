@@ -17,12 +17,12 @@ select
         end) as evidence,
     case
         when not pg_catalog.bool_or(by_gateway)
-            then 'Let the function accept this key, or store the one that it expects (docs/keys.md).'
+            then 'Let the function accept this key, or store the one that it expects (docs/guides/keys.md).'
         when %(legacy_key)s::boolean
             then 'The key is another project''s, has expired, or legacy keys are off: bubble-sync key rotate.'
         else 'The gateway demands a JWT: supabase functions deploy bubble_sync --no-verify-jwt'
             || coalesce(' --project-ref ' || nullif(%(project_ref)s::text, ''), '')
-            || ', once the function checks the key itself (docs/keys.md); or the key was revoked: bubble-sync key rotate.'
+            || ', once the function checks the key itself (docs/guides/keys.md); or the key was revoked: bubble-sync key rotate.'
     end || ' Ask with the stored key: bubble-sync key probe.' as remedy
 from pg_catalog.jsonb_to_recordset(%(requests)s::jsonb)
     as request (function text, sent_at timestamptz, status_code integer, by_gateway boolean, message text, age bigint)

@@ -1,7 +1,7 @@
 """Holds what a probe saw against the record of the real extension, and against the differences that are listed.
 
-A record is one file of `recorded/`. A listed difference is a row of the table in docs/platform.md. It shows both sides,
-so it fails when the stand-in is mended and also when it goes wrong in another way.
+A record is one file of `recorded/`. A listed difference is a row of a table in docs/reference/platform.md. The row
+shows both sides, and fails when the emulator is fixed and when the emulator differs in another way.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 RECORDED = Path(__file__).with_name("recorded")
 #: The page that lists differences: of the stand-ins, and between the releases of pg_cron.
-PAGE = Path(__file__).parents[2] / "docs" / "platform.md"
+PAGE = Path(__file__).parents[2] / "docs/reference/platform.md"
 #: Files are named by release: pg_cron's `extversion` names only its SQL.
 RELEASES = {("pg_cron", "1.4-1"): "1.4.2", ("pg_cron", "1.6"): "1.6.7"}
 NEWEST = {"pg_net": "0.20.4", "supabase_vault": "0.3.1", "pg_cron": "1.6.7"}
@@ -71,7 +71,7 @@ class Difference:
 
 
 def listed(table: str = "contract differences") -> dict[str, Difference]:
-    """The differences that a table of docs/platform.md lists, by probe."""
+    """The differences that a table of docs/reference/platform.md lists, by probe."""
     page = PAGE.read_text("utf-8")
     rows = page.split(f"<!-- {table}: begin -->")[1].split(f"<!-- {table}: end -->")[0].strip().splitlines()[2:]
     found = [Difference(*(part.strip() for part in row.strip().strip("|").split(" | "))) for row in rows]
@@ -146,7 +146,7 @@ class Judge:
         known = self._listed.get(f"{self.record.extension} {probe}")
         if seen == real:
             return (
-                ("failed", f"no longer differs: take this row out of docs/platform.md\n{known.row}")
+                ("failed", f"no longer differs: take this row out of docs/reference/platform.md\n{known.row}")
                 if known
                 else ("same", "")
             )
@@ -156,5 +156,9 @@ class Judge:
         difference = Difference(f"{self.record.extension} {probe}", cell(theirs), cell(ours), "...")
         if known and (known.real, known.ours) == (difference.real, difference.ours):
             return "listed", ""
-        advice = "mend the stand-in, or list it in docs/platform.md with its reason:" if self.stand_in else "differs:"
+        advice = (
+            "mend the stand-in, or list it in docs/reference/platform.md with its reason:"
+            if self.stand_in
+            else "differs:"
+        )
         return "failed", f"{self.record.path.name} {advice}\n{difference.row}"

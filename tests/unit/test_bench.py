@@ -11,7 +11,7 @@ from bench.idle_tick import VARIANTS
 from bench.measure import alternate, ratio_row, sample_row
 from bench.report import as_json, number
 
-PAGE = (Path(__file__).parents[2] / "docs/performance.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/reference/performance.md").read_text("utf-8")
 
 
 def test_each_second_round_goes_the_other_way():

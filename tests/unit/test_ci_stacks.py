@@ -18,10 +18,10 @@ STACKS = ["prod", "staging"]
     ("changed", "touched"),
     [
         ([], []),
-        (["README.md", "docs/ci.md", "tests/unit/test_keys.py", "bench/measure.py"], []),
+        (["README.md", "docs/guides/ci.md", "tests/unit/test_keys.py", "bench/measure.py"], []),
         (["Pulumi.local.yaml"], []),
         (["Pulumi.prod.yaml"], ["prod"]),
-        (["Pulumi.prod.yaml", "docs/ci.md"], ["prod"]),
+        (["Pulumi.prod.yaml", "docs/guides/ci.md"], ["prod"]),
         (["Pulumi.prod.yaml", "Pulumi.staging.yaml"], STACKS),
         (["Pulumi.gone.yaml"], []),
         (["Pulumi.gone.yaml", "Pulumi.prod.yaml"], ["prod"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from tools.checks_page import page
 from tools.config_table import BEGIN, END, config_table
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = (ROOT / "docs/reference/commands.md").read_text("utf-8")
+CONFIGURATION = (ROOT / "docs/reference/configuration.md").read_text("utf-8")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+NAMING = (".py", ".sql", ".sh", ".md", ".yml", ".yaml", ".toml", "Makefile", "tools/setup")
 STACKS = ("local", "staging", "prod")
 KEYS = {f"{NAMESPACE}:{field.alias}" for field in StackSettings.model_fields.values()}
 
@@ -34,6 +37,12 @@ def commands(group: Any, words: tuple[str, ...] = ("bubble-sync",)) -> Iterator[
             yield from commands(command, (*words, name))
         elif not command.hidden:
             yield " ".join((*words, name))
+
+
+def anchors(page: Path) -> set[str]:
+    """The fragments that a page's headings give on GitHub."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def make_targets() -> list[str]:
@@ -51,30 +60,47 @@ def stack_config(stack: str) -> dict[str, Any]:
 
 
 def in_commands_table(command: str) -> bool:
-    return re.search(rf"^\| `{re.escape(command)}[ `]", README, re.MULTILINE) is not None
+    return re.search(rf"^\| `{re.escape(command)}[ `]", COMMANDS, re.MULTILINE) is not None
 
 
 def test_the_config_table_is_the_one_that_the_settings_give():
-    between = README.split(BEGIN)[1].split(END)[0]
+    between = CONFIGURATION.split(BEGIN)[1].split(END)[0]
 
     assert between.strip() == config_table(), "python -m tools.config_table prints it"
 
 
 @pytest.mark.parametrize("command", list(commands(typer.main.get_command(app))))
-def test_a_command_of_the_command_line_is_in_the_readme(command: str):
+def test_a_command_of_the_command_line_is_on_the_page_of_commands(command: str):
     assert in_commands_table(command)
 
 
 @pytest.mark.parametrize("target", make_targets())
-def test_a_target_of_the_makefile_is_in_the_readme(target: str):
+def test_a_target_of_the_makefile_is_on_the_page_of_commands(target: str):
     assert in_commands_table(f"make {target}")
 
 
-def test_the_readme_names_no_command_that_is_not_there():
+def test_the_page_of_commands_has_no_other_row():
     known = {*commands(typer.main.get_command(app)), *(f"make {target}" for target in make_targets())}
-    named = re.findall(r"^\| `((?:bubble-sync|make) [^`]*)` \|", README, re.MULTILINE)
+    named = re.findall(r"^\| `((?:bubble-sync|make) [^`]*)` \|", COMMANDS, re.MULTILINE)
 
     assert {re.sub(r" [A-Z].*", "", one) for one in named} == known
+
+
+# The changelog names commands of earlier versions.
+@pytest.mark.parametrize(
+    "page", sorted({*PAGES} - {ROOT / "CHANGELOG.md"}), ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_a_command_that_a_page_shows_exists(page: Path):
+    known = {tuple(command.split()[1:]) for command in commands(typer.main.get_command(app))}
+    groups = {words[:1] for words in known if len(words) == 2}
+    text = page.read_text("utf-8")
+    typed = [
+        words.split() for words in re.findall(r"(?:`|^\$ (?:uv run )?)bubble-sync((?: [a-z][a-z-]*)+)", text, re.M)
+    ]
+
+    assert [
+        words for words in typed if not {tuple(words[:1]), tuple(words[:2])} & known and tuple(words) not in groups
+    ] == []
 
 
 def test_the_template_asks_for_keys_that_exist_and_marks_the_secret_ones():
@@ -126,13 +152,48 @@ def test_a_placeholder_that_was_left_is_refused(stack: str):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_link_to_a_file_leads_somewhere(page: Path):
-    targets = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text("utf-8"))
+def test_a_link_leads_to_a_file_and_to_a_heading_of_it(page: Path):
+    links = re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]*))?\)", page.read_text("utf-8"))
+    targets = [((page.parent / file).resolve() if file else page, heading) for file, heading in links]
 
-    assert [target for target in targets if not (page.parent / target).exists()] == []
+    assert [str(target) for target, _ in targets if not target.exists()] == []
+    assert [heading for target, heading in targets if heading and heading not in anchors(target)] == []
 
 
-@pytest.mark.parametrize("record", sorted((ROOT / "docs/adr").glob("*.md")), ids=lambda record: record.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_file_of_the_tree_that_a_page_names_is_there(page: Path):
+    folders = "tests|sql|ci|bench|bubble_sync|tools|components"
+    named = re.findall(rf"`((?:{folders})/[^`\s*<>{{}}:#]+)", page.read_text("utf-8"))
+
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_a_page_that_the_product_or_the_changelog_names_is_there():
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [ROOT / name for name in tracked.stdout.split("\0") if name.endswith(NAMING)]
+    named = {name for file in files for name in re.findall(r"(?<![\w/.])docs/[\w/-]+\.md", file.read_text("utf-8"))}
+
+    assert "docs/guides/keys.md" in named
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_index_leads_to_every_page_of_its_four_folders():
+    index = ROOT / "docs/README.md"
+    linked = {(index.parent / file).resolve() for file in re.findall(r"\]\(([^)#]+)", index.read_text("utf-8"))}
+    pages = {page for page in PAGES if page.is_relative_to(ROOT / "docs") and page.parent.name != "adr"} - {index}
+
+    assert {page.parent.name for page in pages} == {"getting-started", "guides", "reference", "explanation"}
+    assert sorted(str(page) for page in pages - linked) == []
+
+
+def test_the_map_of_the_tree_has_every_folder_of_the_package():
+    rows = re.findall(r"^\| (`[^|]*`) \|", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+    mapped = {name for row in rows for name in re.findall(r"`bubble_sync/([a-z_]+)/`", row)}
+
+    assert mapped == {file.parent.name for file in (ROOT / "bubble_sync").glob("*/__init__.py")}
+
+
+@pytest.mark.parametrize("record", sorted((ROOT / "docs/explanation/adr").glob("*.md")), ids=lambda record: record.stem)
 def test_a_decision_has_the_parts_of_the_template_on_one_screen(record: Path):
     lines = record.read_text("utf-8").splitlines()
 
@@ -141,4 +202,4 @@ def test_a_decision_has_the_parts_of_the_template_on_one_screen(record: Path):
 
 
 def test_the_page_of_checks_is_as_the_files_say():
-    assert (ROOT / "docs" / "checks.md").read_text() == page()
+    assert (ROOT / "docs/reference/checks.md").read_text("utf-8") == page()

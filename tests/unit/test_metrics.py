@@ -11,7 +11,7 @@ from bubble_sync.cli.metrics import give
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.health.metrics import FAMILIES
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/metrics.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/metrics.md").read_text("utf-8")
 
 
 def test_every_metric_is_on_its_page_with_its_labels_and_none_besides():

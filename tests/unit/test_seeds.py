@@ -1,4 +1,4 @@
-"""Every line of the two seed documents has a home, and every home in `docs/seeds.md` exists."""
+"""Every line of the two seed documents has a home, and every home in `docs/reference/seeds.md` exists."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from bubble_sync.specs import (
 )
 from bubble_sync.sql_loader import SQL_DIRECTORY, query
 from tests.fixtures.program import Graph
-from tests.unit.test_docs import README, ROOT, commands, make_targets
+from tests.unit.test_docs import COMMANDS, ROOT, commands, make_targets
 from tools.config_table import rows
 
-TEXT = (ROOT / "docs/seeds.md").read_text("utf-8")
+TEXT = (ROOT / "docs/reference/seeds.md").read_text("utf-8")
 LAST_LINE = {"The guide": 378, "The record": 167}
 # Resource types are state format, and say which kind of object it is.
 KINDS: dict[str, type[Spec]] = {
@@ -111,7 +111,7 @@ def test_a_command_is_one_that_a_person_can_type(command: str):
         assert command in set(commands(typer.main.get_command(app)))
     else:
         assert program == "pulumi"
-        assert f"| `{command}` |" in README
+        assert f"| `{command}` |" in COMMANDS
 
 
 def test_a_configuration_key_is_one_of_the_settings():

@@ -137,13 +137,13 @@ def test_a_script_says_at_its_head_what_it_does_which_variables_it_takes_and_how
 
 
 def test_the_page_about_ci_names_every_script_and_no_other() -> None:
-    page = (ROOT / "docs" / "ci.md").read_text("utf-8")
+    page = (ROOT / "docs/guides/ci.md").read_text("utf-8")
 
     assert set(re.findall(r"ci/[a-z-]+\.sh", page)) | {"ci/stack-report.sh"} == {f"ci/{file.name}" for file in SCRIPTS}
 
 
 def test_the_pages_example_for_gitlab_is_yaml_that_only_calls_our_scripts() -> None:
-    page = (ROOT / "docs" / "ci.md").read_text("utf-8")
+    page = (ROOT / "docs/guides/ci.md").read_text("utf-8")
     (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     pipeline = yaml.safe_load(example)
 
