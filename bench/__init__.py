@@ -1,1 +1,1 @@
-"""How fast the product is: ratios against a baseline that is timed beside it, and counters. `python -m bench`."""
+"""Measure speed as ratios against a baseline, and as counters. Run with `python -m bench`."""

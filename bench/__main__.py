@@ -16,7 +16,7 @@ from bench.workbench import Workbench
 
 
 def main() -> int:
-    """Run what was asked for; a missed goal is told, and is no failure."""
+    """Run the named benchmarks; a missed goal is printed and does not fail the run."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all without one")
     parser.add_argument("--rounds", type=int, default=9, help="how often each side is sampled (9)")

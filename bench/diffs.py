@@ -1,4 +1,4 @@
-"""`bubble-sync diff` as a whole process, beside the Supabase CLI's own dry run on the same database."""
+"""Time `bubble-sync diff` as a whole process against the Supabase CLI's dry run on the same database."""
 
 from __future__ import annotations
 

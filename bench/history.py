@@ -29,8 +29,8 @@ from bubble_sync.health.runs import runs
 from bubble_sync.health.status import status
 from bubble_sync.health.trace import trace
 from bubble_sync.health.verify import verify
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import Keeper, PrerequisitesSpec
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import Owner, PrerequisitesSpec
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, config
 
@@ -114,7 +114,7 @@ def _command(site: Site, command: str) -> None:
 
 
 def _ticks(month: Site, day: Site) -> Iterator[Row]:
-    """Count what the processor's function touches beside a log of 30 days, and an empty one; what it does is undone."""
+    """Count the pages that the processor reads with a log of 30 days, and with an empty log; roll its work back."""
     day.by_hand("truncate bubble_sync.dispatches")
     for site, log in ((month, "a log of 30 days"), (day, "an empty log")):
         for what, before in (("idle", ()), ("that sends", (_PENDING,))):
@@ -134,6 +134,6 @@ def _tick(conn: psycopg.Connection[Any], before: tuple[LiteralString, ...]) -> T
 
 
 def _converge(site: Site) -> None:
-    for spec in desired(SETTINGS, Keeper(STACK, REF)):
+    for spec in desired_state(SETTINGS, Owner(STACK, REF)):
         if not isinstance(spec, PrerequisitesSpec):
             site.converge(kind_of(spec), spec)

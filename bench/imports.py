@@ -38,5 +38,5 @@ def _importing(*modules: str) -> Callable[[], float]:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # So short that one other process beside it doubles it: of three, the least disturbed.
+    # One other process doubles so short a time; take the shortest of three.
     return lambda: min(once() for _ in range(3))

@@ -1,4 +1,4 @@
-"""The statistics: things timed in alternation, and what is said about them."""
+"""Time things in alternation and print their statistics."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.measure import Row, Samples, alternate, ratio_row, sample_row, seconds
 from bench.workbench import CHECKOUT, Workbench
-from bubble_sync.local.stack import LocalStack, prepare
+from bubble_sync.local.stack import LocalStack, prepare_stack
 
 PREVIEW = ("preview", "--refresh=false")
 UP = ("up", "--yes")
@@ -24,7 +24,7 @@ _MARK_OF_SECRETS = "4dabf18193072939515e22adb298388d"
 
 @dataclass(frozen=True)
 class Baseline:
-    """A project beside ours, to compare with."""
+    """A second project, as the baseline."""
 
     folder: Path
     environment: dict[str, str]
@@ -50,7 +50,7 @@ def our_stack(bench: Workbench) -> LocalStack:
     os.environ["PULUMI_HOME"] = str(bench.folder())
     bench.site()
     addresses = bench.addresses.model_copy(update={"folder": bench.folder()})
-    return prepare(addresses, CHECKOUT)
+    return prepare_stack(addresses, CHECKOUT)
 
 
 def shape_of(stack: LocalStack) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ def _project(bench: Workbench, stack: LocalStack, name: str) -> Baseline:
     folder = bench.folder()
     shutil.copytree(Path(__file__).with_name(name), folder, dirs_exist_ok=True)
     (folder / ".venv").symlink_to(CHECKOUT / ".venv")
-    (folder / "pyproject.toml").write_text('[project]\nname = "beside-ours"\nversion = "0"\n')
+    (folder / "pyproject.toml").write_text('[project]\nname = "baseline"\nversion = "0"\n')
     (folder / "state").mkdir()
     # The virtual environment is the checkout's: nothing may bring it in line with this folder.
     added = {"PULUMI_BACKEND_URL": f"file://{folder / 'state'}", "UV_NO_SYNC": "1"}
@@ -123,7 +123,7 @@ def parts(project: LocalStack) -> dict[str, float]:
     log = [(datetime.fromisoformat(line["time"][:26].rstrip("Z")), str(line["msg"])) for line in lines]
 
     def first(*words: str) -> datetime:
-        return next(at for at, said in log if all(word in said for word in words))
+        return next(at for at, line in log if all(word in line for word in words))
 
     marks = {
         "CLI and language host": first("].Run(", "executing"),

@@ -46,7 +46,7 @@ class Workbench:
         return Site(self.addresses, self._database(database_url or self.addresses.database_url))
 
     def another_site(self) -> Site:
-        """Return a database like that one on a server of its own, to be timed beside it."""
+        """Return a database like that one on a separate server, as the baseline."""
         addresses = self._start()
         reset(addresses)
         return Site(addresses, self._database(addresses.database_url))

@@ -158,11 +158,11 @@ class CronJobSpec(RecordedSpec):
     """Other roles with a job of this name; both jobs would run."""
 
 
-S = TypeVar("S", bound=Spec, covariant=True)
+_S = TypeVar("_S", bound=Spec, covariant=True)
 
 
 @dataclass(frozen=True)
-class Keeper:
+class Owner:
     """The owner of the objects."""
 
     stack: str
@@ -171,10 +171,10 @@ class Keeper:
 
 
 @dataclass(frozen=True)
-class Observation(Generic[S]):
+class Observation(Generic[_S]):
     """The actual state of an object: the spec's fields, and read-only facts."""
 
-    actual: S
+    actual: _S
     facts: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import LiteralString, cast
 
-from bubble_sync.specs import FunctionSpec, Keeper
+from bubble_sync.specs import FunctionSpec, Owner
 
 _PACKAGE = Path(__file__).parent
 # An installed package contains the files; a checkout has them next to the package.
@@ -142,7 +142,7 @@ def _settings(source: re.Match[str]) -> tuple[str, ...]:
     return tuple("=".join((name, value.strip("'") or _EMPTY)) for name, value in written)
 
 
-def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> FunctionSpec:
+def function(file: str, constants: Mapping[str, int | str], owner: Owner) -> FunctionSpec:
     """Return the function of `sql/functions/<file>.sql` with the given `constants`."""
     source = _function_source(file)
     return FunctionSpec(
@@ -155,8 +155,8 @@ def function(file: str, constants: Mapping[str, int | str], keeper: Keeper) -> F
         volatility=source["volatility"],
         config=_settings(source),
         comment=source["comment"],
-        stack=keeper.stack,
-        project_ref=keeper.project_ref,
+        stack=owner.stack,
+        project_ref=owner.project_ref,
     )
 
 

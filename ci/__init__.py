@@ -1,1 +1,1 @@
-"""What the scripts in this folder cannot say in shell: which stacks changed, what GitHub is told."""
+"""The parts of the scripts in this folder that shell does badly: the changed stacks, and calls to GitHub."""

@@ -1,11 +1,11 @@
-"""The one open issue that tells of drift: opened, kept up to date, closed when clean. Run by `ci/drift-issue.sh`."""
+"""Open, update and close the one issue about drift. Run by `ci/drift-issue.sh`."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from ci.github import MISUSED, GitHubError, Repository, fitting, report, repository, told
+from ci.github import MISUSED, GitHubError, Repository, fitting, report, report_outcome, repository
 
 MARKER = "<!-- bubble-sync: drift -->"
 TITLES = {1: "Drift: a stack is not what its program says", 3: "Drift: a stack could not be read"}
@@ -39,4 +39,4 @@ def _close(here: Repository, number: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(told(tell))
+    sys.exit(report_outcome(tell))

@@ -34,7 +34,7 @@ class Repository:
 
     client: httpx.Client
     author: str
-    """Whose texts are ours: the same marker in somebody else's is left alone."""
+    """The author of our texts; another author's text with the same marker stays unchanged."""
 
     def all(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
         """Yield every entry of a list, page after page."""
@@ -107,7 +107,7 @@ def variable(name: str) -> str:
 
 
 def report(ending: str = "") -> str:
-    """Return what the script before has written into the file REPORT, or into the one beside it."""
+    """Return the text of the file REPORT, written by the previous script; `ending` selects a sibling file."""
     file = Path(variable("REPORT") + ending)
     try:
         return file.read_text("utf-8").strip()
@@ -149,7 +149,7 @@ def fitting(text: str, longest: int = LONGEST) -> str:
     return f"{kept}{closing}\n\n**Cut here**: the run's log has the whole report."
 
 
-def told(work: Callable[[], str]) -> int:
+def report_outcome(work: Callable[[], str]) -> int:
     """Do the work, print what it says, and return the exit code."""
     try:
         print(work())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ci.github import fitting, report, repository, told, variable
+from ci.github import fitting, report, report_outcome, repository, variable
 
 MARKER = "<!-- bubble-sync: preview -->"
 NOTHING = "No stack is touched by this pull request any more."
@@ -29,4 +29,4 @@ def post() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(told(post))
+    sys.exit(report_outcome(post))

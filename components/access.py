@@ -17,7 +17,7 @@ from bubble_sync.providers.function import Function
 from bubble_sync.specs import FunctionSpec
 
 CONNECTIONS = 2
-CONNECT_TIMEOUT_SECONDS = 10
+PLUGIN_TIMEOUT_SECONDS = 10
 
 
 class Access(pulumi.ComponentResource):
@@ -81,6 +81,6 @@ def _plugin(name: str, server: SessionAddress, opts: pulumi.ResourceOptions) -> 
         # The default, True, reads password hashes, which requires a superuser.
         superuser=False,
         max_connections=CONNECTIONS,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        connect_timeout=PLUGIN_TIMEOUT_SECONDS,
         opts=opts,
     )

@@ -13,7 +13,7 @@ from bubble_sync.providers.cron_job import CronJob
 from bubble_sync.providers.extension import Extension
 from bubble_sync.providers.function import Function
 from bubble_sync.providers.vault_secret import VaultSecret
-from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, Keeper, Spec
+from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, Owner, Spec
 
 _TOKENS: Mapping[str, str] = {
     "extensions": "Extensions",
@@ -67,12 +67,12 @@ class ObjectGroup(pulumi.ComponentResource):
                 name=wanted.name,
                 value=values[wanted.role],
                 description=wanted.description,
-                keeper=wanted.keeper,
+                owner=wanted.owner,
                 opts=opts,
             )
         if isinstance(wanted, ExtensionSpec):
-            keeper = Keeper(wanted.stack, wanted.project_ref)
-            extension = Extension(f"{name}-{wanted.name}", name=wanted.name, keeper=keeper, opts=opts)
+            owner = Owner(wanted.stack, wanted.project_ref)
+            extension = Extension(f"{name}-{wanted.name}", name=wanted.name, owner=owner, opts=opts)
             self.versions[wanted.name] = extension.version
             return extension
         if isinstance(wanted, FunctionSpec):

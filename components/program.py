@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from bubble_sync.config.commands import completed
+from bubble_sync.config.commands import complete_commands
 from bubble_sync.config.database_url import NAMESPACE
-from bubble_sync.config.keys import read_key, warnings_about
+from bubble_sync.config.keys import key_warnings, read_key
 from bubble_sync.config.session_address import session_address
 from bubble_sync.config.settings import ConfigValue, StackSettings, read_settings
 from bubble_sync.errors import ConfigurationError
@@ -45,14 +45,14 @@ def read_stack() -> tuple[StackSettings, str | None]:
         raise pulumi.RunError(_completed(str(error))) from None
     _warn_of_unverified_server(settings)
     now = datetime.now(UTC)
-    for warning in (*warnings_about(read_key(settings.service_role_key), now), *pauses.warnings_about(settings, now)):
+    for warning in (*key_warnings(read_key(settings.service_role_key), now), *pauses.pause_warnings(settings, now)):
         pulumi.warn(_completed(warning))
     return settings, project
 
 
 def _completed(text: str) -> str:
     """Complete commands with this stack's name, since another stack may be selected."""
-    return completed(text, ("--stack", pulumi.get_stack()))
+    return complete_commands(text, ("--stack", pulumi.get_stack()))
 
 
 def _require_pulumi_postgresql() -> None:

@@ -17,7 +17,7 @@ from bubble_sync.model.secrets import MANAGED_SECRETS, WEBHOOK
 from bubble_sync.model.setup import Group, SetupSettings, default_jobs, groups
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
-from bubble_sync.specs import FunctionSpec, Keeper, LedgerSpec, PrerequisitesSpec
+from bubble_sync.specs import FunctionSpec, LedgerSpec, Owner, PrerequisitesSpec
 
 from .alerts import AlertsArgs
 from .object_group import ObjectGroup
@@ -80,7 +80,7 @@ class SyncSetupArgs:
     def setup(self, stack: str) -> SetupSettings:
         """Return everything that decides the objects, except for the values of secrets."""
         return SetupSettings(
-            keeper=Keeper(stack, self.project_ref),
+            owner=Owner(stack, self.project_ref),
             secrets={one.role: one.name_in(self.secrets) for one in MANAGED_SECRETS if one.role in self.values},
             jobs={**default_jobs(), PROCESSOR.key: self.processor, RETRY.key: self.retry, **self.other_jobs},
             dispatch_log=self.dispatch_log,
@@ -133,9 +133,9 @@ class SyncSetup(pulumi.ComponentResource):
             case [PrerequisitesSpec() as wanted]:
                 return Prerequisites(name, objects=wanted.objects, opts=opts)
             case [LedgerSpec(tables=tables, grantees=roles)]:
-                keeper = Keeper(pulumi.get_stack(), args.project_ref)
+                owner = Owner(pulumi.get_stack(), args.project_ref)
                 own = _own(args)
-                return Ledger(name, keeper=keeper, tables=tables, grantees=roles, own_arguments=own, opts=opts)
+                return Ledger(name, owner=owner, tables=tables, grantees=roles, own_arguments=own, opts=opts)
             case [FunctionSpec() as observe] if args.access is not None:
                 # Late, because this imports pulumi-postgresql.
                 from .access import Access

@@ -13,7 +13,7 @@ pytest_plugins = [
     "tests.fixtures.tls",
     "tests.fixtures.modes",
     "tests.fixtures.dispatching",
-    "tests.fixtures.github_stand_in",
+    "tests.fixtures.github_emulator",
     "tests.fixtures.fleet",
     "tests.fixtures.browser",
     "tests.fixtures.terminal",

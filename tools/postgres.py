@@ -124,5 +124,5 @@ def _prove(folder: Path, version: int) -> None:
     command = [str(server.loader), "--library-path", libraries, str(server.bin / "postgres"), "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise AptError(f"the downloaded PostgreSQL {version} does not run here ({said})")
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise AptError(f"the downloaded PostgreSQL {version} does not run here ({reason})")

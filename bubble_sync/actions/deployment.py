@@ -17,12 +17,12 @@ from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.stacks import Stack, complaint
 from bubble_sync.errors import Busy, ConfigurationError, PulumiRefused, SyncError
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 _UP = ("up", "--yes", "--skip-preview", "--diff")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Setting(NamedTuple):
+class ConfigChange(NamedTuple):
     """One configuration value to be set, or without a value to be removed; a key inside an object has a dot.
 
     The value goes to Pulumi by standard input.
@@ -34,7 +34,7 @@ class Setting(NamedTuple):
 
 
 @contextmanager
-def alone(stack: Stack) -> Iterator[None]:
+def exclusive_lock(stack: Stack) -> Iterator[None]:
     """Lock the folder of the stack's configuration file; raise Busy when another change holds the lock."""
     descriptor = os.open(stack.config_file.parent, os.O_RDONLY)
     try:
@@ -48,9 +48,9 @@ def alone(stack: Stack) -> Iterator[None]:
 
 def deploy(
     stack: Stack,
-    settings: Sequence[Setting],
+    settings: Sequence[ConfigChange],
     targets: Sequence[str],
-    say: Say,
+    progress: Progress,
     why_not_so: Callable[[], str] = lambda: "",
 ) -> str:
     """Set values and run `up`; return its output.
@@ -59,30 +59,30 @@ def deploy(
         stack: The stack to change.
         settings: The values to set or remove.
         targets: URNs to deploy alone; empty for the whole stack.
-        say: Reports progress.
+        progress: Reports progress.
         why_not_so: Called after a successful `up`: returns what `up` left unchanged, or nothing.
 
     Raises:
         PulumiRefused: `up` failed; file and database are as before.
         ConfigurationError: A value was refused; the file is as before.
     """
-    with _finishing_first(say) as say_on:
+    with _finishing_first(progress) as report:
         before = _content(stack)
         try:
             for setting in settings:
-                _set(stack, setting, say_on)
+                _set(stack, setting, report)
             written = _content(stack)
         except SyncError:
             _put_back(stack, before)
             raise
         up = (*_UP, *(word for target in targets for word in ("--target", target)))
-        say_on(" ".join(["pulumi up", *up[len(_UP) :], "..."]))
+        report(" ".join(["pulumi up", *up[len(_UP) :], "..."]))
         done = stack.pulumi(*up)
         problem = complaint(done) if done.returncode else _asked(why_not_so)
         failed = "`pulumi up` failed" if done.returncode else "`pulumi up` did not bring it about"
         if not problem:
             return done.stdout + done.stderr
-        say_on("that failed: putting back what was there ...")
+        report("that failed: putting back what was there ...")
         if _content(stack) == written:
             _put_back(stack, before)
         undone = stack.pulumi(*up)
@@ -102,12 +102,12 @@ def _asked(why_not_so: Callable[[], str]) -> str:
         return str(unknown)
 
 
-def _set(stack: Stack, setting: Setting, say: Say) -> None:
+def _set(stack: Stack, setting: ConfigChange, progress: Progress) -> None:
     kind = ("--secret" if setting.secret else "--plaintext",)
     action, options = ("rm", ()) if setting.value is None else ("set", kind)
     path = ("--path",) if "." in setting.key else ()
     command = ("config", action, *path, *options, f"{NAMESPACE}:{setting.key}")
-    say(f"pulumi {' '.join(command)} ...")
+    progress(f"pulumi {' '.join(command)} ...")
     done = stack.pulumi(*command, given=setting.value)
     if done.returncode != 0:
         raise PulumiRefused(f"`pulumi config {action}` failed, and everything is as it was: {complaint(done)}")
@@ -131,22 +131,22 @@ def _put_back(stack: Stack, before: bytes) -> None:
 
 
 @contextmanager
-def _finishing_first(say: Say) -> Iterator[Say]:
+def _finishing_first(progress: Progress) -> Iterator[Progress]:
     """Answer SIGINT, SIGHUP and SIGTERM with a message: stopping here would leave file and database apart."""
 
-    def say_on(text: str) -> None:
+    def report(text: str) -> None:
         # The terminal may be gone.
         with suppress(OSError):
-            say(text)
+            progress(text)
 
     def ask_for_patience(*_: object) -> None:
-        # Not `say`: a signal may interrupt `say` itself, and a buffer is not reentrant.
+        # Not `progress`: a signal may interrupt `progress` itself, and a buffer is not reentrant.
         with suppress(OSError):
             os.write(2, b"this is finished first: a few seconds ...\n")
 
     handlers = {one: signal.signal(one, ask_for_patience) for one in _SIGNALS}
     try:
-        yield say_on
+        yield report
     finally:
         for one, handler in handlers.items():
             signal.signal(one, handler)

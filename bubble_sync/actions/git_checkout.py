@@ -37,7 +37,7 @@ def commit_line(file: Path, message: str, own: Collection[str] = ()) -> str | No
         if _git(folder, "check-ignore", "--quiet", "--", file.name).returncode == 0:
             return None
         raise NotCurrent(f"{file.name} is not in git, so that nothing was changed: `git add` and commit it first")
-    changed = [line[3:] for line in _said(folder, "status", "--porcelain", "--untracked-files=no").splitlines()]
+    changed = [line[3:] for line in _output(folder, "status", "--porcelain", "--untracked-files=no").splitlines()]
     if changed and not (len(changed) == 1 and _changed_in_these_alone(file, own)):
         raise NotCurrent(
             f"the checkout has uncommitted changes ({', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''}), so "
@@ -96,9 +96,9 @@ def _in_work_tree(folder: Path) -> bool:
 
 def _has_upstream(folder: Path) -> bool:
     """Return whether the branch has an upstream to push to; raise when it lacks upstream commits."""
-    branch = _said(folder, "symbolic-ref", "--short", "HEAD").strip()
+    branch = _output(folder, "symbolic-ref", "--short", "HEAD").strip()
     if _git(folder, "config", f"branch.{branch}.merge").returncode != 0:
-        if _said(folder, "remote").strip():
+        if _output(folder, "remote").strip():
             raise NotCurrent(
                 f"branch {branch} has no upstream to compare with, so that nothing was changed: `git switch` to "
                 "the branch you deploy, or give this one an upstream"
@@ -114,14 +114,14 @@ def _has_upstream(folder: Path) -> bool:
             f"the upstream of branch {branch} is gone or is not fetched, so that nothing was changed: `git switch` to "
             "the one you deploy"
         )
-    behind = int(_said(folder, "rev-list", "--count", "HEAD..@{upstream}"))
+    behind = int(_output(folder, "rev-list", "--count", "HEAD..@{upstream}"))
     if behind:
         commits = "1 commit" if behind == 1 else f"{behind} commits"
         raise NotCurrent(f"the checkout lacks {commits} of its upstream, so that nothing was changed: `git pull` first")
     return True
 
 
-def _said(folder: Path, *command: str) -> str:
+def _output(folder: Path, *command: str) -> str:
     done = _git(folder, *command)
     if done.returncode != 0:
         raise NotCurrent(f"git {command[0]} failed in {folder}, so that nothing was changed: try it by hand")

@@ -7,18 +7,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bubble_sync.actions.deployment import Say, Setting, alone, deploy
+from bubble_sync.actions.deployment import ConfigChange, Progress, deploy, exclusive_lock
 from bubble_sync.actions.git_checkout import commit_line, committed
-from bubble_sync.compare.diff import Item, State, find, judge
+from bubble_sync.compare.diff import ObjectDiff, State, compare_object, find
 from bubble_sync.config.durations import FORMS, read_duration
 from bubble_sync.config.settings import JobSettings, StackSettings
 from bubble_sync.config.stacks import Stack
-from bubble_sync.config.validators import check_reason, read_moment
+from bubble_sync.config.validators import check_reason, read_timestamp
 from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
 from bubble_sync.model.jobs import MANAGED_JOBS
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import Keeper
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import Owner
 
 _WORDS = ("active", "pauseReason", "pauseUntil")
 _OWN = tuple(f"{job.key}.{word}" for job in MANAGED_JOBS for word in _WORDS)
@@ -26,7 +26,7 @@ _OWN = tuple(f"{job.key}.{word}" for job in MANAGED_JOBS for word in _WORDS)
 
 
 @dataclass(frozen=True)
-class Slept:
+class PauseResult:
     """The jobs after the command."""
 
     changed: bool
@@ -45,11 +45,11 @@ def keys_of(job: str | None) -> tuple[str, ...]:
     return found
 
 
-def moment_of(text: str, now: datetime) -> datetime:
+def read_pause_end(text: str, now: datetime) -> datetime:
     """Read a future time or a duration; raise ConfigurationError."""
     span = read_duration(text)
     try:
-        until = read_moment(text) if span is None else now.replace(microsecond=0) + span
+        until = read_timestamp(text) if span is None else now.replace(microsecond=0) + span
     except OverflowError:
         raise ConfigurationError(f"--until {text} is beyond the calendar: nothing was changed") from None
     except ValueError as error:
@@ -59,7 +59,7 @@ def moment_of(text: str, now: datetime) -> datetime:
     return until
 
 
-def pause(stack: Stack, keys: Sequence[str], reason: str, until: datetime | None, say: Say) -> Slept:
+def pause(stack: Stack, keys: Sequence[str], reason: str, until: datetime | None, progress: Progress) -> PauseResult:
     """Pause jobs for a reason; `until` is the expected end."""
     try:
         reason = check_reason(reason)
@@ -68,39 +68,41 @@ def pause(stack: Stack, keys: Sequence[str], reason: str, until: datetime | None
     if not reason:
         raise ConfigurationError("--reason is empty: give a reason for others to read")
     message = f"chore: pause {' and '.join(keys)} of stack {stack.name}: {reason}"
-    return _change(stack, keys, {"active": False, "pause_reason": reason, "pause_until": until}, message, say)
+    return _change(stack, keys, {"active": False, "pause_reason": reason, "pause_until": until}, message, progress)
 
 
-def resume(stack: Stack, keys: Sequence[str], say: Say) -> Slept:
+def resume(stack: Stack, keys: Sequence[str], progress: Progress) -> PauseResult:
     """Resume jobs and remove the reason."""
     message = f"chore: resume {' and '.join(keys)} of stack {stack.name}"
-    return _change(stack, keys, {"active": True, "pause_reason": "", "pause_until": None}, message, say)
+    return _change(stack, keys, {"active": True, "pause_reason": "", "pause_until": None}, message, progress)
 
 
-def _change(stack: Stack, keys: Sequence[str], wanted: dict[str, object], message: str, say: Say) -> Slept:
+def _change(
+    stack: Stack, keys: Sequence[str], wanted: dict[str, object], message: str, progress: Progress
+) -> PauseResult:
     stack = stack.without_given_config()
-    with alone(stack):
+    with exclusive_lock(stack):
         old = stack.settings()
         jobs = [job for job in MANAGED_JOBS if job.key in keys]
         new = old.model_copy(update={job.key: job.settings_in(old).model_copy(update=wanted) for job in jobs})
         with closing(Database(old.address(stack.environment))) as database:
-            keeper = Keeper(stack.name, old.project(stack.environment) or "")
-            differing = _differing(database, old, keys, keeper)
+            owner = Owner(stack.name, old.project(stack.environment) or "")
+            differing = _differing(database, old, keys, owner)
             _require_nothing_else(differing)
             changes = [
                 change for job in jobs for change in _changes(job.key, job.settings_in(old), job.settings_in(new))
             ]
             if not changes and not differing:
-                return Slept(False, new, None)
+                return PauseResult(False, new, None)
             commit = commit_line(stack.config_file, message, _OWN) if changes else None
             deploy(
-                stack, changes, [f"**-jobs-{job.name}" for job in jobs], say,
-                lambda: _why_not_so(_differing(database, new, keys, keeper)),
+                stack, changes, [f"**-jobs-{job.name}" for job in jobs], progress,
+                lambda: _why_not_so(_differing(database, new, keys, owner)),
             )  # fmt: skip
-        return Slept(True, new, None if commit and committed(stack.config_file) else commit)
+        return PauseResult(True, new, None if commit and committed(stack.config_file) else commit)
 
 
-def _why_not_so(differing: Sequence[Item]) -> str:
+def _why_not_so(differing: Sequence[ObjectDiff]) -> str:
     """Return what `up` left unchanged."""
     if not differing:
         return ""
@@ -110,15 +112,15 @@ def _why_not_so(differing: Sequence[Item]) -> str:
     )
 
 
-def _differing(database: Database, settings: StackSettings, keys: Sequence[str], keeper: Keeper) -> list[Item]:
+def _differing(database: Database, settings: StackSettings, keys: Sequence[str], owner: Owner) -> list[ObjectDiff]:
     """Compare these jobs with the database."""
     names = [f"job {job.name}" for job in MANAGED_JOBS if job.key in keys]
-    specs = [spec for spec in desired(settings, keeper) if spec.object_name in names]
-    found = find(database, specs)
-    return [item for spec in specs if (item := judge(spec, found)).state is not State.EQUAL]
+    specs = [spec for spec in desired_state(settings, owner) if spec.object_name in names]
+    snapshot = find(database, specs)
+    return [item for spec in specs if (item := compare_object(spec, snapshot)).state is not State.EQUAL]
 
 
-def _require_nothing_else(differing: Sequence[Item]) -> None:
+def _require_nothing_else(differing: Sequence[ObjectDiff]) -> None:
     """Refuse when `up` would change more than the pause."""
     for item in differing:
         fields = ", ".join(change.field for change in item.changes)
@@ -130,12 +132,12 @@ def _require_nothing_else(differing: Sequence[Item]) -> None:
             )
 
 
-def _changes(key: str, before: JobSettings, after: JobSettings) -> list[Setting]:
+def _changes(key: str, before: JobSettings, after: JobSettings) -> list[ConfigChange]:
     """Return the settings to write; an object with nothing but a pause is written whole, or Pulumi leaves `{}`."""
     old, new = _written(before), _written(after)
     if old and not new and before.model_fields_set <= {"active", "pause_reason", "pause_until"}:
-        return [Setting(key, None)]
-    return [Setting(f"{key}.{word}", new.get(word)) for word in _WORDS if old.get(word) != new.get(word)]
+        return [ConfigChange(key, None)]
+    return [ConfigChange(f"{key}.{word}", new.get(word)) for word in _WORDS if old.get(word) != new.get(word)]
 
 
 def _written(job: JobSettings) -> dict[str, str]:

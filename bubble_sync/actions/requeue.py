@@ -19,7 +19,7 @@ from bubble_sync.errors import Busy, PrerequisiteMissing, SyncError
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
-from bubble_sync.records.visibility import Sight
+from bubble_sync.records.visibility import Visibility
 from bubble_sync.sql_loader import query
 
 #: SQLSTATE classes of what is wrong with a row: its data, a constraint, a trigger's own error.
@@ -57,16 +57,16 @@ def why_refused(problem: errors.DatabaseError) -> str:
 
 
 @dataclass(frozen=True)
-class Way:
+class Transition:
     """One transition: its query in requeue.sql, the status required, and the new column values."""
 
     name: str
-    stands_at: str
+    from_status: str
     becomes: Mapping[str, str]
     then: str
 
 
-REQUEUE = Way(
+REQUEUE = Transition(
     "requeue",
     "failed",
     {
@@ -77,7 +77,7 @@ REQUEUE = Way(
     },
     "the next run of bubble-sync-processor",
 )
-REQUEUE_FOR_RETRY = Way(
+REQUEUE_FOR_RETRY = Transition(
     "requeue_for_retry",
     "failed",
     {
@@ -88,7 +88,7 @@ REQUEUE_FOR_RETRY = Way(
     },
     "the next run of bubble-sync-retry",
 )
-RELEASE = Way(
+RELEASE = Transition(
     "release",
     "processing",
     {
@@ -102,7 +102,7 @@ RELEASE = Way(
 
 
 @dataclass(frozen=True)
-class Item:
+class RequeueItem:
     """One item as found."""
 
     id: str
@@ -115,15 +115,15 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Move:
+class Batch:
     """Items of one transition, oldest first."""
 
-    way: Way
-    items: tuple[Item, ...]
+    transition: Transition
+    items: tuple[RequeueItem, ...]
 
 
 @dataclass(frozen=True)
-class Passed:
+class Skipped:
     """A skipped item with the reason."""
 
     id: str
@@ -134,27 +134,27 @@ class Passed:
 class Plan:
     """The planned changes."""
 
-    moves: tuple[Move, ...]
-    passed: tuple[Passed, ...]
+    batches: tuple[Batch, ...]
+    skipped: tuple[Skipped, ...]
     unknown: Mapping[str, str]
 
     @property
     def items(self) -> int:
         """Count the items."""
-        return sum(len(move.items) for move in self.moves)
+        return sum(len(batch.items) for batch in self.batches)
 
 
 @dataclass(frozen=True)
-class Done:
+class RequeueResult:
     """The changes made."""
 
     changed: tuple[str, ...]
-    passed: tuple[Passed, ...]
+    skipped: tuple[Skipped, ...]
 
 
 MOST = 10_000
 """Items in a plan at most, oldest first."""
-_BATCH = 500
+_CHUNK = 500
 """Items changed by one transaction at most."""
 
 
@@ -168,87 +168,92 @@ def release_plan(database: Database, older_than: timedelta | None) -> Plan:
     return database.read("reading items in processing", lambda conn: _release_plan(conn, older_than))
 
 
-def carry_out(database: Database, plan: Plan) -> Done:
+def carry_out(database: Database, plan: Plan) -> RequeueResult:
     """Apply a plan to the items that are still as they were, one batch per transaction.
 
     What ends it after the first batch is the reason of the items that it has not come to: the others are changed.
     """
     changed: list[str] = []
-    passed: list[Passed] = []
-    batches = [(move.way, ids) for move in plan.moves for ids in _batches(move)]
-    for number, (way, ids) in enumerate(batches):
+    skipped: list[Skipped] = []
+    chunks = [(batch.transition, ids) for batch in plan.batches for ids in _chunks(batch)]
+    for number, (transition, ids) in enumerate(chunks):
         try:
-            done, left = _one_batch(database, way, ids)
+            done, left = _apply_chunk(database, transition, ids)
         except SyncError as problem:
             if not changed:
                 raise
-            passed += [Passed(one, f"not reached: {problem}") for _, rest in batches[number:] for one in rest]
+            skipped += [Skipped(one, f"not reached: {problem}") for _, rest in chunks[number:] for one in rest]
             break
         changed += done
-        passed += left
-    return Done(tuple(changed), tuple(passed))
+        skipped += left
+    return RequeueResult(tuple(changed), tuple(skipped))
 
 
-def _batches(move: Move) -> Iterator[list[str]]:
-    for start in range(0, len(move.items), _BATCH):
-        yield [item.id for item in move.items[start : start + _BATCH]]
+def _chunks(batch: Batch) -> Iterator[list[str]]:
+    for start in range(0, len(batch.items), _CHUNK):
+        yield [item.id for item in batch.items[start : start + _CHUNK]]
 
 
-def _one_batch(database: Database, way: Way, ids: Sequence[str]) -> tuple[list[str], list[Passed]]:
+def _apply_chunk(database: Database, transition: Transition, ids: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     with database.operation("putting items back") as conn:
-        if way is RELEASE:
-            _require_none_under_way(conn, visibility.look(conn))
+        if transition is RELEASE:
+            _require_none_under_way(conn, visibility.probe_visibility(conn))
         # A deferred constraint or trigger would refuse the whole batch at commit.
         conn.execute(query("requeue", "refuse_at_once"))
-        done, refused = _put_back(conn, way, ids)
+        done, refused = _put_back(conn, transition, ids)
         left = [one for one in ids if one not in {*done, *refused}]
-        return done, [*(Passed(one, why) for one, why in refused.items()), *_passed(conn, way, left)]
+        return done, [*(Skipped(one, why) for one, why in refused.items()), *_skipped(conn, transition, left)]
 
 
 def _requeue_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
-    _require_queue(visibility.look(conn))
+    _require_queue(visibility.probe_visibility(conn))
     wanted = None if ids is None else list(dict.fromkeys(ids))
     rows = conn.execute(query("requeue", "failed"), {"ids": wanted, "most": MOST}).fetchall()
-    moves = [
-        Move(way, tuple(_item(row) for row in rows if row["status"] == way.stands_at and row["drained"] == drained))
-        for way, drained in ((REQUEUE, True), (REQUEUE_FOR_RETRY, False))
+    batches = [
+        Batch(
+            transition,
+            tuple(_item(row) for row in rows if row["status"] == transition.from_status and row["drained"] == drained),
+        )
+        for transition, drained in ((REQUEUE, True), (REQUEUE_FOR_RETRY, False))
     ]
-    standing = {row["id"]: row["status"] for row in rows}
-    passed = [
-        Passed(one, _why(REQUEUE, standing.get(one))) for one in wanted or () if standing.get(one) != REQUEUE.stands_at
+    statuses = {row["id"]: row["status"] for row in rows}
+    skipped = [
+        Skipped(one, _why(REQUEUE, statuses.get(one)))
+        for one in wanted or ()
+        if statuses.get(one) != REQUEUE.from_status
     ]
-    return Plan(tuple(move for move in moves if move.items), tuple(passed), {})
+    return Plan(tuple(batch for batch in batches if batch.items), tuple(skipped), {})
 
 
 def _release_plan(conn: Connection, older_than: timedelta | None) -> Plan:
-    seen = visibility.look(conn)
-    _require_queue(seen)
+    visible = visibility.probe_visibility(conn)
+    _require_queue(visible)
     rows = conn.execute(query("requeue", "stalled"), {"older_than": older_than, "most": MOST}).fetchall()
-    unknown = _require_none_under_way(conn, seen) if rows else {}
-    return Plan((Move(RELEASE, tuple(map(_item, rows))),) if rows else (), (), unknown)
+    unknown = _require_none_under_way(conn, visible) if rows else {}
+    return Plan((Batch(RELEASE, tuple(map(_item, rows))),) if rows else (), (), unknown)
 
 
-def _item(row: Row) -> Item:
+def _item(row: Row) -> RequeueItem:
     kept = ("id", "operation", "record_id", "retry_count", "max_retries", "created_at")
-    return Item(error=readable(row["error_message"]), **{name: row[name] for name in kept})
+    return RequeueItem(error=readable(row["error_message"]), **{name: row[name] for name in kept})
 
 
-def _require_queue(seen: Sight) -> None:
-    if why := seen.why_not(QUEUE_TABLE):
+def _require_queue(visible: Visibility) -> None:
+    if why := visible.why_unreadable(QUEUE_TABLE):
         raise PrerequisiteMissing(f"{why}: nothing was changed. Connect as a role that sees every item.")
 
 
-def _require_none_under_way(conn: Connection, seen: Sight) -> Mapping[str, str]:
+def _require_none_under_way(conn: Connection, visible: Visibility) -> Mapping[str, str]:
     """Raise Busy while a request may work on items; return what was unreadable."""
     unknown: dict[str, str] = {}
-    if why := seen.why_not(DISPATCH_TABLE, RESPONSE_TABLE):
+    if why := visible.why_unreadable(DISPATCH_TABLE, RESPONSE_TABLE):
         unknown["requests"] = why
     elif row := conn.execute(query("requeue", "logged")).fetchone():
         raise Busy(
             f"request {row['request_id']} has no answer yet, and may be working on these items: they stay as they are. "
             f"Run again after {format_timestamp(row['until'])}, or when it is answered."
         )
-    if why := seen.why_not(REQUEST_TABLE):
+    if why := visible.why_unreadable(REQUEST_TABLE):
         unknown["queued requests"] = why
     elif row := conn.execute(query("requeue", "queued")).fetchone():
         raise Busy(
@@ -258,33 +263,33 @@ def _require_none_under_way(conn: Connection, seen: Sight) -> Mapping[str, str]:
     return unknown
 
 
-def _put_back(conn: Connection, way: Way, ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+def _put_back(conn: Connection, transition: Transition, ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Change the items still in the required status; return them, and refused items with the reasons.
 
     A refused item undoes a whole statement, so that each half is then tried by itself: the oldest of two comes first.
     """
     try:
-        return [row["id"] for row in attempt(conn, query("requeue", way.name), {"ids": list(ids)})], {}
+        return [row["id"] for row in attempt(conn, query("requeue", transition.name), {"ids": list(ids)})], {}
     except errors.DatabaseError as problem:
         if not about_a_row(problem):
             raise
         if len(ids) == 1:
             return [], {ids[0]: why_refused(problem)}
     half = len(ids) // 2
-    (first, some), (second, others) = (_put_back(conn, way, part) for part in (ids[:half], ids[half:]))
+    (first, some), (second, others) = (_put_back(conn, transition, part) for part in (ids[:half], ids[half:]))
     return first + second, some | others
 
 
-def _passed(conn: Connection, way: Way, ids: Sequence[str]) -> Iterator[Passed]:
+def _skipped(conn: Connection, transition: Transition, ids: Sequence[str]) -> Iterator[Skipped]:
     rows = conn.execute(query("requeue", "standing"), {"ids": list(ids)}).fetchall() if ids else []
-    standing = {row["id"]: row["status"] for row in rows}
+    statuses = {row["id"]: row["status"] for row in rows}
     for one in ids:
-        yield Passed(one, _why(way, standing.get(one)))
+        yield Skipped(one, _why(transition, statuses.get(one)))
 
 
-def _why(way: Way, status: str | None) -> str:
+def _why(transition: Transition, status: str | None) -> str:
     if status is None:
         return "there is no such item"
-    if status == way.stands_at:
+    if status == transition.from_status:
         return "another session holds it, or a trigger leaves it as it is"
     return f"it is {status}"

@@ -16,12 +16,12 @@ from psycopg import errors
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.database.table_names import JOB_TABLE, QUEUE_TABLE
 from bubble_sync.errors import PrerequisiteMissing, ServerRefused
-from bubble_sync.health.status import figures_of
+from bubble_sync.health.status import queue_stats_of
 from bubble_sync.model.jobs import PROCESSOR
 from bubble_sync.records import visibility
-from bubble_sync.records.await_response import Sent
+from bubble_sync.records.await_response import SentRequest
 from bubble_sync.records.messages import readable
-from bubble_sync.records.visibility import Sight
+from bubble_sync.records.visibility import Visibility
 from bubble_sync.sql_loader import query
 
 _REQUEST = re.compile(r"request ID: (\d+)")
@@ -48,7 +48,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Told:
+class Notice:
     """A message of the command, redacted."""
 
     severity: str
@@ -60,27 +60,27 @@ class Ran:
     """The result of the command, from its messages; the request id is known when one was sent."""
 
     outcome: str
-    told: tuple[Told, ...]
-    request: Sent | None
+    notices: tuple[Notice, ...]
+    request: SentRequest | None
 
 
-def prepare(database: Database, stack: str) -> Prepared:
+def prepare_run(database: Database, stack: str) -> Prepared:
     """Find the command and count waiting items; raise PrerequisiteMissing when there is nothing to run."""
     return database.read("looking for the processor's job", lambda conn: _prepare(conn, stack))
 
 
-def count(database: Database) -> Items | None:
+def count_items(database: Database) -> Items | None:
     """Count the items by status; None without a full view."""
-    return database.read("counting the items", lambda conn: _items(conn, visibility.look(conn)))
+    return database.read("counting the items", lambda conn: _items(conn, visibility.probe_visibility(conn)))
 
 
-def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told], None]) -> Ran:
+def run_command(database: Database, prepared: Prepared, stack: str, tell: Callable[[Notice], None]) -> Ran:
     """Run the command in one transaction, streaming its messages; pg_net sends after the commit."""
-    told: list[Told] = []
+    notices: list[Notice] = []
 
     def listen(notice: errors.Diagnostic) -> None:
-        told.append(Told(notice.severity_nonlocalized or "", readable(notice.message_primary)))
-        tell(told[-1])
+        notices.append(Notice(notice.severity_nonlocalized or "", readable(notice.message_primary)))
+        tell(notices[-1])
 
     with database.operation("running the processor's command") as conn, _refusals(prepared, stack):
         conn.add_notice_handler(listen)
@@ -90,30 +90,30 @@ def run(database: Database, prepared: Prepared, stack: str, tell: Callable[[Told
         finally:
             conn.remove_notice_handler(listen)
         row = conn.execute(query("run_now", "now")).fetchone()
-    outcome, request_id = outcome_of(told)
+    outcome, request_id = run_outcome(notices)
     if request_id is None or row is None:
-        return Ran(outcome, tuple(told), None)
+        return Ran(outcome, tuple(notices), None)
     waiting = prepared.items.waiting if prepared.items else 0
-    return Ran(outcome, tuple(told), Sent(PROCESSOR.sender, request_id, waiting, row["now"]))
+    return Ran(outcome, tuple(notices), SentRequest(PROCESSOR.sender, request_id, waiting, row["now"]))
 
 
-def outcome_of(told: list[Told]) -> tuple[str, int | None]:
+def run_outcome(notices: list[Notice]) -> tuple[str, int | None]:
     """Return the result and the request's id from our function's messages, or the guide's."""
-    for one in told:
+    for one in notices:
         if request := _REQUEST.search(one.text):
             return SENT, int(request[1])
         if "No pending items" in one.text:
             return NOTHING, None
         if one.text.endswith("is unanswered: skipped"):
             return SKIPPED, None
-    return (NOT_SENT if any(one.severity == "WARNING" for one in told) else UNKNOWN), None
+    return (NOT_SENT if any(one.severity == "WARNING" for one in notices) else UNKNOWN), None
 
 
 def _prepare(conn: Connection, stack: str) -> Prepared:
-    seen = visibility.look(conn)
-    why_items = seen.why_not(QUEUE_TABLE)
-    known = _items(conn, seen), {"items": why_items} if why_items else {}
-    why = seen.why_not(JOB_TABLE)
+    visible = visibility.probe_visibility(conn)
+    why_items = visible.why_unreadable(QUEUE_TABLE)
+    known = _items(conn, visible), {"items": why_items} if why_items else {}
+    why = visible.why_unreadable(JOB_TABLE)
     rows = [] if why else conn.execute(query("run_now", "jobs")).fetchall()
     notes = [_left_alone(row) for row in rows if not _ours(row)]
     for row in filter(_ours, rows):
@@ -122,7 +122,7 @@ def _prepare(conn: Connection, stack: str) -> Prepared:
         if row["command"] != PROCESSOR.command:
             notes.append(f"job {PROCESSOR.name} has another command than `pulumi up` gives it")
         return Prepared(row["command"], row["jobid"], tuple(notes), *known)
-    why = why or seen.why_no_job() or f"the connecting role has no job {PROCESSOR.name} here"
+    why = why or visible.why_no_job() or f"the connecting role has no job {PROCESSOR.name} here"
     there = conn.execute(query("run_now", "function")).fetchone()
     if there is None or not there["there"]:
         raise _nothing_to_run(f"{why}, and there is no function {PROCESSOR.function}()", stack)
@@ -140,14 +140,14 @@ def _left_alone(job: Row) -> str:
     return f"job {PROCESSOR.name} (jobid {job['jobid']}) {whose}: its command is not run"
 
 
-def _items(conn: Connection, seen: Sight) -> Items | None:
-    if seen.why_not(QUEUE_TABLE):
+def _items(conn: Connection, visible: Visibility) -> Items | None:
+    if visible.why_unreadable(QUEUE_TABLE):
         return None
     groups = conn.execute(query("items", "by_status")).fetchall()
     by_status: Counter[str] = Counter()
     for group in groups:
         by_status[group["status"]] += group["count"]
-    return Items(dict(by_status), figures_of(groups, seen.asked_at).waiting)
+    return Items(dict(by_status), queue_stats_of(groups, visible.asked_at).waiting)
 
 
 def _nothing_to_run(what: str, stack: str) -> PrerequisiteMissing:
@@ -172,7 +172,7 @@ def _refusals(prepared: Prepared, stack: str) -> Iterator[None]:
             ) from None
         raise _nothing_to_run("the command calls a function that is not there", stack) from None
     except errors.RaiseException as problem:
-        said = problem.diag.message_primary or ""
-        if not said.startswith(f"[{PROCESSOR.sender}] "):
+        message = problem.diag.message_primary or ""
+        if not message.startswith(f"[{PROCESSOR.sender}] "):
             raise
-        raise ServerRefused(f"the run failed, and nothing was sent: {readable(said)}") from None
+        raise ServerRefused(f"the run failed, and nothing was sent: {readable(message)}") from None

@@ -64,11 +64,11 @@ app.command("retry", hidden=True)(requeue.requeue)
 _add(_ACT, requeue.release_stalled, "Put stalled items back in the queue.", "release-stalled")
 _add(_ACT, pause.pause, "Pause jobs, with a reason.")
 _add(_ACT, pause.resume, "Resume paused jobs.")
-app.add_typer(key.app, name="key", rich_help_panel=_ACT, short_help="Show, try or rotate the key.")
+app.add_typer(key.key_app, name="key", rich_help_panel=_ACT, short_help="Show, try or rotate the key.")
 _add(_DEPLOY, diff.diff, "What `pulumi up` would change, and the way back.")
 _add(_DEPLOY, drift.drift, "Manual changes since the last `pulumi up`.")
 _add(_DEPLOY, config.config, "Each setting with its source.")
-app.add_typer(local.app, name="local", rich_help_panel=_LOCAL, short_help="A platform on this machine for tests.")
+app.add_typer(local.local_app, name="local", rich_help_panel=_LOCAL, short_help="A platform on this machine for tests.")
 
 
 def _show_version(wanted: bool) -> None:

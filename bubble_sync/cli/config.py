@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.exit_codes import Failure, failure_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, completed, the_stack
+from bubble_sync.cli.exit_codes import CommandFailure, failure_of
+from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack, resolve_stack
 from bubble_sync.cli.output import print_json, screen, table
 from bubble_sync.errors import ConfigurationError
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """List each setting with its source, without the values of secrets. Opens no database connection."""
     from bubble_sync.config.report import configuration, usable_part, with_problems
-    from bubble_sync.config.settings import checked
+    from bubble_sync.config.settings import check_settings
     from bubble_sync.config.stacks import CONFIG_VARIABLE
 
-    chosen = the_stack(stack, config_file)
+    chosen = resolve_stack(stack, config_file)
     written = chosen.config()
-    settings, problems = checked(written)
+    settings, problems = check_settings(written)
     encrypted = {key for key, value in written.items() if value.secret}
     source = f"environment variable {CONFIG_VARIABLE}" if CONFIG_VARIABLE in os.environ else chosen.config_file.name
     shown = settings or usable_part(written)
@@ -45,7 +45,7 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
         raise typer.Exit(failure.exit_code)
 
 
-def _failure(chosen: Stack, written: Mapping[str, ConfigValue]) -> Failure | None:
+def _failure(chosen: Stack, written: Mapping[str, ConfigValue]) -> CommandFailure | None:
     """Return the error that a command would raise for this configuration."""
     try:
         chosen.settings(written).project(chosen.environment)
@@ -65,8 +65,8 @@ def _show(found: Configuration) -> None:
 def _shown(setting: Setting) -> str:
     value = setting.value
     if setting.problem:
-        return completed(f"! {setting.problem}")
+        return complete_for_stack(f"! {setting.problem}")
     if setting.secret:
         return f"[secret] {setting.note}" if setting.note else ""
-    said = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return f"{said} ({setting.note})" if setting.note else said
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return f"{text} ({setting.note})" if setting.note else text

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import asking, next_step, print_json, screen
+from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
+from bubble_sync.cli.output import next_step, open_stack, print_json, screen
 from bubble_sync.formatting import format_time
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     """Check for every known problem; exit 0 when no problem was found and every check ran, 1 otherwise."""
     from bubble_sync.health import doctor as question
 
-    with asking(stack, config_file) as asked:
-        found = question.doctor(asked.database, asked.settings, asked.name)
+    with open_stack(stack, config_file) as context:
+        found = question.doctor(context.database, context.settings, context.name)
     if as_json:
         print_json(found, clean=found.clean, next=_next(found))
     else:
@@ -38,7 +38,7 @@ def _show(found: Diagnosis, out: Console) -> None:
     for finding in found.causes:
         out.print(f"\n{finding.level}: {finding.title} [{finding.id}]", style=STYLE[finding.level])
         _indented(f"{finding.object}: {finding.evidence}", out)
-        _indented(completed(f"do: {finding.remedy}"), out)
+        _indented(complete_for_stack(f"do: {finding.remedy}"), out)
     following: dict[str, list[Finding]] = defaultdict(list)
     for finding in found.findings:
         if finding.follows:
@@ -51,7 +51,7 @@ def _show(found: Diagnosis, out: Console) -> None:
     for check, why in found.unknown.items():
         reasons[why].append(check)
     for why, asked in reasons.items():
-        out.print(completed(f"\nunknown: {why}"), style="yellow")
+        out.print(complete_for_stack(f"\nunknown: {why}"), style="yellow")
         _indented(f"not checked: {', '.join(asked)}", out)
     out.print(f"\n{_summary(found)}", style="green" if found.clean else None)
     if step := _next(found):

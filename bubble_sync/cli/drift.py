@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import MISUSED, NO, UNREACHABLE, YES
-from bubble_sync.cli.options import ConfigFile, Json, StackName, the_stack, typed
+from bubble_sync.cli.options import ConfigFile, Json, StackName, resolve_stack, typed
 from bubble_sync.cli.output import print_document
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from bubble_sync.compare.drift import Report
+    from bubble_sync.compare.drift import DriftReport
 
 _COLOURS = {"~": "yellow", "!": "red"}
 _NOT_LOOKED_AT = "local"
@@ -39,53 +39,53 @@ def drift(
         raise ConfigurationError("--all-stacks looks at every stack: leave out --stack and --config-file")
     reports = _reports(stack, config_file, all_stacks=all_stacks)
     if as_json:
-        from bubble_sync.cli.render.drift_json import document, documents
+        from bubble_sync.cli.render.drift_json import report_document, report_documents
 
-        shown = documents(reports) if all_stacks else document(reports[0])
+        shown = report_documents(reports) if all_stacks else report_document(reports[0])
         print_document(shown)
     elif as_markdown:
-        from bubble_sync.cli.render.drift_markdown import markdown
+        from bubble_sync.cli.render.drift_markdown import reports_markdown
 
-        typer.echo("\n".join(markdown(reports)))
+        typer.echo("\n".join(reports_markdown(reports)))
     else:
         _show_text(reports, table=all_stacks)
     raise typer.Exit(exit_code(reports))
 
 
-def exit_code(reports: Sequence[Report]) -> int:
+def exit_code(reports: Sequence[DriftReport]) -> int:
     """Return the code of the worst report: unreadable stacks first."""
-    from bubble_sync.compare.drift import Standing
+    from bubble_sync.compare.drift import StackStatus
 
-    standings = {report.standing for report in reports}
-    if Standing.UNREACHABLE in standings:
+    statuses = {report.status for report in reports}
+    if StackStatus.UNREACHABLE in statuses:
         return UNREACHABLE
     # Report drift despite another stack's configuration error: a stray file must not hide drift.
-    if standings <= {Standing.CLEAN, Standing.CONFIGURATION}:
-        return MISUSED if Standing.CONFIGURATION in standings else YES
+    if statuses <= {StackStatus.CLEAN, StackStatus.CONFIGURATION}:
+        return MISUSED if StackStatus.CONFIGURATION in statuses else YES
     return NO
 
 
-def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -> list[Report]:
+def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -> list[DriftReport]:
     # Imported here: other commands need no database driver.
-    from bubble_sync.compare.all_stacks import ask, ask_all
+    from bubble_sync.compare.all_stacks import check_all_stacks, check_stack
     from bubble_sync.config import stacks
 
     if all_stacks:
-        return ask_all(stacks.all_stacks(Path.cwd(), os.environ, _NOT_LOOKED_AT))
-    return [ask(the_stack(stack, config_file))]
+        return check_all_stacks(stacks.all_stacks(Path.cwd(), os.environ, _NOT_LOOKED_AT))
+    return [check_stack(resolve_stack(stack, config_file))]
 
 
-def _show_text(reports: Sequence[Report], *, table: bool) -> None:
-    from bubble_sync.cli.render.drift_text import line, text
-    from bubble_sync.compare.drift import Standing
+def _show_text(reports: Sequence[DriftReport], *, table: bool) -> None:
+    from bubble_sync.cli.render.drift_text import report_line, report_text
+    from bubble_sync.compare.drift import StackStatus
 
     if table:
         width = max(len(report.stack) for report in reports)
         for report in reports:
-            typer.echo(f"{report.stack:<{width}}  {line(report)}")
+            typer.echo(f"{report.stack:<{width}}  {report_line(report)}")
     for report in reports:
         if report.cause and not table:
             typer.echo(f"error: {report.cause}", err=True)
-        elif not table or report.standing is not Standing.CLEAN:
-            for one in text(report):
+        elif not table or report.status is not StackStatus.CLEAN:
+            for one in report_text(report):
                 typer.secho(one, fg=_COLOURS.get(one[:1]))

@@ -18,7 +18,7 @@ def code_of(answer: bool) -> int:
     return YES if answer else NO
 
 
-class Failure(NamedTuple):
+class CommandFailure(NamedTuple):
     """A failure that ends a command; with `--json` standard output holds this document."""
 
     exit_code: int
@@ -26,32 +26,34 @@ class Failure(NamedTuple):
     message: str
 
 
-def failure_of(problem: Exception) -> Failure:
+def failure_of(problem: Exception) -> CommandFailure:
     """Return the failure that the operator sees for a problem."""
     if isinstance(problem, SyncError):
         # Imported here to keep the entry point fast: Ctrl-C may come at once.
-        from bubble_sync.cli.options import completed
+        from bubble_sync.cli.options import complete_for_stack
 
-        return Failure(*_code(problem), completed(str(problem)))
+        return CommandFailure(*_code(problem), complete_for_stack(str(problem)))
     if hasattr(problem, "format_message"):
-        return Failure(MISUSED, "usage", _usage(problem))
+        return CommandFailure(MISUSED, "usage", _usage(problem))
     if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Failure(MISUSED, "configuration", f"the disk is full ({problem.strerror}): make room, then run again")
+        return CommandFailure(
+            MISUSED, "configuration", f"the disk is full ({problem.strerror}): make room, then run again"
+        )
     # Print only the type: the text of an unexpected error may hold a secret.
     bug = f"a bug of bubble-sync ({type(problem).__name__}): run again with --debug and report it"
-    return Failure(OUR_BUG, "bug", bug)
+    return CommandFailure(OUR_BUG, "bug", bug)
 
 
 def _usage(problem: Exception) -> str:
     """Return typer's usage error as one line."""
     message: str = problem.format_message()  # type: ignore[attr-defined]
-    said = " ".join(message.split()).rstrip(".").replace("(Possible options: ", "(did you mean ")
+    text = " ".join(message.split()).rstrip(".").replace("(Possible options: ", "(did you mean ")
     context = getattr(problem, "ctx", None)
     listed = ", ".join(getattr(getattr(context, "command", None), "commands", ()))
-    choice = f"; choose one of {listed}" if said.startswith("Missing command") else ""
-    end = "" if said.endswith("?") else "."
+    choice = f"; choose one of {listed}" if text.startswith("Missing command") else ""
+    end = "" if text.endswith("?") else "."
     where = f"{end} See `{context.command_path} --help`" if context is not None else ""
-    return f"{said[:1].lower()}{said[1:]}{choice}{where}"
+    return f"{text[:1].lower()}{text[1:]}{choice}{where}"
 
 
 def _code(problem: SyncError) -> tuple[int, str]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import asking, next_step, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
+from bubble_sync.cli.output import next_step, open_stack, print_json, screen, table
 from bubble_sync.formatting import format_time
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bubble_sync.health.failures import Failure, Failures
+    from bubble_sync.health.failures import FailedItem, Failures
 
 _DEFAULT = 10
 _WIDE = 125
@@ -30,8 +30,8 @@ def failures(
     """Show the newest failed items, grouped by error; exit 0 when there is none, 1 otherwise."""
     from bubble_sync.health import failures as question
 
-    with asking(stack, config_file) as asked:
-        found = question.failures(asked.database, asked.name, asked.project_ref, limit)
+    with open_stack(stack, config_file) as context:
+        found = question.failures(context.database, context.name, context.project_ref, limit)
     if as_json:
         print_json(found, next=_next(found))
     else:
@@ -41,7 +41,7 @@ def failures(
 
 def _show(found: Failures, out: Console) -> None:
     for what, why in found.unknown.items():
-        out.print(completed(f"unknown: {what}: {why}"), style="yellow")
+        out.print(complete_for_stack(f"unknown: {what}: {why}"), style="yellow")
     if not found.groups and not found.unknown:
         out.print("no item is failed", style="green")
     for group in found.groups:
@@ -75,7 +75,7 @@ def _next(found: Failures) -> str:
     return "`bubble-sync doctor`; the retry job takes the items again" if found.groups else ""
 
 
-def next_try(item: Failure) -> str:
+def next_try(item: FailedItem) -> str:
     """Return the time of an item's next attempt in words."""
     if item.dead:
         return "none: dead"

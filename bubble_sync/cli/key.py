@@ -16,19 +16,19 @@ from bubble_sync.cli.options import (
     KeyFd,
     StackName,
     ask_for_key,
-    completed,
+    complete_for_stack,
     read_key_from,
-    the_stack,
+    resolve_stack,
 )
-from bubble_sync.cli.output import next_step, print_document, tell_if_never_up
+from bubble_sync.cli.output import next_step, print_document, warn_if_never_up
 from bubble_sync.config.keys import HARMLESS_ACTION
 from bubble_sync.formatting import format_day
 
 if TYPE_CHECKING:
-    from bubble_sync.key.probe import Probe, Verdict
+    from bubble_sync.key.probe import Probe, ProbeVerdict
     from bubble_sync.key.status import KeyInDatabase, KeyStatus
 
-app = typer.Typer(cls=Grouped, help="The key for calls to the Edge Function.", rich_markup_mode=None)
+key_app = typer.Typer(cls=Grouped, help="The key for calls to the Edge Function.", rich_markup_mode=None)
 
 Action = Annotated[str, typer.Option("--action", help="Action of the request; the default drains nothing.")]
 _STORED = {
@@ -39,17 +39,17 @@ _STORED = {
 }
 
 
-def _talk(text: str) -> None:
+def _progress(text: str) -> None:
     typer.echo(text, err=True)
 
 
-@app.command()
+@key_app.command()
 def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """Show the key's kind, expiry, readers and next step; exit 1 when there is a warning."""
     from bubble_sync.database.database import Database
     from bubble_sync.key.status import key_in_database, key_status
 
-    chosen = the_stack(stack, config_file)
+    chosen = resolve_stack(stack, config_file)
     settings = chosen.settings()
     found = key_status(chosen.name, settings, chosen.environment, datetime.now(UTC))
     if not as_json:
@@ -58,7 +58,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
             typer.echo(line)
     with closing(Database(settings.address(chosen.environment))) as database:
         in_database = key_in_database(database, settings)
-        tell_if_never_up(database, chosen.options)
+        warn_if_never_up(database, chosen.options)
     if as_json:
         print_document(_facts(found, in_database))
     else:
@@ -68,7 +68,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     raise typer.Exit(code_of(as_configured and not found.warnings))
 
 
-@app.command("probe")
+@key_app.command("probe")
 def try_key(
     stack: StackName = None,
     config_file: ConfigFile = None,
@@ -81,7 +81,7 @@ def try_key(
     from bubble_sync.key.probe import probe
     from bubble_sync.key.rotate import with_key
 
-    chosen = the_stack(stack, config_file)
+    chosen = resolve_stack(stack, config_file)
     settings = chosen.settings()
     if key_fd is not None:
         settings = with_key(settings, read_key_from(key_fd), None)
@@ -90,18 +90,18 @@ def try_key(
         tried = probe(database, settings, settings.service_role_key, action)
     if as_json:
         facts = {"key": _verdict(tried.key), "wrong_key": _verdict(tried.wrong_key)}
-        said = {"proven": tried.proven, "conclusion": tried.conclusion, **facts}
-        print_document({**said, "next": _after_probe(tried)})
+        document = {"proven": tried.proven, "conclusion": tried.conclusion, **facts}
+        print_document({**document, "next": _after_probe(tried)})
     else:
         typer.echo(f"the key      {tried.key}")
         typer.echo(f"a wrong key  {tried.wrong_key}")
-        typer.echo(completed(tried.conclusion))
+        typer.echo(complete_for_stack(tried.conclusion))
         if not tried.proven:
             typer.echo(next_step(_after_probe(tried)))
     raise typer.Exit(code_of(tried.proven))
 
 
-@app.command("rotate")
+@key_app.command("rotate")
 def change_key(
     stack: StackName = None,
     config_file: ConfigFile = None,
@@ -115,12 +115,12 @@ def change_key(
     """Rotate the key: try the new one, write it into the configuration, and converge it alone with `pulumi up`."""
     from bubble_sync.key.rotate import Wanted, rotate
 
-    chosen = the_stack(stack, config_file)
+    chosen = resolve_stack(stack, config_file)
     key = ask_for_key() if key_fd is None else read_key_from(key_fd)
-    done = rotate(chosen, Wanted(key, name, action, accept_unchecked), _talk)
+    done = rotate(chosen, Wanted(key, name, action, accept_unchecked), _progress)
     typer.echo(f"rotated: secret {done.secret_name} of stack {chosen.name} holds the new key")
     if not done.probe.proven:
-        typer.echo(completed(done.probe.conclusion))
+        typer.echo(complete_for_stack(done.probe.conclusion))
     for line in done.kept:
         typer.echo(line)
     if done.commit is not None:
@@ -150,7 +150,7 @@ def _database_lines(found: KeyStatus, known: KeyInDatabase) -> list[str]:
 
 
 def _rows(lines: list[tuple[str, str]]) -> list[str]:
-    return [f"{word:<9} {completed(text)}" for word, text in lines]
+    return [f"{word:<9} {complete_for_stack(text)}" for word, text in lines]
 
 
 def _after_probe(tried: Probe) -> str:
@@ -179,7 +179,7 @@ def _facts(found: KeyStatus, known: KeyInDatabase) -> dict[str, object]:
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, object]:
+def _verdict(verdict: ProbeVerdict) -> dict[str, object]:
     return {
         "accepted": verdict.accepted,
         "answered": verdict.answered,

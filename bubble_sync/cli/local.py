@@ -17,15 +17,15 @@ from bubble_sync.cli.grouped import Grouped
 from bubble_sync.errors import ConfigurationError, PlatformError
 
 if TYPE_CHECKING:
-    from bubble_sync.local.platform import Platform, Status
+    from bubble_sync.local.platform import Platform, PlatformStatus
 
-app = typer.Typer(
+local_app = typer.Typer(
     cls=Grouped,
     help="A throw-away hosted-like platform on this machine.",
     rich_markup_mode=None,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _checkout() -> Path:
@@ -43,11 +43,11 @@ def _platform() -> Platform:
     return Platform.for_checkout(_checkout())
 
 
-def _talk(text: str) -> None:
+def _progress(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _facts(status: Status) -> Mapping[str, object]:
+def _facts(status: PlatformStatus) -> Mapping[str, object]:
     return {
         "up": status.up,
         "folder": str(status.folder),
@@ -58,7 +58,7 @@ def _facts(status: Status) -> Mapping[str, object]:
     }
 
 
-def _lines(status: Status) -> list[str]:
+def _lines(status: PlatformStatus) -> list[str]:
     parts = [f"{each.name:<14} {f'up, pid {each.pid}' if each.pid else 'down':<16} {each.log}" for each in status.parts]
     return [
         *parts,
@@ -72,43 +72,43 @@ def _next() -> None:
     """Print commands for a running platform."""
     from bubble_sync.local.stack import NAME
 
-    _talk("ask it:")
+    _progress("ask it:")
     for command in ("verify", "trace --latest", "report --html report.html"):
-        _talk(f"  uv run bubble-sync {command} --stack {NAME}")
-    _talk("end it:")
-    _talk("  uv run bubble-sync local down")
+        _progress(f"  uv run bubble-sync {command} --stack {NAME}")
+    _progress("end it:")
+    _progress("  uv run bubble-sync local down")
 
 
-@app.command()
+@local_app.command()
 def up() -> None:
     """Start the platform, or restart its stopped parts."""
     from bubble_sync.local.guardian import Guard
-    from bubble_sync.local.stack import prepare, require_checkout
+    from bubble_sync.local.stack import prepare_stack, require_checkout
 
     platform, checkout = _platform(), require_checkout(_checkout())
-    _talk("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
+    _progress("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
     # A start that is interrupted leaves nothing running.
     guard = Guard()
-    stack = prepare(platform.start(), checkout)
+    stack = prepare_stack(platform.start(), checkout)
     guard.release()
     for line in _lines(platform.status()):
         typer.echo(line)
-    _talk(f"converge it:\n  {stack.how_to}")
+    _progress(f"converge it:\n  {stack.how_to}")
     _next()
 
 
-@app.command()
+@local_app.command()
 def down() -> None:
     """Stop the platform and remove all of its data."""
     platform = _platform()
     if not platform.folder.exists():
         raise PlatformError(f"there is no platform in {platform.folder}: each checkout has its own, so look in yours")
     platform.remove()
-    _talk(f"removed {platform.folder}")
+    _progress(f"removed {platform.folder}")
 
 
-@app.command()
-def status(as_json: Json = False) -> None:
+@local_app.command()
+def status(as_json: JsonOption = False) -> None:
     """Show the processes and addresses; exit 0 when everything is up, 1 otherwise."""
     found = _platform().status()
     if as_json:
@@ -123,8 +123,8 @@ def status(as_json: Json = False) -> None:
     raise typer.Exit(code_of(found.up))
 
 
-@app.command("sign-up")
-def sign_up(email: str, as_json: Json = False) -> None:
+@local_app.command("sign-up")
+def sign_up(email: str, as_json: JsonOption = False) -> None:
     """Sign a person up as the application does: three records and one queue item."""
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
         raise ConfigurationError(f"{email!r} is not an email address: pass one such as ada@example.com")
@@ -136,7 +136,7 @@ def sign_up(email: str, as_json: Json = False) -> None:
             typer.echo(f"{name:<9} {value}")
 
 
-@app.command("demo")
+@local_app.command("demo")
 def show_demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the output of verify and trace.")] = False,
@@ -157,9 +157,9 @@ def show_demo(
     finally:
         if kept:
             guard.release()
-            _talk("\nthe platform is left running")
+            _progress("\nthe platform is left running")
             _next()
         else:
             platform.remove()
-            _talk("next: `KEEP=1 make demo` leaves the platform running, and prints how to ask it")
+            _progress("next: `KEEP=1 make demo` leaves the platform running, and prints how to ask it")
     raise typer.Exit(code_of(proven))

@@ -15,16 +15,16 @@ import typer
 from rich.console import Console
 
 from bubble_sync.cli import trace, verify
-from bubble_sync.cli.output import asking
+from bubble_sync.cli.output import open_stack
 from bubble_sync.cli.report import write_report
 from bubble_sync.errors import PlatformError
 from bubble_sync.formatting import format_tenths
-from bubble_sync.local.demo import Evidence, Step, timeline, wait_for
+from bubble_sync.local.demo import DemoStep, Evidence, timeline, wait_for
 from bubble_sync.local.platform import Platform
-from bubble_sync.local.stack import NAME, LocalStack, prepare
+from bubble_sync.local.stack import NAME, LocalStack, prepare_stack
 from bubble_sync.model.targets import TARGET_SECONDS
 
-talk = Console(stderr=True, highlight=False)
+progress = Console(stderr=True, highlight=False)
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class _Story:
     outputs: dict[str, dict[str, str]]
     email: str
     evidence: Evidence
-    steps: list[Step]
+    steps: list[DemoStep]
 
 
 def demo(platform: Platform, checkout: Path, *, verbose: bool) -> bool:
     """Start the platform, sign a person up, and check that our job's run synced the item and `verify` passes."""
     with _step("start the embedded platform"):
-        stack = prepare(platform.start(), checkout)
+        stack = prepare_stack(platform.start(), checkout)
     with _step("pulumi up --stack local"):
         outputs = _up(stack)
     jobid = outputs["jobids"]["bubble-sync-processor"]
@@ -59,27 +59,27 @@ def demo(platform: Platform, checkout: Path, *, verbose: bool) -> bool:
 def _step(what: str) -> Iterator[None]:
     """Print a step, and its duration at the end."""
     began = time.monotonic()
-    with talk.status(what):
+    with progress.status(what):
         yield
-    talk.print(f"  {what:<60} {format_tenths(time.monotonic() - began):>7}")
+    progress.print(f"  {what:<60} {format_tenths(time.monotonic() - began):>7}")
 
 
 def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
     """Print the summary; add `verify` and `trace` output on request or failure."""
-    with asking(NAME, stack.config_file, stack.environment) as asked:
-        checklist = verify.ask(asked)
+    with open_stack(NAME, stack.config_file, stack.environment) as context:
+        checklist = verify.read_checklist(context)
         report = stack.checkout / "report.html"
-        write_report(asked, report, timedelta(hours=24))
-        good = sum(one.standing == "ok" for one in checklist.lines)
+        write_report(context, report, timedelta(hours=24))
+        good = sum(one.status == "ok" for one in checklist.lines)
         _summarise(story, f"{good} of {len(checklist.lines)} checks are ok", report)
         proven = story.evidence.proven and checklist.clean
         if verbose or not proven:
             typer.echo("\nStack outputs:")
             typer.echo(json.dumps(story.outputs, indent=2))
             typer.echo(f"\n$ bubble-sync verify --stack {NAME}")
-            verify.show(checklist)
+            verify.show_checklist(checklist)
             typer.echo(f"\n$ bubble-sync trace --latest --stack {NAME}")
-            trace.answer(trace.ask(asked, None), None)
+            trace.show_trace(trace.read_trace(context, None), None)
     return proven
 
 
@@ -102,11 +102,11 @@ def _summarise(story: _Story, verified: str, report: Path) -> None:
         ("report", "", str(report)),
     ]
     typer.echo()
-    for what, after, said in rows:
-        typer.echo(f"{what:<10}  {after:>8}  {said}")
+    for what, after, text in rows:
+        typer.echo(f"{what:<10}  {after:>8}  {text}")
 
 
-def _clock(step: Step) -> str:
+def _clock(step: DemoStep) -> str:
     return f"T+{format_tenths(step.seconds)}" if step.seconds is not None else ""
 
 

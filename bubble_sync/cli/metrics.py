@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.files import put
+from bubble_sync.cli.files import write_atomically
 from bubble_sync.cli.options import ConfigFile, StackName
-from bubble_sync.cli.output import asking
+from bubble_sync.cli.output import open_stack
 from bubble_sync.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def metrics(stack: StackName = None, config_file: ConfigFile = None, output: Out
     from bubble_sync import __version__
     from bubble_sync.health.metrics import Measured, measure
 
-    with asking(stack, config_file) as asked:
+    with open_stack(stack, config_file) as context:
         try:
-            measured = measure(asked.database, asked.settings, asked.name, __version__)
+            measured = measure(context.database, context.settings, context.name, __version__)
         except Unreachable:
             # Unreachable is a metric too.
-            give(text_of(Measured(asked.name, __version__, datetime.now(UTC))), output)
+            give(text_of(Measured(context.name, __version__, datetime.now(UTC))), output)
             raise
     give(text_of(measured), output)
 
@@ -75,4 +75,4 @@ def give(text: str, output: Path | None) -> None:
     if output is None:
         typer.echo(text, nl=False)
         return
-    put(output, text, mode=_READABLE)
+    write_atomically(output, text, mode=_READABLE)

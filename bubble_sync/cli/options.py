@@ -53,10 +53,10 @@ _LONGEST_KEY = 16_384
 _MEANT: ContextVar[Stack] = ContextVar("the stack that the command is about")
 
 
-def the_stack(name: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Stack:
+def resolve_stack(name: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Stack:
     """Find the stack; `local` means the checkout's running platform, if any."""
     # Imported here: commands without a stack need none of these modules.
-    from bubble_sync.config.stacks import CONFIG_VARIABLE, open_stack
+    from bubble_sync.config.stacks import CONFIG_VARIABLE, locate_stack
 
     own: tuple[str, ...] = ()
     if name == LOCAL and config_file is None and CONFIG_VARIABLE not in environment:
@@ -69,12 +69,12 @@ def the_stack(name: str | None, config_file: Path | None, environment: Mapping[s
                 typer.echo(f"note: {DATABASE_URL_VARIABLE} is ignored: {LOCAL} means the local platform", err=True)
             config_file, environment = local.config_file, local.environment
             own = ("--stack", LOCAL)
-    opened = replace(open_stack(name, config_file, Path.cwd(), environment), own_options=own)
+    opened = replace(locate_stack(name, config_file, Path.cwd(), environment), own_options=own)
     _MEANT.set(opened)
     return opened
 
 
-def completed(text: str) -> str:
+def complete_for_stack(text: str) -> str:
     """Return a text whose commands name the current stack."""
     stack = _MEANT.get(None)
     return text if stack is None else stack.completed(text)
@@ -122,7 +122,7 @@ def ask_for_key() -> str:
     return key
 
 
-def consent(question: str, *, yes: bool, as_json: bool) -> bool:
+def confirm(question: str, *, yes: bool, as_json: bool) -> bool:
     """Ask for confirmation, unless --yes was given."""
     if yes:
         return True

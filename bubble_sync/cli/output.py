@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.options import completed, the_stack
+from bubble_sync.cli.options import complete_for_stack, resolve_stack
 from bubble_sync.config.commands import in_all
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 
@@ -35,7 +35,7 @@ _PADDING = re.compile(" +$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Asked:
+class StackContext:
     """One stack, opened for reading."""
 
     name: str
@@ -54,23 +54,27 @@ class _Trimmed(io.StringIO):
 
 
 @contextmanager
-def asking(stack: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Iterator[Asked]:
+def open_stack(
+    stack: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ
+) -> Iterator[StackContext]:
     """Open a stack's database for one question."""
     # Imported here: commands without a database need no driver.
     from bubble_sync.database.database import Database
 
-    opened = the_stack(stack, config_file, environment)
+    opened = resolve_stack(stack, config_file, environment)
     settings = opened.settings()
     with closing(Database(settings.address(opened.environment))) as database:
         try:
-            yield Asked(opened.name, settings.project(opened.environment), settings, database, opened.environment)
+            yield StackContext(
+                opened.name, settings.project(opened.environment), settings, database, opened.environment
+            )
         except (PrerequisiteMissing, PrivilegeMissing):
-            tell_if_never_up(database, opened.options)
+            warn_if_never_up(database, opened.options)
             raise
-        tell_if_never_up(database, opened.options)
+        warn_if_never_up(database, opened.options)
 
 
-def tell_if_never_up(database: Database, options: Sequence[str]) -> None:
+def warn_if_never_up(database: Database, options: Sequence[str]) -> None:
     """Warn on stderr when the stack has never been up."""
     from bubble_sync.records.visibility import never_up
 
@@ -109,12 +113,12 @@ def print_json(answer: DataclassInstance, **more: object) -> None:
 def print_document(document: Mapping[str, object]) -> None:
     """Print JSON with complete commands."""
     plain = json.loads(json.dumps(document, default=_plain))
-    typer.echo(json.dumps(in_all(plain, completed), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(in_all(plain, complete_for_stack), indent=2, ensure_ascii=False))
 
 
 def next_step(text: str) -> str:
     """Return the `next:` line with complete commands."""
-    return completed(f"next: {text}")
+    return complete_for_stack(f"next: {text}")
 
 
 def _plain(value: object) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.options import ConfigFile, StackName, completed, the_stack
+from bubble_sync.cli.options import ConfigFile, StackName, complete_for_stack, resolve_stack
 
 if TYPE_CHECKING:
-    from bubble_sync.actions.pause import Slept
+    from bubble_sync.actions.pause import PauseResult
 
 
 def _jobs_beginning_with(incomplete: str) -> list[str]:
@@ -20,7 +20,7 @@ def _jobs_beginning_with(incomplete: str) -> list[str]:
     return [job.key for job in MANAGED_JOBS if job.key.startswith(incomplete)]
 
 
-Job = Annotated[
+JobOption = Annotated[
     str | None,
     typer.Option("--job", "-j", help="One job, as in retry; all unless given.", autocompletion=_jobs_beginning_with),
 ]
@@ -30,7 +30,7 @@ def pause(
     reason: Annotated[str, typer.Option("--reason", "-r", help="Reason, kept in the configuration.")],
     stack: StackName = None,
     config_file: ConfigFile = None,
-    job: Job = None,
+    job: JobOption = None,
     until: Annotated[
         str | None, typer.Option("--until", help="Expected end: 2h, 1d12h, or 2027-01-31T18:00:00Z.")
     ] = None,
@@ -38,35 +38,35 @@ def pause(
     """Pause jobs: write the pause into the configuration and converge only these jobs with `pulumi up`."""
     from bubble_sync.actions import pause as action
 
-    chosen, keys = the_stack(stack, config_file), action.keys_of(job)
-    moment = None if until is None else action.moment_of(until, datetime.now(UTC))
-    done = action.pause(chosen, keys, reason, moment, _talk)
-    _tell(done, chosen.name, keys)
+    chosen, keys = resolve_stack(stack, config_file), action.keys_of(job)
+    moment = None if until is None else action.read_pause_end(until, datetime.now(UTC))
+    done = action.pause(chosen, keys, reason, moment, _progress)
+    _show(done, chosen.name, keys)
     if done.changed:
         of = f" --job {shlex.quote(job)}" if job else ""
-        typer.echo(completed(f"resume with:  bubble-sync resume{of}"))
+        typer.echo(complete_for_stack(f"resume with:  bubble-sync resume{of}"))
 
 
-def resume(stack: StackName = None, config_file: ConfigFile = None, job: Job = None) -> None:
+def resume(stack: StackName = None, config_file: ConfigFile = None, job: JobOption = None) -> None:
     """Resume jobs: remove the pause from the configuration and converge only these jobs with `pulumi up`."""
     from bubble_sync.actions import pause as action
 
-    chosen, keys = the_stack(stack, config_file), action.keys_of(job)
-    _tell(action.resume(chosen, keys, _talk), chosen.name, keys)
+    chosen, keys = resolve_stack(stack, config_file), action.keys_of(job)
+    _show(action.resume(chosen, keys, _progress), chosen.name, keys)
 
 
-def _talk(text: str) -> None:
+def _progress(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _tell(done: Slept, stack: str, keys: tuple[str, ...]) -> None:
+def _show(done: PauseResult, stack: str, keys: tuple[str, ...]) -> None:
     from bubble_sync.model.jobs import MANAGED_JOBS
     from bubble_sync.model.pauses import paused
 
-    asleep = paused(done.settings, datetime.now(UTC))
+    paused_jobs = paused(done.settings, datetime.now(UTC))
     already = "" if done.changed else " already: nothing was changed"
     for name in (job.name for job in MANAGED_JOBS if job.key in keys):
-        state = asleep.get(name, "active")
-        typer.echo(completed(f"job {name} of stack {stack} is {state}{already}"))
+        state = paused_jobs.get(name, "active")
+        typer.echo(complete_for_stack(f"job {name} of stack {stack} is {state}{already}"))
     if done.commit is not None:
         typer.echo(f"commit it:  {done.commit}")

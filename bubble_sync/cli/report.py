@@ -8,26 +8,30 @@ from typing import Annotated
 
 import typer
 
-from bubble_sync.cli.files import put
+from bubble_sync.cli.files import write_atomically
 from bubble_sync.cli.options import ConfigFile, StackName, duration
-from bubble_sync.cli.output import Asked, asking
+from bubble_sync.cli.output import StackContext, open_stack
 
-Html = Annotated[Path, typer.Option("--html", metavar="FILE", help="File to write; an existing file is replaced.")]
-Since = Annotated[str, typer.Option("--since", metavar="TIME", help="How far back: 30m, 24h, 7d; at most 30d.")]
+HtmlOption = Annotated[
+    Path, typer.Option("--html", metavar="FILE", help="File to write; an existing file is replaced.")
+]
+SinceOption = Annotated[str, typer.Option("--since", metavar="TIME", help="How far back: 30m, 24h, 7d; at most 30d.")]
 
 
-def report(html: Html, since: Since = "24h", stack: StackName = None, config_file: ConfigFile = None) -> None:
+def report(
+    html: HtmlOption, since: SinceOption = "24h", stack: StackName = None, config_file: ConfigFile = None
+) -> None:
     """Write an HTML page with checklist, findings, charts and failures; exit 0 when the file is written."""
     span = duration("--since", since, "1m", "30d")
-    with asking(stack, config_file) as asked:
-        write_report(asked, html, span)
+    with open_stack(stack, config_file) as context:
+        write_report(context, html, span)
     typer.echo(html)
 
 
-def write_report(asked: Asked, file: Path, span: timedelta) -> None:
+def write_report(context: StackContext, file: Path, span: timedelta) -> None:
     """Read the stack and render the page."""
     from bubble_sync.cli.render.report_page import page
     from bubble_sync.health import report as question
 
-    found = question.report(asked.database, asked.settings, asked.name, asked.project_ref, span)
-    put(file, page(found))
+    found = question.report(context.database, context.settings, context.name, context.project_ref, span)
+    write_atomically(file, page(found))

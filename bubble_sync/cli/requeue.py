@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import NO, code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, completed, consent, duration
-from bubble_sync.cli.output import Asked, asking, next_step, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, complete_for_stack, confirm, duration
+from bubble_sync.cli.output import StackContext, next_step, open_stack, print_json, screen, table
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bubble_sync.actions.requeue import Done, Item, Move, Passed, Plan
+    from bubble_sync.actions.requeue import Batch, Plan, RequeueItem, RequeueResult, Skipped
 
 _NEXT = "`bubble-sync trace ID` shows where an item that was left alone stands"
 _SHOWN = 20
@@ -24,13 +24,13 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Answer:
+class RequeueOutput:
     """The result of the command."""
 
     stack: str
     plan: Plan
     changed: tuple[str, ...]
-    passed: tuple[Passed, ...]
+    skipped: tuple[Skipped, ...]
 
 
 def requeue(
@@ -46,9 +46,9 @@ def requeue(
 
     if dead == bool(ids):
         raise ConfigurationError("pass ids of items, or --dead")
-    with asking(stack, config_file) as asked:
-        plan = requeue_plan(asked.database, None if dead else ids)
-        _go_on(asked, plan, "no item is dead", yes=yes, as_json=as_json)
+    with open_stack(stack, config_file) as context:
+        plan = requeue_plan(context.database, None if dead else ids)
+        _go_on(context, plan, "no item is dead", yes=yes, as_json=as_json)
 
 
 def release_stalled(
@@ -67,77 +67,77 @@ def release_stalled(
     from bubble_sync.actions.requeue import release_plan
 
     age = None if older_than is None else duration("--older-than", older_than, "1m", "3650d")
-    with asking(stack, config_file) as asked:
-        plan = release_plan(asked.database, age)
-        _go_on(asked, plan, "no item is stalled", yes=yes, as_json=as_json)
+    with open_stack(stack, config_file) as context:
+        plan = release_plan(context.database, age)
+        _go_on(context, plan, "no item is stalled", yes=yes, as_json=as_json)
 
 
-def _go_on(asked: Asked, plan: Plan, nothing: str, *, yes: bool, as_json: bool) -> None:
+def _go_on(context: StackContext, plan: Plan, nothing: str, *, yes: bool, as_json: bool) -> None:
     from bubble_sync.actions.requeue import carry_out
 
     out = screen()
     if not as_json:
         _show_plan(plan, out)
-    if plan.items and not consent(f"put {_count(plan.items)} back?", yes=yes, as_json=as_json):
+    if plan.items and not confirm(f"put {_count(plan.items)} back?", yes=yes, as_json=as_json):
         typer.echo("nothing was changed", err=True)
         raise typer.Exit(NO)
-    done = carry_out(asked.database, plan)
+    done = carry_out(context.database, plan)
     if as_json:
-        passed = (*plan.passed, *done.passed)
-        print_json(Answer(asked.name, plan, done.changed, passed), next=_NEXT if passed else "")
+        skipped = (*plan.skipped, *done.skipped)
+        print_json(RequeueOutput(context.name, plan, done.changed, skipped), next=_NEXT if skipped else "")
     elif plan.items:
         _show_done(done, out)
-    elif not plan.passed:
+    elif not plan.skipped:
         out.print(nothing, style="green")
-    if not as_json and (plan.passed or done.passed):
+    if not as_json and (plan.skipped or done.skipped):
         out.print(next_step(_NEXT))
-    raise typer.Exit(code_of(not (plan.passed or done.passed)))
+    raise typer.Exit(code_of(not (plan.skipped or done.skipped)))
 
 
 def _show_plan(plan: Plan, out: Console) -> None:
     from bubble_sync.actions.requeue import MOST
 
-    for move in plan.moves:
-        _show_move(move, out)
+    for batch in plan.batches:
+        _show_batch(batch, out)
     if plan.items == MOST:
         out.print(f"the oldest {MOST}: run again for the others")
-    _show_passed(plan.passed, out)
+    _show_skipped(plan.skipped, out)
     for what, why in plan.unknown.items():
-        out.print(completed(f"unknown: {what}: {why}"), style="yellow")
+        out.print(complete_for_stack(f"unknown: {what}: {why}"), style="yellow")
 
 
-def _show_move(move: Move, out: Console) -> None:
-    for (operation, error), alike in groupby(sorted(move.items[:_SHOWN], key=_kind), _kind):
+def _show_batch(batch: Batch, out: Console) -> None:
+    for (operation, error), alike in groupby(sorted(batch.items[:_SHOWN], key=_kind), _kind):
         out.print(f"{operation}: {error}", style="bold")
         items = table("item", "record", ">try")
         for item in alike:
             items.add_row(item.id, item.record_id, f"{item.retry_count}/{item.max_retries}")
         out.print(items)
-    if len(move.items) > _SHOWN:
-        out.print(f"... and {len(move.items) - _SHOWN} more")
+    if len(batch.items) > _SHOWN:
+        out.print(f"... and {len(batch.items) - _SHOWN} more")
     out.print("what is changed:")
     effects = table("", "")
     effects.show_header = False
-    for column, text in move.way.becomes.items():
+    for column, text in batch.transition.becomes.items():
         effects.add_row(f"  {column}", text)
     out.print(effects)
-    out.print(completed(f"then: {move.way.then}"), "", sep="\n")
+    out.print(complete_for_stack(f"then: {batch.transition.then}"), "", sep="\n")
 
 
-def _kind(item: Item) -> tuple[str, str]:
+def _kind(item: RequeueItem) -> tuple[str, str]:
     return item.operation or "no operation", item.error or "no error message"
 
 
-def _show_done(done: Done, out: Console) -> None:
+def _show_done(done: RequeueResult, out: Console) -> None:
     out.print(f"{_count(len(done.changed))} put back", style="green" if done.changed else "red")
-    _show_passed(done.passed, out)
+    _show_skipped(done.skipped, out)
 
 
-def _show_passed(passed: tuple[Passed, ...], out: Console) -> None:
-    for one in passed[:_SHOWN]:
-        out.print(completed(f"left alone: {one.id}: {one.why}"), style="yellow")
-    if len(passed) > _SHOWN:
-        out.print(f"... and {len(passed) - _SHOWN} more", style="yellow")
+def _show_skipped(skipped: tuple[Skipped, ...], out: Console) -> None:
+    for one in skipped[:_SHOWN]:
+        out.print(complete_for_stack(f"left alone: {one.id}: {one.why}"), style="yellow")
+    if len(skipped) > _SHOWN:
+        out.print(f"... and {len(skipped) - _SHOWN} more", style="yellow")
 
 
 def _count(number: int) -> str:

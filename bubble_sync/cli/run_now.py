@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import NO, code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, completed, consent
-from bubble_sync.cli.output import Asked, asking, next_step, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, complete_for_stack, confirm
+from bubble_sync.cli.output import StackContext, next_step, open_stack, print_json, screen, table
 from bubble_sync.formatting import format_age, format_seconds
 
 if TYPE_CHECKING:
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from bubble_sync.actions.run_now import Prepared, Ran, Told
-    from bubble_sync.records.await_response import Sent
+    from bubble_sync.actions.run_now import Notice, Prepared, Ran
+    from bubble_sync.records.await_response import SentRequest
     from bubble_sync.records.requests import Request
 
 _PRODUCTION = ("prod", "production")
 
 
 @dataclass(frozen=True)
-class Answer:
+class RunOutput:
     """The result of the command."""
 
     stack: str
     command: str
     jobid: int | None
     notes: tuple[str, ...]
-    told: tuple[Told, ...]
+    notices: tuple[Notice, ...]
     outcome: str
     request_id: int | None
     waited: bool
@@ -62,15 +62,15 @@ def run_now(
     """
     from bubble_sync.actions import run_now as action
 
-    with asking(stack, config_file) as asked:
-        prepared = action.prepare(asked.database, asked.name)
+    with open_stack(stack, config_file) as context:
+        prepared = action.prepare_run(context.database, context.name)
         if not as_json:
-            _show_prepared(prepared, asked.name)
-        if asks(asked) and not consent("run it now?", yes=yes, as_json=as_json):
+            _show_prepared(prepared, context.name)
+        if needs_confirmation(context) and not confirm("run it now?", yes=yes, as_json=as_json):
             typer.echo("nothing was run", err=True)
             raise typer.Exit(NO)
-        ran = action.run(asked.database, prepared, asked.name, _silent if as_json else _show_told)
-        answer = _answer(asked, prepared, ran, wait=wait)
+        ran = action.run_command(context.database, prepared, context.name, _silent if as_json else _show_notice)
+        answer = _answer(context, prepared, ran, wait=wait)
     if as_json:
         print_json(answer, good=answer.good, next=_next(answer))
     else:
@@ -78,25 +78,25 @@ def run_now(
     raise typer.Exit(code_of(answer.good))
 
 
-def asks(asked: Asked) -> bool:
+def needs_confirmation(context: StackContext) -> bool:
     """Return whether to ask: on every stack but the local one."""
-    here = asked.settings.address(asked.environment).loopback and asked.project_ref is None
-    return not here or asked.name in _PRODUCTION
+    here = context.settings.address(context.environment).loopback and context.project_ref is None
+    return not here or context.name in _PRODUCTION
 
 
-def _answer(asked: Asked, prepared: Prepared, ran: Ran, *, wait: bool) -> Answer:
-    from bubble_sync.actions.run_now import count
+def _answer(context: StackContext, prepared: Prepared, ran: Ran, *, wait: bool) -> RunOutput:
+    from bubble_sync.actions.run_now import count_items
     from bubble_sync.records.messages import whole
 
     unknown = dict(prepared.unknown)
-    request = _followed(asked, ran.request, unknown) if wait and ran.request else None
-    after = count(asked.database) if request and prepared.items else None
-    return Answer(
-        stack=asked.name,
+    request = _await_response(context, ran.request, unknown) if wait and ran.request else None
+    after = count_items(context.database) if request and prepared.items else None
+    return RunOutput(
+        stack=context.name,
         command=whole(prepared.command),
         jobid=prepared.jobid,
         notes=prepared.notes,
-        told=ran.told,
+        notices=ran.notices,
         outcome=ran.outcome,
         request_id=ran.request.request_id if ran.request else None,
         waited=wait,
@@ -107,17 +107,17 @@ def _answer(asked: Asked, prepared: Prepared, ran: Ran, *, wait: bool) -> Answer
     )
 
 
-def _followed(asked: Asked, sent: Sent, unknown: dict[str, str]) -> Request | None:
+def _await_response(context: StackContext, sent: SentRequest, unknown: dict[str, str]) -> Request | None:
     from bubble_sync.database.polling import WAIT_BEYOND_TIMEOUT_SECONDS
     from bubble_sync.records import await_response
 
-    if why := await_response.why_not(asked.database):
+    if why := await_response.why_unreadable(context.database):
         unknown["answer"] = why
         return None
-    seconds = asked.settings.processor.timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS
+    seconds = context.settings.processor.timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS
     try:
         typer.echo(f"waiting for the answer, {format_age(seconds)} at most ...", err=True)
-        return await_response.follow(asked.database, sent, seconds)
+        return await_response.follow(context.database, sent, seconds)
     except KeyboardInterrupt:
         typer.echo(f"not waited for: request {sent.request_id} goes on by itself", err=True)
         raise
@@ -130,21 +130,21 @@ def _show_prepared(prepared: Prepared, stack: str) -> None:
     waiting = "how many items wait is not known" if prepared.items is None else f"{prepared.items.waiting} waiting"
     out.print(f"stack {stack}: {waiting}; the Edge Function takes real items", style="bold")
     for note in prepared.notes:
-        out.print(completed(f"! {note}"), style="yellow")
+        out.print(complete_for_stack(f"! {note}"), style="yellow")
     of = f"  (job bubble-sync-processor, jobid {prepared.jobid})" if prepared.jobid else ""
     first, *others = whole(prepared.command).splitlines() or [""]
     out.print(f"run: {first}{of}", *(f"     {line}" for line in others), sep="\n")
 
 
-def _show_told(told: Told) -> None:
-    typer.echo(f"{told.severity}: {told.text}")
+def _show_notice(notice: Notice) -> None:
+    typer.echo(f"{notice.severity}: {notice.text}")
 
 
-def _silent(_: Told) -> None:
+def _silent(_: Notice) -> None:
     """Print to stderr, because standard output holds the JSON."""
 
 
-def _show(answer: Answer, out: Console) -> None:
+def _show(answer: RunOutput, out: Console) -> None:
     out.print(_verdict(answer), style="green" if answer.good else "red")
     if answer.before is not None and answer.after is not None:
         items = table("status", ">before", ">after")
@@ -152,12 +152,12 @@ def _show(answer: Answer, out: Console) -> None:
             items.add_row(status, str(answer.before.get(status, 0)), str(answer.after.get(status, 0)))
         out.print(items)
     for what, why in answer.unknown.items():
-        out.print(completed(f"unknown: {what}: {why}"), style="yellow")
+        out.print(complete_for_stack(f"unknown: {what}: {why}"), style="yellow")
     if step := _next(answer):
         out.print(next_step(step))
 
 
-def _next(answer: Answer) -> str:
+def _next(answer: RunOutput) -> str:
     """Return the next step unless a request was sent and answered well."""
     if answer.good:
         return ""
@@ -166,7 +166,7 @@ def _next(answer: Answer) -> str:
     return "`bubble-sync doctor`"
 
 
-def _verdict(answer: Answer) -> str:
+def _verdict(answer: RunOutput) -> str:
     if (request := answer.request) is not None:
         took = (request.settled_at - request.sent_at).total_seconds() if request.settled_at else None
         after = f", after {format_seconds(took)}" if took is not None else ""

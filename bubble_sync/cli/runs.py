@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import asking, next_step, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
+from bubble_sync.cli.output import next_step, open_stack, print_json, screen, table
 from bubble_sync.formatting import format_seconds, format_time
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def runs(
     """Show each job's runs of a day, and the newest runs with their requests; exit 0 when all are known to be good."""
     from bubble_sync.health import runs as question
 
-    with asking(stack, config_file) as asked:
-        found = question.runs(asked.database, asked.settings, asked.name, limit)
+    with open_stack(stack, config_file) as context:
+        found = question.runs(context.database, context.settings, context.name, limit)
     if as_json:
         print_json(found, clean=found.clean, next=_next(found))
     else:
@@ -45,24 +45,24 @@ def _show(found: Runs, out: Console) -> None:
         day.add_row(one.jobname, str(one.executions), *times, str(one.failures), format_time(one.since), style=style)
     latest = table(">runid", "job", "start (UTC)", ">took", "status", "what came of it")
     for run in found.runs:
-        said = str(run.request) if run.request else run.message if run.status == "failed" else ""
+        text = str(run.request) if run.request else run.message if run.status == "failed" else ""
         style = "red" if run.status == "failed" else None
         started = format_time(run.start_time)
         name = run.jobname.removeprefix("bubble-sync-")
         took = format_seconds(run.duration_seconds)
-        latest.add_row(str(run.runid), name, started, took, run.status, said, style=style)
+        latest.add_row(str(run.runid), name, started, took, run.status, text, style=style)
     if "runs" not in found.unknown:
         out.print(day if found.performance else "no run in the last 24 h", "", sep="\n")
         out.print(latest if found.runs else "no run is on record")
     lines = {f"unknown: {what}: {why}" for what, why in found.unknown.items()}
     lines |= {f"unknown: job {job.name}: {job.unknown}" for job in found.jobs if job.unknown}
     for line in sorted(lines):
-        out.print(completed(line), style="yellow")
+        out.print(complete_for_stack(line), style="yellow")
     for job in found.jobs:
         if job.problem:
-            out.print(completed(f"! job {job.name} {job.problem}"), style="red")
-        elif job.asleep:
-            out.print(completed(f"job {job.name} is {job.pause}"), style="yellow")
+            out.print(complete_for_stack(f"! job {job.name} {job.problem}"), style="red")
+        elif job.paused:
+            out.print(complete_for_stack(f"job {job.name} is {job.pause}"), style="yellow")
     if step := _next(found):
         out.print(next_step(step))
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import asking, next_step, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
+from bubble_sync.cli.output import next_step, open_stack, print_json, screen, table
 from bubble_sync.formatting import format_age, format_time
 
 if TYPE_CHECKING:
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bubble_sync.health.jobs import Job
-    from bubble_sync.health.status import Figures, Status
+    from bubble_sync.health.status import QueueStats, Status
 
 
-WORKS = {"it seems so": "green", "no": "red", "unknown": "yellow"}
+LIVENESS_STYLES = {"likely": "green", "no": "red", "unknown": "yellow"}
 
 
 def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """Show item counts, rates, jobs and responses; exit 0 when nothing is wrong or unknown, 1 otherwise."""
     from bubble_sync.health import status as question
 
-    with asking(stack, config_file) as asked:
-        found = question.status(asked.database, asked.settings, asked.name)
+    with open_stack(stack, config_file) as context:
+        found = question.status(context.database, context.settings, context.name)
     if as_json:
-        figures = found.figures
+        stats = found.queue
         derived = {
-            "waited_seconds": figures.waited_seconds if figures else None,
-            "seconds_to_empty": figures.seconds_to_empty if figures else None,
+            "waited_seconds": stats.waited_seconds if stats else None,
+            "seconds_to_empty": stats.seconds_to_empty if stats else None,
         }
-        told = {"problems": found.problems, "not_known": found.not_known, "pauses": found.pauses}
-        print_json(found, **derived, **told, good=found.good, next=_next(found))
+        lists = {"problems": found.problems, "not_known": found.not_known, "pauses": found.pauses}
+        print_json(found, **derived, **lists, good=found.good, next=_next(found))
     else:
         _show(found, screen())
     raise typer.Exit(code_of(found.good))
@@ -47,10 +47,10 @@ def in_one_line(stack: str | None, config_file: Path | None) -> None:
     """Print the status in one line."""
     from bubble_sync.health import status as question
 
-    with asking(stack, config_file) as asked:
-        found = question.status(asked.database, asked.settings, asked.name)
-    queue = queue_in_words(found.figures) if found.figures else "items: unknown"
-    typer.echo(completed(f"{found.stack}: {_verdict(found)}; {queue}"))
+    with open_stack(stack, config_file) as context:
+        found = question.status(context.database, context.settings, context.name)
+    queue = queue_in_words(found.queue) if found.queue else "items: unknown"
+    typer.echo(complete_for_stack(f"{found.stack}: {_verdict(found)}; {queue}"))
     if step := _next(found):
         typer.echo(next_step(step))
     raise typer.Exit(code_of(found.good))
@@ -65,41 +65,43 @@ def _verdict(found: Status) -> str:
     if found.pauses:
         return "; ".join(found.pauses)
     if not found.good:
-        return f"it does not work: {found.works.text}"
+        return f"it does not work: {found.liveness.text}"
     return f"nothing wrong is seen{' (requests: unknown)' if 'requests' in found.unknown else ''}"
 
 
-def queue_in_words(figures: Figures) -> str:
+def queue_in_words(stats: QueueStats) -> str:
     """Return the item counts in words."""
-    oldest = f" (oldest {format_age(figures.waited_seconds)})" if figures.waiting else ""
+    oldest = f" (oldest {format_age(stats.waited_seconds)})" if stats.waiting else ""
     return (
-        f"{figures.waiting} waiting{oldest}, {figures.in_flight} in flight, {figures.stalled} stalled, "
-        f"{figures.retrying} to be retried, {figures.dead} dead"
+        f"{stats.waiting} waiting{oldest}, {stats.in_flight} in flight, {stats.stalled} stalled, "
+        f"{stats.retrying} to be retried, {stats.dead} dead"
     )
 
 
 def _show(found: Status, out: Console) -> None:
     out.print(f"stack {found.stack}, {format_time(found.asked_at)} UTC", style="bold")
-    if found.figures is not None:
-        _show_items(found, found.figures, out)
+    if found.queue is not None:
+        _show_items(found, found.queue, out)
     jobs = table("job", "schedule", "last finished run", "")
     for job in found.jobs:
-        style = "red" if job.problem else "yellow" if job.asleep else None
+        style = "red" if job.problem else "yellow" if job.paused else None
         run = run_in_words(job, found.asked_at)
-        jobs.add_row(job.name, job.schedule or "", run, completed(state_in_words(job)), style=style)
+        jobs.add_row(job.name, job.schedule or "", run, complete_for_stack(state_in_words(job)), style=style)
     out.print("", jobs, sep="\n")
     out.print()
     _show_answers(found, out)
     optional = [f"{what}: {why}" for what, why in found.unknown.items() if what != "items"]
     for line in (*found.not_known, *optional):
-        out.print(completed(f"unknown: {line}"), style="yellow")
+        out.print(complete_for_stack(f"unknown: {line}"), style="yellow")
     for pause in found.pauses:
-        out.print(completed(pause), style="yellow")
+        out.print(complete_for_stack(pause), style="yellow")
     for problem in found.problems:
-        out.print(completed(f"! {problem}"), style="red")
+        out.print(complete_for_stack(f"! {problem}"), style="red")
     if found.good and not found.pauses:
         out.print(_verdict(found), style="green")
-    out.print(completed(f"does the sync work now? {found.works}"), style=WORKS[found.works.verdict])
+    out.print(
+        complete_for_stack(f"does the sync work now? {found.liveness}"), style=LIVENESS_STYLES[found.liveness.verdict]
+    )
     if step := _next(found):
         out.print(next_step(step))
 
@@ -109,34 +111,34 @@ def _next(found: Status) -> str:
     return "" if found.good else "`bubble-sync doctor`"
 
 
-def _show_items(found: Status, figures: Figures, out: Console) -> None:
+def _show_items(found: Status, stats: QueueStats, out: Console) -> None:
     items = table("status", "operation", ">items", "oldest (UTC)")
     for row in found.items:
         items.add_row(row["status"], row["operation"], str(row["count"]), format_time(row["oldest_item"]))
     day = table("last 24 h", ">items", "oldest (UTC)", "newest (UTC)")
     for row in found.summary:
         day.add_row(row["status"], str(row["count"]), format_time(row["oldest"]), format_time(row["newest"]))
-    out.print(items if found.items else "the queue holds no item", "", queue_in_words(figures), sep="\n")
-    out.print(flow_in_words(figures))
+    out.print(items if found.items else "the queue holds no item", "", queue_in_words(stats), sep="\n")
+    out.print(flow_in_words(stats))
     out.print("", day if found.summary else "no item in the last 24 h", sep="\n")
 
 
-def flow_in_words(figures: Figures) -> str:
+def flow_in_words(stats: QueueStats) -> str:
     """Return the last hour's rates and the time until the queue is empty."""
-    return f"last hour: {figures.came} came, {figures.went} went; {_to_empty(figures)}"
+    return f"last hour: {stats.enqueued} enqueued, {stats.completed} completed; {_to_empty(stats)}"
 
 
-def _to_empty(figures: Figures) -> str:
-    if not figures.waiting:
+def _to_empty(stats: QueueStats) -> str:
+    if not stats.waiting:
         return "nothing waits"
-    seconds = figures.seconds_to_empty
+    seconds = stats.seconds_to_empty
     return "at these rates the queue does not empty" if seconds is None else f"empty in about {format_age(seconds)}"
 
 
 def state_in_words(job: Job) -> str:
     """Return a job's problem or pause in words."""
     if job.pause and not job.active:
-        return "paused" if job.asleep else "paused, overdue" if job.problem else ""
+        return "paused" if job.paused else "paused, overdue" if job.problem else ""
     return job.problem or (f"first due at {format_time(job.first_due)}" if job.first_due else "")
 
 

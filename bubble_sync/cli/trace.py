@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import Asked, asking, next_step, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
+from bubble_sync.cli.output import StackContext, next_step, open_stack, print_json, screen, table
 from bubble_sync.errors import ConfigurationError, NotFound
 from bubble_sync.formatting import format_age, format_seconds, format_tenths, format_time
 from bubble_sync.model.targets import TARGET
@@ -31,19 +31,19 @@ def trace(
     """Follow one item through the sync; exit 0 when the item is completed with its bubble_ids, 1 otherwise."""
     if latest == bool(wanted):
         raise ConfigurationError("name one thing to follow: an email, an id, or --latest")
-    with asking(stack, config_file) as asked:
-        found = ask(asked, wanted)
-    raise typer.Exit(code_of(answer(found, wanted, as_json=as_json)))
+    with open_stack(stack, config_file) as context:
+        found = read_trace(context, wanted)
+    raise typer.Exit(code_of(show_trace(found, wanted, as_json=as_json)))
 
 
-def ask(asked: Asked, wanted: str | None) -> Trace | None:
+def read_trace(context: StackContext, wanted: str | None) -> Trace | None:
     """Read the steps of the item, or of the newest sign-up."""
     from bubble_sync.health import trace as question
 
-    return question.trace(asked.database, asked.name, asked.project_ref, wanted)
+    return question.trace(context.database, context.name, context.project_ref, wanted)
 
 
-def answer(found: Trace | None, wanted: str | None, *, as_json: bool = False) -> bool:
+def show_trace(found: Trace | None, wanted: str | None, *, as_json: bool = False) -> bool:
     """Print the steps; return whether the item is synced."""
     if found is None:
         raise NotFound(
@@ -63,14 +63,14 @@ def _show(found: Trace, out: Console) -> None:
     steps = table("step", "at (UTC)", ">after", "")
     for step in found.steps:
         after = "" if step.seconds is None else f"T+{format_tenths(step.seconds)}"
-        steps.add_row(step.what, format_time(step.at), after, step.said)
+        steps.add_row(step.what, format_time(step.at), after, step.detail)
     for name, value in (found.bubble_ids or {}).items():
         steps.add_row(name.removesuffix("_bubble_id"), "", "", f"bubble_id {value}" if value else "bubble_id is empty")
     out.print(steps)
     if found.error:
         out.print(f"error: {found.error}", style="red")
     for what, why in found.unknown.items():
-        out.print(completed(f"unknown: {what}: {why}"), style="yellow")
+        out.print(complete_for_stack(f"unknown: {what}: {why}"), style="yellow")
     out.print(_verdict(found), style="green" if found.synced and not found.late else "red")
     if not found.synced and found.function_log:
         out.print(f"the function's log: {found.function_log}")

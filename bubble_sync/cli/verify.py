@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, completed
-from bubble_sync.cli.output import Asked, asking, next_step, print_json, screen, table
-from bubble_sync.cli.status import WORKS
+from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
+from bubble_sync.cli.output import StackContext, next_step, open_stack, print_json, screen, table
+from bubble_sync.cli.status import LIVENESS_STYLES
 from bubble_sync.formatting import format_time
 
 if TYPE_CHECKING:
@@ -22,23 +22,23 @@ _STYLES = {"ok": "green", "no": "red", "unknown": "yellow", "not proven": "yello
 
 def verify(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """Check every line of the success checklist; exit 0 when all lines are ok, 1 otherwise."""
-    with asking(stack, config_file) as asked:
-        found = ask(asked)
+    with open_stack(stack, config_file) as context:
+        found = read_checklist(context)
     if as_json:
         print_json(found, clean=found.clean, next=_next(found))
     else:
-        show(found)
+        show_checklist(found)
     raise typer.Exit(code_of(found.clean))
 
 
-def ask(asked: Asked) -> Checklist:
+def read_checklist(context: StackContext) -> Checklist:
     """Read the checklist."""
     from bubble_sync.health import verify as question
 
-    return question.verify(asked.database, asked.settings, asked.name, asked.project_ref)
+    return question.verify(context.database, context.settings, context.name, context.project_ref)
 
 
-def show(found: Checklist) -> None:
+def show_checklist(found: Checklist) -> None:
     """Print the checklist."""
     _show(found, screen())
 
@@ -48,20 +48,22 @@ def _show(found: Checklist, out: Console) -> None:
     lines = table("", "")
     lines.show_header = False
     for one in found.lines:
-        style = _STYLES[one.standing]
-        lines.add_row(one.standing, one.title, style=style)
-        lines.add_row("", completed(one.evidence))
+        style = _STYLES[one.status]
+        lines.add_row(one.status, one.title, style=style)
+        lines.add_row("", complete_for_stack(one.evidence))
         if one.remedy:
-            lines.add_row("", completed(f"do: {one.remedy}"), style=style)
+            lines.add_row("", complete_for_stack(f"do: {one.remedy}"), style=style)
     out.print(lines)
-    good = sum(one.standing == "ok" for one in found.lines)
+    good = sum(one.status == "ok" for one in found.lines)
     out.print(f"{good} of {len(found.lines)} are ok", style="green" if found.clean else "red")
-    out.print(completed(f"does the sync work now? {found.works}"), style=WORKS[found.works.verdict])
+    out.print(
+        complete_for_stack(f"does the sync work now? {found.liveness}"), style=LIVENESS_STYLES[found.liveness.verdict]
+    )
     if step := _next(found):
         out.print(next_step(step))
 
 
 def _next(found: Checklist) -> str:
     """Return the first remedy: later lines depend on earlier ones."""
-    remedy = next((one.remedy for one in found.lines if one.standing != "ok"), "")
+    remedy = next((one.remedy for one in found.lines if one.status != "ok"), "")
     return remedy if not remedy or "`" in remedy else f"`{remedy}`"

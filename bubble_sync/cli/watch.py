@@ -14,13 +14,13 @@ import typer
 
 from bubble_sync.cli.exit_codes import TERMINATED
 from bubble_sync.cli.options import ConfigFile, StackName, duration
-from bubble_sync.cli.output import Asked, asking
+from bubble_sync.cli.output import StackContext, open_stack
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 from bubble_sync.formatting import format_age
 
 if TYPE_CHECKING:
     from bubble_sync.health.doctor import Diagnosis
-    from bubble_sync.health.watch import Latest
+    from bubble_sync.health.watch import WatchSnapshot
 
 EXAMINE_EVERY_SECONDS = 30.0
 """Seconds between two runs of the doctor, whose checks cost more than a status."""
@@ -30,7 +30,11 @@ class Reader(threading.Thread):
     """A thread with one connection; its last snapshot stays until the next one."""
 
     def __init__(
-        self, look: Callable[[], Latest], examine: Callable[[], Diagnosis], close: Callable[[], None], every: float
+        self,
+        look: Callable[[], WatchSnapshot],
+        examine: Callable[[], Diagnosis],
+        close: Callable[[], None],
+        every: float,
     ) -> None:
         """Set the questions and the seconds between two snapshots."""
         # A daemon: a thread that waits for a server cannot be stopped.
@@ -39,7 +43,7 @@ class Reader(threading.Thread):
         self._examined_at = -EXAMINE_EVERY_SECONDS
         self._left = threading.Event()
         self.looked = threading.Event()
-        self.latest: Latest | None = None
+        self.latest: WatchSnapshot | None = None
         self.diagnosis: Diagnosis | None = None
         self.answered_at = self.began_at = time.monotonic()
         self.trouble: SyncError | None = None
@@ -122,20 +126,20 @@ def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile 
     # Restore the terminal on SIGTERM too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
-        with asking(stack, config_file) as asked:
-            _follow(asked, seconds, console)
+        with open_stack(stack, config_file) as context:
+            _follow(context, seconds, console)
     except KeyboardInterrupt:
         pass
 
 
-def _reader(asked: Asked, every: float, before: Reader | None = None) -> Reader:
+def _reader(context: StackContext, every: float, before: Reader | None = None) -> Reader:
     from bubble_sync.health.doctor import doctor
-    from bubble_sync.health.watch import latest
+    from bubble_sync.health.watch import watch_snapshot
 
-    database = asked.database
+    database = context.database
     reader = Reader(
-        lambda: latest(database, asked.settings, asked.name),
-        lambda: doctor(database, asked.settings, asked.name),
+        lambda: watch_snapshot(database, context.settings, context.name),
+        lambda: doctor(database, context.settings, context.name),
         database.close,
         every,
     )
@@ -145,36 +149,36 @@ def _reader(asked: Asked, every: float, before: Reader | None = None) -> Reader:
     return reader
 
 
-def _follow(asked: Asked, every: float, console: Console) -> None:
+def _follow(context: StackContext, every: float, console: Console) -> None:
     from rich.live import Live
 
     from bubble_sync.cli.render.watch_screen import drawn
 
-    reader = _reader(asked, every)
+    reader = _reader(context, every)
     reader.looked.wait()
     reader.require()
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             reader.require()
-            reader = _one_that_answers(reader, asked, every)
+            reader = _one_that_answers(reader, context, every)
             if reader.latest is not None:
                 age = time.monotonic() - reader.answered_at
                 live.update(drawn(reader.latest, reader.diagnosis, _trouble(reader, every), age), refresh=True)
             _wait()
 
 
-def _one_that_answers(reader: Reader, asked: Asked, every: float) -> Reader:
+def _one_that_answers(reader: Reader, context: StackContext, every: float) -> Reader:
     """Replace a reader whose server stopped answering; the new reader opens its own connection."""
     if time.monotonic() - reader.began_at < every + _PATIENCE_SECONDS:
         return reader
-    return _reader(asked, every, reader)
+    return _reader(context, every, reader)
 
 
 def _trouble(reader: Reader, every: float) -> str:
     if reader.trouble is not None:
         what = "lost" if isinstance(reader.trouble, Unreachable) else "refused"
-        said, _, _ = str(reader.trouble).partition(". ")
-        return f"{what}, trying again: {said.rstrip('.')}"
+        text, _, _ = str(reader.trouble).partition(". ")
+        return f"{what}, trying again: {text.rstrip('.')}"
     silent = time.monotonic() - reader.began_at - every
     return f"no answer for {format_age(silent)}" if silent > 5 else ""
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from bubble_sync.compare.drift import Report, Standing, drift, read
+from bubble_sync.compare.drift import DriftReport, StackStatus, drift, read_drift
 from bubble_sync.config.stacks import Stack
 from bubble_sync.converge import ledger
 from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 from bubble_sync.model.secrets import configuration_keys
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import Keeper
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import Owner
 
 AT_ONCE = 8
 _CHANGED_BY_HAND = (
@@ -23,30 +23,30 @@ _CHANGED_BY_HAND = (
 )
 
 
-def ask(stack: Stack) -> Report:
+def check_stack(stack: Stack) -> DriftReport:
     """Compare one converged stack with its database; raises no error that an operator can fix."""
     try:
-        report = _ask(stack)
+        report = _check_stack(stack)
         return replace(report, next=stack.completed(report.next))
     except ConfigurationError as problem:
-        return Report(stack.name, Standing.CONFIGURATION, cause=stack.completed(str(problem)))
+        return DriftReport(stack.name, StackStatus.CONFIGURATION, cause=stack.completed(str(problem)))
     except SyncError as problem:
-        return Report(stack.name, Standing.UNREACHABLE, cause=stack.completed(str(problem)))
+        return DriftReport(stack.name, StackStatus.UNREACHABLE, cause=stack.completed(str(problem)))
 
 
-def ask_all(stacks: Sequence[Stack]) -> list[Report]:
+def check_all_stacks(stacks: Sequence[Stack]) -> list[DriftReport]:
     """Check every stack in parallel; results keep the given order."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        return list(threads.map(ask, stacks))
+        return list(threads.map(check_stack, stacks))
 
 
-def _ask(stack: Stack) -> Report:
+def _check_stack(stack: Stack) -> DriftReport:
     settings = stack.settings()
-    specs = desired(settings, Keeper(stack.name, settings.project(stack.environment) or ""))
+    specs = desired_state(settings, Owner(stack.name, settings.project(stack.environment) or ""))
     address = settings.address(stack.environment)
     database = Database(address)
     try:
-        found, signs = database.read("reading the stack", lambda conn: read(conn, specs))
+        snapshot, liveness = database.read("reading the stack", lambda conn: read_drift(conn, specs))
     except Unreachable as problem:
         if address.user != settings.access.monitor_role or "password" not in str(problem):
             raise
@@ -54,12 +54,12 @@ def _ask(stack: Stack) -> Report:
         raise Unreachable(f"{problem} {_CHANGED_BY_HAND}", problem.retry) from None
     finally:
         database.close()
-    ledger.require_configured(ledger.rows(found))
+    ledger.require_configured(ledger.rows(snapshot))
     return drift(
         stack.name,
         specs,
-        found,
-        signs,
+        snapshot,
+        liveness,
         arguments=shlex.join(stack.options),
         secret_keys=configuration_keys(settings),
         adopt=settings.adopt != "never",

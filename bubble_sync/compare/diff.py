@@ -7,19 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bubble_sync.compare.unmanaged import PARTS as BESIDE
-from bubble_sync.compare.unmanaged import Beside, beside
+from bubble_sync.compare.unmanaged import UNMANAGED_SECTIONS, UnmanagedObject, unmanaged_objects
 from bubble_sync.config.keys import masked
 from bubble_sync.converge import ledger, prerequisites, vault_secrets
-from bubble_sync.converge.lifecycle import observed, parts_of, refuse
+from bubble_sync.converge.lifecycle import observe_in, preflight_change, sections_of
 from bubble_sync.converge.preflight import refusals
-from bubble_sync.converge.references import PARTS as USERS
-from bubble_sync.converge.references import pattern_of
+from bubble_sync.converge.references import REFERENCE_SECTIONS, pattern_of
 from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Database
-from bubble_sync.database.snapshot import Found, read
+from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.errors import PrerequisiteMissing, SyncError
-from bubble_sync.model.setup import hidden, key_of
+from bubble_sync.model.setup import key_of, values_to_hide
 from bubble_sync.specs import (
     Difference,
     FunctionSpec,
@@ -56,7 +54,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Item:
+class ObjectDiff:
     """One object with its change, and the reason for a refusal."""
 
     spec: Spec
@@ -71,8 +69,8 @@ class Comparison:
     """The comparison of one stack."""
 
     stack: str
-    items: Sequence[Item]
-    beside: Sequence[Beside]
+    items: Sequence[ObjectDiff]
+    unmanaged: Sequence[UnmanagedObject]
 
     @property
     def clean(self) -> bool:
@@ -86,77 +84,81 @@ class Comparison:
         return {state.value: counted[state] for state in State if counted[state]}
 
 
-def find(database: Database, specs: Sequence[Spec]) -> Found:
+def find(database: Database, specs: Sequence[Spec]) -> Snapshot:
     """Read the comparison and the undo script's input in one round trip; raise ConfigurationError."""
-    parts = parts_about(specs)
+    parts = sections_about(specs)
     work = "comparing the stack with the database"
-    found = database.read(work, lambda conn: read(conn, tuple(sorted(parts)), specs, pattern_of(key_of(specs))))
-    ledger.require_configured(ledger.rows(found))
-    return found
+    snapshot = database.read(
+        work, lambda conn: read_snapshot(conn, tuple(sorted(parts)), specs, pattern_of(key_of(specs)))
+    )
+    ledger.require_configured(ledger.rows(snapshot))
+    return snapshot
 
 
-def parts_about(specs: Sequence[Spec]) -> set[str]:
+def sections_about(specs: Sequence[Spec]) -> set[str]:
     """Return the sections for a comparison and an undo script."""
-    return parts_to_judge(specs) | {*USERS, *BESIDE, "definitions"}
+    return sections_to_judge(specs) | {*REFERENCE_SECTIONS, *UNMANAGED_SECTIONS, "definitions"}
 
 
-def parts_to_judge(specs: Sequence[Spec]) -> set[str]:
+def sections_to_judge(specs: Sequence[Spec]) -> set[str]:
     """Return the sections for judging objects."""
-    return {part for spec in specs for part in parts_of(kind_of(spec), spec)}
+    return {part for spec in specs for part in sections_of(kind_of(spec), spec)}
 
 
-def diff(stack: str, specs: Sequence[Spec], found: Found, *, adopt: bool = True) -> Comparison:
+def diff(stack: str, specs: Sequence[Spec], snapshot: Snapshot, *, adopt: bool = True) -> Comparison:
     """Compare every object; pure."""
-    hide = hidden(specs)
-    items = [judge(spec, found, adopt=adopt, hide=hide) for spec in specs]
-    return Comparison(stack, [_held_up(item, found, adopt=adopt) for item in items], beside(specs, found))
+    hide = values_to_hide(specs)
+    items = [compare_object(spec, snapshot, adopt=adopt, hide=hide) for spec in specs]
+    return Comparison(
+        stack, [_held_up(item, snapshot, adopt=adopt) for item in items], unmanaged_objects(specs, snapshot)
+    )
 
 
-def judge(spec: Spec, found: Found, *, adopt: bool = True, hide: Sequence[str] = ()) -> Item:
+def compare_object(spec: Spec, snapshot: Snapshot, *, adopt: bool = True, hide: Sequence[str] = ()) -> ObjectDiff:
     """Return the change of one object; `hide` are values to keep out of every text."""
     kind = kind_of(spec)
-    there = observed(kind, spec, found)
-    recorded = not isinstance(spec, RecordedSpec) or spec.object_name in ledger.rows(found)
+    there = observe_in(kind, spec, snapshot)
+    recorded = not isinstance(spec, RecordedSpec) or spec.object_name in ledger.rows(snapshot)
     differences = compare(spec, there) if there else ()
     if not recorded:
         # Adopting implies a missing ledger row.
         differences = tuple(one for one in differences if one.field not in ("stack", "project_ref"))
-    changes = tuple(_change(spec, one, found, hide) for one in differences)
+    changes = tuple(_change(spec, one, snapshot, hide) for one in differences)
     try:
-        refuse(kind, spec, found, adopt=adopt)
+        preflight_change(kind, spec, snapshot, adopt=adopt)
     except SyncError as refusal:
         missing = isinstance(refusal, PrerequisiteMissing)
-        return Item(spec, State.MISSING if missing else State.FOREIGN, there, changes, str(refusal))
+        return ObjectDiff(spec, State.MISSING if missing else State.FOREIGN, there, changes, str(refusal))
     if there is None:
-        reason = "the ledger knows it: it has been removed since" if _known(spec, found) else ""
-        return Item(spec, State.CREATE, reason=reason)
+        reason = "the ledger knows it: it has been removed since" if _known(spec, snapshot) else ""
+        return ObjectDiff(spec, State.CREATE, reason=reason)
     if recorded:
-        return Item(spec, State.UPDATE if changes else State.EQUAL, there, changes)
-    return Item(spec, State.ADOPT_AND_CHANGE if changes else State.ADOPT, there, changes)
+        return ObjectDiff(spec, State.UPDATE if changes else State.EQUAL, there, changes)
+    return ObjectDiff(spec, State.ADOPT_AND_CHANGE if changes else State.ADOPT, there, changes)
 
 
-def _held_up(item: Item, found: Found, *, adopt: bool) -> Item:
+def _held_up(item: ObjectDiff, snapshot: Snapshot, *, adopt: bool) -> ObjectDiff:
     """Refuse the prerequisites that other objects of the same `up` would fail on."""
     if not isinstance(item.spec, PrerequisitesSpec):
         return item
-    reasons = refusals(item.spec, found, adopt=adopt)
-    if reasons.keys() <= ledger.rows(found).keys():
+    reasons = refusals(item.spec, snapshot, adopt=adopt)
+    if reasons.keys() <= ledger.rows(snapshot).keys():
         return item
     try:
-        prerequisites.refuse_foreign(item.spec, found, reasons.values())
+        prerequisites.raise_refusals(item.spec, snapshot, reasons.values())
     except SyncError as refusal:
         state = State.FOREIGN if item.state is State.EQUAL else item.state
         return replace(item, state=state, reason=str(refusal))
     return item
 
 
-def _known(spec: Spec, found: Found) -> bool:
-    return isinstance(spec, RecordedSpec) and spec.object_name in ledger.rows(found)
+def _known(spec: Spec, snapshot: Snapshot) -> bool:
+    return isinstance(spec, RecordedSpec) and spec.object_name in ledger.rows(snapshot)
 
 
-def _change(spec: Spec, difference: Difference, found: Found, hide: Sequence[str]) -> Change:
+def _change(spec: Spec, difference: Difference, snapshot: Snapshot, hide: Sequence[str]) -> Change:
     if difference.secret and isinstance(spec, VaultSecretSpec):
-        return Change(difference.field, secret=vault_secrets.state_of_value(spec, found))
+        return Change(difference.field, secret=vault_secrets.state_of_value(spec, snapshot))
     return Change(difference.field, _shown(difference.actual, hide), _shown(difference.wanted, hide))
 
 
@@ -167,7 +169,7 @@ def _shown(value: object, hide: Sequence[str]) -> object:
     return masked(value, *hide) if isinstance(value, str) else value
 
 
-def body_of(item: Item) -> tuple[str, str] | None:
+def body_of(item: ObjectDiff) -> tuple[str, str] | None:
     """Return the current and the new body of a function that differs."""
     changed = next((change for change in item.changes if change.field == "body"), None)
     if changed is None or not isinstance(item.spec, FunctionSpec):

@@ -8,21 +8,20 @@ from datetime import datetime
 from enum import StrEnum
 
 from bubble_sync.compare.accept import Acceptance, acceptance
-from bubble_sync.compare.diff import Change, Item, State, judge, parts_to_judge
-from bubble_sync.compare.liveness import PARTS as SIGNS
-from bubble_sync.compare.liveness import Signs, signs_in
+from bubble_sync.compare.diff import Change, ObjectDiff, State, compare_object, sections_to_judge
+from bubble_sync.compare.liveness import LIVENESS_SECTIONS, Liveness, liveness_in
 from bubble_sync.converge import ledger
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Found
-from bubble_sync.database.snapshot_access import watched
-from bubble_sync.model.setup import hidden
+from bubble_sync.database.snapshot import Snapshot
+from bubble_sync.database.snapshot_access import read_accessible
+from bubble_sync.model.setup import values_to_hide
 from bubble_sync.specs import RecordedSpec, Spec, VaultSecretSpec
 
 PRESENCE = "presence"
 """The field of an absent object."""
 
 
-class Standing(StrEnum):
+class StackStatus(StrEnum):
     """The state of a stack."""
 
     CLEAN = "clean"
@@ -33,7 +32,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True)
-class Since:
+class ChangedSince:
     """When a field changed: at a known time, or some time after one."""
 
     at: datetime
@@ -41,12 +40,12 @@ class Since:
 
 
 @dataclass(frozen=True)
-class Finding:
+class DriftFinding:
     """One field that differs."""
 
     object_name: str
     change: Change
-    since: Since | None
+    since: ChangedSince | None
     """None when unknown."""
     reason: str
     """Why `pulumi up` refuses the repair, and what to do instead; empty when `up` repairs the field."""
@@ -55,13 +54,13 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class DriftReport:
     """The drift of one stack."""
 
     stack: str
-    standing: Standing
-    findings: tuple[Finding, ...] = ()
-    signs: Signs | None = None
+    status: StackStatus
+    findings: tuple[DriftFinding, ...] = ()
+    liveness: Liveness | None = None
     """None when the stack was not read, or never up."""
     cause: str = ""
     """Why the stack was not read."""
@@ -69,66 +68,66 @@ class Report:
     """The next step unless clean."""
 
 
-def parts_for(specs: Sequence[Spec]) -> set[str]:
+def sections_for(specs: Sequence[Spec]) -> set[str]:
     """Return the sections to read."""
-    return parts_to_judge(specs) | {*SIGNS}
+    return sections_to_judge(specs) | {*LIVENESS_SECTIONS}
 
 
-def read(conn: Connection, specs: Sequence[Spec]) -> tuple[Found, Signs]:
+def read_drift(conn: Connection, specs: Sequence[Spec]) -> tuple[Snapshot, Liveness]:
     """Read a stack's drift, and whether the sync works."""
-    found = watched(conn, parts_for(specs), specs)
-    return found, signs_in(conn, specs, found)
+    snapshot = read_accessible(conn, sections_for(specs), specs)
+    return snapshot, liveness_in(conn, specs, snapshot)
 
 
 def drift(  # what was read, and how to speak of it
     stack: str,
     specs: Sequence[Spec],
-    found: Found,
-    signs: Signs,
+    snapshot: Snapshot,
+    liveness: Liveness,
     *,
     arguments: str,
     secret_keys: Mapping[str, str],
     adopt: bool,
-) -> Report:
+) -> DriftReport:
     """Compare every object; pure. `arguments` select the stack in a Pulumi command."""
-    if not ledger.rows(found):
-        return Report(stack, Standing.NEVER_UP, next="`bubble-sync diff`, then `pulumi up`")
-    hide = hidden(specs)
+    if not ledger.rows(snapshot):
+        return DriftReport(stack, StackStatus.NEVER_UP, next="`bubble-sync diff`, then `pulumi up`")
+    hide = values_to_hide(specs)
     findings = [
-        Finding(
+        DriftFinding(
             object_name=item.spec.object_name,
             change=change,
-            since=_since(item.spec, change, found),
+            since=_since(item.spec, change, snapshot),
             reason=item.reason if item.state in (State.FOREIGN, State.MISSING) else "",
             repair=f"pulumi up {arguments}",
             accept=acceptance(item.spec, change, arguments, secret_keys),
         )
-        for item in (judge(spec, found, adopt=adopt, hide=hide) for spec in specs)
-        for change in _changes(item, found)
+        for item in (compare_object(spec, snapshot, adopt=adopt, hide=hide) for spec in specs)
+        for change in _changes(item, snapshot)
     ]
-    standing = Standing.DRIFT if findings else Standing.CLEAN
-    return Report(stack, standing, tuple(findings), signs, next=_next(findings))
+    status = StackStatus.DRIFT if findings else StackStatus.CLEAN
+    return DriftReport(stack, status, tuple(findings), liveness, next=_next(findings))
 
 
-def _next(findings: Sequence[Finding]) -> str:
+def _next(findings: Sequence[DriftFinding]) -> str:
     if all(finding.reason for finding in findings):
         return "do what each finding says, then `bubble-sync drift`" if findings else ""
     return "`pulumi up` repairs; the line at `accept` keeps what is there"
 
 
-def _changes(item: Item, found: Found) -> Iterator[Change]:
+def _changes(item: ObjectDiff, snapshot: Snapshot) -> Iterator[Change]:
     """Yield the findings, ledger rows included; skip objects refused for another object's sake."""
     yield from item.changes
     if item.actual is None:
         yield Change(PRESENCE, "absent", "present")
-    elif isinstance(item.spec, RecordedSpec) and item.spec.object_name not in ledger.rows(found):
+    elif isinstance(item.spec, RecordedSpec) and item.spec.object_name not in ledger.rows(snapshot):
         yield Change("stack", "", item.spec.stack)
 
 
-def _since(spec: Spec, change: Change, found: Found) -> Since | None:
+def _since(spec: Spec, change: Change, snapshot: Snapshot) -> ChangedSince | None:
     if isinstance(spec, VaultSecretSpec) and change.field in ("value", "description"):
-        changed = next((row.get("updated_at") for row in found.rows("secrets") if row["name"] == spec.name), None)
+        changed = next((row.get("updated_at") for row in snapshot.rows("secrets") if row["name"] == spec.name), None)
         if changed is not None:
-            return Since(datetime.fromisoformat(changed), exact=True)
-    recorded = (row.get("recorded_at") for row in found.rows("recorded") if row["object"] == spec.object_name)
-    return next((Since(datetime.fromisoformat(at), exact=False) for at in recorded if at), None)
+            return ChangedSince(datetime.fromisoformat(changed), exact=True)
+    recorded = (row.get("recorded_at") for row in snapshot.rows("recorded") if row["object"] == spec.object_name)
+    return next((ChangedSince(datetime.fromisoformat(at), exact=False) for at in recorded if at), None)

@@ -16,14 +16,14 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.converge import cron_jobs
 from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Connection, translated
-from bubble_sync.database.snapshot import Found, Row
-from bubble_sync.database.snapshot_access import watched
+from bubble_sync.database.snapshot import Snapshot, SnapshotRow
+from bubble_sync.database.snapshot_access import read_accessible
 from bubble_sync.database.table_names import RUN_TABLE
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.model.jobs import PROCESSOR
 from bubble_sync.model.secrets import KEY, URL
-from bubble_sync.model.setup import desired, names_by_role
+from bubble_sync.model.setup import desired_state, names_by_role
 from bubble_sync.records import visibility
 from bubble_sync.records.due_runs import counted_from, due
 from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
@@ -33,32 +33,32 @@ from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
     FunctionSpec,
-    Keeper,
     LedgerSpec,
+    Owner,
     Spec,
     VaultSecretSpec,
 )
 
-PARTS = ("extensions", "secrets", "functions", "jobs", "reader", "runs", "dispatches", "responses")
+LIVENESS_SECTIONS = ("extensions", "secrets", "functions", "jobs", "reader", "runs", "dispatches", "responses")
 _SENDING = (PROCESSOR.function, "bubble_sync.send")
 """Functions that every request needs."""
-_MOMENTS = ("began_at", "server_started_at", "oldest_run_at")
+_TIMESTAMPS = ("began_at", "server_started_at", "oldest_run_at")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-class Verdict(StrEnum):
+class LivenessVerdict(StrEnum):
     """The verdict."""
 
-    SEEMS_SO = "it seems so"
+    LIKELY = "likely"
     NO = "no"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
-class Signs:
+class Liveness:
     """The verdict with its evidence."""
 
-    verdict: Verdict
+    verdict: LivenessVerdict
     text: str
 
     def __str__(self) -> str:
@@ -66,54 +66,59 @@ class Signs:
         return f"{self.verdict}: {self.text}"
 
 
-def works(conn: Connection, settings: StackSettings, stack: str) -> Signs:
+def read_liveness(conn: Connection, settings: StackSettings, stack: str) -> Liveness:
     """Read and judge the sync; unknown when the role cannot read it."""
-    specs = desired(settings, Keeper(stack))
+    specs = desired_state(settings, Owner(stack))
     try:
         with translated("reading the stack"), conn.transaction():
-            found = watched(conn, PARTS, specs)
+            snapshot = read_accessible(conn, LIVENESS_SECTIONS, specs)
     except (PrivilegeMissing, PrerequisiteMissing) as problem:
-        return Signs(Verdict.UNKNOWN, str(problem))
-    return signs_in(conn, specs, found)
+        return Liveness(LivenessVerdict.UNKNOWN, str(problem))
+    return liveness_in(conn, specs, snapshot)
 
 
-def signs_in(conn: Connection, specs: Sequence[Spec], found: Found) -> Signs:
+def liveness_in(conn: Connection, specs: Sequence[Spec], snapshot: Snapshot) -> Liveness:
     """Judge an open transaction's snapshot, with responses in pg_net that no tick has recorded."""
-    seen = visibility.look(conn)
+    visible = visibility.probe_visibility(conn)
     logged = any(DISPATCHES in spec.tables for spec in specs if isinstance(spec, LedgerSpec))
     requests = None
-    if logged and "dispatches" in found.parts:
-        requests = as_of_now(conn, seen, requests_in(map(_with_moments, found.rows("dispatches"))))
-    return signs_of(specs, found, requests, seen.asked_at)
+    if logged and "dispatches" in snapshot.parts:
+        requests = as_of_now(conn, visible, requests_in(map(_with_timestamps, snapshot.rows("dispatches"))))
+    return judge_liveness(specs, snapshot, requests, visible.asked_at)
 
 
-def signs_of(specs: Sequence[Spec], found: Found, requests: Sequence[Request] | None, now: datetime) -> Signs:
+def judge_liveness(
+    specs: Sequence[Spec], snapshot: Snapshot, requests: Sequence[Request] | None, now: datetime
+) -> Liveness:
     """Judge by objects, the processor's newest run and our newest requests; without a log by the newest response."""
     spec = next(spec for spec in specs if isinstance(spec, CronJobSpec))
-    job, run = cron_jobs.observed(spec, found), _newest_run(spec, found)
-    if why := next(_stops(specs, found), ""):
-        return Signs(Verdict.NO, why)
+    job, run = cron_jobs.observe(spec, snapshot), _newest_run(spec, snapshot)
+    if why := next(_stops(specs, snapshot), ""):
+        return Liveness(LivenessVerdict.NO, why)
     if job is None or not job.actual.active:
         wanted = "" if spec.active else ", as the configuration wants it"
-        return Signs(Verdict.NO, f"{spec.object_name} is not active{wanted}")
+        return Liveness(LivenessVerdict.NO, f"{spec.object_name} is not active{wanted}")
     if run is not None and run["status"] != "succeeded":
         where = f"see {RUN_TABLE}, runid {run['runid']}"
-        return Signs(Verdict.NO, f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}: {where}")
-    changed = _changed(specs, found)
+        return Liveness(
+            LivenessVerdict.NO, f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}: {where}"
+        )
+    changed = _changed(specs, snapshot)
     if requests is not None and (refused := _refused(requests, changed, now)):
         return refused
     if run is None:
-        return Signs(Verdict.UNKNOWN, f"no run of {spec.object_name} is known")
+        return Liveness(LivenessVerdict.UNKNOWN, f"no run of {spec.object_name} is known")
     ran = f"the last run of {spec.object_name} succeeded, {_at(run, 'start_time')}"
-    missed = _missed(spec, job.actual.schedule, run, found)
+    missed = _missed(spec, job.actual.schedule, run, snapshot)
     if missed is not None:
-        return Signs(
-            Verdict.UNKNOWN, f"{ran}; it was due again at {format_timestamp(missed)}, and no run since is on record"
+        return Liveness(
+            LivenessVerdict.UNKNOWN,
+            f"{ran}; it was due again at {format_timestamp(missed)}, and no run since is on record",
         )
-    return _by_response(ran, found, changed) if requests is None else _by_request(ran, requests, changed)
+    return _by_response(ran, snapshot, changed) if requests is None else _by_request(ran, requests, changed)
 
 
-def _stops(specs: Sequence[Spec], found: Found) -> Iterator[str]:
+def _stops(specs: Sequence[Spec], snapshot: Snapshot) -> Iterator[str]:
     """Return the missing object that every request needs."""
     secrets = names_by_role(specs, URL.role, KEY.role)
     for spec in specs:
@@ -122,65 +127,65 @@ def _stops(specs: Sequence[Spec], found: Found) -> Iterator[str]:
             or (isinstance(spec, VaultSecretSpec) and spec.name in secrets)
             or (isinstance(spec, FunctionSpec) and spec.name in _SENDING)
         )
-        if needed and kind_of(spec).observed(spec, found) is None:
+        if needed and kind_of(spec).observe(spec, snapshot) is None:
             yield f"{spec.object_name} is not there, so that no request is sent"
     processor = next(spec for spec in specs if isinstance(spec, CronJobSpec))
-    if cron_jobs.observed(processor, found) is None:
+    if cron_jobs.observe(processor, snapshot) is None:
         yield f"{processor.object_name} is not there"
 
 
-def _refused(requests: Sequence[Request], changed: datetime, now: datetime) -> Signs | None:
+def _refused(requests: Sequence[Request], changed: datetime, now: datetime) -> Liveness | None:
     """Return no when our newest requests are unanswered, or refused since the last change of a secret."""
     if waiting := stuck(requests, now):
-        return Signs(Verdict.NO, f"{_named(waiting)}, has no answer")
+        return Liveness(LivenessVerdict.NO, f"{_named(waiting)}, has no answer")
     newest = newest_answered(requests)
     if newest is None or newest.verdict not in BAD or newest.sent_at < changed:
         return None
-    return Signs(Verdict.NO, f"{_named(newest)}, was {newest}")
+    return Liveness(LivenessVerdict.NO, f"{_named(newest)}, was {newest}")
 
 
-def _by_request(ran: str, requests: Sequence[Request], changed: datetime) -> Signs:
+def _by_request(ran: str, requests: Sequence[Request], changed: datetime) -> Liveness:
     newest = newest_answered(requests)
     if newest is None:
-        return Signs(Verdict.UNKNOWN, f"{ran}, so its SQL ran; no answer to a request of ours is on record")
-    said = f"{ran}; {_named(newest)}, was {newest}"
+        return Liveness(LivenessVerdict.UNKNOWN, f"{ran}, so its SQL ran; no answer to a request of ours is on record")
+    text = f"{ran}; {_named(newest)}, was {newest}"
     if newest.sent_at < changed:
-        return Signs(Verdict.UNKNOWN, f"{said}, before a secret was changed")
-    return Signs(Verdict.SEEMS_SO if newest.verdict in ("ok", "partial") else Verdict.UNKNOWN, said)
+        return Liveness(LivenessVerdict.UNKNOWN, f"{text}, before a secret was changed")
+    return Liveness(LivenessVerdict.LIKELY if newest.verdict in ("ok", "partial") else LivenessVerdict.UNKNOWN, text)
 
 
-def _by_response(ran: str, found: Found, changed: datetime) -> Signs:
-    response = next(iter(found.rows("responses")), None)
+def _by_response(ran: str, snapshot: Snapshot, changed: datetime) -> Liveness:
+    response = next(iter(snapshot.rows("responses")), None)
     if response is None:
-        return Signs(Verdict.UNKNOWN, f"{ran}, which says that its SQL ran; no response is known")
-    said = (
+        return Liveness(LivenessVerdict.UNKNOWN, f"{ran}, which says that its SQL ran; no response is known")
+    text = (
         f"the last response that pg_net has, to whatever request, is {outcome_of(response)}, {_at(response, 'created')}"
     )
     if datetime.fromisoformat(response["created"]) < changed:
-        return Signs(Verdict.UNKNOWN, f"{ran}; {said}, before a secret was changed")
-    return Signs(Verdict.SEEMS_SO if response.get("good") else Verdict.UNKNOWN, f"{ran}; {said}")
+        return Liveness(LivenessVerdict.UNKNOWN, f"{ran}; {text}, before a secret was changed")
+    return Liveness(LivenessVerdict.LIKELY if response.get("good") else LivenessVerdict.UNKNOWN, f"{ran}; {text}")
 
 
 def _named(request: Request) -> str:
     return f"the last request of {request.function}, sent at {format_timestamp(request.sent_at)}"
 
 
-def _changed(specs: Sequence[Spec], found: Found) -> datetime:
+def _changed(specs: Sequence[Spec], snapshot: Snapshot) -> datetime:
     """Return when a secret of the requests was last changed; the beginning of time when unknown."""
     secrets = names_by_role(specs, URL.role, KEY.role)
-    rows = (row for row in found.rows("secrets") if row["name"] in secrets and row.get("updated_at"))
+    rows = (row for row in snapshot.rows("secrets") if row["name"] in secrets and row.get("updated_at"))
     return max((datetime.fromisoformat(row["updated_at"]) for row in rows), default=_NEVER)
 
 
-def _with_moments(row: Row) -> dict[str, Any]:
+def _with_timestamps(row: SnapshotRow) -> dict[str, Any]:
     return {**row, **{name: datetime.fromisoformat(row[name]) for name in ("sent_at", "settled_at") if row[name]}}
 
 
-def _newest_run(spec: CronJobSpec, found: Found) -> Row | None:
-    return next((row for row in found.rows("runs") if row["name"] == spec.name), None)
+def _newest_run(spec: CronJobSpec, snapshot: Snapshot) -> SnapshotRow | None:
+    return next((row for row in snapshot.rows("runs") if row["name"] == spec.name), None)
 
 
-def outcome_of(response: Row) -> str:
+def outcome_of(response: SnapshotRow) -> str:
     """Describe a row of pg_net's responses."""
     status = response["status_code"]
     if status is None:
@@ -189,16 +194,16 @@ def outcome_of(response: Row) -> str:
     return f"HTTP {status}{page}"
 
 
-def _at(row: Row, column: str) -> str:
+def _at(row: SnapshotRow, column: str) -> str:
     return f"at {format_timestamp(datetime.fromisoformat(row[column]))}"
 
 
-def _missed(spec: CronJobSpec, schedule: str, run: Row, found: Found) -> datetime | None:
+def _missed(spec: CronJobSpec, schedule: str, run: SnapshotRow, snapshot: Snapshot) -> datetime | None:
     """Return the last but one due time when no run began since and that counts."""
-    about = {name: datetime.fromisoformat(run[name]) if run.get(name) else None for name in _MOMENTS}
+    about = {name: datetime.fromisoformat(run[name]) if run.get(name) else None for name in _TIMESTAMPS}
     # An observing function of an earlier version lacks the others.
     began = about["began_at"] or datetime.fromisoformat(run["start_time"])
     now = datetime.fromisoformat(run["start_time"]) + timedelta(seconds=run["seconds_ago"])
-    rows = (row for row in found.rows("recorded") if row["object"] == spec.object_name)
+    rows = (row for row in snapshot.rows("recorded") if row["object"] == spec.object_name)
     written = [row["recorded_at"] for row in rows if row.get("recorded_at")]
     return due(schedule, began, max((counted_from(about), *map(datetime.fromisoformat, written))), now).missed

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from psycopg import sql
 
-from bubble_sync.compare.diff import Comparison, Item, State
+from bubble_sync.compare.diff import Comparison, ObjectDiff, State
 from bubble_sync.converge import extensions, functions, ledger
-from bubble_sync.converge.cron_jobs import changes, is_elsewhere
+from bubble_sync.converge.cron_jobs import alterations, is_elsewhere
 from bubble_sync.converge.vault_secrets import Stored
 from bubble_sync.database.snapshot import filled
 from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, LedgerSpec, RecordedSpec, Spec, VaultSecretSpec
@@ -48,7 +48,7 @@ def forward(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def section(item: Item, statements: Callable[[Item], Iterator[str]]) -> list[str]:
+def section(item: ObjectDiff, statements: Callable[[ObjectDiff], Iterator[str]]) -> list[str]:
     """Return one object's part of a script; for a refused object, the reason as a comment."""
     title = f"-- {item.spec.object_name}: {item.state}"
     if item.state in _REFUSED:
@@ -79,24 +79,24 @@ def _argument(name: str, value: object) -> sql.Composable:
     return sql.SQL("current_database()") if here else sql.Literal(value)
 
 
-def _statements(item: Item) -> Iterator[str]:
+def _statements(item: ObjectDiff) -> Iterator[str]:
     spec = item.spec
     if isinstance(spec, LedgerSpec):
         there = item.actual.actual if item.actual else None
         yield from map(_text, ledger.creations(spec, there if isinstance(there, LedgerSpec) else None))
         yield _text(ledger.revoke(spec))
     elif isinstance(spec, ExtensionSpec) and item.state is State.CREATE:
-        yield f"{_text(extensions.statement(spec))};"
+        yield f"{_text(extensions.extension_statement(spec))};"
     elif isinstance(spec, VaultSecretSpec):
         yield from _secret(item, spec)
     elif isinstance(spec, FunctionSpec) and item.state is not State.ADOPT:
         there = item.actual.actual if item.actual else None
-        yield _text(functions.statement(spec, there if isinstance(there, FunctionSpec) else None))
+        yield _text(functions.function_statement(spec, there if isinstance(there, FunctionSpec) else None))
     elif isinstance(spec, CronJobSpec):
         yield from _job(item, spec)
 
 
-def _job(item: Item, spec: CronJobSpec) -> Iterator[str]:
+def _job(item: ObjectDiff, spec: CronJobSpec) -> Iterator[str]:
     there = item.actual.actual if item.actual else None
     anew = isinstance(there, CronJobSpec) and is_elsewhere(there)
     if anew:
@@ -107,13 +107,13 @@ def _job(item: Item, spec: CronJobSpec) -> Iterator[str]:
         if not spec.active:
             yield alter(spec, {"active": False})
     elif isinstance(there, CronJobSpec):
-        given = changes(spec, there)
+        given = alterations(spec, there)
         given["database"] = given.pop("here")
         if any(value is not None for value in given.values()):
             yield alter(spec, given)
 
 
-def _secret(item: Item, spec: VaultSecretSpec) -> Iterator[str]:
+def _secret(item: ObjectDiff, spec: VaultSecretSpec) -> Iterator[str]:
     value_is = next((change.secret for change in item.changes if change.field == "value"), "")
     values: dict[str, sql.Composable] = {
         "name": sql.Literal(spec.name),
@@ -150,13 +150,13 @@ def describe(spec: VaultSecretSpec) -> str:
     return _text(sql.SQL(text).format(text=sql.Literal(spec.description), name=sql.Literal(spec.name)))
 
 
-def _unrecorded(item: Item) -> bool:
+def _unrecorded(item: ObjectDiff) -> bool:
     ledger_fields = any(change.field in ("stack", "project_ref") for change in item.changes)
     new = item.state in (State.CREATE, State.ADOPT, State.ADOPT_AND_CHANGE)
     return isinstance(item.spec, RecordedSpec) and (new or (item.state is State.UPDATE and ledger_fields))
 
 
-def _record(item: Item) -> str:
+def _record(item: ObjectDiff) -> str:
     spec = item.spec
     values = {"object": spec.object_name, "origin": "made" if item.actual is None else "adopted"}
     if isinstance(spec, RecordedSpec):
@@ -167,7 +167,7 @@ def _record(item: Item) -> str:
     return _text(written + _placed(spec))
 
 
-def _there(item: Item) -> sql.Composable:
+def _there(item: ObjectDiff) -> sql.Composable:
     """Return the condition for a ledger row: a secret with its placeholder left in does not exist."""
     if not isinstance(item.spec, VaultSecretSpec) or item.actual is not None:
         return sql.SQL("true")

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from bubble_sync.config.keys import masked
 from bubble_sync.converge import functions
-from bubble_sync.converge.references import users_in
-from bubble_sync.database.snapshot import Found, Row
+from bubble_sync.converge.references import references_in
+from bubble_sync.database.snapshot import Snapshot, SnapshotRow
 from bubble_sync.model.setup import key_of
 from bubble_sync.specs import FunctionSpec, Spec
 
-PARTS = ("reaching",)
+UNMANAGED_SECTIONS = ("reaching",)
 _ORDER = ("job", "trigger", "event trigger", "rule", "view", "default", "function")
 
 
 @dataclass(frozen=True)
-class Beside:
+class UnmanagedObject:
     """One unmanaged object: why it matters, and the SQL that removes (or restores) it."""
 
     what: str
@@ -32,20 +32,20 @@ class Beside:
     """Our function that a job calls under another name."""
 
 
-def beside(specs: Sequence[Spec], found: Found) -> tuple[Beside, ...]:
+def unmanaged_objects(specs: Sequence[Spec], snapshot: Snapshot) -> tuple[UnmanagedObject, ...]:
     """List all unmanaged objects, other installations first."""
-    return (*generations(found), *_users(specs, found), *_executors(specs, found))
+    return (*other_callers(snapshot), *_users(specs, snapshot), *_executors(specs, snapshot))
 
 
-def generations(found: Found) -> Iterator[Beside]:
+def other_callers(snapshot: Snapshot) -> Iterator[UnmanagedObject]:
     """List the other callers of the Edge Function, direct and indirect: objects that fire by themselves first."""
-    for row in sorted(found.rows("reaching"), key=lambda row: _ORDER.index(row["kind"])):
+    for row in sorted(snapshot.rows("reaching"), key=lambda row: _ORDER.index(row["kind"])):
         name = masked(row["name"] or "")
         by_itself = row["via"] in ("", name.partition("(")[0])
         called = "by itself" if by_itself else f"through {row['via']}"
         text = f"it sends to the queue's Edge Function too, {called}, so that items are sent twice"
         fires = row["active"] and row["kind"] not in ("view", "function")
-        yield Beside(
+        yield UnmanagedObject(
             _what(row, name),
             text,
             _removal(row, name),
@@ -54,16 +54,16 @@ def generations(found: Found) -> Iterator[Beside]:
         )
 
 
-def _what(row: Row, name: str) -> str:
-    asleep = "" if row["active"] else "not active"
+def _what(row: SnapshotRow, name: str) -> str:
+    inactive = "" if row["active"] else "not active"
     if row["kind"] != "job":
-        return f"{row['kind']} {name}{f' ({asleep})' if asleep else ''}"
+        return f"{row['kind']} {name}{f' ({inactive})' if inactive else ''}"
     whose = "" if row["mine"] else f" of the role {row['username']}"
-    about = ", ".join(filter(None, (f"jobid {row['id']}", asleep)))
+    about = ", ".join(filter(None, (f"jobid {row['id']}", inactive)))
     return f"{' '.join(filter(None, ('job', name)))} ({about}){whose}"
 
 
-def _removal(row: Row, name: str) -> str:
+def _removal(row: SnapshotRow, name: str) -> str:
     kind = row["kind"]
     if kind == "job":
         return f"select cron.unschedule({row['id']});"
@@ -73,23 +73,23 @@ def _removal(row: Row, name: str) -> str:
     return f"drop {'procedure' if row['procedure'] else kind} {name};"
 
 
-def _users(specs: Sequence[Spec], found: Found) -> Iterator[Beside]:
+def _users(specs: Sequence[Spec], snapshot: Snapshot) -> Iterator[UnmanagedObject]:
     ours = {f"function {spec.name}" for spec in specs if isinstance(spec, FunctionSpec)}
     key = key_of(specs)
-    for user in users_in(found):
+    for user in references_in(snapshot):
         if user.split("(")[0] not in ours and key:
             names = f"it names the secret {key}: what it reads there is this stack's value after `up`"
-            yield Beside(user, names, "")
+            yield UnmanagedObject(user, names, "")
 
 
-def _executors(specs: Sequence[Spec], found: Found) -> Iterator[Beside]:
+def _executors(specs: Sequence[Spec], snapshot: Snapshot) -> Iterator[UnmanagedObject]:
     for spec in specs:
-        there = functions.observed(spec, found) if isinstance(spec, FunctionSpec) else None
+        there = functions.observe(spec, snapshot) if isinstance(spec, FunctionSpec) else None
         if there is None or not isinstance(spec, FunctionSpec):
             continue
         roles = ", ".join(one for one in there.actual.executors if one not in spec.executors)
         if roles:
-            yield Beside(
+            yield UnmanagedObject(
                 f"EXECUTE on {spec.name} for {roles}",
                 "`up` revokes it; an app may call the function by RPC",
                 f"grant execute on function {spec.name}({spec.arguments}) to {roles};",

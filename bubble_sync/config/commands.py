@@ -22,7 +22,7 @@ _COMMAND = re.compile(
 )
 
 
-def completed(text: str, options: Sequence[str], ours: Sequence[str] = ()) -> str:
+def complete_commands(text: str, options: Sequence[str], ours: Sequence[str] = ()) -> str:
     """Return the text with `options` after each Pulumi command and `ours` after each of our commands."""
     for_pulumi, for_us = shlex.join(options), shlex.join(ours or options)
     return _COMMAND.sub(lambda found: f"{found[0]} {for_us if found['ours'] else for_pulumi}", text)

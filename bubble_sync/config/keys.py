@@ -57,10 +57,10 @@ def read_key(key: str) -> KeyShape:
     claims = _claims(key)
     if claims is None:
         return KeyShape("opaque")
-    return KeyShape("legacy JWT", _text(claims.get("role")), _text(claims.get("ref")), _moment(claims.get("exp")))
+    return KeyShape("legacy JWT", _text(claims.get("role")), _text(claims.get("ref")), _timestamp(claims.get("exp")))
 
 
-def warnings_about(shape: KeyShape, now: datetime) -> tuple[str, ...]:
+def key_warnings(shape: KeyShape, now: datetime) -> tuple[str, ...]:
     """Return warnings about the expiry or removal of the key."""
     warnings = []
     if shape.expires_at is not None and shape.expires_at - now <= EXPIRES_SOON:
@@ -109,7 +109,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _moment(value: object) -> datetime | None:
+def _timestamp(value: object) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

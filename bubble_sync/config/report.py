@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from bubble_sync.config.database_url import NAMESPACE, read_database_url
 from bubble_sync.config.keys import read_key
-from bubble_sync.config.settings import SECRET_KEYS, ConfigValue, Settings, StackSettings, plain
+from bubble_sync.config.settings import SECRET_KEYS, ConfigValue, Settings, StackSettings, plain_values
 from bubble_sync.formatting import format_day
 
-DEFAULT, UNSET, DERIVED, UNKNOWN = "default", "not set", "derived from projectRef", "no such key"
-_STAND_IN = "stand-in"
+DEFAULT, UNSET, DERIVED, UNKNOWN_KEY = "default", "not set", "derived from projectRef", "no such key"
+_PLACEHOLDER = "stand-in"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def configuration(
 
 def usable_part(config: Mapping[str, ConfigValue]) -> StackSettings:
     """Return the valid part of an invalid configuration, with placeholders for missing keys."""
-    given = plain(config)
+    given = plain_values(config)
     # An error of one validator can hide another's.
     for _ in range(len(given) + 1):
         try:
@@ -59,7 +59,7 @@ def usable_part(config: Mapping[str, ConfigValue]) -> StackSettings:
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_context=False):
                 _take_out(given, [str(part) for part in detail["loc"]])
-    return StackSettings.model_construct(service_role_key=_STAND_IN)
+    return StackSettings.model_construct(service_role_key=_PLACEHOLDER)
 
 
 def _take_out(given: dict[str, object], place: Sequence[str]) -> None:
@@ -67,7 +67,7 @@ def _take_out(given: dict[str, object], place: Sequence[str]) -> None:
     if len(place) > 1 and isinstance(inner, dict):
         given[place[0]] = {name: value for name, value in inner.items() if name != place[1]}
     elif place[0] == "serviceRoleKey":
-        given[place[0]] = _STAND_IN
+        given[place[0]] = _PLACEHOLDER
     else:
         given.pop(place[0], None)
 
@@ -87,7 +87,7 @@ def with_problems(
             listed.append(replace(one, value=None, note="", source=place, problem="; ".join(problems_of.pop(one.key))))
         else:
             listed.append(one)
-    listed += [Setting(key, None, UNKNOWN, problem="; ".join(texts)) for key, texts in problems_of.items()]
+    listed += [Setting(key, None, UNKNOWN_KEY, problem="; ".join(texts)) for key, texts in problems_of.items()]
     return replace(found, settings=tuple(listed))
 
 

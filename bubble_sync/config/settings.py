@@ -75,7 +75,7 @@ class JobSettings(Settings):
             raise ValueError("is set, and active is not false: remove it, or set active to false")
         # Pulumi turns `2026` into a number and `true` into a boolean: both are text here.
         text = value if isinstance(value, str) else json.dumps(value)
-        return validators.check_reason(text) if info.field_name == "pause_reason" else validators.read_moment(text)
+        return validators.check_reason(text) if info.field_name == "pause_reason" else validators.read_timestamp(text)
 
 
 class SenderSettings(JobSettings):
@@ -206,25 +206,25 @@ SECRET_KEYS = frozenset(field.alias or name for name, field in StackSettings.mod
 
 def read_settings(config: Mapping[str, ConfigValue]) -> StackSettings:
     """Validate values, keyed without namespace; raise ConfigurationError with all problems."""
-    settings, problems = checked(config)
+    settings, problems = check_settings(config)
     if problems or settings is None:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ConfigurationError(f"the configuration of this stack cannot be used; nothing was changed:{listed}")
     return settings
 
 
-def checked(config: Mapping[str, ConfigValue]) -> tuple[StackSettings | None, list[str]]:
+def check_settings(config: Mapping[str, ConfigValue]) -> tuple[StackSettings | None, list[str]]:
     """Return the settings, or None if invalid, and all problems as `<key>: <problem>`."""
     problems = [*_plaintext_secrets(config), *_missing_parts(config)]
     try:
-        return StackSettings.model_validate(plain(config)), problems
+        return StackSettings.model_validate(plain_values(config)), problems
     except ValidationError as error:
         encrypted = {key for key, value in config.items() if value.secret}
         details = error.errors(include_url=False, include_context=False)
         return None, [*problems, *(_problem(detail, encrypted) for detail in details)]
 
 
-def plain(config: Mapping[str, ConfigValue]) -> dict[str, object]:
+def plain_values(config: Mapping[str, ConfigValue]) -> dict[str, object]:
     """Return the values in the model's types."""
     return {key: _plain(value.text) for key, value in config.items()}
 

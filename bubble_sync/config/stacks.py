@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, RootModel, ValidationError
 
-from bubble_sync.config.commands import completed
+from bubble_sync.config.commands import complete_commands
 from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.project_folder import config_folder, project_folder, stack_names
 from bubble_sync.config.settings import ConfigValue, StackSettings, read_settings
@@ -57,7 +57,7 @@ class Stack:
 
     def completed(self, text: str) -> str:
         """Return the text with commands that name this stack."""
-        return completed(text, self.options, self.own_options)
+        return complete_commands(text, self.options, self.own_options)
 
     def settings(self, config: Mapping[str, ConfigValue] | None = None) -> StackSettings:
         """Validate the stack's configuration, or `config` if given; raise ConfigurationError with all problems."""
@@ -88,7 +88,7 @@ class Stack:
         return done.stdout
 
 
-def open_stack(name: str | None, config_file: Path | None, start: Path, environment: Mapping[str, str]) -> Stack:
+def locate_stack(name: str | None, config_file: Path | None, start: Path, environment: Mapping[str, str]) -> Stack:
     """Return the stack `name`, or the selected one, of the project at `start`; raise ConfigurationError."""
     if name is not None and not name.strip():
         raise ConfigurationError("--stack is empty: name a stack, or leave --stack out for the selected one")
@@ -113,7 +113,7 @@ def all_stacks(start: Path, environment: Mapping[str, str], but: str) -> list[St
     if not (found := [name for name in stack_names(folder) if name != but]):
         where = config_folder(folder)
         raise ConfigurationError(f"there is no Pulumi.<stack>.yaml in {where} but {but}'s: nothing to look at")
-    return [open_stack(name, None, folder, environment).without_given_config() for name in found]
+    return [locate_stack(name, None, folder, environment).without_given_config() for name in found]
 
 
 def parse_config(text: str) -> dict[str, ConfigValue]:

@@ -29,7 +29,7 @@ LOOPBACK_HOST = r"http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::
 ANY_PORT = "(:[0-9]{1,5})?"
 SENDABLE_URL = f"({SECURE_HOST}|{LOOPBACK_HOST}){ANY_PORT}/?"
 WEBHOOK_URL = f"({SECURE_HOST}|{LOOPBACK_HOST}){ANY_PORT}/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+"
-_MOMENT_OF_PULUMI = re.compile(r" ([+-]\d{4}) \S+$")
+_TIMESTAMP_OF_PULUMI = re.compile(r" ([+-]\d{4}) \S+$")
 _LONGEST_REASON = 200
 
 
@@ -142,10 +142,10 @@ def check_reason(value: str) -> str:
     return value
 
 
-def read_moment(value: str) -> datetime:
+def read_timestamp(value: str) -> datetime:
     """Return a timestamp in ISO 8601 with a zone, or in Pulumi's form of a YAML timestamp."""
     try:
-        moment = datetime.fromisoformat(_MOMENT_OF_PULUMI.sub(r"\1", value.strip()))
+        moment = datetime.fromisoformat(_TIMESTAMP_OF_PULUMI.sub(r"\1", value.strip()))
         if moment.tzinfo is not None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from bubble_sync.config.schedules import require_known
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Found, Row
+from bubble_sync.database.snapshot import Snapshot, SnapshotRow
 from bubble_sync.errors import ForeignObject, PrivilegeMissing
 from bubble_sync.specs import CronJobSpec, Observation
 from bubble_sync.sql_loader import query
 
-PARTS = ("jobs", "reader")
+SECTIONS = ("jobs", "reader")
 
 
 _ANEW = " (`up` makes the job anew, with another jobid)"
 
 
-def observed(spec: CronJobSpec, found: Found) -> Observation[CronJobSpec] | None:
+def observe(spec: CronJobSpec, snapshot: Snapshot) -> Observation[CronJobSpec] | None:
     """Return the connecting role's job of this name."""
-    row = next((row for row in _same_name(spec, found) if row["mine"]), None)
+    row = next((row for row in _same_name(spec, snapshot) if row["mine"]), None)
     if row is None:
         return None
-    others = sorted({other["username"] for other in _same_name(spec, found) if not other["mine"]})
+    others = sorted({other["username"] for other in _same_name(spec, snapshot) if not other["mine"]})
     actual = spec.model_copy(
         update={
             "duplicates": tuple(others),
@@ -33,11 +33,11 @@ def observed(spec: CronJobSpec, found: Found) -> Observation[CronJobSpec] | None
             "active": row["active"],
         }
     )
-    facts = {"jobid": str(row["jobid"]), "username": row["username"], "pg_cron": _version(found)}
+    facts = {"jobid": str(row["jobid"]), "username": row["username"], "pg_cron": _version(snapshot)}
     return Observation(actual, facts)
 
 
-def refuse(spec: CronJobSpec, found: Found) -> None:
+def preflight(spec: CronJobSpec, snapshot: Snapshot) -> None:
     """Raise when the job must not be scheduled as specified.
 
     Raises:
@@ -45,15 +45,15 @@ def refuse(spec: CronJobSpec, found: Found) -> None:
         PrivilegeMissing: The ledger lists the job, and row security hides it from the connecting role.
         PrerequisiteMissing: This version of pg_cron does not support the schedule.
     """
-    require_known(spec.name, spec.schedule, _version(found))
-    known = any(row["object"] == spec.object_name for row in found.rows("recorded"))
-    for reader in found.rows("reader") if known and observed(spec, found) is None else ():
+    require_known(spec.name, spec.schedule, _version(snapshot))
+    known = any(row["object"] == spec.object_name for row in snapshot.rows("recorded"))
+    for reader in snapshot.rows("reader") if known and observe(spec, snapshot) is None else ():
         if reader["own_alone"] and reader["keeper"] != reader["role"]:
             raise PrivilegeMissing(
                 f"{spec.object_name} is in the ledger, and {reader['role']} sees no other role's jobs: nothing was "
                 f"changed. Connect as {reader['keeper']}, whose the ledger is."
             )
-    for row in _same_name(spec, found):
+    for row in _same_name(spec, snapshot):
         if row["mine"]:
             continue
         raise ForeignObject(
@@ -73,7 +73,7 @@ def apply(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpec
         if not spec.active:
             _alter(conn, jobid, active=False)
         return
-    changed = changes(spec, observed.actual)
+    changed = alterations(spec, observed.actual)
     if any(value is not None for value in changed.values()):
         _alter(conn, observed.facts["jobid"], **changed)
 
@@ -83,7 +83,7 @@ def is_elsewhere(actual: CronJobSpec) -> bool:
     return actual.database.endswith(_ANEW)
 
 
-def changes(spec: CronJobSpec, actual: CronJobSpec) -> dict[str, object]:
+def alterations(spec: CronJobSpec, actual: CronJobSpec) -> dict[str, object]:
     """Return the arguments of `cron.alter_job` that turn `actual` into `spec`; None keeps a field."""
     return {
         "schedule": spec.schedule if actual.schedule != spec.schedule else None,
@@ -94,7 +94,7 @@ def changes(spec: CronJobSpec, actual: CronJobSpec) -> dict[str, object]:
     }
 
 
-def kept(conn: Connection, spec: CronJobSpec) -> str | None:
+def retention_reason(conn: Connection, spec: CronJobSpec) -> str | None:
     """Return None: nothing depends on a job."""
     return None
 
@@ -117,12 +117,12 @@ def _node(node: str) -> str:
     return f" on {node}{_ANEW}" if node else ""
 
 
-def _version(found: Found) -> str:
-    return next((row.get("pg_cron") or "" for row in found.rows("reader")), "")
+def _version(snapshot: Snapshot) -> str:
+    return next((row.get("pg_cron") or "" for row in snapshot.rows("reader")), "")
 
 
-def _same_name(spec: CronJobSpec, found: Found) -> list[Row]:
-    return [row for row in found.rows("jobs") if row["name"] == spec.name]
+def _same_name(spec: CronJobSpec, snapshot: Snapshot) -> list[SnapshotRow]:
+    return [row for row in snapshot.rows("jobs") if row["name"] == spec.name]
 
 
 def _schedule(conn: Connection, spec: CronJobSpec) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Found
+from bubble_sync.database.snapshot import Snapshot
 from bubble_sync.database.table_names import LEDGER_TABLE
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import ExtensionSpec, Observation
@@ -17,26 +17,26 @@ from bubble_sync.specs import ExtensionSpec, Observation
 _SCHEMA_ON_CREATE = {"pg_cron": "pg_catalog", "pg_net": "extensions"}
 
 
-PARTS = ("extensions",)
+SECTIONS = ("extensions",)
 
 
-def observed(spec: ExtensionSpec, found: Found) -> Observation[ExtensionSpec] | None:
+def observe(spec: ExtensionSpec, snapshot: Snapshot) -> Observation[ExtensionSpec] | None:
     """Return the installed extension with its version and schema as facts."""
-    row = next((row for row in found.rows("extensions") if row["name"] == spec.name), None)
+    row = next((row for row in snapshot.rows("extensions") if row["name"] == spec.name), None)
     if row is None:
         return None
-    before = _remembered(spec, found)
+    before = _remembered(spec, snapshot)
     moved = f"from {before} to {row['schema']}" if before and before != row["schema"] else ""
     actual = spec.model_copy(update={"moved": moved})
     return Observation(actual, {"version": row["version"], "schema": row["schema"]})
 
 
-def refuse(spec: ExtensionSpec, found: Found) -> None:
+def preflight(spec: ExtensionSpec, snapshot: Snapshot) -> None:
     """Raise ForeignObject when the extension has moved since its creation or adoption."""
-    there = observed(spec, found)
+    there = observe(spec, snapshot)
     if there is None or not there.actual.moved:
         return
-    before = sql.Identifier(_remembered(spec, found))
+    before = sql.Identifier(_remembered(spec, snapshot))
     back = sql.SQL("drop extension {name}; create extension {name} schema {before};")
     accept = sql.SQL("update {} set place = {now} where object = {object};")
     given = {"now": sql.Literal(there.facts["schema"]), "object": sql.Literal(spec.object_name)}
@@ -50,10 +50,10 @@ def refuse(spec: ExtensionSpec, found: Found) -> None:
 def apply(conn: Connection, spec: ExtensionSpec, observed: Observation[ExtensionSpec] | None) -> None:
     """Install the extension if missing."""
     if observed is None:
-        conn.execute(statement(spec))
+        conn.execute(extension_statement(spec))
 
 
-def statement(spec: ExtensionSpec) -> sql.Composed:
+def extension_statement(spec: ExtensionSpec) -> sql.Composed:
     """Compose the statement that installs the extension."""
     create = sql.SQL("create extension if not exists {name}").format(name=sql.Identifier(spec.name))
     schema = _SCHEMA_ON_CREATE.get(spec.name)
@@ -64,7 +64,7 @@ def statement(spec: ExtensionSpec) -> sql.Composed:
     return create
 
 
-def kept(conn: Connection, spec: ExtensionSpec) -> str | None:
+def retention_reason(conn: Connection, spec: ExtensionSpec) -> str | None:
     """Return the reason to keep an extension, which always stays."""
     return "dropping an extension drops what others built on it"
 
@@ -73,6 +73,6 @@ def remove(conn: Connection, spec: ExtensionSpec, observed: Observation[Extensio
     """Do nothing."""
 
 
-def _remembered(spec: ExtensionSpec, found: Found) -> str:
-    known = (row.get("place", "") for row in found.rows("recorded") if row["object"] == spec.object_name)
+def _remembered(spec: ExtensionSpec, snapshot: Snapshot) -> str:
+    known = (row.get("place", "") for row in snapshot.rows("recorded") if row["object"] == spec.object_name)
     return next((place for place in known if place), "")

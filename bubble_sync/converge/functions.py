@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from psycopg import errors, sql
 
-from bubble_sync.converge.references import users_of
+from bubble_sync.converge.references import references_to
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Found, Row
+from bubble_sync.database.snapshot import Snapshot, SnapshotRow
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import FunctionSpec, Observation
 from bubble_sync.sql_loader import query
 
-PARTS = ("functions",)
+SECTIONS = ("functions",)
 _NOT_FOR_ITS_OWNER = "no EXECUTE for its owner"
 _OWN = "grant execute on function {name}({arguments}) to current_user;\n"
 _CREATE = """\
@@ -26,9 +26,9 @@ comment on function {name}({arguments}) is {comment};
 """
 
 
-def observed(spec: FunctionSpec, found: Found) -> Observation[FunctionSpec] | None:
+def observe(spec: FunctionSpec, snapshot: Snapshot) -> Observation[FunctionSpec] | None:
     """Return the function with this name and these parameters."""
-    rows = _same_name(spec, found)
+    rows = _same_name(spec, snapshot)
     row = next((row for row in rows if row["identity_arguments"] == spec.arguments and row["kind"] == "f"), None)
     if row is None:
         return None
@@ -45,9 +45,9 @@ def observed(spec: FunctionSpec, found: Found) -> Observation[FunctionSpec] | No
     return Observation(actual)
 
 
-def refuse(spec: FunctionSpec, found: Found) -> None:
+def preflight(spec: FunctionSpec, snapshot: Snapshot) -> None:
     """Raise ForeignObject for a function that cannot be replaced, or belongs to another role."""
-    rows = _same_name(spec, found)
+    rows = _same_name(spec, snapshot)
     called = f"{spec.name}({spec.arguments})"
     row = next((row for row in rows if row["types"] == ", ".join(spec.types)), None)
     if row is not None and not row["mine"]:
@@ -76,12 +76,12 @@ def refuse(spec: FunctionSpec, found: Found) -> None:
 def apply(conn: Connection, spec: FunctionSpec, observed: Observation[FunctionSpec] | None) -> None:
     """Create or replace the function, and revoke EXECUTE from unwanted roles in the same transaction."""
     try:
-        conn.execute(statement(spec, observed.actual if observed else None))
+        conn.execute(function_statement(spec, observed.actual if observed else None))
     except (errors.InvalidFunctionDefinition, errors.WrongObjectType):
         raise _something_else(spec) from None
 
 
-def statement(spec: FunctionSpec, there: FunctionSpec | None = None) -> sql.Composed:
+def function_statement(spec: FunctionSpec, there: FunctionSpec | None = None) -> sql.Composed:
     """Compose the statements that create the function and revoke EXECUTE from unwanted roles."""
     # The grant comes first: replacing a function requires EXECUTE.
     own = _OWN if there is not None and _NOT_FOR_ITS_OWNER in there.attributes else ""
@@ -105,9 +105,9 @@ def statement(spec: FunctionSpec, there: FunctionSpec | None = None) -> sql.Comp
     )
 
 
-def kept(conn: Connection, spec: FunctionSpec) -> str | None:
+def retention_reason(conn: Connection, spec: FunctionSpec) -> str | None:
     """Return the reason to keep a function that another function, a trigger or a job names."""
-    users = users_of(conn, spec.name.split(".")[1] if spec.name.startswith("public.") else spec.name, spec.name)
+    users = references_to(conn, spec.name.split(".")[1] if spec.name.startswith("public.") else spec.name, spec.name)
     return f"{', '.join(users)} call{'s' if len(users) == 1 else ''} it" if users else None
 
 
@@ -129,11 +129,11 @@ def _setting(text: str) -> sql.Composed:
     return sql.SQL("set {} = {}").format(sql.SQL(name), written)
 
 
-def _same_name(spec: FunctionSpec, found: Found) -> list[Row]:
-    return [row for row in found.rows("functions") if row["name"] == spec.name]
+def _same_name(spec: FunctionSpec, snapshot: Snapshot) -> list[SnapshotRow]:
+    return [row for row in snapshot.rows("functions") if row["name"] == spec.name]
 
 
-def _overloads(spec: FunctionSpec, rows: list[Row]) -> list[Row]:
+def _overloads(spec: FunctionSpec, rows: list[SnapshotRow]) -> list[SnapshotRow]:
     bare = [row for row in rows if row["identity_arguments"] != spec.arguments and row["callable_bare"]]
     return [] if spec.arguments else bare
 

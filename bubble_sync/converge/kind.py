@@ -5,30 +5,30 @@ from __future__ import annotations
 from typing import Protocol, TypeVar
 
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Found
+from bubble_sync.database.snapshot import Snapshot
 from bubble_sync.specs import Observation, Spec
 
-S = TypeVar("S", bound=Spec)
+_S = TypeVar("_S", bound=Spec)
 
 
-class Kind(Protocol[S]):
+class Kind(Protocol[_S]):
     """The functions of a module for one kind of object."""
 
     @property
-    def PARTS(self) -> tuple[str, ...]:
+    def SECTIONS(self) -> tuple[str, ...]:
         """The parts to read for an observation."""
 
-    def observed(self, spec: S, found: Found) -> Observation[S] | None:
+    def observe(self, spec: _S, snapshot: Snapshot) -> Observation[_S] | None:
         """Return the observed object, or None when missing."""
 
-    def refuse(self, spec: S, found: Found) -> None:
+    def preflight(self, spec: _S, snapshot: Snapshot) -> None:
         """Raise when the object must not be changed; called only if a field differs."""
 
-    def apply(self, conn: Connection, spec: S, observed: Observation[S] | None) -> None:
+    def apply(self, conn: Connection, spec: _S, observed: Observation[_S] | None) -> None:
         """Create the object, or change the fields that differ."""
 
-    def kept(self, conn: Connection, spec: S) -> str | None:
+    def retention_reason(self, conn: Connection, spec: _S) -> str | None:
         """Return the reason to keep the object, or None."""
 
-    def remove(self, conn: Connection, spec: S, observed: Observation[S]) -> None:
+    def remove(self, conn: Connection, spec: _S, observed: Observation[_S]) -> None:
         """Remove the existing object."""

@@ -14,7 +14,7 @@ from psycopg import errors, sql
 from bubble_sync.converge import schema, tables
 from bubble_sync.converge.table_parts import LEDGER
 from bubble_sync.database.database import Connection, fetch
-from bubble_sync.database.snapshot import Found
+from bubble_sync.database.snapshot import Snapshot
 from bubble_sync.database.table_names import LEDGER_TABLE
 from bubble_sync.errors import ConfigurationError, ForeignObject, PrerequisiteMissing, WrongEnvironment
 from bubble_sync.specs import ALERTS, LedgerSpec, Observation, RecordedSpec, Spec
@@ -27,41 +27,41 @@ class LedgerRow(NamedTuple):
     stack: str
     project_ref: str
     made: bool
-    place: str = ""
+    schema: str = ""
     """The schema of an extension at creation or adoption; empty when unknown."""
     claim: str = ""
     """The claim of the managing resource; empty in rows of 0.1.0 or of a script."""
 
 
-ROWS = (*schema.PARTS, "ledger", "recorded")
-PARTS = (*ROWS, *tables.PARTS)
+ROW_SECTIONS = (*schema.SECTIONS, "ledger", "recorded")
+SECTIONS = (*ROW_SECTIONS, *tables.SECTIONS)
 PROGRAM = "program"
 """The ledger row that marks a program with arguments of its own."""
 
 
-def rows(found: Found) -> dict[str, LedgerRow]:
+def rows(snapshot: Snapshot) -> dict[str, LedgerRow]:
     """Return all rows by object name; an empty mapping without a ledger."""
     return {
         row["object"]: LedgerRow(
             row["stack"], row["project_ref"], row["origin"] == "made", row.get("place", ""), row.get("claim", "")
         )
-        for row in found.rows("recorded")
+        for row in snapshot.rows("recorded")
     }
 
 
-def require(spec: RecordedSpec, found: Found) -> None:
+def require(spec: RecordedSpec, snapshot: Snapshot) -> None:
     """Raise PrerequisiteMissing without a ledger."""
-    if not _state(found).present:
+    if not _state(snapshot).present:
         raise PrerequisiteMissing(
             f"{spec.object_name}: the ledger {LEDGER_TABLE} is not there. "
             f"Run `pulumi up --stack {spec.stack}` for all of it."
         )
 
 
-def require_ours(found: Found, stack: str, project_ref: str) -> None:
+def require_ours(snapshot: Snapshot, stack: str, project_ref: str) -> None:
     """Raise ForeignObject or WrongEnvironment for a schema or row of another owner, stack or project."""
-    schema.require_ours(found)
-    for row in rows(found).values():
+    schema.require_our_schema(snapshot)
+    for row in rows(snapshot).values():
         if project_ref and row.project_ref and row.project_ref != project_ref:
             raise WrongEnvironment(
                 f"the ledger in this database names project {row.project_ref!r}, but the configuration of stack "
@@ -89,9 +89,9 @@ def record(conn: Connection, object_name: str, row: LedgerRow) -> None:
     """Record that a stack made or adopted an object."""
     values = {"object": object_name, "stack": row.stack, "project_ref": row.project_ref}
     conn.execute(query("ledger", "record"), {**values, "origin": "made" if row.made else "adopted", "there": True})
-    if row.place:
+    if row.schema:
         place = sql.SQL(query("ledger", "record_place"))
-        conn.execute(place.format(place=sql.Literal(row.place), object=sql.Literal(object_name)))
+        conn.execute(place.format(place=sql.Literal(row.schema), object=sql.Literal(object_name)))
     if row.claim:
         record_claim(conn, object_name, row.claim)
 
@@ -107,31 +107,31 @@ def forget(conn: Connection, spec: Spec) -> None:
     fetch(conn, query("ledger", "forget"), {"object": spec.object_name})
 
 
-def observed(spec: LedgerSpec, found: Found) -> Observation[LedgerSpec] | None:
+def observe(spec: LedgerSpec, snapshot: Snapshot) -> Observation[LedgerSpec] | None:
     """Return the ledger, with the first foreign stack or project if there is one."""
-    state = _state(found)
-    if not state.present or not schema.is_ours(found):
+    state = _state(snapshot)
+    if not state.present or not schema.is_ours(snapshot):
         return None
-    known = rows(found).values()
+    known = rows(snapshot).values()
     others = [row.project_ref for row in known if row.project_ref and spec.project_ref != row.project_ref]
     foreign = [f"{one} (more than usage)" if one in spec.grantees else one for one in state.foreign(spec)]
     actual = spec.model_copy(
         update={
             "stack": next((row.stack for row in known if row.stack != spec.stack), spec.stack),
             "project_ref": next(iter(others), spec.project_ref) if spec.project_ref else "",
-            "tables": (*schema.differences(found), *tables.state(spec.tables, found)),
+            "tables": (*schema.differences(snapshot), *tables.state(spec.tables, snapshot)),
             "grantees": tuple(sorted({*spec.grantees, *foreign})),
-            "own_arguments": PROGRAM in rows(found),
+            "own_arguments": PROGRAM in rows(snapshot),
         }
     )
     return Observation(actual)
 
 
-def refuse(spec: LedgerSpec, found: Found) -> None:
+def preflight(spec: LedgerSpec, snapshot: Snapshot) -> None:
     """Raise WrongEnvironment or ForeignObject for a ledger, or a table of that name, of another owner."""
-    require_ours(found, spec.stack, spec.project_ref)
-    schema.refuse(found)
-    tables.refuse(spec.tables, found)
+    require_ours(snapshot, spec.stack, spec.project_ref)
+    schema.preflight(snapshot)
+    tables.preflight(spec.tables, snapshot)
 
 
 def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] | None) -> None:
@@ -160,7 +160,7 @@ def revoke(spec: LedgerSpec) -> sql.Composed:
     return sql.SQL(query("ledger_rights", "revoke")).format(grantees=sql.Literal(list(spec.grantees)))
 
 
-def kept(conn: Connection, spec: LedgerSpec) -> str | None:
+def retention_reason(conn: Connection, spec: LedgerSpec) -> str | None:
     """Return the reason to keep the ledger, which always stays; drop the alerts' table without its function."""
     if ALERTS in tables.names(spec.tables):
         conn.execute(query("dropped", "alerts_of_no_function"))
@@ -187,8 +187,8 @@ class _State(NamedTuple):
         return tuple(one for one in self.grantees if one not in spec.grantees or one not in self.users)
 
 
-def _state(found: Found) -> _State:
+def _state(snapshot: Snapshot) -> _State:
     return next(
-        (_State(row["present"], tuple(row["grantees"]), tuple(row["users"])) for row in found.rows("ledger")),
+        (_State(row["present"], tuple(row["grantees"]), tuple(row["users"])) for row in snapshot.rows("ledger")),
         _State(False, (), ()),
     )

@@ -11,20 +11,20 @@ from typing import TypeVar
 from bubble_sync.converge import ledger, preflight
 from bubble_sync.converge.kind import Kind
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Found, read
+from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.errors import ServerRefused
 from bubble_sync.specs import Observation, PrerequisitesSpec, RecordedSpec, Spec, compare
 
-S = TypeVar("S", bound=Spec)
+_S = TypeVar("_S", bound=Spec)
 _MANAGED = "another resource of this stack manages it now; if none does, `pulumi up --refresh` claims it again"
 
 
-def parts_of(kind: Kind[S], spec: S) -> tuple[str, ...]:
+def sections_of(kind: Kind[_S], spec: _S) -> tuple[str, ...]:
     """Return the parts to read for a change."""
-    return (*kind.PARTS, *ledger.ROWS) if isinstance(spec, RecordedSpec) else kind.PARTS
+    return (*kind.SECTIONS, *ledger.ROW_SECTIONS) if isinstance(spec, RecordedSpec) else kind.SECTIONS
 
 
-def observe(conn: Connection, kind: Kind[S], spec: S, *, claim: str | None = None) -> Observation[S] | None:
+def observe(conn: Connection, kind: Kind[_S], spec: _S, *, claim: str | None = None) -> Observation[_S] | None:
     """Observe the object, with stack and project from the ledger.
 
     Args:
@@ -34,23 +34,23 @@ def observe(conn: Connection, kind: Kind[S], spec: S, *, claim: str | None = Non
         claim: The claim of the reading resource; with another claim in the ledger the object has no stack, so that
             `up` claims the object again. None for a reader without a resource.
     """
-    found = _read(conn, kind, spec)
-    row = ledger.rows(found).get(spec.object_name) if isinstance(spec, RecordedSpec) else None
+    snapshot = _read(conn, kind, spec)
+    row = ledger.rows(snapshot).get(spec.object_name) if isinstance(spec, RecordedSpec) else None
     if row is not None and claim not in (None, row.claim):
-        bare = kind.observed(spec, found)
+        bare = kind.observe(spec, snapshot)
         return None if bare is None else _as_recorded(bare, None)
-    return observed(kind, spec, found)
+    return observe_in(kind, spec, snapshot)
 
 
-def observed(kind: Kind[S], spec: S, found: Found) -> Observation[S] | None:
+def observe_in(kind: Kind[_S], spec: _S, snapshot: Snapshot) -> Observation[_S] | None:
     """Return the object from a snapshot, with stack and project from the ledger."""
-    bare = kind.observed(spec, found)
+    bare = kind.observe(spec, snapshot)
     if bare is None or not isinstance(spec, RecordedSpec):
         return bare
-    return _as_recorded(bare, ledger.rows(found).get(spec.object_name))
+    return _as_recorded(bare, ledger.rows(snapshot).get(spec.object_name))
 
 
-def refuse(kind: Kind[S], spec: S, found: Found, *, adopt: bool = True) -> None:
+def preflight_change(kind: Kind[_S], spec: _S, snapshot: Snapshot, *, adopt: bool = True) -> None:
     """Raise the errors of `converge` that precede any change, except for a missing ledger.
 
     Raises:
@@ -58,15 +58,15 @@ def refuse(kind: Kind[S], spec: S, found: Found, *, adopt: bool = True) -> None:
         WrongEnvironment: The ledger names another project.
     """
     if isinstance(spec, RecordedSpec):
-        ledger.require_ours(found, spec.stack, spec.project_ref)
+        ledger.require_ours(snapshot, spec.stack, spec.project_ref)
         if not adopt:
-            preflight.refuse_adoption(kind, spec, found)
-    there: Observation[Spec] | None = observed(kind, spec, found)
+            preflight.refuse_adoption(kind, spec, snapshot)
+    there: Observation[Spec] | None = observe_in(kind, spec, snapshot)
     if compare(spec, there):
-        kind.refuse(spec, found)
+        kind.preflight(spec, snapshot)
 
 
-def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True, claim: str = "") -> Observation[S]:
+def converge(conn: Connection, kind: Kind[_S], spec: _S, *, adopt: bool = True, claim: str = "") -> Observation[_S]:
     """Converge one object to its spec, and return its new state.
 
     Args:
@@ -77,21 +77,21 @@ def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True, cl
         claim: The claim of the managing resource; empty keeps the recorded claim.
 
     Raises:
-        SyncError: As `refuse` does, and PrerequisiteMissing when there is no ledger.
+        SyncError: As `preflight_change` does, and PrerequisiteMissing when there is no ledger.
     """
-    found = _read(conn, kind, spec)
-    row = ledger.rows(found).get(spec.object_name)
+    snapshot = _read(conn, kind, spec)
+    row = ledger.rows(snapshot).get(spec.object_name)
     if isinstance(spec, PrerequisitesSpec):
-        preflight.refuse_foreign(conn, spec, found, adopt=adopt)
+        preflight.refuse_foreign_objects(conn, spec, snapshot, adopt=adopt)
     if isinstance(spec, RecordedSpec):
-        ledger.require(spec, found)
-    refuse(kind, spec, found, adopt=adopt)
-    before = observed(kind, spec, found)
+        ledger.require(spec, snapshot)
+    preflight_change(kind, spec, snapshot, adopt=adopt)
+    before = observe_in(kind, spec, snapshot)
     if before is not None and not compare(spec, before):
         if row is not None and claim not in ("", row.claim):
             ledger.record_claim(conn, spec.object_name, claim)
         return before
-    settled = _settle(conn, kind, spec, kind.observed(spec, found))
+    settled = _apply_and_verify(conn, kind, spec, kind.observe(spec, snapshot))
     if isinstance(spec, RecordedSpec):
         made = before is None or (row is not None and row.made)
         place = settled.facts.get("schema", "")
@@ -100,7 +100,7 @@ def converge(conn: Connection, kind: Kind[S], spec: S, *, adopt: bool = True, cl
     return settled
 
 
-def remove(conn: Connection, kind: Kind[S], spec: S, *, claim: str = "", declared: bool = False) -> str | None:
+def remove(conn: Connection, kind: Kind[_S], spec: _S, *, claim: str = "", declared: bool = False) -> str | None:
     """Remove an object of ours without users; return the reason to keep it, or None once removed.
 
     Pulumi deletes a replaced or renamed resource before or after the successor claims the object.
@@ -115,17 +115,17 @@ def remove(conn: Connection, kind: Kind[S], spec: S, *, claim: str = "", declare
     Raises:
         SyncError: As `converge` does, when the ledger is another stack's or another project's.
     """
-    found = _read(conn, kind, spec)
-    row = ledger.rows(found).get(spec.object_name)
+    snapshot = _read(conn, kind, spec)
+    row = ledger.rows(snapshot).get(spec.object_name)
     if isinstance(spec, RecordedSpec):
-        ledger.require_ours(found, spec.stack, spec.project_ref)
+        ledger.require_ours(snapshot, spec.stack, spec.project_ref)
         if row is not None and row.claim != claim:
             return _MANAGED
         if declared:
             return "the program still declares it"
-    there = kind.observed(spec, found)
+    there = kind.observe(spec, snapshot)
     if there is not None:
-        reason = kind.kept(conn, spec)
+        reason = kind.retention_reason(conn, spec)
         if reason is None and isinstance(spec, RecordedSpec) and (row is None or not row.made):
             reason = "it was there before"
         if reason is not None:
@@ -136,14 +136,14 @@ def remove(conn: Connection, kind: Kind[S], spec: S, *, claim: str = "", declare
     return None
 
 
-def _read(conn: Connection, kind: Kind[S], spec: S) -> Found:
-    return read(conn, parts_of(kind, spec), [spec])
+def _read(conn: Connection, kind: Kind[_S], spec: _S) -> Snapshot:
+    return read_snapshot(conn, sections_of(kind, spec), [spec])
 
 
-def _settle(conn: Connection, kind: Kind[S], spec: S, before: Observation[S] | None) -> Observation[S]:
+def _apply_and_verify(conn: Connection, kind: Kind[_S], spec: _S, before: Observation[_S] | None) -> Observation[_S]:
     """Apply the spec, observe again, and raise when a field still differs."""
     kind.apply(conn, spec, before)
-    after = kind.observed(spec, read(conn, kind.PARTS, [spec]))
+    after = kind.observe(spec, read_snapshot(conn, kind.SECTIONS, [spec]))
     left = compare(spec, after)
     if after is None or left:
         fields = ", ".join(difference.field for difference in left)
@@ -157,7 +157,7 @@ def _settle(conn: Connection, kind: Kind[S], spec: S, before: Observation[S] | N
     return after
 
 
-def _as_recorded(observed: Observation[S], row: ledger.LedgerRow | None) -> Observation[S]:
+def _as_recorded(observed: Observation[_S], row: ledger.LedgerRow | None) -> Observation[_S]:
     known = {"stack": row.stack if row else ""}
     # A spec without a project matches any project in the ledger.
     if getattr(observed.actual, "project_ref", ""):

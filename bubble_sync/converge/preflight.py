@@ -10,17 +10,17 @@ from bubble_sync.converge import cron_jobs, functions, ledger, prerequisites
 from bubble_sync.converge.kind import Kind
 from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Found, read
+from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.errors import ForeignObject, SyncError
 from bubble_sync.specs import PrerequisitesSpec, RecordedSpec
 
-PARTS = (*functions.PARTS, *cron_jobs.PARTS, "secrets", *ledger.ROWS)
+PREFLIGHT_SECTIONS = (*functions.SECTIONS, *cron_jobs.SECTIONS, "secrets", *ledger.ROW_SECTIONS)
 
 
-def refuse_adoption(kind: Kind[Any], spec: RecordedSpec, found: Found) -> None:
+def refuse_adoption(kind: Kind[Any], spec: RecordedSpec, snapshot: Snapshot) -> None:
     """Raise ForeignObject for an existing object that the stack did not make."""
-    unknown = spec.object_name not in ledger.rows(found)
-    if spec.adoptable and unknown and kind.observed(spec, found) is not None:
+    unknown = spec.object_name not in ledger.rows(snapshot)
+    if spec.adoptable and unknown and kind.observe(spec, snapshot) is not None:
         raise ForeignObject(
             f"{spec.object_name} was not made by this stack, and bubble-sync:adopt is 'never': nothing was "
             "changed. Remove it, or take it over with `pulumi config set bubble-sync:adopt always "
@@ -28,25 +28,25 @@ def refuse_adoption(kind: Kind[Any], spec: RecordedSpec, found: Found) -> None:
         )
 
 
-def refusals(spec: PrerequisitesSpec, found: Found, *, adopt: bool) -> dict[str, str]:
+def refusals(spec: PrerequisitesSpec, snapshot: Snapshot, *, adopt: bool) -> dict[str, str]:
     """Return the reasons by name for the stack's objects that would be refused."""
     reasons = {}
     for one in prerequisites.wanted(spec):
         try:
             if not adopt:
-                refuse_adoption(kind_of(one), one, found)
-            kind_of(one).refuse(one, found)
+                refuse_adoption(kind_of(one), one, snapshot)
+            kind_of(one).preflight(one, snapshot)
         except SyncError as refusal:
             reasons[one.object_name] = str(refusal)
     return reasons
 
 
-def refuse_foreign(conn: Connection, spec: PrerequisitesSpec, found: Found, *, adopt: bool) -> None:
+def refuse_foreign_objects(conn: Connection, spec: PrerequisitesSpec, snapshot: Snapshot, *, adopt: bool) -> None:
     """Raise when an object of the stack would be refused, while nothing has been created yet."""
     try:
         with conn.transaction():
-            there = read(conn, PARTS, prerequisites.wanted(spec))
+            there = read_snapshot(conn, PREFLIGHT_SECTIONS, prerequisites.wanted(spec))
     except InsufficientPrivilege:
         # The list of missing requirements contains this one.
         return
-    prerequisites.refuse_foreign(spec, found, refusals(spec, there, adopt=adopt).values())
+    prerequisites.raise_refusals(spec, snapshot, refusals(spec, there, adopt=adopt).values())

@@ -5,40 +5,40 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import REQUIRED_VALUES, Found
+from bubble_sync.database.snapshot import REQUIRED_VALUES, Snapshot
 from bubble_sync.database.table_names import QUEUE_TABLE
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing
 from bubble_sync.specs import (
     CronJobSpec,
     FunctionSpec,
-    Keeper,
     Observation,
+    Owner,
     PrerequisitesSpec,
     RecordedSpec,
     VaultSecretSpec,
 )
 from bubble_sync.sql_loader import function
 
-PARTS = ("queue", "refused", "server")
+SECTIONS = ("queue", "refused", "server")
 
 
-def observed(spec: PrerequisitesSpec, found: Found) -> Observation[PrerequisitesSpec]:
+def observe(spec: PrerequisitesSpec, snapshot: Snapshot) -> Observation[PrerequisitesSpec]:
     """Return the sorted list of missing requirements; a missing part does not raise."""
-    (queue,), (server,) = found.rows("queue"), found.rows("server")
-    missing = [*queue["missing"], *server["missing"], *_refused_labels(queue["labels"]), *_refused_by_checks(found)]
+    (queue,), (server,) = snapshot.rows("queue"), snapshot.rows("server")
+    missing = [*queue["missing"], *server["missing"], *_refused_labels(queue["labels"]), *_refused_by_checks(snapshot)]
     return Observation(spec.model_copy(update={"missing": tuple(sorted(missing))}))
 
 
-def refuse(spec: PrerequisitesSpec, found: Found) -> None:
+def preflight(spec: PrerequisitesSpec, snapshot: Snapshot) -> None:
     """Raise PrerequisiteMissing with the complete list."""
-    raise PrerequisiteMissing(_lacking(observed(spec, found).actual.missing))
+    raise PrerequisiteMissing(_lacking(observe(spec, snapshot).actual.missing))
 
 
-def refuse_foreign(spec: PrerequisitesSpec, found: Found, reasons: Collection[str]) -> None:
+def raise_refusals(spec: PrerequisitesSpec, snapshot: Snapshot, reasons: Collection[str]) -> None:
     """Raise one error with all refused objects and all missing requirements."""
     if not reasons:
         return
-    missing = observed(spec, found).actual.missing
+    missing = observe(spec, snapshot).actual.missing
     listed = _listed(sorted(reason.replace(": nothing was changed", "") for reason in reasons))
     in_the_way = f"what the sync would make is refused; nothing was changed. Put right, then run again:{listed}"
     raise PrerequisiteMissing(f"{_lacking(missing)}\n{in_the_way}") if missing else ForeignObject(in_the_way)
@@ -50,10 +50,10 @@ def wanted(spec: PrerequisitesSpec) -> list[RecordedSpec]:
 
 
 def apply(conn: Connection, spec: PrerequisitesSpec, observed: Observation[PrerequisitesSpec] | None) -> None:
-    """Do nothing: `refuse` rejects missing requirements."""
+    """Do nothing: `preflight` rejects missing requirements."""
 
 
-def kept(conn: Connection, spec: PrerequisitesSpec) -> str | None:
+def retention_reason(conn: Connection, spec: PrerequisitesSpec) -> str | None:
     """Return None: prerequisites are not ours to keep."""
     return None
 
@@ -64,7 +64,7 @@ def remove(conn: Connection, spec: PrerequisitesSpec, observed: Observation[Prer
 
 def _named(kind: str, name: str) -> RecordedSpec:
     if kind == FunctionSpec.kind:
-        return function(name.split(".")[1], {}, Keeper(""))
+        return function(name.split(".")[1], {}, Owner(""))
     if kind == CronJobSpec.kind:
         return CronJobSpec(name=name, schedule="* * * * *", command="", stack="")
     return VaultSecretSpec(name=name, value="-", stack="")
@@ -88,8 +88,8 @@ def _refused_labels(labels: dict[str, list[str] | None]) -> list[str]:
     ]
 
 
-def _refused_by_checks(found: Found) -> list[str]:
+def _refused_by_checks(snapshot: Snapshot) -> list[str]:
     return [
         f"{row['rule']['column']} '{row['value']}' in the constraint {row['rule']['name']} of {QUEUE_TABLE}"
-        for row in found.rows("refused")
+        for row in snapshot.rows("refused")
     ]

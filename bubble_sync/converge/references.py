@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Found, read
+from bubble_sync.database.snapshot import Snapshot, read_snapshot
 
-PARTS = ("users", "using_jobs")
+REFERENCE_SECTIONS = ("users", "using_jobs")
 
 
 def pattern_of(word: str) -> str:
@@ -16,11 +16,11 @@ def pattern_of(word: str) -> str:
     return rf"(?i)(^|\W){re.escape(word)}(\W|$)"
 
 
-def users_of(conn: Connection, word: str, itself: str = "") -> Sequence[str]:
+def references_to(conn: Connection, word: str, itself: str = "") -> Sequence[str]:
     """List functions, views, triggers and jobs, except `itself`, that contain `word`."""
-    return users_in(read(conn, PARTS, pattern=pattern_of(word), itself=itself))
+    return references_in(read_snapshot(conn, REFERENCE_SECTIONS, pattern=pattern_of(word), itself=itself))
 
 
-def users_in(found: Found) -> Sequence[str]:
+def references_in(snapshot: Snapshot) -> Sequence[str]:
     """List the references in a snapshot that was read with a pattern."""
-    return [row["name"] for part in PARTS for row in found.rows(part)]
+    return [row["name"] for part in REFERENCE_SECTIONS for row in snapshot.rows(part)]

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from bubble_sync.database.snapshot import Found, Row
+from bubble_sync.database.snapshot import Snapshot, SnapshotRow
 from bubble_sync.database.table_names import LEDGER_TABLE, SCHEMA
 from bubble_sync.errors import ForeignObject
 
-PARTS = ("schema",)
+SECTIONS = ("schema",)
 _COMMENT = "bubble-sync: private objects of the sync"
 
 
-def is_ours(found: Found) -> bool:
+def is_ours(snapshot: Snapshot) -> bool:
     """Return whether the schema, and the ledger's name in it, are free or ours."""
-    row = _row(found)
+    row = _row(snapshot)
     return row is None or bool(row["ours"] and row["ledger"])
 
 
-def require_ours(found: Found) -> None:
+def require_our_schema(snapshot: Snapshot) -> None:
     """Raise ForeignObject for an application's schema `bubble_sync`, or its table `ledger`."""
-    row = _row(found)
-    if row is None or is_ours(found):
+    row = _row(snapshot)
+    if row is None or is_ours(snapshot):
         return
     if not row["ours"]:
         held = ", ".join(row["holds"]) or "nothing but a comment or grants of its own"
@@ -41,9 +41,9 @@ def aside(table: str) -> str:
     return f"create schema if not exists {there}; alter table {SCHEMA}.{table} set schema {there};"
 
 
-def differences(found: Found) -> tuple[str, ...]:
+def differences(snapshot: Snapshot) -> tuple[str, ...]:
     """List the schema's differences."""
-    row = _row(found)
+    row = _row(snapshot)
     if row is None:
         return ()
     wrong = {
@@ -54,9 +54,9 @@ def differences(found: Found) -> tuple[str, ...]:
     return tuple(text for text, applies in wrong.items() if applies)
 
 
-def refuse(found: Found) -> None:
+def preflight(snapshot: Snapshot) -> None:
     """Raise ForeignObject when another role owns the schema, since only that role can hand it over."""
-    row = _row(found)
+    row = _row(snapshot)
     if row is not None and not row["mine"]:
         change = sql.SQL("alter schema bubble_sync owner to {};").format(sql.Identifier(row["role"])).as_string()
         raise ForeignObject(
@@ -64,5 +64,5 @@ def refuse(found: Found) -> None:
         )
 
 
-def _row(found: Found) -> Row | None:
-    return next(iter(found.rows("schema")), None)
+def _row(snapshot: Snapshot) -> SnapshotRow | None:
+    return next(iter(snapshot.rows("schema")), None)

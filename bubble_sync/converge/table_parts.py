@@ -15,7 +15,7 @@ from bubble_sync.specs import ALERTS, DISPATCHES
 LEDGER = "ledger"
 
 
-class Part(NamedTuple):
+class TablePart(NamedTuple):
     """One part of a table, in the server's notation."""
 
     kind: str
@@ -31,7 +31,7 @@ class Part(NamedTuple):
         return (self.text,) if self.kind in ("column", "reference") else ()
 
 
-_TOLD = "timestamp with time zone not null default"
+_TIMESTAMP = "timestamp with time zone not null default"
 _WORDS = (
     "ok", "answered", "partial", "refused by its body", "not the function''s answer", "rejected", "timed out", "lost",
 )  # fmt: skip
@@ -39,16 +39,16 @@ _VERDICTS = ", ".join(f"'{word}'::text" for word in _WORDS)
 _BY_SENDING = f"{SCHEMA}.{DISPATCHES} USING btree"
 # The privileges come first: every other repair needs them.
 _PROPERTIES = tuple(
-    Part("property", name)
+    TablePart("property", name)
     for name in ("rights of its owner", "write-ahead log", "replica identity", "sight of every row")
 )
 
 
-def _parts(*declared: str) -> tuple[Part, ...]:
-    return (*_PROPERTIES, *(Part(*one.split(" ", 2)) for one in declared))
+def _parts(*declared: str) -> tuple[TablePart, ...]:
+    return (*_PROPERTIES, *(TablePart(*one.split(" ", 2)) for one in declared))
 
 
-WANTED: Mapping[str, tuple[Part, ...]] = MappingProxyType(
+WANTED: Mapping[str, tuple[TablePart, ...]] = MappingProxyType(
     {
         # `place` and `claim` are later additions, added at their first write.
         LEDGER: _parts(
@@ -89,10 +89,10 @@ WANTED: Mapping[str, tuple[Part, ...]] = MappingProxyType(
             "column depths bigint[] not null default '{}'::bigint[]",
             "column last_rejected bigint not null default 0",
             *(
-                f"column {one}_told {_TOLD} '-infinity'::timestamp with time zone"
+                f"column {one}_told {_TIMESTAMP} '-infinity'::timestamp with time zone"
                 for one in ("failures", "growing", "oldest", "rejected")
             ),
-            *(f"column {one}_told {_TOLD} now()" for one in ("daily", "weekly")),
+            *(f"column {one}_told {_TIMESTAMP} now()" for one in ("daily", "weekly")),
             "constraint alerts_pkey PRIMARY KEY (only_row)",
             "constraint alerts_only_row_check CHECK (only_row)",
         ),
@@ -111,13 +111,13 @@ _MAKING: Mapping[str, str] = MappingProxyType(
 _DECLARED = re.compile(r"(?P<type>.+?)(?P<filled> not null)?(?: default (?P<default>.+)| (?P<identity>identity.*))?")
 
 
-def declared(column: Part) -> Mapping[str, str | None]:
+def declared(column: TablePart) -> Mapping[str, str | None]:
     """Split a column's declaration into type, NOT NULL, default and identity."""
     found = _DECLARED.fullmatch(column.text)
     return found.groupdict() if found else {}
 
 
-def making(table: str, part: Part) -> sql.Composed:
+def making(table: str, part: TablePart) -> sql.Composed:
     """Compose the statement that adds or repairs a part."""
     names = {"table": sql.Identifier(SCHEMA, table), "name": sql.Identifier(part.name)}
     text = sql.SQL(part.text)  # from this file
@@ -129,7 +129,7 @@ def making(table: str, part: Part) -> sql.Composed:
     )
 
 
-def _column(part: Part) -> Iterator[sql.SQL]:
+def _column(part: TablePart) -> Iterator[sql.SQL]:
     """Yield the statements that add a column, or repair its default, identity and NOT NULL."""
     wanted = declared(part)
     yield sql.SQL(f"alter table {{table}} add column if not exists {{name}} {wanted['type']};")

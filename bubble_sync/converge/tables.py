@@ -12,14 +12,14 @@ from collections.abc import Collection
 from psycopg import sql
 
 from bubble_sync.converge.schema import aside
-from bubble_sync.converge.table_parts import LEDGER, WANTED, Part, declared, making
-from bubble_sync.database.snapshot import Found, Row
+from bubble_sync.converge.table_parts import LEDGER, WANTED, TablePart, declared, making
+from bubble_sync.database.snapshot import Snapshot, SnapshotRow
 from bubble_sync.database.table_names import SCHEMA
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import ALERTS, DISPATCHES
 from bubble_sync.sql_loader import query
 
-PARTS = ("tables",)
+SECTIONS = ("tables",)
 
 
 def names(stored: Collection[str]) -> frozenset[str]:
@@ -27,28 +27,28 @@ def names(stored: Collection[str]) -> frozenset[str]:
     return frozenset(one.split(" (")[0] for one in stored)
 
 
-def state(stored: Collection[str], found: Found) -> tuple[str, ...]:
+def state(stored: Collection[str], snapshot: Snapshot) -> tuple[str, ...]:
     """List the existing tables with their problems; other columns may stay.
 
     Of the unwanted tables, only our own `alerts` is listed, because `up` drops that table.
     The ledger is listed only with a problem.
     """
-    rows, wanted = {row["name"]: row for row in found.rows("tables")}, names(stored)
-    return tuple(_told(rows[name]) for name in WANTED if name in rows and _concerns(rows[name], wanted))
+    rows, wanted = {row["name"]: row for row in snapshot.rows("tables")}, names(stored)
+    return tuple(_describe(rows[name]) for name in WANTED if name in rows and _concerns(rows[name], wanted))
 
 
-def _concerns(row: Row, wanted: Collection[str]) -> bool:
+def _concerns(row: SnapshotRow, wanted: Collection[str]) -> bool:
     if row["name"] == LEDGER:
         return bool(_wrong(row))
     return row["name"] in wanted or (row["name"] == ALERTS and not _wrong(row))
 
 
-def refuse(wanted: Collection[str], found: Found) -> None:
+def preflight(wanted: Collection[str], snapshot: Snapshot) -> None:
     """Raise ForeignObject for foreign parts of a table, and for a table that cannot be repaired.
 
     A repair drops no rows and no objects of others.
     """
-    for row in found.rows("tables"):
+    for row in snapshot.rows("tables"):
         if row["name"] not in (LEDGER, *wanted):
             continue
         wrong = [*_foreign(row), *(str(part) for part in _missing(row) if _is_of_another_type(part, row))]
@@ -76,51 +76,51 @@ def statements(wanted: Collection[str], there: Collection[str]) -> list[sql.SQL 
     return [*(made[name] for name in wanted), *mended, *dropped]
 
 
-def _told(row: Row) -> str:
+def _describe(row: SnapshotRow) -> str:
     without = ", ".join([*_foreign(row), *map(str, _missing(row))])
     added = ", ".join(map(str, _added(row)))
     wrong = [f"{word} {parts}" for word, parts in (("without", without), ("with", added)) if parts]
     return f"{row['name']} ({'; '.join(wrong)})" if wrong else str(row["name"])
 
 
-def _wrong(row: Row) -> list[object]:
+def _wrong(row: SnapshotRow) -> list[object]:
     return [*_foreign(row), *_missing(row), *_added(row)]
 
 
-def _actual(row: Row) -> list[Part]:
-    return [Part(*part) for part in row["parts"] or ()]
+def _actual(row: SnapshotRow) -> list[TablePart]:
+    return [TablePart(*part) for part in row["parts"] or ()]
 
 
-def _missing(row: Row) -> list[Part]:
+def _missing(row: SnapshotRow) -> list[TablePart]:
     there = _actual(row)
     return [part for part in WANTED[row["name"]] if part not in there]
 
 
-def _foreign(row: Row) -> list[str]:
+def _foreign(row: SnapshotRow) -> list[str]:
     return [] if row["kind"] == "r" and row["mine"] else [f"being a table of ours (owner {row['owner']})"]
 
 
-def _is_of_another_type(wanted: Part, row: Row) -> bool:
+def _is_of_another_type(wanted: TablePart, row: SnapshotRow) -> bool:
     actual = next((part for part in _actual(row) if part[:2] == wanted[:2]), None)
     if actual is None or wanted.kind != "column":
         return False
     return declared(actual)["type"] != declared(wanted)["type"] or " generated" in actual.text
 
 
-def _added(row: Row) -> list[Part]:
+def _added(row: SnapshotRow) -> list[TablePart]:
     """List foreign parts that can block writing, finding or removing a row."""
     ours = {part[:2] for part in WANTED[row["name"]]}
     return [part for part in _actual(row) if part[:2] not in ours and _can_refuse(part)]
 
 
-def _can_refuse(part: Part) -> bool:
+def _can_refuse(part: TablePart) -> bool:
     if part.kind == "column":
         must_be_filled = " not null" in part.text and not re.search(" (default|identity)", part.text)
         return must_be_filled or " generated" in part.text or " domain" in part.text
     return part.text.startswith("CREATE UNIQUE") if part.kind == "index" else part.kind != "property"
 
 
-def _removal(table: str, part: Part) -> sql.Composed:
+def _removal(table: str, part: TablePart) -> sql.Composed:
     if part.kind == "column" and " not null" not in part.text:
         part = part._replace(kind="value")
     how = {

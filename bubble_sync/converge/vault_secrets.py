@@ -8,13 +8,13 @@ from enum import StrEnum
 
 from psycopg import DataError
 
-from bubble_sync.converge.references import users_of
+from bubble_sync.converge.references import references_to
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Found
+from bubble_sync.database.snapshot import Snapshot
 from bubble_sync.specs import DIFFERS, Observation, VaultSecretSpec
 from bubble_sync.sql_loader import query
 
-PARTS = ("secrets", "digests")
+SECTIONS = ("secrets", "digests")
 
 
 class Stored(StrEnum):
@@ -26,26 +26,26 @@ class Stored(StrEnum):
     """The database cannot decrypt the value."""
 
 
-def observed(spec: VaultSecretSpec, found: Found) -> Observation[VaultSecretSpec] | None:
+def observe(spec: VaultSecretSpec, snapshot: Snapshot) -> Observation[VaultSecretSpec] | None:
     """Return the secret, with `<differs>` in place of a stored value other than `spec.value`."""
-    row = next((row for row in found.rows("secrets") if row["name"] == spec.name), None)
+    row = next((row for row in snapshot.rows("secrets") if row["name"] == spec.name), None)
     if row is None:
         return None
-    value = spec.value if state_of_value(spec, found) is Stored.EQUAL else DIFFERS
+    value = spec.value if state_of_value(spec, snapshot) is Stored.EQUAL else DIFFERS
     actual = spec.model_copy(update={"value": value, "description": row["description"]})
     return Observation(actual, {"secret_id": row["id"]})
 
 
-def state_of_value(spec: VaultSecretSpec, found: Found) -> Stored:
+def state_of_value(spec: VaultSecretSpec, snapshot: Snapshot) -> Stored:
     """Compare the digests of both values; no value is bound or returned."""
-    digest = next((row["digest"] for row in found.rows("digests") if row["name"] == spec.name), None)
+    digest = next((row["digest"] for row in snapshot.rows("digests") if row["name"] == spec.name), None)
     if digest is None:
         return Stored.UNREADABLE
-    wanted = hashlib.sha256((found.salt + spec.value).encode()).hexdigest()
+    wanted = hashlib.sha256((snapshot.salt + spec.value).encode()).hexdigest()
     return Stored.EQUAL if secrets.compare_digest(digest, wanted) else Stored.DIFFERS
 
 
-def refuse(spec: VaultSecretSpec, found: Found) -> None:
+def preflight(spec: VaultSecretSpec, snapshot: Snapshot) -> None:
     """Accept any secret of this name, since the functions read secrets by name."""
 
 
@@ -69,9 +69,9 @@ def apply(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSe
         conn.execute(query("vault", "set_description"), {"id": secret_id, "description": spec.description})
 
 
-def kept(conn: Connection, spec: VaultSecretSpec) -> str | None:
+def retention_reason(conn: Connection, spec: VaultSecretSpec) -> str | None:
     """Return the reason to keep a secret that a function, a trigger or a job names."""
-    users = users_of(conn, spec.name)
+    users = references_to(conn, spec.name)
     return f"{', '.join(users)} names it" if users else None
 
 

@@ -13,12 +13,12 @@ from bubble_sync.database.connection import Connection
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.sql_loader import query
 
-Row = Mapping[str, Any]
+_Row = Mapping[str, Any]
 
 _RELATION = re.compile(r'in relation "([^"]+)"')
 
 
-def holders(conn: Connection, error: psycopg.Error) -> str:
+def lock_holders(conn: Connection, error: psycopg.Error) -> str:
     """Describe the holders of the lock behind `error`, as a sentence without its full stop.
 
     The transaction of `conn` must be usable. The server does not name the lock, so we report the locks held right after
@@ -39,7 +39,7 @@ def changing(conn: Connection) -> str:
     return "; ".join(f"active now: {_session(row)}" for row in rows) or "no other session is visible now"
 
 
-def _session(row: Row) -> str:
+def _session(row: _Row) -> str:
     known = [f"role {row['role']}"] if row["role"] else []
     if row["application"]:
         known.insert(0, f"application {_plain(row['application'])}")

@@ -150,18 +150,18 @@ def attempt(conn: Connection, text: LiteralString, parameters: Mapping[str, obje
         raise
 
 
-def holders(conn: Connection, error: psycopg.Error) -> str:
+def holders_of_lock(conn: Connection, error: psycopg.Error) -> str:
     """Describe the holder of the lock behind `error`; return "" for other errors, or when unknown."""
     status = conn.info.transaction_status
     if not isinstance(error, errors.LockNotAvailable):
         return ""
     try:
         if status == TransactionStatus.INTRANS:
-            return blockers.holders(conn, error)
+            return blockers.lock_holders(conn, error)
         if status == TransactionStatus.IDLE:
             begin(conn, "reading")
             with rolled_back(conn):
-                return blockers.holders(conn, error)
+                return blockers.lock_holders(conn, error)
     except psycopg.Error:
         return ""
     return ""
@@ -177,7 +177,7 @@ def translated(doing: str, conn: Connection | None = None) -> Iterator[None]:
     except psycopg.Error as error:
         if error.sqlstate is None and not isinstance(error, psycopg.OperationalError | psycopg.DataError):
             raise  # neither a server nor a network error: our own bug
-        reason = refusal(doing, error, holders(conn, error) if conn else "")
+        reason = refusal(doing, error, holders_of_lock(conn, error) if conn else "")
     else:
         return
     raise reason from None

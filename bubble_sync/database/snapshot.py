@@ -18,7 +18,7 @@ from bubble_sync.database.database import Connection
 from bubble_sync.specs import RecordedSpec, Spec
 from bubble_sync.sql_loader import reading_block
 
-Row = Mapping[str, Any]
+SnapshotRow = Mapping[str, Any]
 
 REQUIRED_VALUES = {
     "operation": ("SIGNUP_ATOMIC", "INSERT", "UPDATE"),
@@ -31,27 +31,27 @@ _TO_A_CURSOR = "declare portal refcursor := 'bubble_sync_answer'; begin open por
 
 
 @dataclass(frozen=True)
-class Found:
+class Snapshot:
     """The rows of one reading by part; none for a missing table."""
 
-    parts: Mapping[str, list[Row]] = field(default_factory=dict)
+    parts: Mapping[str, list[SnapshotRow]] = field(default_factory=dict)
     salt: str = ""
     """The salt of the secrets' digests."""
 
-    def rows(self, part: str) -> list[Row]:
+    def rows(self, part: str) -> list[SnapshotRow]:
         """Return the rows of a requested part."""
         return self.parts.get(part, [])
 
 
-def read(
+def read_snapshot(
     conn: Connection, parts: Collection[str], specs: Iterable[Spec] = (), pattern: str = "", itself: str = ""
-) -> Found:
+) -> Snapshot:
     """Read the parts for `specs`; raise psycopg's errors, for example for a missing privilege."""
     # A new salt for each reading, so that neither statement nor digest reveals a value.
     salt = secrets.token_hex(16)
     values = {**names_of(specs), "salt": salt, "pattern": pattern, "itself": itself}
     rows = rows_of_block(conn, reading_block(tuple(parts), _TO_A_CURSOR), values)
-    return Found(rows[0]["answer"] if rows else {}, salt)
+    return Snapshot(rows[0]["answer"] if rows else {}, salt)
 
 
 def rows_of_block(conn: Connection, block: str, values: Mapping[str, object]) -> list[dict[str, Any]]:

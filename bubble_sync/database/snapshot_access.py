@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection, Sequence
 
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Found, Row, read
+from bubble_sync.database.snapshot import Snapshot, SnapshotRow, read_snapshot
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.specs import Spec
 from bubble_sync.sql_loader import query
@@ -19,24 +19,24 @@ ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused
 """Parts of every answer, from the system catalogs."""
 
 
-def watched(conn: Connection, parts: Collection[str], specs: Sequence[Spec]) -> Found:
+def read_accessible(conn: Connection, parts: Collection[str], specs: Sequence[Spec]) -> Snapshot:
     """Read the parts for `specs`; raise PrivilegeMissing with the missing grant."""
     way = conn.execute(query("watching", "way")).fetchone()
     if way is None or way["owner"] in (None, way["role"]):
-        return read(conn, tuple(sorted(parts)), specs)
+        return read_snapshot(conn, tuple(sorted(parts)), specs)
     _require_observer(way)
     salt = secrets.token_hex(16)
     row = conn.execute(query("watching", "observe"), {"salt": salt}).fetchone()
-    found = Found(row["answer"] if row else {}, salt)
-    if lacking := (ALWAYS_THERE & set(parts)) - set(found.parts):
+    snapshot = Snapshot(row["answer"] if row else {}, salt)
+    if lacking := (ALWAYS_THERE & set(parts)) - set(snapshot.parts):
         raise PrerequisiteMissing(
             f"bubble_sync.observe(text) does not return {', '.join(sorted(lacking))}: its version is another. "
             f"As {way['owner']}: `pulumi up`."
         )
-    return found
+    return snapshot
 
 
-def _require_observer(way: Row) -> None:
+def _require_observer(way: SnapshotRow) -> None:
     role, owner = way["role"], way["owner"]
     if way["may_observe"] is None:
         raise PrivilegeMissing(

@@ -15,9 +15,8 @@ from urllib.parse import urlsplit
 
 from psycopg import errors
 
-from bubble_sync.compare.diff import Item, State, judge, parts_to_judge
-from bubble_sync.compare.unmanaged import PARTS as BESIDE
-from bubble_sync.compare.unmanaged import generations
+from bubble_sync.compare.diff import ObjectDiff, State, compare_object, sections_to_judge
+from bubble_sync.compare.unmanaged import UNMANAGED_SECTIONS, other_callers
 from bubble_sync.config.database_url import is_loopback
 from bubble_sync.config.keys import read_key
 from bubble_sync.config.schedules import interval_of
@@ -25,7 +24,7 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.config.validators import SENDABLE_URL
 from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
-from bubble_sync.database.snapshot import read
+from bubble_sync.database.snapshot import read_snapshot
 from bubble_sync.formatting import SQL_TIMESTAMP
 from bubble_sync.model.jobs import MANAGED_JOBS, is_guarded
 from bubble_sync.model.pauses import paused
@@ -34,7 +33,7 @@ from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.due_runs import record_in, recorded_in
 from bubble_sync.records.messages import function_log
 from bubble_sync.records.requests import Request, answers_to, moved_on, requests_in, with_answers
-from bubble_sync.records.visibility import look
+from bubble_sync.records.visibility import probe_visibility
 from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
@@ -75,7 +74,7 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
     }
 
 
-def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[str, object]:
+def job_parameters(settings: StackSettings, project_ref: str, now: datetime) -> dict[str, object]:
     """Return each job's interval, pauses, guards of requests, and the function's log."""
     jobs = [(job, job.settings_in(settings)) for job in MANAGED_JOBS]
     return {
@@ -90,23 +89,23 @@ def figures(settings: StackSettings, project_ref: str, now: datetime) -> dict[st
     }
 
 
-S = TypeVar("S", bound=Spec)
-Reading = Callable[[Connection, Sequence[Spec]], object]
+_S = TypeVar("_S", bound=Spec)
+CheckInput = Callable[[Connection, Sequence[Spec]], object]
 
 
 def missing(conn: Connection, specs: Sequence[Spec]) -> object:
     """List the objects that `up` would refuse, with the reasons."""
-    return prerequisites.observed(PrerequisitesSpec(), read(conn, prerequisites.PARTS)).actual.missing
+    return prerequisites.observe(PrerequisitesSpec(), read_snapshot(conn, prerequisites.SECTIONS)).actual.missing
 
 
-def changes(kind: type[S]) -> Reading:
+def changes_of(kind: type[_S]) -> CheckInput:
     """Return a reading of one kind's differences, field by field."""
 
     def differing(conn: Connection, specs: Sequence[Spec]) -> object:
         wanted = _of(kind, specs)
-        found = read(conn, tuple(sorted(parts_to_judge(wanted))), wanted)
+        snapshot = read_snapshot(conn, tuple(sorted(sections_to_judge(wanted))), wanted)
         keys = [spec.value for spec in _of(VaultSecretSpec, specs)]
-        return [row for spec in wanted for row in _differences(judge(spec, found, hide=keys))]
+        return [row for spec in wanted for row in _differences(compare_object(spec, snapshot, hide=keys))]
 
     return differing
 
@@ -114,20 +113,20 @@ def changes(kind: type[S]) -> Reading:
 def stored(conn: Connection, specs: Sequence[Spec]) -> object:
     """Return each secret's state and the shape of its value."""
     wanted = _of(VaultSecretSpec, specs)
-    found = read(conn, vault_secrets.PARTS, wanted)
+    snapshot = read_snapshot(conn, vault_secrets.SECTIONS, wanted)
     rows = []
     for spec in wanted:
-        state = vault_secrets.state_of_value(spec, found) if vault_secrets.observed(spec, found) else "absent"
-        told: list[dict[str, object]] = [{}]
+        state = vault_secrets.state_of_value(spec, snapshot) if vault_secrets.observe(spec, snapshot) else "absent"
+        facts: list[dict[str, object]] = [{}]
         if state in ("equal", "differs"):
-            told = attempt(conn, query("stored", "looks"), {"name": spec.name, "sendable": f"^{SENDABLE_URL}$"})
-        rows += [{"name": spec.name, "state": state, **looks} for looks in told]
+            facts = attempt(conn, query("stored", "looks"), {"name": spec.name, "sendable": f"^{SENDABLE_URL}$"})
+        rows += [{"name": spec.name, "state": state, **looks} for looks in facts]
     return rows
 
 
-def reaching(conn: Connection, specs: Sequence[Spec]) -> object:
+def callers_of_function(conn: Connection, specs: Sequence[Spec]) -> object:
     """List the other callers of the Edge Function."""
-    found = read(conn, BESIDE, specs)
+    snapshot = read_snapshot(conn, UNMANAGED_SECTIONS, specs)
     return [
         {
             "object": one.what,
@@ -136,21 +135,21 @@ def reaching(conn: Connection, specs: Sequence[Spec]) -> object:
             "level": "warning" if one.fires else "info",
             "calls": one.calls,
         }
-        for one in generations(found)
+        for one in other_callers(snapshot)
     ]
 
 
-def rows_of(subject: str, name: str) -> Reading:
+def rows_of(subject: str, name: str) -> CheckInput:
     """Return a reading of a named query's rows, shared by all checks that count them."""
     return lambda conn, specs: attempt(conn, query(subject, name))
 
 
 def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
     """List the newest requests with a response; the newest one with the responder and its message."""
-    rows, seen = attempt(conn, query("outcomes", "newest")), look(conn)
+    rows, visible = attempt(conn, query("outcomes", "newest")), probe_visibility(conn)
     sent = requests_in(rows)
-    answers = answers_to(conn, seen, sent)
-    known = moved_on(conn, seen, with_answers(sent, answers))
+    answers = answers_to(conn, visible, sent)
+    known = moved_on(conn, visible, with_answers(sent, answers))
     return [
         {**vars(request), "settled": bool(row["settled_at"]), "age": row["age"], **_who_answered(answers, request)}
         for request, row in zip(known, rows, strict=True)
@@ -200,14 +199,14 @@ def unindexed(conn: Connection, specs: Sequence[Spec]) -> object:
     return [name for name, plan in plans.items() if "Seq Scan" in json.dumps(plan)]
 
 
-READINGS: Mapping[str, Reading] = {
+CHECK_INPUTS: Mapping[str, CheckInput] = {
     "missing": missing,
-    "ledger_changes": changes(LedgerSpec),
-    "extension_changes": changes(ExtensionSpec),
-    "function_changes": changes(FunctionSpec),
-    "job_changes": changes(CronJobSpec),
+    "ledger_changes": changes_of(LedgerSpec),
+    "extension_changes": changes_of(ExtensionSpec),
+    "function_changes": changes_of(FunctionSpec),
+    "job_changes": changes_of(CronJobSpec),
     "stored": stored,
-    "reaching": reaching,
+    "reaching": callers_of_function,
     "silent": silent,
     "worker_down": worker_down,
     "unindexed": unindexed,
@@ -217,11 +216,11 @@ READINGS: Mapping[str, Reading] = {
 """Readings by parameter name."""
 
 
-def _of(kind: type[S], specs: Sequence[Spec]) -> list[S]:
+def _of(kind: type[_S], specs: Sequence[Spec]) -> list[_S]:
     return [spec for spec in specs if isinstance(spec, kind)]
 
 
-def _differences(item: Item) -> Iterator[Mapping[str, object]]:
+def _differences(item: ObjectDiff) -> Iterator[Mapping[str, object]]:
     """Return each field that differs; a missing object differs in its presence alone."""
     spec = item.spec
     refused = item.reason if item.state is State.FOREIGN else ""
@@ -237,12 +236,12 @@ def _differences(item: Item) -> Iterator[Mapping[str, object]]:
         yield {
             **about,
             "field": change.field,
-            "actual": _said(change.actual) if whole else None,
-            "wanted": _said(change.wanted) if whole else None,
+            "actual": _shown(change.actual) if whole else None,
+            "wanted": _shown(change.wanted) if whole else None,
         }
 
 
-def _said(value: object) -> str:
+def _shown(value: object) -> str:
     # One line: evidence shows only its first line, and half a command is useless.
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return " ".join(text.split())

@@ -18,13 +18,13 @@ from psycopg import errors
 from bubble_sync.config.keys import masked, read_key
 from bubble_sync.config.project_ref import ref_of_url
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.database.database import Connection, Database, attempt, holders, savepoint
-from bubble_sync.health.check_inputs import READINGS, figures, parameters
-from bubble_sync.model.setup import desired
+from bubble_sync.database.database import Connection, Database, attempt, holders_of_lock, savepoint
+from bubble_sync.health.check_inputs import CHECK_INPUTS, job_parameters, parameters
+from bubble_sync.model.setup import desired_state
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
-from bubble_sync.records.visibility import Sight
-from bubble_sync.specs import Keeper
+from bubble_sync.records.visibility import Visibility
+from bubble_sync.specs import Owner
 from bubble_sync.sql_loader import Check, checks
 
 _STAGES = (
@@ -85,39 +85,41 @@ class Diagnosis:
 
 def doctor(database: Database, settings: StackSettings, stack: str) -> Diagnosis:
     """Run every check in one read-only transaction."""
-    return database.read("examining the sync", lambda conn: examine(conn, visibility.look(conn), settings, stack))
+    return database.read(
+        "examining the sync", lambda conn: examine(conn, visibility.probe_visibility(conn), settings, stack)
+    )
 
 
-def examine(conn: Connection, seen: Sight, settings: StackSettings, stack: str) -> Diagnosis:
+def examine(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> Diagnosis:
     """Run every check on an open connection."""
-    visibility.require_configured(conn, seen)
-    told = Told(conn, settings, stack, seen.asked_at)
-    asked = [check for check in checks() if told.concerns(check)]
+    visibility.require_configured_program(conn, visible)
+    context = CheckContext(conn, settings, stack, visible.asked_at)
+    asked = [check for check in checks() if context.concerns(check)]
     findings: list[Finding] = []
     unknown: dict[str, str] = {}
     for check in asked:
-        answer = ask(conn, check, seen, told)
+        answer = run_check(conn, check, visible, context)
         if isinstance(answer, str):
             unknown[check.id] = answer
         else:
             findings += answer
-    return Diagnosis(stack, seen.asked_at, explained(findings), unknown, len(asked))
+    return Diagnosis(stack, visible.asked_at, explained(findings), unknown, len(asked))
 
 
-def ask(conn: Connection, check: Check, seen: Sight, told: Told) -> str | list[Finding]:
+def run_check(conn: Connection, check: Check, visible: Visibility, context: CheckContext) -> str | list[Finding]:
     """Return a check's findings, or why the check cannot run."""
-    if extension := seen.without(*check.needs):
+    if extension := visible.without(*check.needs):
         return f"{extension} is not installed"
-    if why := seen.why_not(*check.needs):
+    if why := visible.why_unreadable(*check.needs):
         return why
     try:
-        rows = attempt(conn, check.text, told.of(check.text))
+        rows = attempt(conn, check.text, context.of(check.text))
     except errors.InsufficientPrivilege:
         return "the connecting role may not read what it is about"
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction, errors.InvalidSchemaName):
         return "what it is about is not there"
     except errors.LockNotAvailable as error:
-        return holders(conn, error) or "another session held a lock that it needs"
+        return holders_of_lock(conn, error) or "another session held a lock that it needs"
     except psycopg.DatabaseError as error:
         if conn.closed or error.sqlstate is None:
             raise
@@ -167,15 +169,15 @@ def _explains(cause: Finding, finding: Finding) -> bool:
     return cause.object == finding.object or cause.object.split()[0] != finding.object.split()[0]
 
 
-class Told:
+class CheckContext:
     """Inputs of the checks: configuration at once, readings on first use."""
 
     def __init__(self, conn: Connection, settings: StackSettings, stack: str, now: datetime) -> None:
         """Keep the connection and the stack."""
         self._conn = conn
         ref = settings.project_ref or ref_of_url(settings.url) or read_key(settings.service_role_key).project_ref or ""
-        self._known = {**parameters(settings, stack, ref), **figures(settings, ref, now)}
-        self._specs = desired(settings, Keeper(stack, ref))
+        self._known = {**parameters(settings, stack, ref), **job_parameters(settings, ref, now)}
+        self._specs = desired_state(settings, Owner(stack, ref))
         self._failed: dict[str, psycopg.DatabaseError] = {}
 
     def concerns(self, check: Check) -> bool:
@@ -190,7 +192,7 @@ class Told:
                 raise self._failed[name]
             try:
                 with savepoint(self._conn):
-                    self._known[name] = json.dumps(READINGS[name](self._conn, self._specs), default=str)
+                    self._known[name] = json.dumps(CHECK_INPUTS[name](self._conn, self._specs), default=str)
             except psycopg.DatabaseError as error:
                 self._failed[name] = error
                 raise

@@ -9,7 +9,7 @@ from datetime import datetime
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.database.table_names import QUEUE_TABLE
 from bubble_sync.records import visibility
-from bubble_sync.records.messages import function_log, kind_of, readable
+from bubble_sync.records.messages import function_log, message_pattern, readable
 from bubble_sync.sql_loader import query
 
 _COUNTED = 10_000
@@ -17,7 +17,7 @@ _COUNTED = 10_000
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedItem:
     """One failed item."""
 
     id: str
@@ -37,13 +37,13 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Group:
+class FailureGroup:
     """Items of one operation with similar messages: their count, and the newest of them."""
 
     operation: str
     error: str
     count: int
-    items: tuple[Failure, ...]
+    items: tuple[FailedItem, ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Failures:
     most: int
     total: int
     counted: int
-    groups: tuple[Group, ...]
+    groups: tuple[FailureGroup, ...]
     function_log: str
     unknown: Mapping[str, str]
 
@@ -70,30 +70,30 @@ def failures(database: Database, stack: str, project_ref: str | None, most: int)
 
 
 def _failures(conn: Connection, stack: str, project_ref: str | None, most: int) -> Failures:
-    if why := visibility.look(conn).why_not(QUEUE_TABLE):
+    if why := visibility.probe_visibility(conn).why_unreadable(QUEUE_TABLE):
         return Failures(stack, most, 0, 0, (), function_log(project_ref), {"items": why})
     rows = conn.execute(query("items", "failures"), {"most": _COUNTED}).fetchall()
     total = rows[0]["total"] if rows else 0
     return Failures(stack, most, total, len(rows), grouped(rows, most), function_log(project_ref), {})
 
 
-def grouped(rows: Sequence[Row], most: int) -> tuple[Group, ...]:
+def grouped(rows: Sequence[Row], most: int) -> tuple[FailureGroup, ...]:
     """Group rows by operation and common message, newest first, with items for the first `most`."""
     shown = {row["id"] for row in rows[:most]}
     alike: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         alike.setdefault(_kind(row), []).append(row)
     groups = [
-        Group(*kind, len(of_it), tuple(_failure(row) for row in of_it if row["id"] in shown))
+        FailureGroup(*kind, len(of_it), tuple(_failure(row) for row in of_it if row["id"] in shown))
         for kind, of_it in alike.items()
     ]
     return tuple(sorted(groups, key=lambda group: (-group.count, group.operation, group.error)))
 
 
 def _kind(row: Row) -> tuple[str, str]:
-    return row["operation"] or "no operation", kind_of(row["error_message"], row["id"], row["record_id"])
+    return row["operation"] or "no operation", message_pattern(row["error_message"], row["id"], row["record_id"])
 
 
-def _failure(row: Row) -> Failure:
+def _failure(row: Row) -> FailedItem:
     kept = ("id", "record_id", "retry_count", "max_retries", "next_retry_at", "created_at")
-    return Failure(error=readable(row["error_message"]), **{name: row[name] for name in kept})
+    return FailedItem(error=readable(row["error_message"]), **{name: row[name] for name in kept})

@@ -17,7 +17,7 @@ from bubble_sync.records import visibility
 from bubble_sync.records.verdicts import OUTSTANDING
 from bubble_sync.sql_loader import query
 
-PARTS = 72
+SPAN_PARTS = 72
 """Parts of 20 minutes, for a day."""
 
 _MOST_REQUESTS = 20_000
@@ -32,14 +32,14 @@ class Depth:
     """The queue in one part of the span: items enqueued, completed, at the peak and at the end."""
 
     at: datetime
-    came: int
-    went: int
+    enqueued: int
+    completed: int
     most: int
     left: int
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentCount:
     """Number of requests by function and verdict, sent in one part of the span."""
 
     at: datetime
@@ -75,7 +75,7 @@ class History:
     depths: tuple[Depth, ...] | None
     unplaced: int
     """Items without a time of enqueuing or completion: in no part."""
-    sent: tuple[Sent, ...] | None
+    sent: tuple[SentCount, ...] | None
     sent_since: datetime | None
     """Start of the part of our log that was read, when the log is longer."""
     latency: Latency | None
@@ -88,18 +88,18 @@ def history(database: Database, span: timedelta) -> History:
 
 
 def _history(conn: Connection, span: timedelta) -> History:
-    seen = visibility.look(conn)
-    since, until = seen.asked_at - span, seen.asked_at
+    visible = visibility.probe_visibility(conn)
+    since, until = visible.asked_at - span, visible.asked_at
     given = {
-        "since": since, "until": until, "parts": PARTS, "part_seconds": span.total_seconds() / PARTS,
+        "since": since, "until": until, "parts": SPAN_PARTS, "part_seconds": span.total_seconds() / SPAN_PARTS,
         "edges": list(EDGES), "limit": LIMIT_SECONDS, "most": _MOST_REQUESTS,
     }  # fmt: skip
 
     def rows(name: str) -> list[Row]:
         return conn.execute(query("report", name), given).fetchall()
 
-    no_items, no_log = seen.why_not(QUEUE_TABLE), seen.why_not(DISPATCH_TABLE)
-    step = span / PARTS
+    no_items, no_log = visible.why_unreadable(QUEUE_TABLE), visible.why_unreadable(DISPATCH_TABLE)
+    step = span / SPAN_PARTS
     return History(
         since=since,
         until=until,
@@ -116,7 +116,7 @@ def depths_of(rows: Sequence[Row], since: datetime, step: timedelta) -> tuple[De
     """Carry the remaining count into the next part; a part without events has no row."""
     by_part = {row["part"]: row for row in rows}
     depths, left = [], 0
-    for part in range(PARTS):
+    for part in range(SPAN_PARTS):
         row = by_part.get(part, {"before": 0, "came": 0, "went": 0, "most": 0})
         found = left + row["before"]
         left = found + row["came"] - row["went"]
@@ -132,9 +132,9 @@ def latency_of(rows: Sequence[Row], overdue: int) -> Latency:
     return Latency(bins, whole["items"], whole["median"], whole["p95"], whole["longest"], overdue)
 
 
-def _sent(rows: Sequence[Row], since: datetime, step: timedelta) -> tuple[Sent, ...]:
+def _sent(rows: Sequence[Row], since: datetime, step: timedelta) -> tuple[SentCount, ...]:
     return tuple(
-        Sent(since + row["part"] * step, row["function"], row["verdict"] or OUTSTANDING, row["requests"])
+        SentCount(since + row["part"] * step, row["function"], row["verdict"] or OUTSTANDING, row["requests"])
         for row in rows
     )
 

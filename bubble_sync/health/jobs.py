@@ -12,7 +12,7 @@ from bubble_sync.database.table_names import JOB_TABLE, LEDGER_TABLE, RUN_TABLE
 from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS
 from bubble_sync.model.pauses import Pause, paused
 from bubble_sync.records.due_runs import NO_RUN, Due, Record, record_in, recorded_in
-from bubble_sync.records.visibility import Sight
+from bubble_sync.records.visibility import Visibility
 from bubble_sync.sql_loader import query
 
 NAMES = tuple(job.name for job in MANAGED_JOBS)
@@ -38,30 +38,30 @@ class Job:
     """The configured pause, if any."""
 
     @property
-    def asleep(self) -> bool:
+    def paused(self) -> bool:
         """Return whether the job is paused as configured, and not past the end of the pause."""
         return self.active is False and self.pause is not None and not self.pause.overdue
 
 
-def jobs_in(conn: Connection, sight: Sight, settings: StackSettings) -> tuple[Job, ...]:
+def jobs_in(conn: Connection, visible: Visibility, settings: StackSettings) -> tuple[Job, ...]:
     """Read the jobs by name, ours first; missing jobs are included."""
-    now = sight.asked_at
+    now = visible.asked_at
     pauses = paused(settings, now)
     names = NAMES if settings.alert_webhook_url is None else (*NAMES, ALERT_JOB.name)
-    if why := sight.why_not(JOB_TABLE):
+    if why := visible.why_unreadable(JOB_TABLE):
         return tuple(Job(name, unknown=why, pause=pauses.get(name)) for name in names)
     rows = conn.execute(query("runs", "jobs")).fetchall()
-    hidden = sight.why_not(RUN_TABLE)
+    hidden = visible.why_unreadable(RUN_TABLE)
     runs = {} if hidden else {row["jobid"]: row for row in conn.execute(query("runs", "newest")).fetchall()}
-    record = Record(now, now, silent=hidden) if hidden else _record(conn, sight)
-    found = _jobs(names, rows, runs, sight.why_no_job(), record)
+    record = Record(now, now, silent=hidden) if hidden else _record(conn, visible)
+    found = _jobs(names, rows, runs, visible.why_no_job(), record)
     return tuple(_with_pause(job, pauses.get(job.name)) for job in found)
 
 
-def _record(conn: Connection, sight: Sight) -> Record:
-    if not sight.tables[LEDGER_TABLE]["present"]:
+def _record(conn: Connection, visible: Visibility) -> Record:
+    if not visible.tables[LEDGER_TABLE]["present"]:
         return record_in(conn, {})
-    if why := sight.why_not(LEDGER_TABLE):
+    if why := visible.why_unreadable(LEDGER_TABLE):
         # Without the ledger the age of the jobs is unknown.
         return replace(record_in(conn, {}), silent=why)
     return record_in(conn, recorded_in(conn))

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bubble_sync.compare.liveness import Verdict
+from bubble_sync.compare.liveness import LivenessVerdict
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.health.doctor import Diagnosis, examine
 from bubble_sync.health.jobs import Job
-from bubble_sync.health.status import Figures, Status, status_in
+from bubble_sync.health.status import QueueStats, Status, status_in
 from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.records import visibility
 from bubble_sync.records.verdicts import VERDICTS
@@ -64,41 +64,41 @@ def measure(database: Database, settings: StackSettings, stack: str, version: st
 
 
 def _measured(conn: Connection, settings: StackSettings, stack: str, version: str) -> Measured:
-    seen = visibility.look(conn)
-    status = status_in(conn, seen, settings, stack)
+    visible = visibility.probe_visibility(conn)
+    status = status_in(conn, visible, settings, stack)
     logged = "requests" not in status.unknown
     verdicts = tuple(conn.execute(query("requests", "verdicts")).fetchall()) if logged else None
-    return Measured(stack, version, status.asked_at, status, verdicts, examine(conn, seen, settings, stack))
+    return Measured(stack, version, status.asked_at, status, verdicts, examine(conn, visible, settings, stack))
 
 
 def _of_status(tell: Callable[[Status], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
     return lambda measured: tell(measured.status) if measured.status else ()
 
 
-def _of_figures(tell: Callable[[Figures], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
-    return _of_status(lambda status: tell(status.figures) if status.figures else ())
+def _of_queue(tell: Callable[[QueueStats], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
+    return _of_status(lambda status: tell(status.queue) if status.queue else ())
 
 
 def _of_jobs(tell: Callable[[Job], float | bool | None]) -> Callable[[Measured], Iterable[Sample]]:
-    def told(status: Status) -> Iterator[Sample]:
+    def samples(status: Status) -> Iterator[Sample]:
         for job in status.jobs:
             if (number := tell(job)) is not None:
                 yield (job.name,), number
 
-    return _of_status(told)
+    return _of_status(samples)
 
 
 def _unknown(status: Status) -> Iterator[Sample]:
-    yield ("items",), status.figures is None
+    yield ("items",), status.queue is None
     yield ("jobs",), any(job.active is None and not job.problem for job in status.jobs)
     yield ("runs",), any(job.run is None and job.first_due is None for job in status.jobs)
     yield ("requests",), "requests" in status.unknown
-    yield ("works",), status.works.verdict is Verdict.UNKNOWN
+    yield ("works",), status.liveness.verdict is LivenessVerdict.UNKNOWN
 
 
-def _works(status: Status) -> Iterator[Sample]:
-    if status.works.verdict is not Verdict.UNKNOWN:
-        yield (), status.works.verdict is Verdict.SEEMS_SO
+def _liveness(status: Status) -> Iterator[Sample]:
+    if status.liveness.verdict is not LivenessVerdict.UNKNOWN:
+        yield (), status.liveness.verdict is LivenessVerdict.LIKELY
 
 
 def _active(job: Job) -> bool | None:
@@ -106,9 +106,9 @@ def _active(job: Job) -> bool | None:
     return False if job.active is None and job.problem else job.active
 
 
-def _states(figures: Figures) -> Iterator[Sample]:
+def _states(stats: QueueStats) -> Iterator[Sample]:
     for state in ("waiting", "undrained", "unrecognised", "in_flight", "stalled", "retrying", "dead"):
-        yield (state,), getattr(figures, state)
+        yield (state,), getattr(stats, state)
 
 
 def _verdicts(measured: Measured) -> Iterator[Sample]:
@@ -136,7 +136,7 @@ FAMILIES: Sequence[Family] = (
     Family("bubble_sync_asked_timestamp_seconds", "When the database was asked", (),
            lambda measured: [((), measured.at.timestamp())]),
     Family("bubble_sync_works", "1 when the sync seems to work now, 0 when it does not; absent when unknown", (),
-           _of_status(_works)),
+           _of_status(_liveness)),
     Family("bubble_sync_problems", "How many problems `bubble-sync status` finds", (),
            _of_status(lambda status: [((), len(status.problems))])),
     Family("bubble_sync_findings", "What `bubble-sync doctor` finds, without what follows from something else found",
@@ -148,11 +148,12 @@ FAMILIES: Sequence[Family] = (
     Family("bubble_sync_items", "Items in the queue, by operation and status", ("status", "operation"),
            _of_status(lambda status: [((str(row["status"]), str(row["operation"])), row["count"])
                                       for row in status.items])),
-    Family("bubble_sync_queue_items", "Items that are not done, by where they stand", ("state",), _of_figures(_states)),
+    Family("bubble_sync_queue_items", "Items that are not done, by where they stand", ("state",), _of_queue(_states)),
     Family("bubble_sync_oldest_waiting_age_seconds", "How long the oldest waiting item waits; 0 when none does", (),
-           _of_figures(lambda figures: [((), figures.waited_seconds)])),
-    Family("bubble_sync_items_last_hour", "Items that were queued (came) or completed (went) in the last hour",
-           ("direction",), _of_figures(lambda figures: [(("came",), figures.came), (("went",), figures.went)])),
+           _of_queue(lambda stats: [((), stats.waited_seconds)])),
+    Family("bubble_sync_items_last_hour", "Items enqueued or completed in the last hour",
+           ("direction",),
+           _of_queue(lambda stats: [(("enqueued",), stats.enqueued), (("completed",), stats.completed)])),
     Family("bubble_sync_job_active", "1 when pg_cron runs the job", ("cron_job",), _of_jobs(_active)),
     Family("bubble_sync_job_paused", "1 when the job is configured as paused", ("cron_job",),
            _of_jobs(lambda job: job.pause is not None)),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bubble_sync.compare.liveness import Signs
+from bubble_sync.compare.liveness import Liveness
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Database
 from bubble_sync.health.doctor import Diagnosis, doctor
 from bubble_sync.health.failures import Failures, failures
 from bubble_sync.health.history import History, history
-from bubble_sync.health.verify import Line, verify
+from bubble_sync.health.verify import ChecklistLine, verify
 
 FAILED_ITEMS = 50
 
@@ -22,8 +22,8 @@ class Report:
 
     stack: str
     asked_at: datetime
-    checklist: tuple[Line, ...]
-    works: Signs
+    checklist: tuple[ChecklistLine, ...]
+    liveness: Liveness
     diagnosis: Diagnosis
     history: History
     failures: Failures
@@ -36,7 +36,7 @@ def report(database: Database, settings: StackSettings, stack: str, project_ref:
         stack=stack,
         asked_at=past.until,
         checklist=checked.lines,
-        works=checked.works,
+        liveness=checked.liveness,
         diagnosis=doctor(database, settings, stack),
         history=past,
         failures=failures(database, stack, project_ref, FAILED_ITEMS),

@@ -67,21 +67,21 @@ def runs(database: Database, settings: StackSettings, stack: str, most: int) -> 
 
 
 def _runs(conn: Connection, settings: StackSettings, stack: str, most: int) -> Runs:
-    seen = visibility.look(conn)
+    visible = visibility.probe_visibility(conn)
     unknown: dict[str, str] = {}
-    jobs = jobs_in(conn, seen, settings)
-    if why := seen.why_not(JOB_TABLE, RUN_TABLE):
+    jobs = jobs_in(conn, visible, settings)
+    if why := visible.why_unreadable(JOB_TABLE, RUN_TABLE):
         return Runs(stack, jobs, (), (), {"runs": why})
     performance = conn.execute(query("runs", "performance")).fetchall()
     latest = conn.execute(query("runs", "latest"), {"most": most}).fetchall()
     requests: dict[int | None, Request] = {}
-    if why := seen.why_not(DISPATCH_TABLE):
+    if why := visible.why_unreadable(DISPATCH_TABLE):
         unknown["requests"] = why
     else:
-        since = min((row["start_time"] for row in latest if row["start_time"]), default=seen.asked_at)
+        since = min((row["start_time"] for row in latest if row["start_time"]), default=visible.asked_at)
         asked = {"runids": [row["runid"] for row in latest], "since": since}
         sent = requests_in(conn.execute(query("requests", "of_runs"), asked).fetchall())
-        requests = {request.runid: request for request in as_of_now(conn, seen, sent)}
+        requests = {request.runid: request for request in as_of_now(conn, visible, sent)}
     return Runs(
         stack=stack,
         jobs=jobs,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bubble_sync.compare.liveness import Signs, Verdict, outcome_of, works
+from bubble_sync.compare.liveness import Liveness, LivenessVerdict, outcome_of, read_liveness
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE, RESPONSE_TABLE
@@ -16,13 +16,13 @@ from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, as_of_now, requests_in
 from bubble_sync.records.verdicts import ANSWERED, GOOD
-from bubble_sync.records.visibility import Sight
+from bubble_sync.records.visibility import Visibility
 from bubble_sync.sql_loader import query
 
 
 @dataclass(frozen=True)
-class Figures:
-    """The queue in numbers; `came` and `went` count the last hour."""
+class QueueStats:
+    """The queue in numbers; `enqueued` and `completed` count the last hour."""
 
     waiting: int
     waiting_since: datetime | None
@@ -32,8 +32,8 @@ class Figures:
     stalled: int
     retrying: int
     dead: int
-    came: int
-    went: int
+    enqueued: int
+    completed: int
     asked_at: datetime
 
     @property
@@ -46,7 +46,7 @@ class Figures:
         """Return the seconds until the queue is empty at the last hour's rates; None for never."""
         if not self.waiting:
             return 0.0
-        shrinks = self.went - self.came
+        shrinks = self.completed - self.enqueued
         return self.waiting * 3600 / shrinks if shrinks > 0 else None
 
     def problems(self, *, drained: bool) -> tuple[str, ...]:
@@ -68,20 +68,20 @@ class Status:
     stack: str
     asked_at: datetime
     items: tuple[Row, ...]
-    figures: Figures | None
+    queue: QueueStats | None
     summary: tuple[Row, ...]
     jobs: tuple[Job, ...]
     requests: tuple[Request, ...]
     response: Row | None
     """The newest response in pg_net to any request; read only without a log of our own."""
-    works: Signs
+    liveness: Liveness
     """Whether the sync works right now."""
     unknown: Mapping[str, str]
 
     @property
     def good(self) -> bool:
         """Return whether nothing is wrong and nothing important is unknown; paused jobs are fine."""
-        stands = self.works.verdict is Verdict.NO and not self.pauses
+        stands = self.liveness.verdict is LivenessVerdict.NO and not self.pauses
         return not (self.problems or self.not_known or stands)
 
     @property
@@ -90,10 +90,10 @@ class Status:
         return tuple(self._problems())
 
     def _problems(self) -> Iterator[str]:
-        if self.figures is not None:
+        if self.queue is not None:
             # A waiting item is no problem while the processor is paused.
-            drained = not any(job.asleep for job in self.jobs if job.name == PROCESSOR.name)
-            yield from self.figures.problems(drained=drained)
+            drained = not any(job.paused for job in self.jobs if job.name == PROCESSOR.name)
+            yield from self.queue.problems(drained=drained)
         for job in self.jobs:
             if job.problem:
                 yield f"job {job.name} {job.problem}"
@@ -104,7 +104,7 @@ class Status:
     @property
     def pauses(self) -> tuple[str, ...]:
         """List the paused jobs."""
-        return tuple(f"job {job.name} is {job.pause}" for job in self.jobs if job.asleep)
+        return tuple(f"job {job.name} is {job.pause}" for job in self.jobs if job.paused)
 
     @property
     def not_known(self) -> tuple[str, ...]:
@@ -125,10 +125,12 @@ class Status:
 
 def status(database: Database, settings: StackSettings, stack: str) -> Status:
     """Read queue, jobs and requests in one transaction; the settings name the paused jobs."""
-    return database.read("reading the status", lambda conn: status_in(conn, visibility.look(conn), settings, stack))
+    return database.read(
+        "reading the status", lambda conn: status_in(conn, visibility.probe_visibility(conn), settings, stack)
+    )
 
 
-def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
+def queue_stats_of(groups: Sequence[Row], asked_at: datetime) -> QueueStats:
     """Add up the rows of `items.by_status`; rates count the processor's operations only."""
 
     def total(column: str, status: str = "", *, drained: bool | None = None) -> int:
@@ -140,7 +142,7 @@ def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
 
     pending = [row["oldest_item"] for row in groups if row["status"] == "pending" and row["drained"]]
     waiting = [oldest for oldest in pending if oldest]
-    return Figures(
+    return QueueStats(
         waiting=total("count", "pending", drained=True),
         waiting_since=min(waiting, default=None),
         undrained=total("count", "pending", drained=False),
@@ -149,44 +151,44 @@ def figures_of(groups: Sequence[Row], asked_at: datetime) -> Figures:
         stalled=total("stalled"),
         retrying=total("count", "failed") - total("dead"),
         dead=total("dead"),
-        came=total("came", drained=True),
-        went=total("went", drained=True),
+        enqueued=total("came", drained=True),
+        completed=total("went", drained=True),
         asked_at=asked_at,
     )
 
 
-def status_in(conn: Connection, seen: Sight, settings: StackSettings, stack: str) -> Status:
+def status_in(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> Status:
     """Read the status in an open transaction."""
-    visibility.require_configured(conn, seen)
+    visibility.require_configured_program(conn, visible)
     unknown: dict[str, str] = {}
-    items, summary, figures = [], [], None
-    if why := seen.why_not(QUEUE_TABLE):
+    items, summary, stats = [], [], None
+    if why := visible.why_unreadable(QUEUE_TABLE):
         unknown["items"] = why
     else:
         groups = conn.execute(query("items", "by_status")).fetchall()
         items = [{name: row[name] for name in ("status", "operation", "count", "oldest_item")} for row in groups]
-        figures = figures_of(groups, seen.asked_at)
+        stats = queue_stats_of(groups, visible.asked_at)
         summary = conn.execute(query("items", "summary")).fetchall()
-    requests, response = _answers(conn, seen, unknown)
+    requests, response = _answers(conn, visible, unknown)
     return Status(
         stack=stack,
-        asked_at=seen.asked_at,
+        asked_at=visible.asked_at,
         items=tuple(items),
-        figures=figures,
+        queue=stats,
         summary=tuple(summary),
-        jobs=jobs_in(conn, seen, settings),
+        jobs=jobs_in(conn, visible, settings),
         requests=requests,
         response=response,
-        works=works(conn, settings, stack),
+        liveness=read_liveness(conn, settings, stack),
         unknown=unknown,
     )
 
 
-def _answers(conn: Connection, seen: Sight, unknown: dict[str, str]) -> tuple[tuple[Request, ...], Row | None]:
-    if not (why := seen.why_not(DISPATCH_TABLE)):
-        return as_of_now(conn, seen, requests_in(conn.execute(query("requests", "newest")).fetchall())), None
+def _answers(conn: Connection, visible: Visibility, unknown: dict[str, str]) -> tuple[tuple[Request, ...], Row | None]:
+    if not (why := visible.why_unreadable(DISPATCH_TABLE)):
+        return as_of_now(conn, visible, requests_in(conn.execute(query("requests", "newest")).fetchall())), None
     unknown["requests"] = why
-    if why := seen.why_not(RESPONSE_TABLE):
+    if why := visible.why_unreadable(RESPONSE_TABLE):
         unknown["response"] = why
         return (), None
     return (), next(iter(conn.execute(query("requests", "response")).fetchall()), None)

@@ -27,18 +27,18 @@ from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import function_log, readable
 from bubble_sync.records.requests import answers_to, moved_on, requests_in, with_answers
-from bubble_sync.records.visibility import Sight
+from bubble_sync.records.visibility import Visibility
 from bubble_sync.sql_loader import query
 
 IDS = ("user_bubble_id", "host_bubble_id", "guest_bubble_id")
 
 
 @dataclass(frozen=True)
-class Step:
+class TraceStep:
     """One step; `seconds` count from the insertion, and are None for a step without a time."""
 
     what: str
-    said: str
+    detail: str
     at: datetime | None = None
     seconds: float | None = None
 
@@ -55,7 +55,7 @@ class Trace:
     error: str
     retry_count: int | None
     max_retries: int | None
-    steps: tuple[Step, ...]
+    steps: tuple[TraceStep, ...]
     took_seconds: float | None
     """Time from insertion to completion; None before completion."""
     age_seconds: float
@@ -77,14 +77,16 @@ class Trace:
 def trace(database: Database, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
     """Trace an item by email, item id or record id; None means the newest sign-up. Return None when not found."""
     return database.read(
-        "reading an item", lambda conn: traced(conn, visibility.look(conn), stack, project_ref, wanted)
+        "reading an item", lambda conn: traced(conn, visibility.probe_visibility(conn), stack, project_ref, wanted)
     )
 
 
-def traced(conn: Connection, seen: Sight, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
+def traced(
+    conn: Connection, visible: Visibility, stack: str, project_ref: str | None, wanted: str | None
+) -> Trace | None:
     """Trace an item on an open connection; raise when the queue is unreadable."""
-    _require(seen, QUEUE_TABLE)
-    item = _item(conn, seen, wanted)
+    _require(visible, QUEUE_TABLE)
+    item = _item(conn, visible, wanted)
     if item is None:
         return None
     unknown: dict[str, str] = {}
@@ -101,26 +103,26 @@ def traced(conn: Connection, seen: Sight, stack: str, project_ref: str | None, w
         error=readable(item["error_message"]),
         retry_count=item["retry_count"],
         max_retries=item["max_retries"],
-        steps=tuple(_steps(conn, seen, item, unknown)),
+        steps=tuple(_steps(conn, visible, item, unknown)),
         took_seconds=(done - item["created_at"]).total_seconds() if done else None,
         age_seconds=(item["asked_at"] - item["created_at"]).total_seconds(),
-        bubble_ids=_bubble_ids(conn, seen, item, unknown),
+        bubble_ids=_bubble_ids(conn, visible, item, unknown),
         function_log=function_log(project_ref),
         unknown=unknown,
     )
 
 
-def _require(seen: Sight, *names: str) -> None:
-    if why := seen.why_not(*names):
-        absent = any(not seen.tables[name]["present"] for name in names)
+def _require(visible: Visibility, *names: str) -> None:
+    if why := visible.why_unreadable(*names):
+        absent = any(not visible.tables[name]["present"] for name in names)
         raise (PrerequisiteMissing if absent else PrivilegeMissing)(f"unknown: {why}")
 
 
-def _item(conn: Connection, seen: Sight, wanted: str | None) -> Row | None:
+def _item(conn: Connection, visible: Visibility, wanted: str | None) -> Row | None:
     if wanted is None:
         return next(iter(conn.execute(query("items", "latest_sign_up")).fetchall()), None)
     if "@" in wanted:
-        _require(seen, USER_TABLE)
+        _require(visible, USER_TABLE)
         found = conn.execute(query("items", "person"), {"email": wanted}).fetchall()
         if not found:
             return None
@@ -128,10 +130,12 @@ def _item(conn: Connection, seen: Sight, wanted: str | None) -> Row | None:
     return next(iter(conn.execute(query("items", "of"), {"wanted": wanted}).fetchall()), None)
 
 
-def _bubble_ids(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str]) -> Mapping[str, str | None] | None:
+def _bubble_ids(
+    conn: Connection, visible: Visibility, item: Row, unknown: dict[str, str]
+) -> Mapping[str, str | None] | None:
     if item["operation"] != "SIGNUP_ATOMIC":
         return None
-    if why := seen.why_not(*PEOPLE_TABLES):
+    if why := visible.why_unreadable(*PEOPLE_TABLES):
         unknown["bubble_ids"] = why
         return None
     try:
@@ -145,25 +149,27 @@ def _bubble_ids(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str
     return {name: rows[0][name] for name in IDS}
 
 
-def _steps(conn: Connection, seen: Sight, item: Row, unknown: dict[str, str]) -> Iterator[Step]:
+def _steps(conn: Connection, visible: Visibility, item: Row, unknown: dict[str, str]) -> Iterator[TraceStep]:
     """Yield the steps from the insertion on; unknown steps appear under `unknown` only."""
     completed = item["status"] == "completed"
     until = item["processed_at"] if completed and item["processed_at"] else item["asked_at"]
     passed = [("inserted", f"item {item['id']}", item["created_at"])]
-    if why := seen.why_not(JOB_TABLE, RUN_TABLE):
+    if why := visible.why_unreadable(JOB_TABLE, RUN_TABLE):
         unknown["runs"] = why
     else:
         passed += _first_run(conn, item["created_at"], until, unknown)
-    if why := seen.why_not(DISPATCH_TABLE):
+    if why := visible.why_unreadable(DISPATCH_TABLE):
         unknown["requests"] = why
     else:
-        passed += _requests(conn, seen, item["created_at"], until)
+        passed += _requests(conn, visible, item["created_at"], until)
     if completed and item["processed_at"]:
         passed.append(("completed", "status completed", item["processed_at"]))
-    for what, said, at in sorted(passed, key=lambda step: step[2]):
-        yield Step(what, said, at, (at - item["created_at"]).total_seconds())
+    for what, detail, at in sorted(passed, key=lambda step: step[2]):
+        yield TraceStep(what, detail, at, (at - item["created_at"]).total_seconds())
     if not completed:
-        yield Step("now", _standing(item), item["asked_at"], (item["asked_at"] - item["created_at"]).total_seconds())
+        yield TraceStep(
+            "now", _status_in_words(item), item["asked_at"], (item["asked_at"] - item["created_at"]).total_seconds()
+        )
 
 
 def _first_run(
@@ -176,17 +182,19 @@ def _first_run(
             yield "first run", f"processor's runid {run['runid']}, {run['status']}", run["start_time"]
 
 
-def _requests(conn: Connection, seen: Sight, since: datetime, until: datetime) -> Iterator[tuple[str, str, datetime]]:
+def _requests(
+    conn: Connection, visible: Visibility, since: datetime, until: datetime
+) -> Iterator[tuple[str, str, datetime]]:
     found = requests_in(conn.execute(query("requests", "around"), {"since": since, "until": until}).fetchall())
-    answers = answers_to(conn, seen, found)
-    for request in dict.fromkeys(moved_on(conn, seen, with_answers(found, answers))):
+    answers = answers_to(conn, visible, found)
+    for request in dict.fromkeys(moved_on(conn, visible, with_answers(found, answers))):
         yield "request", f"{request.request_id} of {request.function}, {request.waiting} waiting", request.sent_at
         answer = answers.get(request.request_id)
         if at := answer["created"] if answer else request.settled_at:
             yield "response", f"{request}{'' if answer else ' (when it was noted)'}", at
 
 
-def _standing(item: Row) -> str:
+def _status_in_words(item: Row) -> str:
     if item["status"] != "failed":
         return f"status {item['status']}"
     retry_count, max_retries = item["retry_count"], item["max_retries"]

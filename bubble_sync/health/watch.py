@@ -13,21 +13,23 @@ from bubble_sync.sql_loader import query
 
 
 @dataclass(frozen=True)
-class Latest:
+class WatchSnapshot:
     """One snapshot; without a log of requests the status has the reason."""
 
     status: Status
     requests: tuple[Request, ...]
 
 
-def latest(database: Database, settings: StackSettings, stack: str) -> Latest:
+def watch_snapshot(database: Database, settings: StackSettings, stack: str) -> WatchSnapshot:
     """Read a snapshot in one transaction."""
-    return database.read("reading the status", lambda conn: _latest(conn, settings, stack))
+    return database.read("reading the status", lambda conn: _watch_snapshot(conn, settings, stack))
 
 
-def _latest(conn: Connection, settings: StackSettings, stack: str) -> Latest:
-    seen = visibility.look(conn)
-    found = status_in(conn, seen, settings, stack)
+def _watch_snapshot(conn: Connection, settings: StackSettings, stack: str) -> WatchSnapshot:
+    visible = visibility.probe_visibility(conn)
+    found = status_in(conn, visible, settings, stack)
     if "requests" in found.unknown:
-        return Latest(found, ())
-    return Latest(found, as_of_now(conn, seen, requests_in(conn.execute(query("requests", "recent")).fetchall())))
+        return WatchSnapshot(found, ())
+    return WatchSnapshot(
+        found, as_of_now(conn, visible, requests_in(conn.execute(query("requests", "recent")).fetchall()))
+    )

@@ -19,7 +19,7 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Database, Row, fetch
 from bubble_sync.database.polling import WAIT_BEYOND_TIMEOUT_SECONDS, poll
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
-from bubble_sync.records.verdicts import FOREIGN, REFUSED, SUCCESS, TIMED_OUT, first_characters, judged
+from bubble_sync.records.verdicts import FOREIGN, REFUSED_BY_BODY, SUCCESS, TIMED_OUT, first_characters, verdict_of
 from bubble_sync.sql_loader import query
 
 _DEPLOY = "`supabase functions deploy bubble_sync`"
@@ -42,7 +42,7 @@ _UNKNOWN = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ProbeVerdict:
     """A response's meaning for the key; `accepted` is None when unknown."""
 
     accepted: bool | None
@@ -56,45 +56,45 @@ class Verdict:
         return f"{word} ({self.answered}): {self.cause}"
 
 
-def judge(answer: Row | None, kind: KeyKind, timeout_ms: int) -> Verdict:
+def judge_response(answer: Row | None, kind: KeyKind, timeout_ms: int) -> ProbeVerdict:
     """Return the meaning of pg_net's judged answer for a key of this kind."""
     if answer is None:
         cause = "pg_net did not send the request, or still waits for its answer"
-        return Verdict(None, "no answer", cause, "Try again; then look for a busy worker.")
+        return ProbeVerdict(None, "no answer", cause, "Try again; then look for a busy worker.")
     if answer["verdict"] == TIMED_OUT:
         cause = f"the function works for longer than {timeout_ms} ms, or hangs; timed out is not refused"
-        return Verdict(None, "timeout", cause, _LOGS)
+        return ProbeVerdict(None, "timeout", cause, _LOGS)
     if answer["status_code"] is None:
         cause = f"the endpoint does not answer ({answer['error'] or 'no reason given'})"
-        return Verdict(None, "no answer", cause, "Check the project URL; resume a paused project.")
+        return ProbeVerdict(None, "no answer", cause, "Check the project URL; resume a paused project.")
     if answer["status_code"] in SUCCESS:
         return _by_body(f"HTTP {answer['status_code']}", answer)
     return _by_status(answer["status_code"], answer["content"] or b"", kind)
 
 
-def _by_status(status: int, content: bytes, kind: KeyKind) -> Verdict:
+def _by_status(status: int, content: bytes, kind: KeyKind) -> ProbeVerdict:
     answered = f"HTTP {status}"
     if status == 400:
-        return Verdict(True, answered, "the key passed; the function does not know the action, which is fine here")
+        return ProbeVerdict(True, answered, "the key passed; the function does not know the action, which is fine here")
     if status == 401:
-        said = _gateway_says(content)
-        cause, remedy = _refused_by_gateway(said, kind) if said else _refused_by_function(kind)
-        return Verdict(False, answered, cause, remedy)
+        message = _gateway_says(content)
+        cause, remedy = _refused_by_gateway(message, kind) if message else _refused_by_function(kind)
+        return ProbeVerdict(False, answered, cause, remedy)
     if status == 403:
-        return Verdict(False, answered, "who answers knows the key and lets it do nothing", "Take a service key.")
+        return ProbeVerdict(False, answered, "who answers knows the key and lets it do nothing", "Take a service key.")
     if status == 404:
-        return Verdict(None, answered, *(_not_deployed() if _gateway_says(content) else _not_found()))
+        return ProbeVerdict(None, answered, *(_not_deployed() if _gateway_says(content) else _not_found()))
     cause, remedy = _UNKNOWN.get(status, ("the function failed" if status >= 500 else "unexpected", _LOGS))
-    return Verdict(None, answered, cause, remedy)
+    return ProbeVerdict(None, answered, cause, remedy)
 
 
-def _by_body(answered: str, answer: Row) -> Verdict:
-    said = first_characters(answer["content"])
+def _by_body(answered: str, answer: Row) -> ProbeVerdict:
+    message = first_characters(answer["content"])
     if answer["verdict"] == FOREIGN:
-        return Verdict(None, answered, f"something else than the function answers: {said}", _OTHER_ANSWERS)
-    if answer["verdict"] == REFUSED:
-        return Verdict(None, answered, f"the body says no, and not whether to the key: {said}", _LOGS)
-    return Verdict(True, answered, "the key works")
+        return ProbeVerdict(None, answered, f"something else than the function answers: {message}", _OTHER_ANSWERS)
+    if answer["verdict"] == REFUSED_BY_BODY:
+        return ProbeVerdict(None, answered, f"the body says no, and not whether to the key: {message}", _LOGS)
+    return ProbeVerdict(True, answered, "the key works")
 
 
 def _refused_by_function(kind: KeyKind) -> tuple[str, str]:
@@ -119,10 +119,10 @@ def _not_found() -> tuple[str, str]:
     )
 
 
-def _refused_by_gateway(said: str, kind: KeyKind) -> tuple[str, str]:
-    if "API key" in said:
+def _refused_by_gateway(message: str, kind: KeyKind) -> tuple[str, str]:
+    if "API key" in message:
         return "the gateway does not know this API key", "Copy the key again from Settings -> API Keys."
-    if "LEGACY" in said:
+    if "LEGACY" in message:
         return (
             "the gateway does not take this JWT: legacy keys are off, or it is a wrong one",
             f"Take a secret key. {_ITS_OWN_CHECK}",
@@ -154,8 +154,8 @@ _PATH = "/functions/v1/bubble_sync"
 class Probe:
     """The endpoint's responses to the key and to a wrong one of the same kind."""
 
-    key: Verdict
-    wrong_key: Verdict
+    key: ProbeVerdict
+    wrong_key: ProbeVerdict
 
     @property
     def proven(self) -> bool:
@@ -195,7 +195,7 @@ def probe(database: Database, settings: StackSettings, key: str, action: str = H
     database.read("looking for pg_net's worker", _require_worker)
     sent = _send(database, settings, (key, wrong_key(key)), action)
     answers = _wait(database, sent, timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS)
-    right, wrong = (judge(answers.get(one), kind, timeout_ms) for one in sent)
+    right, wrong = (judge_response(answers.get(one), kind, timeout_ms) for one in sent)
     return Probe(right, wrong)
 
 
@@ -239,7 +239,7 @@ def _send(database: Database, settings: StackSettings, keys: tuple[str, ...], ac
 
 def _wait(database: Database, sent: Mapping[int, datetime], seconds: float) -> Mapping[int, Row]:
     def look() -> Mapping[int, Row]:
-        return database.read("reading pg_net's answers", lambda conn: judged(conn, sent.items()))
+        return database.read("reading pg_net's answers", lambda conn: verdict_of(conn, sent.items()))
 
     answers: Mapping[int, Row] = {}
     try:

@@ -6,7 +6,7 @@ import re
 from contextlib import closing
 from dataclasses import dataclass
 
-from bubble_sync.actions.deployment import Say, Setting, alone, deploy
+from bubble_sync.actions.deployment import ConfigChange, Progress, deploy, exclusive_lock
 from bubble_sync.actions.git_checkout import commit_line
 from bubble_sync.config.keys import read_key
 from bubble_sync.config.settings import StackSettings
@@ -41,14 +41,14 @@ class Rotation:
     """The git command for the changed configuration; None outside git."""
 
 
-def rotate(stack: Stack, wanted: Wanted, say: Say) -> Rotation:
-    """Set another key for the stack, optionally under another secret name; report progress through `say`.
+def rotate(stack: Stack, wanted: Wanted, progress: Progress) -> Rotation:
+    """Set another key for the stack, optionally under another secret name; report progress through `progress`.
 
     After a failure the configuration file is byte for byte as before, and the database as it was, unless the error
     says otherwise.
     """
     stack = stack.without_given_config()
-    with alone(stack):
+    with exclusive_lock(stack):
         old = stack.settings()
         new = with_key(old, wanted.key, wanted.name)
         new.project(stack.environment)
@@ -61,11 +61,11 @@ def rotate(stack: Stack, wanted: Wanted, say: Say) -> Rotation:
             found = key_in_database(database, old)
             _require_converged(found, stored_url(database, old), old)
             _refuse_to_break_others(database, found.others, old, new)
-            probed = _prove(database, new, wanted, say)
-            said = deploy(stack, _changes(old, new), _targets(old, new), say)
+            probed = _prove(database, new, wanted, progress)
+            output = deploy(stack, _changes(old, new), _targets(old, new), progress)
             _require_rotated(database, new)
         # The providers' messages about kept objects appear among Pulumi's own lines.
-        kept = tuple(dict.fromkeys(re.findall(r"\bkept secret .+", said)))
+        kept = tuple(dict.fromkeys(re.findall(r"\bkept secret .+", output)))
         return Rotation(probed, new.service_role_key_name, kept, commit)
 
 
@@ -117,21 +117,21 @@ def _refuse_to_break_others(
         )
 
 
-def _prove(database: Database, new: StackSettings, wanted: Wanted, say: Say) -> Probe:
-    say("trying the new key, and a wrong one, through pg_net ...")
+def _prove(database: Database, new: StackSettings, wanted: Wanted, progress: Progress) -> Probe:
+    progress("trying the new key, and a wrong one, through pg_net ...")
     probed = probe(database, new, new.service_role_key, wanted.action)
-    say(f"  the new key: {probed.key}")
-    say(f"  a wrong key: {probed.wrong_key}")
+    progress(f"  the new key: {probed.key}")
+    progress(f"  a wrong key: {probed.wrong_key}")
     if probed.proven or (probed.unchecked and wanted.accept_unchecked):
-        say(f"  {probed.conclusion}")
+        progress(f"  {probed.conclusion}")
         return probed
     way_on = " Where it is so: --accept-unchecked." if probed.unchecked else ""
     raise NotProven(f"{probed.conclusion} Nothing was changed.{way_on}")
 
 
-def _changes(old: StackSettings, new: StackSettings) -> list[Setting]:
-    key = Setting("serviceRoleKey", new.service_role_key, secret=True)
-    name = Setting("serviceRoleKeyName", new.service_role_key_name)
+def _changes(old: StackSettings, new: StackSettings) -> list[ConfigChange]:
+    key = ConfigChange("serviceRoleKey", new.service_role_key, secret=True)
+    name = ConfigChange("serviceRoleKeyName", new.service_role_key_name)
     return [key] if new.service_role_key_name == old.service_role_key_name else [key, name]
 
 

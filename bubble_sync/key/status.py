@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bubble_sync.config.keys import KeyShape, read_key, warnings_about
+from bubble_sync.config.keys import KeyShape, key_warnings, read_key
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.converge import vault_secrets
-from bubble_sync.converge.references import PARTS as USERS
-from bubble_sync.converge.references import pattern_of, users_in
+from bubble_sync.converge.references import REFERENCE_SECTIONS, pattern_of, references_in
 from bubble_sync.database.database import Database
-from bubble_sync.database.snapshot import Found, read
+from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.model.jobs import MANAGED_JOBS
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import FunctionSpec, Keeper, VaultSecretSpec
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import FunctionSpec, Owner, VaultSecretSpec
 
 OWN_NAME = "bubble_sync_key"
 """Our name for the key's secret when other objects need the usual name."""
@@ -58,18 +57,20 @@ def key_status(stack: str, settings: StackSettings, environment: Mapping[str, st
     """Read the configured key offline; raise WrongEnvironment for another project's key."""
     shape = read_key(settings.service_role_key)
     project = settings.project(environment)
-    return KeyStatus(stack, settings.service_role_key_name, shape, project, warnings_about(shape, now))
+    return KeyStatus(stack, settings.service_role_key_name, shape, project, key_warnings(shape, now))
 
 
 def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabase:
     """Compare the key with Vault's by digest, and list the objects that name the secret."""
     name = settings.service_role_key_name
     spec = VaultSecretSpec(name=name, value=settings.service_role_key, stack="")
-    parts = (*vault_secrets.PARTS, *USERS)
-    found = database.read(f"reading secret {name}", lambda conn: read(conn, parts, [spec], pattern=pattern_of(name)))
-    users, ours = users_in(found), _our_functions(settings)
+    parts = (*vault_secrets.SECTIONS, *REFERENCE_SECTIONS)
+    snapshot = database.read(
+        f"reading secret {name}", lambda conn: read_snapshot(conn, parts, [spec], pattern=pattern_of(name))
+    )
+    users, ours = references_in(snapshot), _our_functions(settings)
     return KeyInDatabase(
-        stored=_stored(spec, found),
+        stored=_stored(spec, snapshot),
         others=tuple(one for one in users if one not in ours),
         functions_read_it=all(
             any(job.function in one for one in ours & set(users)) for job in MANAGED_JOBS if job.sends
@@ -80,15 +81,17 @@ def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabas
 def stored_url(database: Database, settings: StackSettings) -> str:
     """Compare the project URL with Vault's by digest."""
     spec = VaultSecretSpec(name=settings.supabase_url_name, value=settings.url, stack="")
-    found = database.read(f"reading {spec.object_name}", lambda conn: read(conn, vault_secrets.PARTS, [spec]))
-    return _stored(spec, found)
+    snapshot = database.read(
+        f"reading {spec.object_name}", lambda conn: read_snapshot(conn, vault_secrets.SECTIONS, [spec])
+    )
+    return _stored(spec, snapshot)
 
 
-def _stored(spec: VaultSecretSpec, found: Found) -> str:
-    return "absent" if vault_secrets.observed(spec, found) is None else vault_secrets.state_of_value(spec, found)
+def _stored(spec: VaultSecretSpec, snapshot: Snapshot) -> str:
+    return "absent" if vault_secrets.observe(spec, snapshot) is None else vault_secrets.state_of_value(spec, snapshot)
 
 
 def _our_functions(settings: StackSettings) -> set[str]:
     """Return the stack's functions in regprocedure form: types without names."""
-    specs = [spec for spec in desired(settings, Keeper("")) if isinstance(spec, FunctionSpec)]
+    specs = [spec for spec in desired_state(settings, Owner("")) if isinstance(spec, FunctionSpec)]
     return {f"function {spec.name}({','.join(spec.types)})" for spec in specs}

@@ -1,1 +1,1 @@
-"""The embedded platform: a hosted-like PostgreSQL with pg_cron, and stand-ins for what no registry has."""
+"""The embedded platform: a hosted-like PostgreSQL with pg_cron, and emulators for what no registry has."""

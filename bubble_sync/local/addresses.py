@@ -14,7 +14,7 @@ from bubble_sync.config.keys import unissued_jwt
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.postgres.cluster import LOOPBACK, SUPERUSER, free_port
 
-FILE = "addresses.json"
+ADDRESSES_FILE = "addresses.json"
 TEN_YEARS = 10 * 365 * 24 * 3600
 
 
@@ -28,7 +28,7 @@ def write_private(path: Path, text: str) -> None:
 
 def _legacy_key() -> str:
     now = int(time.time())
-    # Nothing verifies the signature: the Edge Function stand-in compares the whole key.
+    # Nothing verifies the signature: the Edge Function emulator compares the whole key.
     return unissued_jwt({"iss": "supabase-demo", "role": "service_role", "iat": now, "exp": now + TEN_YEARS})
 
 
@@ -67,7 +67,7 @@ class Addresses(BaseModel):
 
     def save(self) -> None:
         """Write the file that `load` reads."""
-        write_private(self.folder / FILE, self.model_dump_json(indent=2))
+        write_private(self.folder / ADDRESSES_FILE, self.model_dump_json(indent=2))
 
     @classmethod
     def fresh(cls, folder: Path) -> Addresses:
@@ -84,7 +84,7 @@ class Addresses(BaseModel):
     @classmethod
     def load(cls, folder: Path) -> Addresses | None:
         """Read the addresses of a platform in a folder; None where there is none."""
-        path = folder / FILE
+        path = folder / ADDRESSES_FILE
         try:
             return cls.model_validate_json(path.read_text("utf-8"))
         except FileNotFoundError:

@@ -43,7 +43,7 @@ class Evidence:
         return self.status == "completed" and self.runid is not None and self.status_code == 200 and all(ids)
 
 
-class Step(NamedTuple):
+class DemoStep(NamedTuple):
     """One line of the timeline; seconds count from the sign-up."""
 
     what: str
@@ -70,7 +70,7 @@ def wait_for(platform: Platform, signed_up: SignUp, jobid: str) -> Evidence:
         return poll(look, lambda evidence: evidence.proven or evidence.status == "failed", longest)
 
 
-def timeline(evidence: Evidence, signed_up: SignUp, jobid: str, request_log: Path) -> list[Step]:
+def timeline(evidence: Evidence, signed_up: SignUp, jobid: str, request_log: Path) -> list[DemoStep]:
     """List the steps with their evidence."""
     request = _request_of(signed_up.item_id, request_log)
     requested_at = datetime.fromisoformat(str(request["time"])) if request else None
@@ -85,7 +85,7 @@ def timeline(evidence: Evidence, signed_up: SignUp, jobid: str, request_log: Pat
         ("finished", evidence.processed_at, f"{evidence.status}; {filled}"),
     ]
     start = evidence.created_at
-    return [Step(what, at, (at - start).total_seconds() if at else None, said) for what, at, said in steps]
+    return [DemoStep(what, at, (at - start).total_seconds() if at else None, text) for what, at, text in steps]
 
 
 def _request_of(item_id: str, request_log: Path) -> dict[str, Any] | None:

@@ -22,9 +22,9 @@ from contextlib import suppress
 from pathlib import Path
 
 #: Holds the tokens of all guards that a process is under, separated by blanks.
-VARIABLE = "BUBBLE_SYNC_GUARDS"
+GUARDS_VARIABLE = "BUBBLE_SYNC_GUARDS"
 #: The same, for the processes that work in a folder next to this file.
-FILE = "guards"
+GUARDS_FILE = "guards"
 _PATIENCE_SECONDS = 10.0
 _RELEASE, _REMOVE = "release", "remove "
 
@@ -53,7 +53,7 @@ class Guard:
             setsid=True,
         )
         os.close(hears)
-        os.environ[VARIABLE] = " ".join([*_tokens(), self._token])
+        os.environ[GUARDS_VARIABLE] = " ".join([*_tokens(), self._token])
 
     def remove(self, folder: Path) -> None:
         """Register a folder for removal at the end."""
@@ -65,7 +65,7 @@ class Guard:
         if self._talk is not None:
             os.close(self._talk)
             self._talk = None
-            os.environ[VARIABLE] = " ".join(token for token in _tokens() if token != self._token)
+            os.environ[GUARDS_VARIABLE] = " ".join(token for token in _tokens() if token != self._token)
 
     def _say(self, line: str) -> None:
         # A guardian that was killed hears nothing; the guarded process goes on.
@@ -76,16 +76,16 @@ class Guard:
 
 def marker() -> dict[str, str]:
     """Return the part of the environment that puts a process under this process's guards."""
-    return {VARIABLE: " ".join(tokens)} if (tokens := _tokens()) else {}
+    return {GUARDS_VARIABLE: " ".join(tokens)} if (tokens := _tokens()) else {}
 
 
 def write_tokens(folder: Path) -> None:
     """Put the processes that will work in a folder inside this one under this process's guards, and no others."""
-    (folder / FILE).write_text(" ".join(_tokens()), "utf-8")
+    (folder / GUARDS_FILE).write_text(" ".join(_tokens()), "utf-8")
 
 
 def _tokens() -> list[str]:
-    return os.environ.get(VARIABLE, "").split()
+    return os.environ.get(GUARDS_VARIABLE, "").split()
 
 
 def _callers() -> list[int]:
@@ -128,7 +128,7 @@ def _folders(heard: bytes) -> list[Path]:
 
 def _guarded(token: str) -> Iterator[int]:
     """Find the processes under the guard."""
-    name = f"{VARIABLE}=".encode()
+    name = f"{GUARDS_VARIABLE}=".encode()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal() or int(entry.name) == os.getpid():
             continue
@@ -138,7 +138,7 @@ def _guarded(token: str) -> Iterator[int]:
                 yield int(entry.name)
         with suppress(OSError):
             folder = Path(os.readlink(entry / "cwd")).parent
-            if token in (folder / FILE).read_text("utf-8"):
+            if token in (folder / GUARDS_FILE).read_text("utf-8"):
                 yield int(entry.name)
 
 

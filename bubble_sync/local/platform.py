@@ -23,10 +23,10 @@ from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.edge_function.server import REQUEST_LOG
 from bubble_sync.local.guardian import write_tokens
 from bubble_sync.local.hosted import make_hosted
-from bubble_sync.local.postgres.account import private_folder, refuse_foreign, server_account
+from bubble_sync.local.postgres.account import private_folder, refuse_foreign_owner, server_account
 from bubble_sync.local.postgres.cluster import Cluster, data_major
 from bubble_sync.local.postgres.overlay import lay_out
-from bubble_sync.local.processes import Standin
+from bubble_sync.local.processes import Emulator
 from bubble_sync.local.scripts import script
 
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
@@ -37,7 +37,7 @@ def _sqlstate(problem: psycopg.Error) -> str:
 
 
 @dataclass(frozen=True)
-class Part:
+class PlatformPart:
     """One process of the platform; no pid when it is down."""
 
     name: str
@@ -46,11 +46,11 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Status:
+class PlatformStatus:
     """Processes and addresses, without secrets."""
 
     folder: Path
-    parts: tuple[Part, ...]
+    parts: tuple[PlatformPart, ...]
     database: str | None
     endpoint: str | None
     request_log: Path
@@ -77,8 +77,8 @@ class Platform:
     def __init__(self, folder: Path) -> None:
         """Set the folder; nothing is created before `start`."""
         self.folder = folder
-        self.net_worker = Standin("net_worker", folder, "pg_net.worker")
-        self.edge_function = Standin("edge_function", folder, "edge_function.server")
+        self.net_worker = Emulator("net_worker", folder, "pg_net.worker")
+        self.edge_function = Emulator("edge_function", folder, "edge_function.server")
 
     @classmethod
     def for_checkout(cls, checkout: Path) -> Self:
@@ -113,7 +113,7 @@ class Platform:
         """End every process; the data stays."""
         if not self.folder.exists():
             return
-        refuse_foreign(self.folder, server_account())
+        refuse_foreign_owner(self.folder, server_account())
         with self._alone():
             self.edge_function.stop()
             self.net_worker.stop()
@@ -127,13 +127,13 @@ class Platform:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def status(self) -> Status:
+    def status(self) -> PlatformStatus:
         """Return the status of every part."""
         addresses = Addresses.load(self.folder)
         cluster = self._cluster(addresses) if addresses else None
-        server = Part("postgres", cluster.pid() if cluster else None, self.folder / "postgres.log")
-        ours = (Part(each.name, each.pid(), each.log) for each in (self.net_worker, self.edge_function))
-        return Status(
+        server = PlatformPart("postgres", cluster.pid() if cluster else None, self.folder / "postgres.log")
+        ours = (PlatformPart(each.name, each.pid(), each.log) for each in (self.net_worker, self.edge_function))
+        return PlatformStatus(
             folder=self.folder,
             parts=(server, *ours),
             database=f"127.0.0.1:{addresses.database_port}/postgres" if addresses else None,
@@ -168,8 +168,8 @@ class Platform:
         except psycopg.errors.UniqueViolation:
             raise PlatformError(f"{email} has signed up before: take another address") from None
         except psycopg.Error as problem:
-            said = f"the sign-up did not go through ({_sqlstate(problem)})"
-            raise PlatformError(f"{said}: `bubble-sync local up`, then again") from None
+            text = f"the sign-up did not go through ({_sqlstate(problem)})"
+            raise PlatformError(f"{text}: `bubble-sync local up`, then again") from None
         if made is None:
             raise PlatformError("the sign-up made no record: `bubble-sync local down`, then `up`")
         return made

@@ -59,7 +59,7 @@ def end(pid: int, first: signal.Signals = signal.SIGTERM, patience: float = 5.0)
 
 
 @dataclass(frozen=True)
-class Standin:
+class Emulator:
     """One of our own long-running modules, known by its record in the platform's folder."""
 
     name: str
@@ -130,7 +130,7 @@ class Standin:
         self._record.unlink(missing_ok=True)
 
 
-def say_ready() -> None:
+def report_ready() -> None:
     """Report to the starter that the service is ready."""
     os.write(1, READY)
     # The starter's end of the pipe goes away: nothing may be written there later.

@@ -65,7 +65,7 @@ def of_checkout(checkout: Path, environment: Mapping[str, str]) -> LocalStack | 
     return _stack(addresses, checkout, environment) if addresses else None
 
 
-def prepare(addresses: Addresses, checkout: Path) -> LocalStack:
+def prepare_stack(addresses: Addresses, checkout: Path) -> LocalStack:
     """Write the stack's files into the platform's folder, and create a missing stack."""
     folder = addresses.folder / "pulumi"
     (folder / "state").mkdir(parents=True, exist_ok=True)

@@ -14,13 +14,13 @@ from bubble_sync.config.settings import (
     Settings,
     StackSettings,
 )
-from bubble_sync.specs import CronJobSpec, Keeper
+from bubble_sync.specs import CronJobSpec, Owner
 
-S = TypeVar("S", bound=Settings, covariant=True)
+_S = TypeVar("_S", bound=Settings, covariant=True)
 
 
 @dataclass(frozen=True)
-class ManagedJob(Generic[S]):
+class ManagedJob(Generic[_S]):
     """A pg_cron job with the function that it runs."""
 
     key: str
@@ -29,7 +29,7 @@ class ManagedJob(Generic[S]):
     """The name in pg_cron."""
     function: str
     """Schema and name of the function."""
-    settings: type[S]
+    settings: type[_S]
 
     @property
     def file(self) -> str:
@@ -55,20 +55,20 @@ class ManagedJob(Generic[S]):
         """Return whether the function sends requests, for which it reads the key."""
         return issubclass(self.settings, SenderSettings)
 
-    def settings_in(self, settings: StackSettings) -> S:
+    def settings_in(self, settings: StackSettings) -> _S:
         """Return the job's settings of a stack."""
-        found: S = getattr(settings, self.key)
+        found: _S = getattr(settings, self.key)
         return found
 
-    def spec(self, keeper: Keeper, schedule: str, *, active: bool = True) -> CronJobSpec:
+    def spec(self, owner: Owner, schedule: str, *, active: bool = True) -> CronJobSpec:
         """Return the job's spec."""
         return CronJobSpec(
             name=self.name,
             schedule=schedule,
             command=self.command,
             active=active,
-            stack=keeper.stack,
-            project_ref=keeper.project_ref,
+            stack=owner.stack,
+            project_ref=owner.project_ref,
         )
 
 

@@ -36,6 +36,6 @@ def paused(settings: StackSettings, now: datetime) -> dict[str, Pause]:
     }
 
 
-def warnings_about(settings: StackSettings, now: datetime) -> tuple[str, ...]:
+def pause_warnings(settings: StackSettings, now: datetime) -> tuple[str, ...]:
     """Return a warning for each overdue pause."""
     return tuple(f"job {name} is {pause}" for name, pause in paused(settings, now).items() if pause.overdue)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.config.validators import WEBHOOK_NAME
-from bubble_sync.specs import Keeper, VaultSecretSpec
+from bubble_sync.specs import Owner, VaultSecretSpec
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class SecretObject:
     role: str
     name: str
     description: str
-    keeper: Keeper
+    owner: Owner
 
     def spec(self, value: str) -> VaultSecretSpec:
         """Return the secret's spec."""
-        return VaultSecretSpec(name=self.name, value=value, description=self.description, **asdict(self.keeper))
+        return VaultSecretSpec(name=self.name, value=value, description=self.description, **asdict(self.owner))
 
 
 @dataclass(frozen=True)

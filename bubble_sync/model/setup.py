@@ -15,8 +15,8 @@ from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
     FunctionSpec,
-    Keeper,
     LedgerSpec,
+    Owner,
     PrerequisitesSpec,
     Spec,
     VaultSecretSpec,
@@ -45,7 +45,7 @@ def default_jobs() -> dict[str, JobSettings]:
 class SetupSettings:
     """Everything that decides a stack's objects, except for the values of secrets."""
 
-    keeper: Keeper
+    owner: Owner
     secrets: Mapping[str, str]
     """The name in Vault of each secret by role."""
     jobs: Mapping[str, JobSettings] = field(default_factory=default_jobs)
@@ -55,10 +55,10 @@ class SetupSettings:
     monitor_role: str = ""
 
     @classmethod
-    def of(cls, settings: StackSettings, keeper: Keeper) -> SetupSettings:
+    def of(cls, settings: StackSettings, owner: Owner) -> SetupSettings:
         """Take them from a stack's configuration."""
         return cls(
-            keeper=keeper,
+            owner=owner,
             secrets={one.role: one.name_in(settings) for one in MANAGED_SECRETS if one.value_in(settings) is not None},
             jobs={job.key: job.settings_in(settings) for job in MANAGED_JOBS},
             dispatch_log=settings.dispatch_log,
@@ -84,7 +84,7 @@ def groups(setup: SetupSettings) -> tuple[Group, ...]:
     """Declare every object of a stack, each after its requirements."""
     alerts, role = setup.alerts is not None, setup.monitor_role
     names = object_names(*setup.secrets.values(), alerts=alerts, observe=bool(role))
-    ledger = LedgerSpec(**asdict(setup.keeper), tables=_tables(setup), grantees=(role,) if role else ())
+    ledger = LedgerSpec(**asdict(setup.owner), tables=_tables(setup), grantees=(role,) if role else ())
     return (
         Group("prerequisites", ([PrerequisitesSpec(objects=names)],)),
         Group("ledger", ([ledger],)),
@@ -95,24 +95,24 @@ def groups(setup: SetupSettings) -> tuple[Group, ...]:
 
 def _sync(setup: SetupSettings) -> Iterator[Group]:
     """Declare the objects of the sync itself."""
-    keeper = setup.keeper
-    yield Group("extensions", ([ExtensionSpec(name=name, **asdict(keeper)) for name in EXTENSIONS],))
+    owner = setup.owner
+    yield Group("extensions", ([ExtensionSpec(name=name, **asdict(owner)) for name in EXTENSIONS],))
     yield Group("secrets", (_secrets(setup, alerts=False),))
     functions = [_function(job.file, setup, setup.jobs[job.key]) for job in MANAGED_JOBS]
     yield Group("functions", ([_function(name, setup) for name in _PRIVATE], functions))
     # One stage for each job, so that a fresh project gets the jobids of the guide.
     timed = [(job, setup.jobs[job.key]) for job in MANAGED_JOBS]
-    yield Group("jobs", tuple([job.spec(keeper, one.schedule, active=one.active)] for job, one in timed))
+    yield Group("jobs", tuple([job.spec(owner, one.schedule, active=one.active)] for job, one in timed))
     if setup.alerts is not None:
         called = [_function(name, setup) for name in _ALERTING]
         alert = [_function(ALERT_JOB.file, setup, setup.alerts)]
-        job = [ALERT_JOB.spec(keeper, _EVERY_MINUTE)]
+        job = [ALERT_JOB.spec(owner, _EVERY_MINUTE)]
         yield Group("alerts", ([*_secrets(setup, alerts=True), *called], alert, job))
 
 
 def _secrets(setup: SetupSettings, *, alerts: bool) -> list[SecretObject]:
     return [
-        SecretObject(one.role, setup.secrets[one.role], one.description, setup.keeper)
+        SecretObject(one.role, setup.secrets[one.role], one.description, setup.owner)
         for one in MANAGED_SECRETS
         if one.role in setup.secrets and (one is WEBHOOK) == alerts
     ]
@@ -125,11 +125,11 @@ def _function(file: str, setup: SetupSettings, settings: Settings | None = None)
         **{f"{role}_secret": name for role, name in setup.secrets.items()},
         # The overlap guard reads the log, so a guarded function always writes its own requests.
         "dispatch_log": setup.dispatch_log or is_guarded(settings),
-        "stack_name": setup.keeper.stack,
-        "project_ref": setup.keeper.project_ref,
+        "stack_name": setup.owner.stack,
+        "project_ref": setup.owner.project_ref,
         "monitor_role": setup.monitor_role,
     }
-    return function(file, {name: known[name] for name in constants_of(file) if name in known}, setup.keeper)
+    return function(file, {name: known[name] for name in constants_of(file) if name in known}, setup.owner)
 
 
 def _tables(setup: SetupSettings) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ def observe_spec(setup: SetupSettings) -> FunctionSpec:
 
 def object_names(*secrets: str, alerts: bool = False, observe: bool = False) -> tuple[str, ...]:
     """Return the secrets, functions and jobs of a stack, none of which another owner may hold."""
-    setup = SetupSettings(keeper=Keeper(""), secrets={}, alerts=AlertSettings() if alerts else None)
+    setup = SetupSettings(owner=Owner(""), secrets={}, alerts=AlertSettings() if alerts else None)
     objects = [one for group in _sync(setup) for one in group.objects]
     if observe:
         objects.append(_function("observe", setup))
@@ -188,9 +188,9 @@ class DesiredState(tuple[Spec, ...]):
     """The role of each secret by its name in Vault."""
 
 
-def desired(settings: StackSettings, keeper: Keeper) -> DesiredState:
+def desired_state(settings: StackSettings, owner: Owner) -> DesiredState:
     """Return every object of a configured stack, with the values of the secrets."""
-    setup = SetupSettings.of(settings, keeper)
+    setup = SetupSettings.of(settings, owner)
     values = {one.role: one.value_in(settings) or "" for one in MANAGED_SECRETS}
     objects = [one for group in groups(setup) for one in group.objects]
     state = DesiredState(one if isinstance(one, Spec) else one.spec(values[one.role]) for one in objects)
@@ -209,7 +209,7 @@ def key_of(specs: Sequence[Spec]) -> str:
     return next(iter(names_by_role(specs, KEY.role)), "")
 
 
-def hidden(specs: Sequence[Spec]) -> list[str]:
+def values_to_hide(specs: Sequence[Spec]) -> list[str]:
     """Return values to hide in every text: all secrets except the project URL."""
     shown = names_by_role(specs, URL.role)
     return [one.value for one in specs if isinstance(one, VaultSecretSpec) and one.name not in shown]

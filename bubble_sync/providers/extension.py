@@ -9,7 +9,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from bubble_sync.providers.converging import ConvergingProvider
-from bubble_sync.specs import ExtensionSpec, Keeper
+from bubble_sync.specs import ExtensionSpec, Owner
 
 
 class ExtensionProvider(ConvergingProvider):
@@ -35,9 +35,9 @@ class Extension(Resource, module="bubble_sync", name="Extension"):
         resource_name: str,
         *,
         name: pulumi.Input[str],
-        keeper: Keeper,
+        owner: Owner,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare that an extension is installed."""
-        props = {"name": name, **asdict(keeper), "version": None, "schema": None}
+        props = {"name": name, **asdict(owner), "version": None, "schema": None}
         super().__init__(ExtensionProvider(), resource_name, props, opts)

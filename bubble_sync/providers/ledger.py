@@ -12,7 +12,7 @@ import pulumi
 from pulumi.dynamic import CreateResult, Resource
 
 from bubble_sync.providers.converging import ConvergingProvider, Props
-from bubble_sync.specs import Keeper, LedgerSpec
+from bubble_sync.specs import LedgerSpec, Owner
 
 
 class LedgerProvider(ConvergingProvider):
@@ -42,14 +42,14 @@ class Ledger(Resource, module="bubble_sync", name="Ledger"):
         self,
         resource_name: str,
         *,
-        keeper: Keeper,
+        owner: Owner,
         tables: Sequence[str] = (),
         grantees: Sequence[str] = (),
         own_arguments: pulumi.Input[bool] = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the ledger, the optional tables, and the roles with USAGE on the schema."""
-        props: dict[str, Any] = {**asdict(keeper), "tables": list(tables), "grantees": list(grantees)}
+        props: dict[str, Any] = {**asdict(owner), "tables": list(tables), "grantees": list(grantees)}
         if own_arguments is not False:
             props["own_arguments"] = own_arguments
         super().__init__(LedgerProvider(), resource_name, props, opts)

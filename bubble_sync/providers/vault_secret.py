@@ -9,7 +9,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from bubble_sync.providers.converging import ConvergingProvider
-from bubble_sync.specs import Keeper, VaultSecretSpec
+from bubble_sync.specs import Owner, VaultSecretSpec
 
 
 class VaultSecretProvider(ConvergingProvider):
@@ -36,7 +36,7 @@ class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):
         name: pulumi.Input[str],
         value: pulumi.Input[str],
         description: pulumi.Input[str],
-        keeper: Keeper,
+        owner: Owner,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare a secret, and mark its value as secret for Pulumi."""
@@ -44,7 +44,7 @@ class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):
             "name": name,
             "value": pulumi.Output.secret(value),
             "description": description,
-            **asdict(keeper),
+            **asdict(owner),
             "secret_id": None,
         }
         super().__init__(VaultSecretProvider(), resource_name, props, opts)

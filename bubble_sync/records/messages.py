@@ -30,7 +30,7 @@ def anonymous(text: str) -> str:
     return _EMAIL.sub("[email]", masked(text))
 
 
-def kind_of(message: str | None, *ids: str | None) -> str:
+def message_pattern(message: str | None, *ids: str | None) -> str:
     """Return the common part of messages about different items: without `ids`, id-like words and long numbers."""
     text = readable(message)
     for one in ids:

@@ -10,8 +10,8 @@ from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import QUEUE_TABLE, RESPONSE_TABLE
 from bubble_sync.formatting import format_age
 from bubble_sync.records.messages import readable
-from bubble_sync.records.verdicts import ANSWERED, BAD, OUTSTANDING, first_characters, judged
-from bubble_sync.records.visibility import Sight
+from bubble_sync.records.verdicts import ANSWERED, BAD, OUTSTANDING, first_characters, verdict_of
+from bubble_sync.records.visibility import Visibility
 from bubble_sync.sql_loader import query
 
 LONGEST_ANSWER = timedelta(minutes=3)
@@ -39,7 +39,7 @@ class Request:
     failed: int | None
     skipped: int
     """Ticks skipped since by the overlap guard."""
-    said: str = ""
+    quote: str = ""
     """The start of a bad response, while pg_net keeps it."""
     moved: bool = False
     """Inconclusive response, with an item processed in the minutes after the request."""
@@ -50,9 +50,9 @@ class Request:
         counts = [f"{number} {word}" for number, word in numbers if number is not None]
         status = f"HTTP {self.status_code}" if self.status_code else ""
         moved = "an item was processed since" if self.moved else ""
-        facts = [status, self._took(), *counts, moved, self.error, self.said]
-        said = ", ".join(fact for fact in facts if fact)
-        return f"{self.verdict} ({said})" if said else self.verdict
+        facts = [status, self._took(), *counts, moved, self.error, self.quote]
+        text = ", ".join(fact for fact in facts if fact)
+        return f"{self.verdict} ({text})" if text else self.verdict
 
     def _took(self) -> str:
         if self.duration_ms is None:
@@ -80,11 +80,11 @@ def requests_in(rows: Iterable[Row]) -> tuple[Request, ...]:
     )  # fmt: skip
 
 
-def answers_to(conn: Connection, seen: Sight, requests: Sequence[Request]) -> Mapping[int, Row]:
+def answers_to(conn: Connection, visible: Visibility, requests: Sequence[Request]) -> Mapping[int, Row]:
     """Return the judged answers to requests by their ids, as long as pg_net remembers them."""
-    if seen.why_not(RESPONSE_TABLE):
+    if visible.why_unreadable(RESPONSE_TABLE):
         return {}
-    return judged(conn, ((request.request_id, request.sent_at) for request in requests))
+    return verdict_of(conn, ((request.request_id, request.sent_at) for request in requests))
 
 
 def with_answers(requests: Sequence[Request], answers: Mapping[int, Row]) -> tuple[Request, ...]:
@@ -92,23 +92,23 @@ def with_answers(requests: Sequence[Request], answers: Mapping[int, Row]) -> tup
     return tuple(_with_answer(one, answer) if (answer := answers.get(one.request_id)) else one for one in requests)
 
 
-def moved_on(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tuple[Request, ...]:
+def moved_on(conn: Connection, visible: Visibility, requests: Sequence[Request]) -> tuple[Request, ...]:
     """Mark inconclusive requests as ok when an item was processed afterwards."""
     silent = [one for one in requests if one.verdict == ANSWERED]
-    if not silent or seen.why_not(QUEUE_TABLE):
+    if not silent or visible.why_unreadable(QUEUE_TABLE):
         return tuple(requests)
     asked = {"ids": [one.request_id for one in silent], "moments": [one.sent_at for one in silent]}
     moved = {row["request_id"] for row in conn.execute(query("requests", "moved"), asked).fetchall()}
     return tuple(
-        replace(one, verdict="ok", said="", moved=True) if one in silent and one.request_id in moved else one
+        replace(one, verdict="ok", quote="", moved=True) if one in silent and one.request_id in moved else one
         for one in requests
     )
 
 
-def as_of_now(conn: Connection, seen: Sight, requests: Sequence[Request]) -> tuple[Request, ...]:
+def as_of_now(conn: Connection, visible: Visibility, requests: Sequence[Request]) -> tuple[Request, ...]:
     """Complete the requests that are not known to be good."""
     asked = [one for one in requests if one.verdict in (OUTSTANDING, *WORDED)]
-    return moved_on(conn, seen, with_answers(requests, answers_to(conn, seen, asked)))
+    return moved_on(conn, visible, with_answers(requests, answers_to(conn, visible, asked)))
 
 
 def newest_answered(requests: Sequence[Request]) -> Request | None:
@@ -130,5 +130,5 @@ def _with_answer(request: Request, answer: Row) -> Request:
     if request.verdict == OUTSTANDING:
         facts = {name: answer[name] for name in ("verdict", "status_code", "processed", "failed")}
         request = replace(request, **facts, error=readable(answer["error"]))
-    said = first_characters(answer["content"]) if request.verdict in WORDED else ""
-    return replace(request, said=said)
+    text = first_characters(answer["content"]) if request.verdict in WORDED else ""
+    return replace(request, quote=text)

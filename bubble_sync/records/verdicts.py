@@ -12,10 +12,10 @@ from bubble_sync.records.messages import anonymous
 from bubble_sync.sql_loader import query
 
 OUTSTANDING, TIMED_OUT = "outstanding", "timed out"
-ANSWERED, FOREIGN, REFUSED = "answered", "not the function's answer", "refused by its body"
-VERDICTS = ("ok", ANSWERED, "partial", REFUSED, FOREIGN, "rejected", TIMED_OUT, "lost", OUTSTANDING)
+ANSWERED, FOREIGN, REFUSED_BY_BODY = "answered", "not the function's answer", "refused by its body"
+VERDICTS = ("ok", ANSWERED, "partial", REFUSED_BY_BODY, FOREIGN, "rejected", TIMED_OUT, "lost", OUTSTANDING)
 GOOD = ("ok", OUTSTANDING)
-BAD = ("rejected", REFUSED, FOREIGN)
+BAD = ("rejected", REFUSED_BY_BODY, FOREIGN)
 """Verdicts that prove a request did nothing."""
 SUCCESS = range(200, 300)
 """The good statuses of HTTP."""
@@ -23,7 +23,7 @@ SUCCESS = range(200, 300)
 _LONGEST_SHOWN = 120
 
 
-def judged(conn: Connection, asked: Iterable[tuple[int, datetime]]) -> Mapping[int, Row]:
+def verdict_of(conn: Connection, asked: Iterable[tuple[int, datetime]]) -> Mapping[int, Row]:
     """Return pg_net's answers to requests by id, each judged by the text of `bubble_sync.settle`.
 
     Args:

@@ -22,15 +22,15 @@ _EXTENSIONS = {"cron": "pg_cron", "net": "pg_net", "vault": "supabase_vault"}
 
 
 @dataclass(frozen=True)
-class Sight:
+class Visibility:
     """The tables that readers need, as the connecting role sees them."""
 
     tables: Mapping[str, Row]
     asked_at: datetime
 
-    def why_not(self, *names: str) -> str:
+    def why_unreadable(self, *names: str) -> str:
         """Return why these tables are not fully readable; nothing when they are."""
-        return next((why for name in names if (why := self._why_not(name))), "")
+        return next((why for name in names if (why := self._why_unreadable(name))), "")
 
     def without(self, *names: str) -> str:
         """Return the extension whose tables are missing; nothing when these tables exist."""
@@ -39,12 +39,12 @@ class Sight:
 
     def why_no_job(self) -> str:
         """Return why a job that was not found may exist; nothing when it does not."""
-        return self.why_not(JOB_TABLE) or self._hidden(JOB_TABLE)
+        return self.why_unreadable(JOB_TABLE) or self._hidden(JOB_TABLE)
 
-    def _why_not(self, name: str) -> str:
+    def _why_unreadable(self, name: str) -> str:
         if name.endswith(_OF_ALL_ROLES):
             bare = name.removesuffix(_OF_ALL_ROLES)
-            return self._why_not(bare) or self._hidden(bare)
+            return self._why_unreadable(bare) or self._hidden(bare)
         if name.endswith(_OF_THE_ROLE):
             table = self.tables[name.removesuffix(_OF_THE_ROLE)]
             foreign = table["present"] and table["owner"] != table["role"]
@@ -63,9 +63,9 @@ class Sight:
         return f"row security hides rows of {name} from {table['role']}" if table["filtered"] else ""
 
 
-def require_configured(conn: Connection, seen: Sight) -> None:
+def require_configured_program(conn: Connection, visible: Visibility) -> None:
     """Raise ConfigurationError for a program that takes its specs from elsewhere than the configuration."""
-    if not seen.why_not(LEDGER_TABLE):
+    if not visible.why_unreadable(LEDGER_TABLE):
         ledger.require_configured([row["object"] for row in conn.execute(query("ledger", "rows")).fetchall()])
 
 
@@ -74,7 +74,7 @@ def never_up(conn: Connection) -> bool:
     return any(row["never_up"] for row in conn.execute(query("sight", "never_up")).fetchall())
 
 
-def look(conn: Connection) -> Sight:
+def probe_visibility(conn: Connection) -> Visibility:
     """Read the catalog."""
     rows = conn.execute(query("sight", "tables")).fetchall()
-    return Sight({row["name"]: row for row in rows}, rows[0]["asked_at"])
+    return Visibility({row["name"]: row for row in rows}, rows[0]["asked_at"])

@@ -6,7 +6,7 @@
 with silent as (
     select *, pg_catalog.bool_and(verdict = 'answered') over (partition by function order by age) as in_a_row
     from pg_catalog.jsonb_to_recordset(%(requests)s::jsonb)
-        as request (function text, sent_at timestamptz, status_code integer, verdict text, said text, age bigint)
+        as request (function text, sent_at timestamptz, status_code integer, verdict text, quote text, age bigint)
 )
 select
     case when count(*) >= 3 then 'error' else 'warning' end as level,
@@ -14,7 +14,7 @@ select
     pg_catalog.format('%%s in a row were answered with HTTP %%s without success or counts, and no item was processed; '
         'the last was sent at %%s: %%s', count(*), max(status_code) filter (where age = 1),
         pg_catalog.to_char(max(sent_at), %(timestamp)s),
-        coalesce(nullif(max(said) filter (where age = 1), ''), 'nothing')) as evidence,
+        coalesce(nullif(max(quote) filter (where age = 1), ''), 'nothing')) as evidence,
     'See what the function does with the items, and let it answer {"success": true} or with counts (docs/reference/dispatches.md). '
     'Its log: ' || %(function_log)s::text as remedy
 from silent

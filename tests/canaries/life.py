@@ -15,11 +15,11 @@ from pathlib import Path
 
 import psycopg
 
-from bubble_sync.local.addresses import FILE, Addresses
+from bubble_sync.local.addresses import ADDRESSES_FILE, Addresses
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.postgres.account import private_folder, server_account
 from bubble_sync.local.postgres.installation import find_installation
-from bubble_sync.local.stack import prepare
+from bubble_sync.local.stack import prepare_stack
 from tests.canaries import places
 from tests.canaries.places import Canary, Search, canary
 from tests.canaries.watch import unlogged
@@ -195,7 +195,7 @@ class Life:
         self.search.look(places.SERVER_LOG, server.log.read_bytes())
         for log in (*(each.log for each in services), self.platform.status().request_log):
             self.search.look(places.SERVICES, log.read_bytes(), log.name)
-        for name in (FILE, "environment"):
+        for name in (ADDRESSES_FILE, "environment"):
             path = self.platform.folder / name
             self.search.look(places.PLATFORM, path.read_bytes(), name)
             assert path.stat().st_mode & 0o077 == 0, f"{name} is its owner's alone"
@@ -223,7 +223,7 @@ def living(scratch: Path, secrets: Secrets, search: Search) -> Iterator[Life]:
     preloaded = ", ".join(name for name in PRELOADED if (library / f"{name}.so").exists())
     try:
         addresses = platform.start({**SETTINGS, "shared_preload_libraries": preloaded})
-        local = prepare(addresses, CHECKOUT)
+        local = prepare_stack(addresses, CHECKOUT)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         local = replace(local, environment={**local.environment, "PATH": path, "PULUMI_EXPERIMENTAL": "true"})
         life = Life(platform, Stack(local), secrets, search, scratch)

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 RECORDED = Path(__file__).with_name("recorded")
-#: The page that lists differences: of the stand-ins, and between the releases of pg_cron.
+#: The page that lists differences: of the emulators, and between the releases of pg_cron.
 PAGE = Path(__file__).parents[2] / "docs/reference/platform.md"
 #: Files are named by release: pg_cron's `extversion` names only its SQL.
 RELEASES = {("pg_cron", "1.4-1"): "1.4.2", ("pg_cron", "1.6"): "1.6.7"}
 NEWEST = {"pg_net": "0.20.4", "supabase_vault": "0.3.1", "pg_cron": "1.6.7"}
-STAND_IN = "-standin"
+EMULATOR = "-standin"
 #: What a server of somebody else's may show otherwise: pg_net's releases keep more or less of a long answer.
 BY_VERSION = frozenset({"answer_of_a_megabyte"})
 
@@ -113,8 +113,8 @@ class Record:
 
 def release_of(extension: str, version: str, variant: str = "") -> str:
     """The release whose record counts for an installed version: its own, or the newest recorded one."""
-    release = RELEASES.get((extension, version), version.removesuffix(STAND_IN))
-    if not version.endswith(STAND_IN) and (RECORDED / f"{extension}-{release}.json").exists():
+    release = RELEASES.get((extension, version), version.removesuffix(EMULATOR))
+    if not version.endswith(EMULATOR) and (RECORDED / f"{extension}-{release}.json").exists():
         return release + variant
     return (release if (extension, version) in RELEASES else NEWEST[extension]) + variant
 
@@ -125,12 +125,12 @@ class Judge:
     def __init__(
         self, extension: str, version: str, *, variant: str = "", recording: bool = False, ours: bool = True
     ) -> None:
-        self.stand_in = version.endswith(STAND_IN)
+        self.emulator = version.endswith(EMULATOR)
         self.ours = ours
-        self.recording = recording and not self.stand_in
+        self.recording = recording and not self.emulator
         self.record = Record.read(extension, release_of(extension, version, variant))
         self.recorded_anew = 0
-        self._listed = listed() if self.stand_in else {}
+        self._listed = listed() if self.emulator else {}
 
     def verdict(self, probe: str, observation: Observation) -> tuple[str, str]:
         """Return the kind of outcome, and for a failure what to do about it."""
@@ -157,8 +157,8 @@ class Judge:
         if known and (known.real, known.ours) == (difference.real, difference.ours):
             return "listed", ""
         advice = (
-            "mend the stand-in, or list it in docs/reference/platform.md with its reason:"
-            if self.stand_in
+            "mend the emulator, or list it in docs/reference/platform.md with its reason:"
+            if self.emulator
             else "differs:"
         )
         return "failed", f"{self.record.path.name} {advice}\n{difference.row}"

@@ -224,7 +224,7 @@ class TestTheRole:
                 with conn.transaction():
                     conn.execute(CALL, (SALT,))
             finally:
-                # As the owner of our function; what the vault stand-in's own functions do is the platform's matter.
+                # As the owner of our function; what the vault emulator's own functions do is the platform's matter.
                 assert conn.execute("select who from pg_temp.loot where who = 'postgres'").fetchall() == []
 
     def test_what_looks_like_a_key_is_masked(self, monitor: Site):

@@ -213,10 +213,10 @@ class TestRefused:
         assert after == before
 
     def test_no_script_touches_it(self, name: str, site: Site):
-        comparison, found = look(site)
+        comparison, snapshot = look(site)
         refused = {item.spec.object_name for item in comparison.items if item.state in (State.FOREIGN, State.MISSING)}
 
-        for text in (forward(comparison), back(comparison, found)):
+        for text in (forward(comparison), back(comparison, snapshot)):
             for part in re.split("^-- (?=secret |function |job |extension |ledger|prerequisites)", text, flags=re.M):
                 if part.split(":")[0] in refused:
                     assert [line for line in part.splitlines()[1:] if line and not line.startswith("--")] == []

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from bubble_sync.compare.diff import State
-from bubble_sync.compare.drift import Report, Standing, drift, read
+from bubble_sync.compare.drift import DriftReport, StackStatus, drift, read_drift
 from bubble_sync.compare.sql_script import forward
 from bubble_sync.compare.undo_script import back
 from bubble_sync.config.settings import read_settings
 from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.converge.registry import kind_of
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import Keeper, Spec
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import Owner, Spec
 from tests.fixtures.adoption import WANTED, converge_all, look, states
 from tests.fixtures.mutations import Mutation, of_alerts
 from tests.fixtures.site import Site
@@ -25,7 +25,7 @@ WEBHOOK = "https://hooks.example.com/services/T000/B000/hunter2"
 MONITOR = "bubble_monitor"
 SETTINGS = {"alerts": "{}", "alertWebhookUrl": WEBHOOK}
 ACCESS = {"access": json.dumps({"monitorRole": MONITOR}), "monitorPassword": "m" * 16}
-TOLD, WATCHED = (desired(read_settings(config(**SETTINGS, **more)), Keeper(STACK, REF)) for more in ({}, ACCESS))
+TOLD, WATCHED = (desired_state(read_settings(config(**SETTINGS, **more)), Owner(STACK, REF)) for more in ({}, ACCESS))
 KEYS = {"supabase_url": "projectRef", "service_role_key": "serviceRoleKey", WEBHOOK_NAME: "alertWebhookUrl"}
 LEFT = """
     select 'function ' || proname as object from pg_proc where pronamespace::regnamespace::text = 'bubble_sync'
@@ -37,9 +37,9 @@ LEFT = """
 """
 
 
-def ask(site: Site, wanted: Sequence[Spec] = TOLD) -> Report:
-    found, signs = site.db.read("reading the stack", lambda conn: read(conn, wanted))
-    return drift(STACK, wanted, found, signs, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
+def ask(site: Site, wanted: Sequence[Spec] = TOLD) -> DriftReport:
+    snapshot, liveness = site.db.read("reading the stack", lambda conn: read_drift(conn, wanted))
+    return drift(STACK, wanted, snapshot, liveness, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def monitor(site: Site) -> Iterator[Site]:
 
 def test_a_stack_with_alerts_is_clean(told: Site):
     assert look(told, TOLD)[0].clean
-    assert look(told, TOLD)[0].beside == ()
-    assert (ask(told).standing, ask(told).findings) == (Standing.CLEAN, ())
+    assert look(told, TOLD)[0].unmanaged == ()
+    assert (ask(told).status, ask(told).findings) == (StackStatus.CLEAN, ())
 
 
 @pytest.mark.parametrize("mutations", list(of_alerts()), ids=lambda some: f"{some[0].object} {some[0].field}")
@@ -120,8 +120,8 @@ def test_a_webhook_that_was_written_into_a_job_is_not_shown(told: Site):
 
 def test_the_script_makes_them_and_the_way_back_takes_them(site: Site):
     converge_all(site)
-    comparison, found = look(site, TOLD)
-    undo = back(comparison, found)
+    comparison, snapshot = look(site, TOLD)
+    undo = back(comparison, snapshot)
     assert {name for name, state in states(comparison).items() if state == State.CREATE} == {
         spec.object_name for spec in TOLD[len(WANTED) :]
     }
@@ -136,8 +136,8 @@ def test_the_script_makes_them_and_the_way_back_takes_them(site: Site):
 
 
 def test_the_script_of_a_stack_that_wants_none_drops_the_table_and_the_way_back_makes_it(told: Site):
-    comparison, found = look(told)
-    undo = back(comparison, found)
+    comparison, snapshot = look(told)
+    undo = back(comparison, snapshot)
 
     told.by_hand("set role postgres;" + forward(comparison))
     assert look(told)[0].clean
@@ -158,7 +158,7 @@ def test_what_was_there_before_stays_with_all_that_it_needs(told: Site):
 
 def test_switched_off_they_go_although_the_monitor_role_is_told_of_the_rest(site: Site):
     converge_all(site, WATCHED)
-    fewer = desired(read_settings(config(**ACCESS)), Keeper(STACK, REF))
+    fewer = desired_state(read_settings(config(**ACCESS)), Owner(STACK, REF))
     kept = {spec.object_name for spec in fewer}
 
     converge_all(site, fewer)

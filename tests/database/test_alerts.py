@@ -17,7 +17,7 @@ from bubble_sync.config.settings import AlertSettings
 from bubble_sync.config.validators import WEBHOOK_NAME, check_webhook
 from bubble_sync.converge import functions, ledger, vault_secrets
 from bubble_sync.errors import ForeignObject
-from bubble_sync.specs import DIFFERS, Keeper
+from bubble_sync.specs import DIFFERS, Owner
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, functions_in, ledger_spec, secret_spec
@@ -52,7 +52,7 @@ class Alerts:
 
     def install(self, *, log: bool = True, **numbers: object) -> None:
         told = AlertSettings.model_validate(numbers)
-        for spec in functions_in("alerts", alerts=told, keeper=Keeper(STACK, REF), dispatch_log=log):
+        for spec in functions_in("alerts", alerts=told, owner=Owner(STACK, REF), dispatch_log=log):
             self.site.converge(functions, spec.model_copy(update={"project_ref": ""}))
 
     def tick(self) -> list[str]:

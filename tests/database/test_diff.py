@@ -14,10 +14,10 @@ from bubble_sync.config.database_url import read_database_url
 from bubble_sync.config.settings import read_settings
 from bubble_sync.converge.references import pattern_of
 from bubble_sync.database.database import Database
-from bubble_sync.database.snapshot import Found, read
+from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.errors import PrivilegeMissing, SyncError
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import CronJobSpec, FunctionSpec, Keeper, Spec, VaultSecretSpec
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import CronJobSpec, FunctionSpec, Owner, Spec, VaultSecretSpec
 from bubble_sync.sql_loader import SQL_DIRECTORY, every_part, reading_block
 from tests.fixtures.adoption import WANTED, converge_all, look, play, states
 from tests.fixtures.counting_proxy import counting_proxy
@@ -111,7 +111,7 @@ def test_other_generations_users_of_the_key_and_executors_are_told_of(site: Site
 
     comparison, _ = look(site)
 
-    told = {one.what: one.sql for one in comparison.beside}
+    told = {one.what: one.sql for one in comparison.unmanaged}
     assert told == {
         "job process-bubble-sync-queue (jobid 5)": "select cron.unschedule(5);",
         "job sync-by-settings (jobid 6)": "select cron.unschedule(6);",
@@ -123,9 +123,9 @@ def test_other_generations_users_of_the_key_and_executors_are_told_of(site: Site
         "EXECUTE on public.invoke_bubble_sync_retry for anon, authenticated, public, service_role":
             "grant execute on function public.invoke_bubble_sync_retry() to anon, authenticated, public, service_role;",
     }  # fmt: skip
-    removed = [one.sql for one in comparison.beside if one.sql and "grant" not in one.sql]
+    removed = [one.sql for one in comparison.unmanaged if one.sql and "grant" not in one.sql]
     site.by_hand("set role postgres", *removed)
-    assert [one.what for one in look(site)[0].beside if not one.what.startswith("EXECUTE")] == []
+    assert [one.what for one in look(site)[0].unmanaged if not one.what.startswith("EXECUTE")] == []
 
 
 def test_nothing_stands_beside_a_stack_of_our_own(site: Site):
@@ -134,7 +134,7 @@ def test_nothing_stands_beside_a_stack_of_our_own(site: Site):
         "set role postgres; select cron.schedule('report', '0 0 * * *', 'select count(*) from public.sync_queue')"
     )
 
-    assert look(site)[0].beside == ()
+    assert look(site)[0].unmanaged == ()
 
 
 def test_a_job_under_another_name_that_runs_our_function_is_told_of(site: Site):
@@ -143,27 +143,27 @@ def test_a_job_under_another_name_that_runs_our_function_is_told_of(site: Site):
         "set role postgres; select cron.schedule('mine', '0 0 * * *', 'SELECT public.Invoke_Bubble_Sync_Retry();')"
     )
 
-    assert [one.what for one in look(site)[0].beside] == ["job mine (jobid 3)"]
+    assert [one.what for one in look(site)[0].unmanaged] == ["job mine (jobid 3)"]
 
 
 def test_a_job_without_a_name_is_told_of_by_its_number(site: Site):
     converge_all(site)
     site.by_hand("set role postgres; select cron.schedule('0 0 * * *', 'select public.invoke_bubble_sync_retry()')")
 
-    assert [one.what for one in look(site)[0].beside] == ["job (jobid 3)"]
+    assert [one.what for one in look(site)[0].unmanaged] == ["job (jobid 3)"]
 
 
 def test_a_secret_is_compared_and_never_shown(site: Site, server_log: ServerLog):
     converge_all(site)
     wanted = with_one(VaultSecretSpec, value="https://elsewhere.example.com")
 
-    comparison, found = look(site, wanted)
+    comparison, snapshot = look(site, wanted)
 
     (item,) = [item for item in comparison.items if item.state is not State.EQUAL]
     assert [(change.field, change.secret) for change in item.changes] == [("value", "differs")]
     for spec in (*WANTED, *wanted):
         if isinstance(spec, VaultSecretSpec):
-            assert spec.value not in repr(found)
+            assert spec.value not in repr(snapshot)
             assert spec.value not in server_log.appended
 
 
@@ -194,19 +194,19 @@ def test_a_reader_who_sees_only_his_own_jobs_is_told_whose_they_are(site: Site):
 
 
 MONITOR = "bubble_monitor"
-WATCHED = desired(
-    read_settings(config(access=json.dumps({"monitorRole": MONITOR}), monitorPassword="m" * 16)), Keeper(STACK, REF)
+WATCHED = desired_state(
+    read_settings(config(access=json.dumps({"monitorRole": MONITOR}), monitorPassword="m" * 16)), Owner(STACK, REF)
 )
 
 
-def ask(site: Site) -> Found:
+def ask(site: Site) -> Snapshot:
     """Read by the one statement that the monitor role may send."""
     salt = secrets.token_hex(16)
     rows = site.db.read(
         "asking bubble_sync.observe",
         lambda conn: conn.execute("select bubble_sync.observe(%s) as answer", [salt]).fetchall(),
     )
-    return Found(rows[0]["answer"], salt)
+    return Snapshot(rows[0]["answer"], salt)
 
 
 class TestTheMonitorRole:
@@ -236,10 +236,10 @@ class TestTheMonitorRole:
         site.by_hand(*by_hand)
         comparison, _ = look(site, WATCHED)
         pattern = pattern_of("service_role_key")
-        found = site.db.read("reading", lambda conn: read(conn, every_part(), WATCHED, pattern))
+        snapshot = site.db.read("reading", lambda conn: read_snapshot(conn, every_part(), WATCHED, pattern))
         told = ask(monitor)
 
-        assert {**told.parts, "digests": []} == {**found.parts, "digests": []}
+        assert {**told.parts, "digests": []} == {**snapshot.parts, "digests": []}
         assert diff(STACK, WATCHED, told) == comparison
         assert comparison.clean == (by_hand == ("select 1",))
 
@@ -259,7 +259,7 @@ class TestTheMonitorRole:
     def test_its_rights_are_no_change_and_nothing_that_stands_beside(self, site: Site, monitor: Site):
         comparison, _ = look(site, WATCHED)
 
-        assert (comparison.clean, comparison.beside) == (True, ())
+        assert (comparison.clean, comparison.unmanaged) == (True, ())
         assert "more than usage" not in repr(comparison)
 
     def test_the_script_makes_the_same_as_up(self, site: Site):

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from bubble_sync.config.settings import ProcessorSettings, RetrySettings, read_settings
 from bubble_sync.converge import functions, ledger, vault_secrets
 from bubble_sync.errors import ForeignObject
-from bubble_sync.model.setup import desired
+from bubble_sync.model.setup import desired_state
 from bubble_sync.records.requests import Request, as_of_now, requests_in
 from bubble_sync.records.verdicts import VERDICTS
-from bubble_sync.records.visibility import look
-from bubble_sync.specs import Keeper
+from bubble_sync.records.visibility import probe_visibility
+from bubble_sync.specs import Owner
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK, config, functions_in, ledger_spec, secret_spec
@@ -109,7 +109,7 @@ def answered(site: Site, request: int = REQUEST, **columns: object) -> None:
 def newest(conn: psycopg.Connection[psycopg.rows.DictRow]) -> tuple[Request, ...]:
     """Read the newest requests as the reading commands do."""
     rows = conn.execute("select * from bubble_sync.dispatches order by dispatch_id desc limit 10").fetchall()
-    return as_of_now(conn, look(conn), requests_in(rows))
+    return as_of_now(conn, probe_visibility(conn), requests_in(rows))
 
 
 @pytest.fixture
@@ -393,7 +393,7 @@ class TestTheNextTickSettles:
         unread = synced.db.read("a test", newest)
 
         assert [one.verdict for one in (*settled, *unread)] == ["rejected", "not the function's answer"]
-        assert {one.said for one in (*settled, *unread)} == {f"{unknown * 2}[1{unknown}"}
+        assert {one.quote for one in (*settled, *unread)} == {f"{unknown * 2}[1{unknown}"}
 
     def test_an_answer_is_read_once(self, synced: Site):
         sent(synced)
@@ -757,7 +757,9 @@ class TestTheTable:
 
     def test_both_settings_want_it(self):
         def tables(**told: str) -> tuple[str, ...]:
-            (spec,) = (one for one in desired(read_settings(config(**told)), Keeper(STACK)) if one.kind == "ledger")
+            (spec,) = (
+                one for one in desired_state(read_settings(config(**told)), Owner(STACK)) if one.kind == "ledger"
+            )
             return spec.tables
 
         assert tables(dispatchLog="false") == ()

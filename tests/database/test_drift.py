@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from psycopg import sql
 
-from bubble_sync.compare.drift import Finding, Report, Standing, drift, parts_for, read
-from bubble_sync.compare.liveness import Verdict
+from bubble_sync.compare.drift import DriftFinding, DriftReport, StackStatus, drift, read_drift, sections_for
+from bubble_sync.compare.liveness import LivenessVerdict
 from bubble_sync.database.snapshot import filled, names_of
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.specs import CronJobSpec, ExtensionSpec, Spec
@@ -30,12 +30,12 @@ RUN = """
 """
 
 
-def ask(site: Site, wanted: Sequence[Spec] = WANTED) -> Report:
-    found, signs = site.db.read("reading the stack", lambda conn: read(conn, wanted))
-    return drift(STACK, wanted, found, signs, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
+def ask(site: Site, wanted: Sequence[Spec] = WANTED) -> DriftReport:
+    snapshot, liveness = site.db.read("reading the stack", lambda conn: read_drift(conn, wanted))
+    return drift(STACK, wanted, snapshot, liveness, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
 
 
-def the_finding(site: Site) -> Finding:
+def the_finding(site: Site) -> DriftFinding:
     (finding,) = ask(site).findings
     return finding
 
@@ -44,7 +44,7 @@ def watcher(site: Site, *grants: str) -> Site:
     """Make what `access` makes: the function, whose body is the block, and a role with these grants."""
     values = {name: sql.Literal(each) for name, each in names_of(WANTED).items()}
     values |= {"salt": sql.SQL("$1"), "pattern": sql.Literal(""), "itself": sql.Literal("")}
-    body = filled(reading_block(tuple(sorted(parts_for(WANTED))), "return answer"), values).as_string()
+    body = filled(reading_block(tuple(sorted(sections_for(WANTED))), "return answer"), values).as_string()
     site.by_hand(
         "set role postgres",
         "create function bubble_sync.observe(salt text) returns jsonb language plpgsql stable security definer "
@@ -55,7 +55,7 @@ def watcher(site: Site, *grants: str) -> Site:
 
 
 def test_a_stack_that_was_never_up_has_no_findings(site: Site):
-    assert ask(site) == Report(STACK, Standing.NEVER_UP, next="`bubble-sync diff`, then `pulumi up`")
+    assert ask(site) == DriftReport(STACK, StackStatus.NEVER_UP, next="`bubble-sync diff`, then `pulumi up`")
 
 
 def test_a_converged_stack_is_clean_and_whether_it_works_is_unknown(site: Site):
@@ -63,8 +63,8 @@ def test_a_converged_stack_is_clean_and_whether_it_works_is_unknown(site: Site):
 
     report = ask(site)
 
-    assert (report.standing, report.findings) == (Standing.CLEAN, ())
-    assert str(report.signs) == "unknown: no run of job bubble-sync-processor is known"
+    assert (report.status, report.findings) == (StackStatus.CLEAN, ())
+    assert str(report.liveness) == "unknown: no run of job bubble-sync-processor is known"
 
 
 @pytest.mark.parametrize("mutations", [*rounds(), *refused()], ids=lambda some: f"{some[0].object} {some[0].field}")
@@ -172,23 +172,23 @@ def test_of_a_secret_vault_itself_knows_since_when(site: Site):
 @pytest.mark.parametrize(
     ("by_hand", "verdict", "says"),
     [
-        ((RUN.format(runid=1, status="failed", ago="5 s"),), Verdict.NO, "failed, at "),
-        ((RUN.format(runid=1, status="succeeded", ago="5 h"),), Verdict.UNKNOWN, "it was due again at "),
-        (("update cron.job set active = false",), Verdict.NO, "is not active"),
-        (("delete from cron.job",), Verdict.NO, "is not there"),
+        ((RUN.format(runid=1, status="failed", ago="5 s"),), LivenessVerdict.NO, "failed, at "),
+        ((RUN.format(runid=1, status="succeeded", ago="5 h"),), LivenessVerdict.UNKNOWN, "it was due again at "),
+        (("update cron.job set active = false",), LivenessVerdict.NO, "is not active"),
+        (("delete from cron.job",), LivenessVerdict.NO, "is not there"),
     ],
 )  # fmt: skip
 def test_whether_it_works_is_read_from_the_job_and_its_newest_run(
-    site: Site, by_hand: tuple[str, ...], verdict: Verdict, says: str
+    site: Site, by_hand: tuple[str, ...], verdict: LivenessVerdict, says: str
 ):
     converge_all(site)
     site.by_hand("update bubble_sync.ledger set recorded_at = now() - interval '1 day'", *by_hand)
 
-    signs = ask(site).signs
+    liveness = ask(site).liveness
 
-    assert signs is not None
-    assert signs.verdict is verdict, signs
-    assert says in signs.text
+    assert liveness is not None
+    assert liveness.verdict is verdict, liveness
+    assert says in liveness.text
 
 
 def test_a_role_without_rights_finds_through_the_function_what_the_owner_finds(site: Site):

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bubble_sync.compare.drift import read
+from bubble_sync.compare.drift import read_drift
 from bubble_sync.health.doctor import doctor
 from bubble_sync.health.metrics import FAMILIES, measure
 from bubble_sync.health.runs import runs
 from bubble_sync.health.status import status
 from bubble_sync.health.verify import verify
-from bubble_sync.model.setup import desired
+from bubble_sync.model.setup import desired_state
 from bubble_sync.records import due_runs
-from bubble_sync.specs import Keeper
+from bubble_sync.specs import Owner
 from tests.fixtures.breaking import working
 from tests.fixtures.history import PROCESSOR, RETRY, run
 from tests.fixtures.site import Site
@@ -32,12 +32,12 @@ def said(site: Site) -> dict[str, str]:
     metrics = {family.name: list(family.samples(measured)) for family in FAMILIES}
     found = status(site.db, settings, STACK)
     (line,) = [line for line in verify(site.db, settings, STACK, None).lines if line.id == "runs"]
-    specs = desired(settings, Keeper(STACK))
-    _, signs = site.db.read("reading", lambda conn: read(conn, specs))
+    specs = desired_state(settings, Owner(STACK))
+    _, liveness = site.db.read("reading", lambda conn: read_drift(conn, specs))
     answers = {
         "status": "; ".join((*found.problems, *found.not_known)),
         "runs": "" if runs(site.db, settings, STACK, 10).clean else "not clean",
-        "verify": line.evidence if line.standing in ("no", "unknown") or "doctor" in line.remedy else "",
+        "verify": line.evidence if line.status in ("no", "unknown") or "doctor" in line.remedy else "",
         "doctor": "; ".join(
             one.evidence for one in doctor(site.db, settings, STACK).findings if one.id == "job_silent"
         ),
@@ -47,7 +47,7 @@ def said(site: Site) -> dict[str, str]:
             for labels, number in metrics[name]
             if number and labels not in (("requests",), ("works",))
         ),
-        "drift": signs.text if signs and OVERDUE in signs.text else "",
+        "drift": liveness.text if liveness and OVERDUE in liveness.text else "",
     }
     return {command: text for command, text in answers.items() if text}
 

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from bubble_sync.health.history import EDGES, PARTS, Depth, History, history
+from bubble_sync.health.history import EDGES, SPAN_PARTS, Depth, History, history
 from tests.fixtures.history import dispatch, item
 from tests.fixtures.site import Site
 
 #: A part is a minute.
-SPAN = timedelta(minutes=PARTS)
+SPAN = timedelta(minutes=SPAN_PARTS)
 
 
 def ask(site: Site) -> History:
@@ -19,12 +19,12 @@ def ask(site: Site) -> History:
 
 
 def numbers(depth: Depth) -> tuple[int, int, int, int]:
-    return depth.came, depth.went, depth.most, depth.left
+    return depth.enqueued, depth.completed, depth.most, depth.left
 
 
 def part(ago: float) -> int:
     """The part in which something was so many minutes ago."""
-    return int(PARTS - ago)
+    return int(SPAN_PARTS - ago)
 
 
 class TestDepth:
@@ -81,7 +81,10 @@ class TestDepth:
         depths = ask(prepared).depths
         assert depths
 
-        assert [(depth.came, depth.went, depth.left) for depth in depths if depth.most] == [(1, 1, 0), (1, 1, 0)]
+        assert [(depth.enqueued, depth.completed, depth.left) for depth in depths if depth.most] == [
+            (1, 1, 0),
+            (1, 1, 0),
+        ]
 
 
 class TestRequests:

@@ -12,8 +12,8 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import attempt
 from bubble_sync.health.doctor import Diagnosis, Finding, explained
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import Keeper, PrerequisitesSpec
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import Owner, PrerequisitesSpec
 from bubble_sync.sql_loader import checks
 from tests.fixtures.adoption import play
 from tests.fixtures.breaking import UNTIL_THE_LAUNCHER_IS_BACK, diagnose, set_up, working
@@ -64,7 +64,7 @@ def test_a_stored_value_is_told_for_what_it_looks_like(converged: Site, name: st
 def with_alerts(site: Site, webhook: str) -> StackSettings:
     """Set up a stack whose alerts name the project."""
     settings = working(alerts="{}", alertWebhookUrl=webhook)
-    for spec in desired(settings, Keeper(STACK, REF)):
+    for spec in desired_state(settings, Owner(STACK, REF)):
         if not isinstance(spec, PrerequisitesSpec):
             site.converge(kind_of(spec), spec)
     site.by_hand(UNTIL_THE_LAUNCHER_IS_BACK)

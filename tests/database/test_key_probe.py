@@ -126,7 +126,7 @@ def worker_stopped(site: Site, platform: Platform) -> Iterator[None]:
     try:
         # The server notices the end of a session a moment later.
         site.by_hand("select pg_terminate_backend(pid, 5000) from pg_stat_activity "
-                     "where application_name = 'pg_net stand-in'")  # fmt: skip
+                     "where application_name = 'pg_net emulator'")  # fmt: skip
         yield
     finally:
         platform.net_worker.start()

@@ -81,7 +81,7 @@ def test_a_sync_that_works(working: Site):
     }  # fmt: skip
     assert {state for (state,), number in found["queue_items"].items() if number} == {"waiting", "in_flight", "dead"}
     assert found["oldest_waiting_age_seconds"][()] == pytest.approx(90, abs=5)
-    assert found["items_last_hour"] == {("came",): 4, ("went",): 1}
+    assert found["items_last_hour"] == {("enqueued",): 4, ("completed",): 1}
     assert found["job_active"] == found["job_last_run_success"] == {(PROCESSOR,): 1, (RETRY,): 1}
     assert found["job_paused"] == found["job_pause_overdue"] == found["job_problem"] == {(PROCESSOR,): 0, (RETRY,): 0}
     now = found["asked_timestamp_seconds"][()]

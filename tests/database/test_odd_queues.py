@@ -9,14 +9,14 @@ import psycopg
 import pytest
 
 from bubble_sync.actions.requeue import carry_out, release_plan, requeue_plan
-from bubble_sync.actions.run_now import count
+from bubble_sync.actions.run_now import count_items
 from bubble_sync.cli.metrics import text_of
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.health.failures import failures
 from bubble_sync.health.metrics import measure
 from bubble_sync.health.status import status
 from bubble_sync.health.trace import trace
-from bubble_sync.health.verify import Standing, verify
+from bubble_sync.health.verify import CheckStatus, verify
 from bubble_sync.sql_loader import checks
 from tests.fixtures.breaking import diagnose, working
 from tests.fixtures.history import dispatch, item, person, run
@@ -34,7 +34,7 @@ ASKED: dict[str, Callable[[Site], object]] = {
     "trace of a failed one": lambda site: trace(site.db, STACK, None, "failed"),
     "retry": lambda site: requeue_plan(site.db, None),
     "release-stalled": lambda site: release_plan(site.db, None),
-    "run-now": lambda site: count(site.db),
+    "run-now": lambda site: count_items(site.db),
 }
 
 
@@ -78,7 +78,7 @@ def test_when_a_failed_item_is_due_is_said_in_utc(converged: Site):
     found = trace(converged.db, STACK, None, None)
 
     assert found is not None
-    assert found.steps[-1].said.endswith(f" {due['at']} UTC")
+    assert found.steps[-1].detail.endswith(f" {due['at']} UTC")
 
 
 def test_a_pending_item_without_an_operation_is_one_that_nobody_drains(converged: Site):
@@ -88,7 +88,7 @@ def test_a_pending_item_without_an_operation_is_one_that_nobody_drains(converged
 
     (finding,) = diagnose(converged).causes
 
-    assert (finding.id, status(converged.db, working(), STACK).figures.undrained) == ("items_undrained", 1)
+    assert (finding.id, status(converged.db, working(), STACK).queue.undrained) == ("items_undrained", 1)
     assert " and operation is null and created_at <= " in finding.remedy
     converged.by_hand(finding.remedy.partition("then: ")[2].partition(";")[0])
     assert converged.by_hand("select id::text, status from public.sync_queue") == [{"id": one, "status": "completed"}]
@@ -112,8 +112,8 @@ def test_items_of_a_status_that_nobody_knows_are_named_by_every_command(converge
     assert (finding.id, finding.level) == ("items_unrecognised", "warning")
     assert finding.evidence.startswith(f"2 of the status {shown} (1 DELETE, 1 SIGNUP_ATOMIC), the oldest since ")
     assert "2 with a status that no job knows" in asked.problems
-    assert (asked.figures.unrecognised, asked.figures.undrained) == (2, 0)
-    assert lines["queue"].standing is Standing.NO
+    assert (asked.queue.unrecognised, asked.queue.undrained) == (2, 0)
+    assert lines["queue"].status is CheckStatus.NO
     assert 'queue_items{stack="test",state="unrecognised"} 2' in text_of(measured)
     converged.by_hand(finding.remedy.partition("sent: ")[2])
     put_back = converged.by_hand("select id::text from public.sync_queue where status = 'pending'")
@@ -186,7 +186,7 @@ def test_a_failed_item_without_an_operation_is_put_back_for_the_retry(converged:
 
     plan = requeue_plan(converged.db, [one])
 
-    assert [move.way.then for move in plan.moves] == ["the next run of bubble-sync-retry"]
+    assert [batch.transition.then for batch in plan.batches] == ["the next run of bubble-sync-retry"]
     assert carry_out(converged.db, plan).changed == (one,)
 
 
@@ -242,7 +242,7 @@ def test_an_endpoint_that_rejects_one_function_is_not_well_because_it_answers_th
 
     lines = {line.id: line for line in verify(converged.db, working(), STACK, None).lines}
 
-    assert lines["endpoint"].standing == "no"
+    assert lines["endpoint"].status == "no"
     assert lines["endpoint"].evidence.startswith("request 7 of bubble_sync_processor ")
 
 

@@ -15,13 +15,13 @@ from bubble_sync.health.metrics import measure
 from bubble_sync.health.runs import runs
 from bubble_sync.health.status import status
 from bubble_sync.health.verify import verify
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import Keeper, LedgerSpec
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import LedgerSpec, Owner
 from tests.fixtures.breaking import working
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK
 
-SPECS = desired(working(), Keeper(STACK))
+SPECS = desired_state(working(), Owner(STACK))
 (LEDGER,) = [spec for spec in SPECS if isinstance(spec, LedgerSpec)]
 COMPARING: dict[str, Callable[[Site], object]] = {
     "diff": lambda site: find(site.db, SPECS),

@@ -212,8 +212,8 @@ def test_every_object_that_would_be_refused_is_in_one_list_before_anything_is_ma
     for one, line in zip(sorted(FOREIGN), listed.splitlines()[1:], strict=True):
         assert line.startswith(f"  - {one}")
     assert listed.count("nothing was changed") == 1
-    found = find(site.db, WHOLE_STACK)
-    said = {item.spec.object_name: item for item in diff(STACK, WHOLE_STACK, found).items}
+    snapshot = find(site.db, WHOLE_STACK)
+    said = {item.spec.object_name: item for item in diff(STACK, WHOLE_STACK, snapshot).items}
     assert said["prerequisites"].reason == listed, "`bubble-sync diff` says the same"
     for item in said.values():
         if item.state == "foreign" and item.spec.kind != "prerequisites":
@@ -256,8 +256,8 @@ def test_an_object_of_a_stack_that_is_up_holds_nothing_else_up(site: Site):
     converge_all(site)
     site.by_hand("alter function public.invoke_bubble_sync_retry() owner to service_role")
 
-    found = find(site.db, WHOLE_STACK)
-    said = {item.spec.object_name: item.state for item in diff(STACK, WHOLE_STACK, found).items}
+    snapshot = find(site.db, WHOLE_STACK)
+    said = {item.spec.object_name: item.state for item in diff(STACK, WHOLE_STACK, snapshot).items}
 
     assert said["function public.invoke_bubble_sync_retry"] == "foreign"
     assert said["prerequisites"] == "equal"

@@ -67,8 +67,8 @@ class TestStatus:
         assert [(job.name, job.run, job.active) for job in found.jobs] == [
             (PROCESSOR, "succeeded", True), (RETRY, "succeeded", True),
         ]  # fmt: skip
-        assert found.figures
-        assert found.figures.seconds_to_empty == 0
+        assert found.queue
+        assert found.queue.seconds_to_empty == 0
 
     def test_counts_each_item_once(self, working: Site):
         item(working, "90 s", record_id="a")
@@ -82,13 +82,13 @@ class TestStatus:
             item(working, "2 hours", record_id=number, status="completed", processed=f"{number + 1} min")
         found = ask(working)
 
-        figures = found.figures
-        assert figures
-        assert (figures.waiting, figures.undrained, figures.in_flight, figures.stalled) == (2, 1, 1, 1)
-        assert (figures.retrying, figures.dead, figures.came, figures.went) == (1, 1, 5, 10)
-        assert figures.waited_seconds == pytest.approx(90, abs=5)
+        stats = found.queue
+        assert stats
+        assert (stats.waiting, stats.undrained, stats.in_flight, stats.stalled) == (2, 1, 1, 1)
+        assert (stats.retrying, stats.dead, stats.enqueued, stats.completed) == (1, 1, 5, 10)
+        assert stats.waited_seconds == pytest.approx(90, abs=5)
         # Five more go than come in an hour, and two wait.
-        assert figures.seconds_to_empty == 2 * 3600 / 5
+        assert stats.seconds_to_empty == 2 * 3600 / 5
         assert found.problems == (
             "1 stalled in processing",
             "1 dead: failed, with no attempt left",
@@ -99,8 +99,8 @@ class TestStatus:
         item(working, "3 min")
         found = ask(working)
 
-        assert found.figures
-        assert found.figures.seconds_to_empty is None
+        assert found.queue
+        assert found.queue.seconds_to_empty is None
         assert found.problems == ("an item has waited for more than 120 s",)
 
     def test_jobs_that_are_absent_asleep_failing_or_overdue_are_named(self, working: Site):
@@ -210,7 +210,7 @@ class TestStatus:
         assert (str(found.runs[0].request), found.clean) == (said, False)
 
         item(working, "70 s")
-        assert [step.said for step in follow(working, None).steps if step.what == "response"] == [said]
+        assert [step.detail for step in follow(working, None).steps if step.what == "response"] == [said]
 
     def test_an_answer_that_says_nothing_is_unknown_until_an_item_was_processed(self, working: Site):
         dispatch(working, 1, "1 min", "answered", status_code=204)
@@ -244,7 +244,7 @@ class TestStatus:
         found = ask(watcher())
 
         assert found.problems == ()
-        assert found.figures is None
+        assert found.queue is None
         assert found.not_known == (
             f"items: {BLIND} public.sync_queue",
             f"job {PROCESSOR}: {BLIND} cron.job",
@@ -298,7 +298,7 @@ class TestTrace:
                 ("completed", 75), ("response", 76),
             ]  # fmt: skip
             assert (found.synced, found.late, found.unknown) == (True, False, {})
-            assert found.steps[-1].said == "ok (HTTP 200, in 3 s, 1 processed)"
+            assert found.steps[-1].detail == "ok (HTTP 200, in 3 s, 1 processed)"
             assert found.bubble_ids == {
                 "user_bubble_id": "user-r1", "host_bubble_id": "host-r1", "guest_bubble_id": "guest-r1",
             }  # fmt: skip
@@ -326,7 +326,7 @@ class TestTrace:
     def test_it_says_where_an_item_stands_that_did_not_sync(self, working: Site):
         def standing(ago: str, **columns: object) -> str:
             item(working, ago, **columns)
-            return follow(working).steps[-1].said
+            return follow(working).steps[-1].detail
 
         assert standing("9 s") == "status pending"
         failed = {"status": "failed", "error_message": "sign-up of ada@example.com refused"}

@@ -80,7 +80,7 @@ def test_who_does_not_see_it_is_told_all(written: Path, browser: Browser):
 
     assert browser.names("heading")[:3] == ["Stack test", "Checklist", "Findings"]
     assert [name.split(" 3 items")[0] for name in browser.names("image")] == [
-        "Items that were not completed 4 items came and 3 went; 1 are there now, and at most 1 after "
+        "Items that were not completed 4 items enqueued and 3 completed; 1 are there now, and at most 1 after "
         + browser.run("document.querySelector('#depth-desc').textContent.split('after ')[1]"),
         "Requests by verdict 3 ok, 1 rejected.",
         "From sign-up to completed 2 of 3 sign-ups took less than 75 s.",

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from bubble_sync.actions import requeue
-from bubble_sync.actions.requeue import Done, Passed, Plan, carry_out, release_plan, requeue_plan
+from bubble_sync.actions.requeue import Plan, RequeueResult, Skipped, carry_out, release_plan, requeue_plan
 from bubble_sync.config.database_url import read_database_url
 from bubble_sync.config.settings import read_settings
 from bubble_sync.database.database import Database, Row
@@ -43,10 +43,10 @@ def state(site: Site, one: str) -> Row:
 
 
 def planned(plan: Plan) -> list[str]:
-    return [one.id for move in plan.moves for one in move.items]
+    return [one.id for batch in plan.batches for one in batch.items]
 
 
-def retry(site: Site, ids: Sequence[str] | None = None) -> Done:
+def retry(site: Site, ids: Sequence[str] | None = None) -> RequeueResult:
     return carry_out(site.db, requeue_plan(site.db, ids))
 
 
@@ -73,7 +73,7 @@ class TestRetry:
     def test_an_item_is_pending_with_all_of_its_attempts(self, site: Site):
         one = failed(site, due="1 day")
 
-        assert retry(site, [one]) == Done((one,), ())
+        assert retry(site, [one]) == RequeueResult((one,), ())
         assert state(site, one) == {
             "status": "pending", "retry_count": 0, "next_retry_at": None, "error_message": None,
         }  # fmt: skip
@@ -88,7 +88,7 @@ class TestRetry:
         carry_out(site.db, plan)
 
         # As the two jobs count, and as their calls of the Edge Function claim.
-        assert plan.moves[0].way.then == f"the next run of bubble-sync-{job}"
+        assert plan.batches[0].transition.then == f"the next run of bubble-sync-{job}"
         assert drain(site.addresses.socket_url("authenticator"), Call(action=action), Behaviour()) == {one: "completed"}
 
     def test_one_of_an_operation_that_no_run_looks_for_is_due_for_the_retry(self, site: Site):
@@ -98,7 +98,7 @@ class TestRetry:
         found = state(site, one)
         assert (found["status"], found["retry_count"], found["error_message"]) == ("failed", 0, None)
         assert found["next_retry_at"] is not None
-        assert status(site.db, read_settings(config()), "test").figures.undrained == 0
+        assert status(site.db, read_settings(config()), "test").queue.undrained == 0
 
     def test_the_dead_are_those_without_an_attempt_left_oldest_first(self, site: Site):
         newer, alive = failed(site, "a"), failed(site, "b", retry_count=2)
@@ -110,7 +110,7 @@ class TestRetry:
         plan = requeue_plan(site.db, None)
 
         assert planned(plan) == [older, newer]
-        assert plan.moves[0].items[0].error == "[email] is taken"
+        assert plan.batches[0].items[0].error == "[email] is taken"
         assert carry_out(site.db, plan).changed == (older, newer)
         assert state(site, alive)["status"] == "failed"
         assert planned(requeue_plan(site.db, None)) == []
@@ -130,8 +130,8 @@ class TestRetry:
 
         plan = requeue_plan(site.db, [one])
 
-        assert (plan.moves, plan.passed) == ((), (Passed(one, f"it is {other}"),))
-        assert carry_out(site.db, plan) == Done((), ())
+        assert (plan.batches, plan.skipped) == ((), (Skipped(one, f"it is {other}"),))
+        assert carry_out(site.db, plan) == RequeueResult((), ())
         assert state(site, one) == before
 
     def test_an_id_that_is_not_there_is_said(self, site: Site):
@@ -139,10 +139,10 @@ class TestRetry:
 
         plan = requeue_plan(site.db, [absent, "x'; drop table public.sync_queue", absent])
 
-        assert [one.why for one in plan.passed] == ["there is no such item"] * 2
+        assert [one.why for one in plan.skipped] == ["there is no such item"] * 2
 
     def test_items_are_changed_in_batches(self, site: Site, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(requeue, "_BATCH", 3)
+        monkeypatch.setattr(requeue, "_CHUNK", 3)
         ids = [failed(site, number) for number in range(7)]
 
         assert set(retry(site).changed) == set(ids)
@@ -157,7 +157,7 @@ class TestMeanwhile:
         plan = requeue_plan(site.db, None)
         site.by_hand(f"update public.sync_queue set status = '{other}' where id = '{one}'")
 
-        assert carry_out(site.db, plan) == Done((two,), (Passed(one, f"it is {other}"),))
+        assert carry_out(site.db, plan) == RequeueResult((two,), (Skipped(one, f"it is {other}"),))
         assert state(site, one)["retry_count"] == 3
 
     def test_one_that_is_gone_is_said(self, site: Site):
@@ -165,14 +165,14 @@ class TestMeanwhile:
         plan = requeue_plan(site.db, None)
         site.by_hand("delete from public.sync_queue")
 
-        assert carry_out(site.db, plan) == Done((), (Passed(one, "there is no such item"),))
+        assert carry_out(site.db, plan) == RequeueResult((), (Skipped(one, "there is no such item"),))
 
     def test_one_that_another_session_holds_is_not_waited_for(self, site: Site):
         one, two = failed(site, "a"), failed(site, "b")
         with locked(site, one):
             done = retry(site)
 
-        assert done == Done((two,), (Passed(one, HELD),))
+        assert done == RequeueResult((two,), (Skipped(one, HELD),))
         assert state(site, one)["status"] == "failed"
 
     def test_of_two_at_once_each_item_is_put_back_by_one(self, site: Site):
@@ -185,8 +185,8 @@ class TestMeanwhile:
             done = carry_out(other, theirs)
             assert first.rowcount == 2
 
-        assert (done.changed, [one.why for one in done.passed]) == (tuple(ids[2:]), [HELD] * 2)
-        assert [one.why for one in carry_out(site.db, mine).passed] == ["it is pending"] * 4
+        assert (done.changed, [one.why for one in done.skipped]) == (tuple(ids[2:]), [HELD] * 2)
+        assert [one.why for one in carry_out(site.db, mine).skipped] == ["it is pending"] * 4
 
     def test_a_table_that_is_locked_is_not_waited_for_long(self, site: Site, monkeypatch: pytest.MonkeyPatch):
         failed(site)
@@ -207,8 +207,8 @@ class TestConflicts:
         done = retry(site)
 
         assert done.changed == (*ids[:2], *ids[3:])
-        assert done.passed == (
-            Passed(ids[2], f"conflict: {INDEX} allows no second such item; requeue it when the other one is done"),
+        assert done.skipped == (
+            Skipped(ids[2], f"conflict: {INDEX} allows no second such item; requeue it when the other one is done"),
         )
         assert state(site, ids[2])["retry_count"] == 3
 
@@ -219,7 +219,7 @@ class TestConflicts:
 
         done = retry(site)
 
-        assert (done.changed, [one.id for one in done.passed]) == ((older,), [newer])
+        assert (done.changed, [one.id for one in done.skipped]) == ((older,), [newer])
 
     def test_whatever_the_index_is_called_and_made_of(self, site: Site):
         site.by_hand(
@@ -231,7 +231,7 @@ class TestConflicts:
         done = retry(site)
 
         assert done.changed == (ids[0],)
-        assert {one.why.split(" allows")[0] for one in done.passed} == {"conflict: anything"}
+        assert {one.why.split(" allows")[0] for one in done.skipped} == {"conflict: anything"}
 
     def test_without_such_an_index_there_is_none(self, site: Site):
         site.by_hand(f"drop index public.{INDEX}")
@@ -261,7 +261,7 @@ class TestRelease:
     def test_it_is_failed_due_at_once_and_the_attempt_counts(self, site: Site):
         one = processing(site, retry_count=1)
 
-        assert carry_out(site.db, release_plan(site.db, None)) == Done((one,), ())
+        assert carry_out(site.db, release_plan(site.db, None)) == RequeueResult((one,), ())
         found = state(site, one)
         assert (found["status"], found["retry_count"]) == ("failed", 2)
         assert found["error_message"].startswith("bubble-sync: released")
@@ -280,7 +280,7 @@ class TestRelease:
         old = processing(site, "10 min 10 s", "b")
 
         assert planned(release_plan(site.db, None)) == [old]
-        assert status(site.db, read_settings(config()), "test").figures.stalled == 1
+        assert status(site.db, read_settings(config()), "test").queue.stalled == 1
 
     @pytest.mark.parametrize(("age", "found"), [(timedelta(minutes=5), 2), (timedelta(hours=2), 0)])
     def test_how_old_they_must_be_can_be_said(self, site: Site, age: timedelta, found: int):
@@ -296,7 +296,7 @@ class TestRelease:
         with locked(site, two):
             done = carry_out(site.db, plan)
 
-        assert done == Done((), (Passed(one, "it is completed"), Passed(two, HELD)))
+        assert done == RequeueResult((), (Skipped(one, "it is completed"), Skipped(two, HELD)))
 
     @pytest.fixture
     def logged(self, prepared: Site) -> Site:
@@ -344,13 +344,13 @@ class TestWhatEndsIt:
     """After the first batch, what was done is told."""
 
     def test_what_was_not_reached_is_said(self, site: Site, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(requeue, "_BATCH", 1)
+        monkeypatch.setattr(requeue, "_CHUNK", 1)
         first, second = failed(site, "a"), failed(site, "b")
         plan = requeue_plan(site.db, [first, second])
         refuse_one(site, second, "raise exception using errcode = '53200', message = 'ada@example.com'")
 
-        assert carry_out(site.db, plan) == Done(
-            (first,), (Passed(second, "not reached: putting items back: PostgreSQL refused it (SQLSTATE 53200)."),)
+        assert carry_out(site.db, plan) == RequeueResult(
+            (first,), (Skipped(second, "not reached: putting items back: PostgreSQL refused it (SQLSTATE 53200)."),)
         )
 
 
@@ -389,7 +389,7 @@ class TestRefused:
         done = retry(site)
 
         assert done.changed == ()
-        assert [(one.id, one.why) for one in done.passed] == [
+        assert [(one.id, one.why) for one in done.skipped] == [
             (one, "column next_retry_at, which must not be null, refuses it (SQLSTATE 23502); "
              "mend that or the item, then requeue it") for one in ids
         ]  # fmt: skip
@@ -411,7 +411,7 @@ class TestRefused:
         done = retry(site)
 
         assert done.changed == (*ids[:2], *ids[3:])
-        (left,) = done.passed
+        (left,) = done.skipped
         assert (
             left.why == f"a trigger (function {'public.' if 'public.' in left.why else ''}stop()) refuses it "
             f"(SQLSTATE {why}); mend that or the item, then requeue it"
@@ -428,7 +428,7 @@ class TestRefused:
         done = retry(site)
 
         assert done.changed == (ids[0], ids[2])
-        assert [one.id for one in done.passed] == [ids[1]]
+        assert [one.id for one in done.skipped] == [ids[1]]
 
     def test_in_silence(self, site: Site):
         ids = [failed(site, number) for number in range(3)]
@@ -436,7 +436,7 @@ class TestRefused:
 
         done = retry(site)
 
-        assert (done.changed, done.passed) == ((ids[0], ids[2]), (Passed(ids[1], HELD),))
+        assert (done.changed, done.skipped) == ((ids[0], ids[2]), (Skipped(ids[1], HELD),))
 
     def test_one_that_is_released(self, site: Site):
         one, other = processing(site), processing(site, record="r2")
@@ -444,7 +444,7 @@ class TestRefused:
 
         done = carry_out(site.db, release_plan(site.db, None))
 
-        assert (done.changed, [left.id for left in done.passed]) == ((other,), [one])
+        assert (done.changed, [left.id for left in done.skipped]) == ((other,), [one])
 
     def expect(self, site: Site, why: str) -> None:
         ids = [failed(site, number) for number in range(5)]
@@ -453,7 +453,7 @@ class TestRefused:
         done = retry(site)
 
         assert done.changed == (*ids[:2], *ids[3:])
-        (left,) = done.passed
+        (left,) = done.skipped
         assert left.id == ids[2]
         assert left.why.startswith(why)
 

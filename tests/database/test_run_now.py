@@ -10,14 +10,14 @@ import psycopg
 import pytest
 
 from bubble_sync.actions import run_now
-from bubble_sync.actions.run_now import NOT_SENT, NOTHING, SKIPPED, UNKNOWN, Ran, Told
+from bubble_sync.actions.run_now import NOT_SENT, NOTHING, SKIPPED, UNKNOWN, Notice, Ran
 from bubble_sync.converge import functions, vault_secrets
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing, ServerRefused
 from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
-from bubble_sync.records.await_response import follow, why_not
+from bubble_sync.records.await_response import follow, why_unreadable
 from bubble_sync.records.requests import Request
-from bubble_sync.records.verdicts import VERDICTS, judged
+from bubble_sync.records.verdicts import VERDICTS, verdict_of
 from tests.database.test_dispatches import ANSWERS, ODD, REQUEST, answered, sent, tick
 from tests.fixtures.history import item
 from tests.fixtures.site import Site, stack_functions
@@ -55,10 +55,10 @@ def served(prepared: Site) -> Site:
     return prepared
 
 
-def ran(site: Site, heard: list[Told] | None = None) -> Ran:
+def ran(site: Site, heard: list[Notice] | None = None) -> Ran:
     """Prepare and run."""
-    prepared = run_now.prepare(site.db, "test")
-    return run_now.run(site.db, prepared, "test", (heard if heard is not None else []).append)
+    prepared = run_now.prepare_run(site.db, "test")
+    return run_now.run_command(site.db, prepared, "test", (heard if heard is not None else []).append)
 
 
 def followed(site: Site, seconds: float = 20) -> Request:
@@ -72,23 +72,23 @@ class TestWhatIsRun:
     """The connecting role's own job; without one the function."""
 
     def test_the_jobs_command(self, served: Site):
-        prepared = run_now.prepare(served.db, "test")
+        prepared = run_now.prepare_run(served.db, "test")
 
         assert (prepared.command, prepared.jobid, prepared.notes) == (COMMAND, 1, ())
 
     def test_a_command_that_somebody_changed_is_run_as_it_is_and_said(self, served: Site):
         scheduled(served, "do $$ begin raise notice 'by hand'; end $$; select 1")
 
-        prepared = run_now.prepare(served.db, "test")
-        done = run_now.run(served.db, prepared, "test", print)
+        prepared = run_now.prepare_run(served.db, "test")
+        done = run_now.run_command(served.db, prepared, "test", print)
 
         assert prepared.notes == (f"job {JOB} has another command than `pulumi up` gives it",)
-        assert (done.outcome, done.told) == (UNKNOWN, (Told("NOTICE", "by hand"),))
+        assert (done.outcome, done.notices) == (UNKNOWN, (Notice("NOTICE", "by hand"),))
 
     def test_a_job_that_is_not_active_is_run_and_said(self, served: Site):
         served.by_hand("update cron.job set active = false")
 
-        prepared = run_now.prepare(served.db, "test")
+        prepared = run_now.prepare_run(served.db, "test")
 
         assert prepared.command == COMMAND
         assert prepared.notes == (f"job {JOB} is not active: pg_cron does not run it",)
@@ -98,7 +98,7 @@ class TestWhatIsRun:
         served.by_hand("grant execute on all functions in schema cron to alice")
         scheduled(served, "alter role alice createdb", "alice")
 
-        prepared = run_now.prepare(served.db, "test")
+        prepared = run_now.prepare_run(served.db, "test")
 
         assert prepared.command == CALL
         assert prepared.notes[0].endswith(" is the role alice's: its command is not run")
@@ -107,7 +107,7 @@ class TestWhatIsRun:
     def test_a_job_that_runs_in_another_database_is_not_run_here(self, served: Site):
         served.by_hand("update cron.job set database = 'elsewhere'")
 
-        prepared = run_now.prepare(served.db, "test")
+        prepared = run_now.prepare_run(served.db, "test")
 
         assert prepared.command == CALL
         assert "runs in the database elsewhere" in prepared.notes[0]
@@ -117,7 +117,7 @@ class TestWhatIsRun:
         item(served, "1 s", operation="INSERT")
         served.by_hand(breaking)
 
-        prepared = run_now.prepare(served.db, "test")
+        prepared = run_now.prepare_run(served.db, "test")
 
         assert (prepared.command, prepared.jobid) == (CALL, None)
         assert followed(served).verdict == "ok"
@@ -132,7 +132,7 @@ class TestWhatIsRun:
             ran(served)
         served.by_hand("delete from cron.job")
         with pytest.raises(PrerequisiteMissing, match="there is no function .*: " + says):
-            run_now.prepare(served.db, "test")
+            run_now.prepare_run(served.db, "test")
 
     def test_it_runs_with_the_search_path_of_the_role_and_holds_up_no_change(self, served: Site):
         scheduled(
@@ -141,7 +141,7 @@ class TestWhatIsRun:
             "locktype = 'advisory' and pid = pg_backend_pid()); end $$",
         )
 
-        assert ran(served).told[0].text == '"$user", public, extensions 0'
+        assert ran(served).notices[0].text == '"$user", public, extensions 0'
 
     @pytest.mark.parametrize("path", ["app, extensions", "app, public"])
     def test_the_jobs_command_runs_our_function_whatever_the_search_path_of_the_role(self, served: Site, path: str):
@@ -169,10 +169,10 @@ class TestWhatIsRun:
 
     def test_what_it_tells_is_shown_without_keys_as_it_comes(self, served: Site):
         scheduled(served, f"do $$ begin raise warning 'Bearer {jwt()} of ada@example.com'; end $$")
-        heard: list[Told] = []
+        heard: list[Notice] = []
 
         assert ran(served, heard).outcome == NOT_SENT
-        assert heard == [Told("WARNING", "Bearer [secret] of [email]")]
+        assert heard == [Notice("WARNING", "Bearer [secret] of [email]")]
 
     def test_an_error_of_our_function_is_said_and_another_ones_text_is_not(self, served: Site):
         item(served, "1 s")
@@ -191,10 +191,10 @@ class TestWhatBecameOfIt:
     def test_items_are_drained(self, served: Site):
         for number in range(3):
             item(served, "1 s", record_id=number, operation="INSERT")
-        before = run_now.prepare(served.db, "test").items
+        before = run_now.prepare_run(served.db, "test").items
 
         request = followed(served)
-        after = run_now.count(served.db)
+        after = run_now.count_items(served.db)
 
         assert (request.verdict, request.status_code, request.processed, request.failed) == ("ok", 200, 3, 0)
         assert before
@@ -222,7 +222,7 @@ class TestWhatBecameOfIt:
         done = ran(served)
 
         assert done.outcome == NOT_SENT
-        assert done.told[-1] == Told("WARNING", "[bubble_sync_processor] Vault secrets not configured")
+        assert done.notices[-1] == Notice("WARNING", "[bubble_sync_processor] Vault secrets not configured")
 
     @pytest.mark.parametrize(
         ("behaviour", "verdict"),
@@ -246,8 +246,8 @@ class TestWhatBecameOfIt:
         request = followed(served)
 
         assert request.verdict == verdict
-        assert request.said or request.verdict in ("partial", "rejected", "answered")
-        assert len(request.said) <= 123
+        assert request.quote or request.verdict in ("partial", "rejected", "answered")
+        assert len(request.quote) <= 123
 
     def test_an_answer_that_says_nothing_is_good_where_an_item_was_processed(self, served: Site, platform: Platform):
         platform.behave(Behaviour(silent=True))
@@ -288,9 +288,9 @@ class TestWhatBecameOfIt:
     def test_where_no_answer_can_be_read_it_is_said_why(self, served: Site):
         other = served.as_role("watcher", "revoke all on all tables in schema net from public")
         with closing(other.db):
-            assert why_not(other.db) == "watcher may not read net._http_response"
+            assert why_unreadable(other.db) == "watcher may not read net._http_response"
         served.by_hand("grant all on all tables in schema net to public")
-        assert why_not(served.db) == ""
+        assert why_unreadable(served.db) == ""
 
 
 class TestOneVerdict:
@@ -305,7 +305,7 @@ class TestOneVerdict:
         sent(served)
         answered(served, **answer)
         before = datetime.now(UTC) - timedelta(minutes=1)
-        read = served.db.read("a test", lambda conn: judged(conn, [(REQUEST, before)]))
+        read = served.db.read("a test", lambda conn: verdict_of(conn, [(REQUEST, before)]))
         (row,) = tick(served).rows
 
         for name in ("verdict", "status_code", "error", "processed", "failed"):

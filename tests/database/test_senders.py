@@ -26,7 +26,7 @@ PADDING = "perform 1 from app.log where message like 'a%' and at > now(); -- it 
 
 
 def told(site: Site) -> list[str]:
-    return [one.what for one in look(site)[0].beside if not one.what.startswith("EXECUTE")]
+    return [one.what for one in look(site)[0].unmanaged if not one.what.startswith("EXECUTE")]
 
 
 @pytest.mark.parametrize("converged_before", [True, False], ids=["after up", "before the first up"])
@@ -65,7 +65,7 @@ def test_what_is_given_for_each_removes_it(site: Site):
     site.by_hand(SENDERS)
     comparison, _ = look(site)
 
-    removals = [one.sql for one in comparison.beside if not one.what.startswith("EXECUTE")]
+    removals = [one.sql for one in comparison.unmanaged if not one.what.startswith("EXECUTE")]
     site.by_hand(*removals)
 
     assert told(site) == []

@@ -21,8 +21,8 @@ from bubble_sync.database.database import Database
 from bubble_sync.errors import SyncError
 from bubble_sync.health.doctor import doctor
 from bubble_sync.health.verify import verify
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import Keeper
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import Owner
 from tests.fixtures.breaking import set_up, working
 from tests.fixtures.history import item
 from tests.fixtures.site import Site
@@ -31,7 +31,7 @@ from tests.fixtures.specs import STACK
 Values = Mapping[str, str]
 
 SETTINGS = working(alerts="{}", alertWebhookUrl="https://hooks.example.com/services/abc")
-SPECS = desired(SETTINGS, Keeper(STACK))
+SPECS = desired_state(SETTINGS, Owner(STACK))
 
 #: Somebody's decision, which holds: a hosted project whose disk is full is read-only in this way.
 DECIDED = {"default_transaction_read_only"}
@@ -144,7 +144,7 @@ def _asked(database: Database) -> list[object]:
         *((one.id, one.level, one.object, _plain(one.evidence), _plain(one.remedy)) for one in found.findings),
         *found.unknown.items(),
         # Whether a job is due changes with the minutes, and no setting is about that.
-        *((one.id, one.standing, _plain(one.evidence)) for one in lines if one.id != "runs"),
+        *((one.id, one.status, _plain(one.evidence)) for one in lines if one.id != "runs"),
     ]
 
 

@@ -9,45 +9,45 @@ import pytest
 
 from bubble_sync.cli.metrics import text_of
 from bubble_sync.cli.render.report_page import page
-from bubble_sync.compare.drift import drift, read
-from bubble_sync.compare.liveness import Signs, Verdict
+from bubble_sync.compare.drift import drift, read_drift
+from bubble_sync.compare.liveness import Liveness, LivenessVerdict
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.health.metrics import measure
 from bubble_sync.health.report import report
 from bubble_sync.health.status import status
 from bubble_sync.health.verify import verify
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import Keeper
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import Owner
 from tests.fixtures.breaking import set_up, working
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, run
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK
 
-NO, SEEMS_SO, UNKNOWN = Verdict.NO, Verdict.SEEMS_SO, Verdict.UNKNOWN
+NO, SEEMS_SO, UNKNOWN = LivenessVerdict.NO, LivenessVerdict.LIKELY, LivenessVerdict.UNKNOWN
 SENT = "the last request of bubble_sync_processor, sent at "
 CHANGED = "update vault.secrets set updated_at = now() - interval '1 day'"
 
 
-def by_drift(site: Site, settings: StackSettings) -> Signs:
-    specs = desired(settings, Keeper(STACK))
-    found, signs = site.db.read("reading the stack", lambda conn: read(conn, specs))
-    answer = drift(STACK, specs, found, signs, arguments="", secret_keys={}, adopt=True)
-    assert answer.signs is not None
-    return answer.signs
+def by_drift(site: Site, settings: StackSettings) -> Liveness:
+    specs = desired_state(settings, Owner(STACK))
+    snapshot, liveness = site.db.read("reading the stack", lambda conn: read_drift(conn, specs))
+    answer = drift(STACK, specs, snapshot, liveness, arguments="", secret_keys={}, adopt=True)
+    assert answer.liveness is not None
+    return answer.liveness
 
 
-def ask(site: Site, settings: StackSettings | None = None) -> Signs:
+def ask(site: Site, settings: StackSettings | None = None) -> Liveness:
     """Ask each command that answers it, and find one answer."""
     given = settings or working()
-    signs = by_drift(site, given)
+    liveness = by_drift(site, given)
     looked = report(site.db, given, STACK, None, timedelta(hours=1))
-    assert status(site.db, given, STACK).works == signs
-    assert verify(site.db, given, STACK, None).works == looked.works == signs
-    assert f"</span> {signs.text}</p>" in page(looked).replace("&#39;", "'").replace("&#34;", '"')
+    assert status(site.db, given, STACK).liveness == liveness
+    assert verify(site.db, given, STACK, None).liveness == looked.liveness == liveness
+    assert f"</span> {liveness.text}</p>" in page(looked).replace("&#39;", "'").replace("&#34;", '"')
     measured = [line for line in text_of(measure(site.db, given, STACK, "1")).splitlines() if "sync_works{" in line]
-    number = {NO: "0.0", SEEMS_SO: "1.0"}.get(signs.verdict)
+    number = {NO: "0.0", SEEMS_SO: "1.0"}.get(liveness.verdict)
     assert [line.rpartition(" ")[2] for line in measured] == ([number] if number else [])
-    return signs
+    return liveness
 
 
 @pytest.fixture
@@ -108,17 +108,17 @@ def sent(site: Site, made: list[tuple[str, str | None, int]]) -> None:
     ],
 )  # fmt: skip
 def test_every_command_gives_the_same_answer(
-    green: Site, made: list[tuple[str, str | None, int]], by_hand: tuple[str, ...], verdict: Verdict, says: str
+    green: Site, made: list[tuple[str, str | None, int]], by_hand: tuple[str, ...], verdict: LivenessVerdict, says: str
 ):
     sent(green, made)
     if by_hand:
         green.by_hand(*by_hand)
 
-    signs = ask(green)
+    liveness = ask(green)
 
-    assert signs.verdict is verdict, signs
-    assert says in signs.text
-    assert (SENT in signs.text) == ("was " in says or ("no answer" in says and "record" not in says))
+    assert liveness.verdict is verdict, liveness
+    assert says in liveness.text
+    assert (SENT in liveness.text) == ("was " in says or ("no answer" in says and "record" not in says))
 
 
 def test_an_answer_that_says_nothing_is_good_where_an_item_was_processed(green: Site):
@@ -161,7 +161,9 @@ def test_jobs_that_sleep_on_purpose_do_not_work_and_are_no_reason(site: Site):
         ),
     ],
 )
-def test_without_a_log_the_newest_run_and_anybodys_response_tell(site: Site, answer: str, verdict: Verdict, says: str):
+def test_without_a_log_the_newest_run_and_anybodys_response_tell(
+    site: Site, answer: str, verdict: LivenessVerdict, says: str
+):
     settings = working(dispatchLog="false")
     set_up(site, settings)
     run(site, 2, PROCESSOR, "30 s")
@@ -170,8 +172,8 @@ def test_without_a_log_the_newest_run_and_anybodys_response_tell(site: Site, ans
 
     site.by_hand(f"insert into net._http_response (id, {answer})")
 
-    signs = ask(site, settings)
-    assert (signs.verdict, says in signs.text) == (verdict, True), signs
+    liveness = ask(site, settings)
+    assert (liveness.verdict, says in liveness.text) == (verdict, True), liveness
 
 
 def test_a_log_that_is_wanted_no_more_tells_nothing(site: Site):
@@ -199,13 +201,13 @@ def test_the_monitor_role_is_told_the_same(green: Site, made: list[tuple[str, st
     with closing(other.db):
         assert by_drift(other, settings) == by_drift(green, settings)
         assert by_drift(other, settings).verdict is (NO if made[0][1] == "rejected" else SEEMS_SO)
-        assert status(other.db, settings, STACK).works == by_drift(green, settings)
+        assert status(other.db, settings, STACK).liveness == by_drift(green, settings)
 
 
 def test_a_role_that_may_not_observe_is_told_so(green: Site):
     other = green.as_role("watcher")
     with closing(other.db):
-        works = status(other.db, working(), STACK).works
+        works = status(other.db, working(), STACK).liveness
 
     assert works.verdict is UNKNOWN
     assert "no bubble_sync.observe(text)" in works.text

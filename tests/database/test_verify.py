@@ -9,9 +9,9 @@ import pytest
 
 from bubble_sync.config.settings import read_settings
 from bubble_sync.converge.registry import kind_of
-from bubble_sync.health.verify import TITLES, Line, verify
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import Keeper, PrerequisitesSpec
+from bubble_sync.health.verify import TITLES, ChecklistLine, verify
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import Owner, PrerequisitesSpec
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, person, run
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, config
@@ -21,27 +21,27 @@ OBJECTS = ("prerequisites", "extensions", "secrets", "functions", "jobs")
 AS_OWNER = "connect as the role that `pulumi up` uses"
 
 
-def ask(site: Site, **changes: str) -> dict[str, Line]:
+def ask(site: Site, **changes: str) -> dict[str, ChecklistLine]:
     """Give the lines by their ids."""
     found = verify(site.db, read_settings(config(**changes)), STACK, REF)
     assert [line.id for line in found.lines] == list(TITLES)
-    assert found.clean == all(line.standing == "ok" for line in found.lines)
-    assert all(line.evidence and bool(line.remedy) == (line.standing != "ok") for line in found.lines)
+    assert found.clean == all(line.status == "ok" for line in found.lines)
+    assert all(line.evidence and bool(line.remedy) == (line.status != "ok") for line in found.lines)
     return {line.id: line for line in found.lines}
 
 
 def not_ok(site: Site, **changes: str) -> dict[str, str]:
-    return {name: line.standing for name, line in ask(site, **changes).items() if line.standing != "ok"}
+    return {name: line.status for name, line in ask(site, **changes).items() if line.status != "ok"}
 
 
-def said(line: Line) -> tuple[str, str, str]:
-    return line.standing, line.evidence, line.remedy
+def said(line: ChecklistLine) -> tuple[str, str, str]:
+    return line.status, line.evidence, line.remedy
 
 
 @pytest.fixture
 def converged(site: Site) -> Site:
     """A project as `up` leaves it, at once."""
-    for spec in desired(SETTINGS, Keeper(STACK, REF)):
+    for spec in desired_state(SETTINGS, Owner(STACK, REF)):
         if not isinstance(spec, PrerequisitesSpec):
             site.converge(kind_of(spec), spec)
     return site
@@ -72,7 +72,7 @@ def test_a_sync_that_works_is_ok_with_evidence_in_every_line(working: Site):
     assert lines["runs"].evidence.startswith("bubble-sync-processor succeeded at 20")
     assert lines["endpoint"].evidence.startswith("request 7 of bubble_sync_processor at 20")
     assert lines["endpoint"].evidence.endswith(" UTC: ok (HTTP 200, 1 processed, 0 failed)")
-    assert lines["queue"].evidence == "0 waiting, 0 to be retried; last hour: 1 came, 1 went"
+    assert lines["queue"].evidence == "0 waiting, 0 to be retried; last hour: 1 enqueued, 1 completed"
     assert lines["sign_up"].evidence.endswith(" is completed after 31.0 s")
     assert lines["bubble_ids"].evidence == ("user user-r1, host host-r1, guest guest-r1")
 
@@ -102,7 +102,7 @@ class TestObjects:
         working.by_hand(by_hand)
         found = ask(working)[line]
 
-        assert (found.standing, found.remedy) == ("no", remedy)
+        assert (found.status, found.remedy) == ("no", remedy)
         assert evidence in found.evidence
 
     def test_a_job_that_is_switched_off_on_purpose_is_no_sync_that_works(self, working: Site):
@@ -121,7 +121,7 @@ class TestObjects:
         assert {remedies[name] for name in ("queue", "sign_up", "bubble_ids")} == {"bubble-sync diff"}
 
     def test_without_a_stack_nothing_is_there(self, site: Site):
-        assert {name: line.standing for name, line in ask(site).items()} == {
+        assert {name: line.status for name, line in ask(site).items()} == {
             **dict.fromkeys(OBJECTS, "no"), "runs": "unknown", "endpoint": "unknown", "queue": "ok",
             "sign_up": "not proven", "bubble_ids": "not proven",
         }  # fmt: skip
@@ -136,13 +136,13 @@ class TestRuns:
         )
         found = ask(converged, retry='{"schedule": "0 0 1 1 *"}')["runs"]
 
-        assert found.standing == "ok"
+        assert found.status == "ok"
         assert f"{RETRY} is first due at " in found.evidence
 
     def test_when_no_job_was_due_yet_nothing_is_proven(self, converged: Site):
         found = ask(converged)["runs"]
 
-        assert (found.standing, found.remedy) == ("not proven", "`bubble-sync verify`, when a job was due")
+        assert (found.status, found.remedy) == ("not proven", "`bubble-sync verify`, when a job was due")
         assert f"{PROCESSOR} is first due at " in found.evidence
 
     def test_a_run_that_failed_or_is_missing_is_no(self, working: Site):
@@ -173,7 +173,7 @@ class TestEndpoint:
         dispatch(working, 8, "5 s", verdict)
         found = ask(working)["endpoint"]
 
-        assert (found.standing, found.remedy) == (standing, remedy)
+        assert (found.status, found.remedy) == (standing, remedy)
         assert found.evidence.startswith("request 8 ")
 
     @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ class TestEndpoint:
 
         working.by_hand(f"insert into net._http_response (id, {columns})")
         found = ask(working)["endpoint"]
-        assert (found.standing, found.evidence.rpartition(" UTC: ")[2]) == (standing, evidence)
+        assert (found.status, found.evidence.rpartition(" UTC: ")[2]) == (standing, evidence)
 
     def test_a_request_without_an_answer_proves_nothing(self, converged: Site):
         dispatch(converged, 8, "5 s", None)
@@ -251,7 +251,7 @@ class TestSignUp:
         working.by_hand("update public.sync_queue set created_at = now() - interval '121 s' where record_id = 'r2'",
                         "delete from public.sync_queue where record_id = 'r1'")  # fmt: skip
         found = ask(working)["sign_up"]
-        assert (found.standing, found.remedy) == ("no", "bubble-sync trace --latest")
+        assert (found.status, found.remedy) == ("no", "bubble-sync trace --latest")
         assert found.evidence.endswith(" is pending; the target is 75 s, the limit 120 s")
 
     def test_one_that_was_late_or_has_an_error_is_no(self, working: Site):
@@ -272,7 +272,7 @@ class TestSignUp:
         )  # fmt: skip
 
         working.by_hand("drop table public.account_host cascade")
-        assert ask(working)["bubble_ids"].standing == "unknown"
+        assert ask(working)["bubble_ids"].status == "unknown"
 
 
 def test_what_a_role_may_not_see_is_unknown_and_never_fine(working: Site):
@@ -280,7 +280,7 @@ def test_what_a_role_may_not_see_is_unknown_and_never_fine(working: Site):
     with closing(other.db):
         lines = ask(other)
 
-    assert {line.standing for line in lines.values()} == {"unknown"}
+    assert {line.status for line in lines.values()} == {"unknown"}
     assert lines["jobs"].remedy == lines["runs"].remedy == AS_OWNER
     assert "no bubble_sync.observe(text)" in lines["jobs"].evidence
 
@@ -289,7 +289,7 @@ def test_the_monitor_role_sees_the_objects_and_says_unknown_of_the_rest(working:
     changes = {"access": '{"monitorRole": "watcher"}', "monitorPassword": "p" * 24}
     settings = read_settings(config(**changes))
     monitor = replace(working.as_role("watcher", "grant usage on schema bubble_sync to watcher"))
-    for spec in desired(settings, Keeper(STACK, REF)):
+    for spec in desired_state(settings, Owner(STACK, REF)):
         if not isinstance(spec, PrerequisitesSpec):
             working.converge(kind_of(spec), spec)
     working.by_hand("grant execute on function bubble_sync.observe(text) to watcher")

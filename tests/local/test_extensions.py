@@ -38,12 +38,12 @@ def test_the_hosted_role_is_no_superuser_and_creates_all_three(hosted):
     assert hosted.execute("select current_setting('is_superuser')").fetchone() == ("off",)
 
 
-def test_the_stand_ins_say_in_their_comment_that_they_are_stand_ins(hosted):
+def test_the_emulators_say_in_their_comment_that_they_are_emulators(hosted):
     rows = hosted.execute(
         "select comment from pg_available_extensions where name in ('pg_net', 'supabase_vault')"
     ).fetchall()
     assert len(rows) == 2
-    assert all(comment.startswith("bubble-sync stand-in for ") for (comment,) in rows)
+    assert all(comment.startswith("bubble-sync emulator for ") for (comment,) in rows)
 
 
 def test_the_hosted_role_schedules_alters_and_unschedules_but_writes_no_job_itself(hosted):

@@ -9,7 +9,7 @@ import pytest
 
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.postgres import installation
-from bubble_sync.local.postgres.overlay import LOADER, STAND_INS, build_overlay, server_program
+from bubble_sync.local.postgres.overlay import EMULATORS, LOADER, build_overlay, server_program
 
 
 def control(version: str) -> str:
@@ -60,7 +60,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(installation, "SERVER_PLACES", (str(tmp_path / "lib" / "*" / "bin"),))
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv(installation.VARIABLE, raising=False)
+    monkeypatch.delenv(installation.SERVER_VARIABLE, raising=False)
     return tmp_path
 
 
@@ -108,7 +108,7 @@ def test_a_major_version_can_be_asked_for(machine: Path, monkeypatch: pytest.Mon
     install(machine, 17, "1.6")
     unpack(machine / "cache", 15, "1.4-1", loader="lib/x86_64-linux-gnu")
     assert chosen(15) == "private 15"
-    monkeypatch.setenv(installation.VARIABLE, "15")
+    monkeypatch.setenv(installation.SERVER_VARIABLE, "15")
     assert installation.wanted_major() == 15
     with pytest.raises(PlatformError, match="PostgreSQL 16 with pg_cron is not here: POSTGRES=16 make setup"):
         installation.find_installation(16)
@@ -116,7 +116,7 @@ def test_a_major_version_can_be_asked_for(machine: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("text", ["14", "seventeen", "17.2", "-17", " "])
 def test_a_version_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str):
-    monkeypatch.setenv(installation.VARIABLE, text)
+    monkeypatch.setenv(installation.SERVER_VARIABLE, text)
     with pytest.raises(PlatformError, match=r"^POSTGRES is '.*', not a major version >= 15"):
         installation.wanted_major()
 
@@ -140,13 +140,13 @@ def test_what_is_left_of_an_interrupted_download_is_no_server(machine: Path):
         installation.find_installation()
 
 
-def test_a_stand_in_is_put_in_only_where_the_real_one_is_missing(machine: Path):
+def test_a_emulator_is_put_in_only_where_the_real_one_is_missing(machine: Path):
     install(machine, 15, "1.4-1", "pg_net")
     found = installation.find_installation()
     build_overlay(found, machine / "overlay")
     extensions = machine / "overlay" / "share" / "15" / "extension"
     assert (extensions / "pg_net.control").read_text() == f"{control('1.0')}trusted = true\n"
-    assert "stand-in" in (extensions / "supabase_vault.control").read_text()
+    assert "emulator" in (extensions / "supabase_vault.control").read_text()
     assert (found.share / "extension" / "pg_net.control").read_text() == control("1.0")
 
 
@@ -188,8 +188,8 @@ def test_a_copy_of_a_private_server_is_whole_and_its_own(machine: Path):
     assert installation.copy_server(found, machine / "copy") == copy
 
 
-def test_every_part_of_a_stand_in_is_listed_and_present():
+def test_every_part_of_a_emulator_is_listed_and_present():
     package = Path(installation.__file__).parents[1]
-    for name, parts in STAND_INS.items():
+    for name, parts in EMULATORS.items():
         scripts = (package / name.removeprefix("supabase_") / "extension").glob("*.sql")
         assert {path.name for path in scripts} == set(parts)

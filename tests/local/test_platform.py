@@ -160,7 +160,7 @@ def test_a_folder_of_someone_else_is_refused(tmp_path, monkeypatch):
     someone = account.Account("someone", 4242, 4242)
     monkeypatch.setattr(account.os, "geteuid", lambda: 4242)
     with pytest.raises(PlatformError, match="is not a folder of OS user someone"):
-        account.refuse_foreign(theirs, someone)
+        account.refuse_foreign_owner(theirs, someone)
 
 
 def test_a_folder_too_long_for_a_socket_is_refused_with_the_way_out():

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 
 from bubble_sync.config.settings import read_settings
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import Keeper, Spec
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import Owner, Spec
 from tests.fixtures.program import MONITOR_PASSWORD, SECRET_SIGNATURE, WEBHOOK, Graph
 from tests.fixtures.specs import REF, config
 
@@ -28,7 +28,7 @@ def _opened(value: object) -> object:
 
 
 def test_the_program_declares_what_the_commands_want(graph: Graph):
-    wanted = desired(read_settings(config(serviceRoleKey="hunter2")), Keeper("test", REF))
+    wanted = desired_state(read_settings(config(serviceRoleKey="hunter2")), Owner("test", REF))
 
     _same(graph, wanted)
 
@@ -50,7 +50,7 @@ def test_with_a_monitor_role_too_and_what_it_calls_comes_last(access_graph: Grap
             serviceRoleKey="hunter2", access='{"monitorRole": "bubble_monitor"}', monitorPassword=MONITOR_PASSWORD,
         )
     )  # fmt: skip
-    wanted = desired(settings, Keeper("test", REF))
+    wanted = desired_state(settings, Owner("test", REF))
 
     assert wanted[-1].object_name == "function bubble_sync.observe"
     _same(access_graph, wanted)
@@ -60,7 +60,7 @@ def test_with_alerts_too_before_what_observes(alerts_graph: Graph, whole_graph: 
     told = {"alerts": "{}", "alertWebhookUrl": WEBHOOK}
     access = {"access": '{"monitorRole": "bubble_monitor"}', "monitorPassword": MONITOR_PASSWORD}
     alone, both = (
-        desired(read_settings(config(serviceRoleKey="hunter2", **told, **more)), Keeper("test", REF))
+        desired_state(read_settings(config(serviceRoleKey="hunter2", **told, **more)), Owner("test", REF))
         for more in ({}, access)
     )
 
@@ -71,7 +71,7 @@ def test_with_alerts_too_before_what_observes(alerts_graph: Graph, whole_graph: 
 
 
 def test_every_object_comes_after_those_before_it(graph: Graph):
-    kinds = [spec.kind for spec in desired(read_settings(config()), Keeper("test", REF))]
+    kinds = [spec.kind for spec in desired_state(read_settings(config()), Owner("test", REF))]
 
     assert kinds == sorted(kinds, key=["prerequisites", "ledger", "extension", "secret", "function", "job"].index)
     assert len(kinds) == len(declared(graph))

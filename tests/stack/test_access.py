@@ -1,4 +1,4 @@
-"""The monitor role: the real SDK of pulumi-postgresql under the real Pulumi CLI, with a stand-in for its plugin."""
+"""The monitor role: the real SDK of pulumi-postgresql under the real Pulumi CLI, with an emulator for its plugin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from bubble_sync.local.platform import Platform
-from bubble_sync.local.stack import prepare
+from bubble_sync.local.stack import prepare_stack
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack, folder_with_plugin
@@ -29,7 +29,7 @@ LEFT = f"""
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The program's folder, with a Pulumi.yaml of its own that names the stand-in."""
+    """The program's folder, with a Pulumi.yaml of its own that names the emulator."""
     return folder_with_plugin(tmp_path)
 
 
@@ -38,7 +38,7 @@ def stack(site: Site, project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     """A stack with access that has never been up."""
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PGPASSWORD", urlsplit(site.addresses.database_url).password or "")
-    fresh = Stack(prepare(site.addresses, project))
+    fresh = Stack(prepare_stack(site.addresses, project))
     fresh.configure("access.monitorRole", ROLE)
     fresh.configure("monitorPassword", PASSWORD, secret=True)
     yield fresh

@@ -11,7 +11,7 @@ import pytest
 
 from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
-from bubble_sync.local.stack import prepare
+from bubble_sync.local.stack import prepare_stack
 from tests.fixtures.recorder import Recorder
 from tests.fixtures.site import Site
 from tests.fixtures.stack import CHECKOUT, Stack
@@ -52,7 +52,7 @@ def test_a_failure_that_is_forced_arrives_through_pg_cron_and_destroy_leaves_not
 ):
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
     addresses = own_platform.start({"log_statement": "all"})
-    stack, token = Stack(prepare(addresses, CHECKOUT)), secrets.token_hex(16)
+    stack, token = Stack(prepare_stack(addresses, CHECKOUT)), secrets.token_hex(16)
     switch_on(stack, f"{recorder.url}/services/{token}")
     own_platform.behave(Behaviour(fail_with="ada@example.com is unknown"))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from tests.fixtures.fleet import Fleet
-from tests.fixtures.github_stand_in import TOKEN, GitHubStandIn
+from tests.fixtures.github_emulator import TOKEN, GitHubEmulator
 from tests.fixtures.site import Site
 
 JOBS = "select jobid, jobname::text as name, schedule, active from cron.job order by jobid"
@@ -116,7 +116,7 @@ def test_a_preview_reports_just_the_stacks_that_a_change_touches(fleet: Fleet, s
 
 
 def test_drift_of_one_stack_opens_an_issue_and_a_deploy_closes_it(
-    fleet: Fleet, site: Site, second_site: Site, github: GitHubStandIn
+    fleet: Fleet, site: Site, second_site: Site, github: GitHubEmulator
 ):
     told = {
         "REPORT": "report.md", "GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": "shop/sync", "GITHUB_TOKEN": TOKEN,

@@ -123,7 +123,7 @@ def test_every_stack_but_local_is_asked_and_a_bad_one_hides_nothing(
     assert table[2].startswith("two      unreachable: cannot connect to the database at 127.0.0.1, port ")
     assert table[3].startswith("unknown  configuration: pulumi cannot read the configuration of stack 'unknown'")
     assert "stack one: 1 finding" in done.stdout
-    told = {one["stack"]: one["standing"] for one in json.loads(run("--json").stdout)["stacks"]}
+    told = {one["stack"]: one["status"] for one in json.loads(run("--json").stdout)["stacks"]}
     assert told == {"one": "drift", "two": "unreachable", "three": "configuration", "unknown": "configuration"}
     comment = run("--markdown").stdout
     assert comment.startswith("**bubble-sync drift**, 0 of 4 clean\n\n| Stack | |\n|---|---|\n| one | 1 finding: ")

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from bubble_sync.compare.all_stacks import ask
-from bubble_sync.compare.drift import Standing
-from bubble_sync.config.stacks import open_stack
+from bubble_sync.compare.all_stacks import check_stack
+from bubble_sync.compare.drift import StackStatus
+from bubble_sync.config.stacks import locate_stack
 from tests.fixtures.dispatching import TABLE
 from tests.fixtures.mutations import ABSENT, Mutation, refused, rounds
 from tests.fixtures.site import Site
@@ -77,7 +77,7 @@ class Matrix:
         done = self.stack.ours("drift", "--json")
         assert done.returncode in (0, 1), done.stdout + done.stderr
         report = json.loads(done.stdout)
-        assert (report["standing"] == "clean") == (done.returncode == 0)
+        assert (report["status"] == "clean") == (done.returncode == 0)
         return {(one["object"], one["field"]) for one in report["findings"]}
 
     def line(self) -> str:
@@ -127,10 +127,10 @@ def test_every_field_that_a_hand_changes_is_found_named_alone_and_repaired(
 
 def _quiet_rounds(matrix: Matrix) -> None:
     local = matrix.stack.local
-    opened = open_stack(local.arguments[1], local.config_file, CHECKOUT, matrix.stack.given())
+    opened = locate_stack(local.arguments[1], local.config_file, CHECKOUT, matrix.stack.given())
     for _ in range(QUIET_ROUNDS):
-        report = ask(opened)
-        assert report.standing in (Standing.CLEAN, Standing.DRIFT), report.cause
+        report = check_stack(opened)
+        assert report.status in (StackStatus.CLEAN, StackStatus.DRIFT), report.cause
         matrix.quiet({(one.object_name, one.change.field) for one in report.findings})
     for _ in range(THROUGH_THE_COMMAND_LINE):
         matrix.quiet(matrix.previewed() | matrix.drifted())

@@ -174,7 +174,7 @@ class TestRetry:
         assert (answer.returncode, answer.stderr) == (1, "")
         found = json.loads(answer.stdout)
         assert found["changed"] == [one]
-        assert {passed["id"]: passed["why"].split(":")[0] for passed in found["passed"]} == {
+        assert {passed["id"]: passed["why"].split(":")[0] for passed in found["skipped"]} == {
             done: "it is completed", "absent": "there is no such item", conflict: "conflict",
         }  # fmt: skip
 

@@ -23,7 +23,7 @@ from bubble_sync.database.database import Database
 from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.scripts import script
-from bubble_sync.local.stack import prepare
+from bubble_sync.local.stack import prepare_stack
 from tests.fixtures.breaking import UNTIL_THE_LAUNCHER_IS_BACK
 from tests.fixtures.history import PROCESSOR, RETRY, item, run
 from tests.fixtures.platform import reset
@@ -112,7 +112,7 @@ def brought_up(platform: Platform, url: str) -> Sync:
     reset(addresses)
     platform.behave(Behaviour())
     site.end_sessions()
-    stack = Stack(prepare(addresses, CHECKOUT))
+    stack = Stack(prepare_stack(addresses, CHECKOUT))
     stack.up()
     site.by_hand(UNTIL_THE_LAUNCHER_IS_BACK)
     with psycopg.connect(addresses.admin_url) as application:

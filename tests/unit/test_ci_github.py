@@ -1,4 +1,4 @@
-"""The comment and the issue, told to a stand-in of GitHub's API."""
+"""The comment and the issue, told to an emulator of GitHub's API."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from ci import drift_issue, sticky_comment
-from ci.github import LONGEST, fitting, told
-from tests.fixtures.github_stand_in import OURS, TOKEN, GitHubStandIn
+from ci.github import LONGEST, fitting, report_outcome
+from tests.fixtures.github_emulator import OURS, TOKEN, GitHubEmulator
 
 PULL = 7
 SOMEBODY = "somebody"
 
 
 @pytest.fixture
-def report(github: GitHubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def report(github: GitHubEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "report.md"
     monkeypatch.setenv("REPORT", str(file))
     monkeypatch.setenv("PULL_REQUEST", str(PULL))
@@ -28,7 +28,7 @@ def report(github: GitHubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def comment(report: Path) -> Callable[[str], int]:
     def run(text: str) -> int:
         report.write_text(text)
-        return told(sticky_comment.post)
+        return report_outcome(sticky_comment.post)
 
     return run
 
@@ -38,13 +38,13 @@ def issue(report: Path) -> Callable[[int, str], int]:
     def run(code: int, text: str) -> int:
         report.write_text(text)
         report.with_name("report.md.exit").write_text(f"{code}\n")
-        return told(drift_issue.tell)
+        return report_outcome(drift_issue.tell)
 
     return run
 
 
 def test_a_pull_request_gets_one_comment_that_follows_the_report(
-    comment: Callable[[str], int], github: GitHubStandIn
+    comment: Callable[[str], int], github: GitHubEmulator
 ) -> None:
     assert [comment("first"), comment("second"), comment("second")] == [0, 0, 0]
 
@@ -53,7 +53,7 @@ def test_a_pull_request_gets_one_comment_that_follows_the_report(
     assert len(github.changes()) == 2, "what is up to date is left alone"
 
 
-def test_the_comment_is_found_behind_other_pages(comment: Callable[[str], int], github: GitHubStandIn) -> None:
+def test_the_comment_is_found_behind_other_pages(comment: Callable[[str], int], github: GitHubEmulator) -> None:
     for number in range(5):
         github.comment(PULL, f"talk {number}", SOMEBODY)
     ours = github.comment(PULL, f"{sticky_comment.MARKER}\nold\n")
@@ -65,7 +65,7 @@ def test_the_comment_is_found_behind_other_pages(comment: Callable[[str], int], 
 
 
 def test_somebody_elses_comment_with_our_marker_is_left_alone(
-    comment: Callable[[str], int], github: GitHubStandIn
+    comment: Callable[[str], int], github: GitHubEmulator
 ) -> None:
     theirs = github.comment(PULL, f"{sticky_comment.MARKER}\nall is well, merge me\n", SOMEBODY)
     github.comment(PULL, f"I quote: {sticky_comment.MARKER}", OURS)
@@ -77,7 +77,7 @@ def test_somebody_elses_comment_with_our_marker_is_left_alone(
 
 
 def test_the_author_can_be_another_login(
-    comment: Callable[[str], int], github: GitHubStandIn, monkeypatch: pytest.MonkeyPatch
+    comment: Callable[[str], int], github: GitHubEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REPORT_AUTHOR", "our-bot")
     ours = github.comment(PULL, f"{sticky_comment.MARKER}\nold\n", "our-bot")
@@ -87,7 +87,7 @@ def test_the_author_can_be_another_login(
 
 
 def test_an_empty_report_makes_no_comment_and_empties_the_one_that_is_there(
-    comment: Callable[[str], int], github: GitHubStandIn
+    comment: Callable[[str], int], github: GitHubEmulator
 ) -> None:
     assert comment("") == 0
     assert github.changes() == []
@@ -97,7 +97,7 @@ def test_an_empty_report_makes_no_comment_and_empties_the_one_that_is_there(
     assert sticky_comment.NOTHING in github.comments[PULL][0]["body"]
 
 
-def test_a_report_that_is_too_long_is_cut_and_closed(comment: Callable[[str], int], github: GitHubStandIn) -> None:
+def test_a_report_that_is_too_long_is_cut_and_closed(comment: Callable[[str], int], github: GitHubEmulator) -> None:
     body = "`" * 4 + "diff\n+ ```\n```\n<details>\n" + "+ a line of a body\n" * 6000
     assert comment(f"<details><summary>one</summary>\n\n</details>\n<details><summary>two</summary>\n\n{body}") == 0
 
@@ -114,7 +114,7 @@ def test_a_report_that_fits_is_not_touched() -> None:
 
 
 def test_drift_opens_one_issue_keeps_it_up_to_date_and_closes_it_when_clean(
-    issue: Callable[[int, str], int], github: GitHubStandIn, monkeypatch: pytest.MonkeyPatch
+    issue: Callable[[int, str], int], github: GitHubEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RUN_URL", "https://github.example/runs/9")
     assert issue(0, "clean") == 0
@@ -135,7 +135,7 @@ def test_drift_opens_one_issue_keeps_it_up_to_date_and_closes_it_when_clean(
 
 
 def test_only_our_own_issue_is_taken_for_it_also_behind_other_pages(
-    issue: Callable[[int, str], int], github: GitHubStandIn
+    issue: Callable[[int, str], int], github: GitHubEmulator
 ) -> None:
     marked = f"{drift_issue.MARKER}\nold\n"
     theirs = github.issue("Drift?", marked, SOMEBODY)
@@ -149,7 +149,7 @@ def test_only_our_own_issue_is_taken_for_it_also_behind_other_pages(
 
 @pytest.mark.parametrize("code", [2, 4])
 def test_a_drift_run_that_failed_itself_leaves_the_issue_as_it_is(
-    code: int, issue: Callable[[int, str], int], github: GitHubStandIn, capsys: pytest.CaptureFixture[str]
+    code: int, issue: Callable[[int, str], int], github: GitHubEmulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     github.issue("Drift", f"{drift_issue.MARKER}\nold\n")
 
@@ -179,7 +179,7 @@ def test_a_refusal_is_one_line_without_the_token(
     said: str,
     comment: Callable[[str], int],
     issue: Callable[[int, str], int],
-    github: GitHubStandIn,
+    github: GitHubEmulator,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     github.refusal = (status, headers)
@@ -215,5 +215,5 @@ def test_a_missing_variable_is_named(
 
 
 def test_a_report_that_was_never_written_is_said(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert (told(sticky_comment.post), told(drift_issue.tell)) == (2, 2)
+    assert (report_outcome(sticky_comment.post), report_outcome(drift_issue.tell)) == (2, 2)
     assert f"there is no {report}" in capsys.readouterr().err

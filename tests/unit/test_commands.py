@@ -9,7 +9,7 @@ import typer
 
 from bubble_sync.cli import requeue
 from bubble_sync.cli.app import app
-from bubble_sync.config.commands import OURS, completed, in_all
+from bubble_sync.config.commands import OURS, complete_commands, in_all
 
 PROD = ("--stack", "prod")
 
@@ -35,7 +35,7 @@ PROD = ("--stack", "prod")
     ],
 )
 def test_a_command_gets_the_stack_unless_it_has_one(text: str, said: str):
-    assert completed(text, PROD) == said
+    assert complete_commands(text, PROD) == said
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_a_command_gets_the_stack_unless_it_has_one(text: str, said: str):
     ],
 )  # fmt: skip
 def test_what_is_no_command_stays(text: str):
-    assert completed(text, PROD) == text
+    assert complete_commands(text, PROD) == text
 
 
 def test_our_commands_may_need_fewer_options_than_pulumis():
     options = (*PROD, "--config-file", "/a folder/Pulumi.prod.yaml")
 
-    assert completed("bubble-sync diff; pulumi up", options, PROD) == (
+    assert complete_commands("bubble-sync diff; pulumi up", options, PROD) == (
         "bubble-sync diff --stack prod; pulumi up --stack prod --config-file '/a folder/Pulumi.prod.yaml'"
     )
 
@@ -61,7 +61,7 @@ def test_our_commands_may_need_fewer_options_than_pulumis():
 def test_every_text_of_a_document_is_completed():
     document = {"next": "pulumi up", "lines": [{"remedy": "bubble-sync diff", "number": 1, "none": None}]}
 
-    assert in_all(document, lambda text: completed(text, PROD)) == {
+    assert in_all(document, lambda text: complete_commands(text, PROD)) == {
         "next": "pulumi up --stack prod",
         "lines": [{"remedy": "bubble-sync diff --stack prod", "number": 1, "none": None}],
     }

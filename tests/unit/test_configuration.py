@@ -6,7 +6,7 @@ import pytest
 
 from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.report import Setting, configuration, usable_part, with_problems
-from bubble_sync.config.settings import SECRET_KEYS, StackSettings, checked, like, names_in, read_settings
+from bubble_sync.config.settings import SECRET_KEYS, StackSettings, check_settings, like, names_in, read_settings
 from tests.fixtures.specs import REF, config, jwt
 from tools.config_table import rows
 
@@ -39,7 +39,7 @@ def test_a_setting_says_where_it_is_from():
 
 def test_what_can_be_used_is_listed_beside_what_cannot():
     given = config(processor='{"maxItems": 0, "batchSize": 7}', projectref="x", serviceRoleKey=None)
-    _, problems = checked(given)
+    _, problems = check_settings(given)
     found = with_problems(configuration("test", usable_part(given), (), FILE, {}), problems, given, FILE)
     listed = {one.key.removeprefix(f"{NAMESPACE}:"): one for one in found.settings}
 

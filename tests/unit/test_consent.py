@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from bubble_sync.cli import run_now
-from bubble_sync.cli.options import consent
-from bubble_sync.cli.output import Asked
+from bubble_sync.cli.options import confirm
+from bubble_sync.cli.output import StackContext
 from bubble_sync.config.settings import read_settings
 from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError
@@ -18,11 +18,11 @@ from tests.fixtures.specs import REF, config
 HERE, ELSEWHERE = "127.0.0.1:5432", "db.example.com:5432"
 
 
-def asked(name: str, host: str, project_ref: str | None) -> Asked:
+def asked(name: str, host: str, project_ref: str | None) -> StackContext:
     """Have a stack of this name, whose database is reached there; no connection is made."""
     url = f"postgresql://postgres:p@{host}/postgres"
     settings = read_settings(config(databaseUrl=url, databaseUrlEnv=None))
-    return Asked(name, project_ref, settings, Database(settings.address({})), {})
+    return StackContext(name, project_ref, settings, Database(settings.address({})), {})
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def asked(name: str, host: str, project_ref: str | None) -> Asked:
     ],
 )
 def test_everybody_is_asked_but_on_this_machines_own_stack(name: str, host: str, project_ref: str | None, asks: bool):
-    assert run_now.asks(asked(name, host, project_ref)) is asks
+    assert run_now.needs_confirmation(asked(name, host, project_ref)) is asks
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -46,5 +46,5 @@ def test_without_a_terminal_nobody_is_asked_and_nothing_is_done(monkeypatch: pyt
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
 
     with pytest.raises(ConfigurationError, match="pass --yes"):
-        consent("do it?", yes=False, as_json=as_json)
-    assert consent("do it?", yes=True, as_json=as_json)
+        confirm("do it?", yes=False, as_json=as_json)
+    assert confirm("do it?", yes=True, as_json=as_json)

@@ -54,7 +54,7 @@ def test_the_page_lists_what_differs_between_releases_of_pg_cron():
 
 @pytest.fixture
 def judge(monkeypatch: pytest.MonkeyPatch):
-    """A judge of a stand-in whose extension showed three things."""
+    """A judge of an emulator whose extension showed three things."""
     probes = {"same": 1, "known": {"a": 1, "b": 2}, "new": [1, 2]}
     known = Difference("pg_net known", cell({"b": 2}), cell({"b": 3}), "because")
     monkeypatch.setattr(Record, "read", classmethod(lambda cls, *names: Record(*names, probes=probes)))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.actions.deployment import Setting, deploy
+from bubble_sync.actions.deployment import ConfigChange, deploy
 from bubble_sync.config.stacks import Stack
 from bubble_sync.errors import PulumiRefused, Unreachable
 
-SETTINGS = [Setting("retry.active", "false")]
+SETTINGS = [ConfigChange("retry.active", "false")]
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,23 @@ from typing import Any
 
 import pytest
 
-from bubble_sync.cli.render.diff_json import document
-from bubble_sync.cli.render.diff_markdown import markdown
-from bubble_sync.cli.render.diff_text import text
-from bubble_sync.compare.diff import Change, Comparison, Item, State, diff, judge
+from bubble_sync.cli.render.diff_json import comparison_document
+from bubble_sync.cli.render.diff_markdown import comparison_markdown
+from bubble_sync.cli.render.diff_text import comparison_text
+from bubble_sync.compare.diff import Change, Comparison, ObjectDiff, State, compare_object, diff
 from bubble_sync.compare.sql_script import forward
 from bubble_sync.compare.undo_script import back, holds_a_key
-from bubble_sync.compare.unmanaged import Beside
+from bubble_sync.compare.unmanaged import UnmanagedObject
 from bubble_sync.config.keys import masked
-from bubble_sync.database.snapshot import Found
+from bubble_sync.database.snapshot import Snapshot
 from bubble_sync.specs import Observation, PrerequisitesSpec
 from tests.fixtures.specs import REF, STACK, function_spec, job_spec, jwt, ledger_spec, secret_spec
 
 SALT = "salt"
 
 
-def found(**parts: list[dict[str, Any]]) -> Found:
-    return Found(parts, SALT)
+def found(**parts: list[dict[str, Any]]) -> Snapshot:
+    return Snapshot(parts, SALT)
 
 
 def job_row(**changes: object) -> dict[str, Any]:
@@ -68,12 +68,12 @@ class TestState:
     """One word for each object."""
 
     def test_an_absent_object_is_to_be_created(self):
-        item = judge(job_spec(), found())
+        item = compare_object(job_spec(), found())
 
         assert (item.state, item.changes, item.reason) == (State.CREATE, (), "")
 
     def test_an_absent_object_that_the_ledger_knows_was_removed_by_somebody(self):
-        item = judge(job_spec(), found(recorded=recorded(JOB)))
+        item = compare_object(job_spec(), found(recorded=recorded(JOB)))
 
         assert item.state is State.CREATE
         assert "removed since" in item.reason
@@ -90,24 +90,24 @@ class TestState:
     def test_the_ledger_tells_an_update_from_an_adoption(self, known: bool, active: bool, state: State):
         rows = recorded(JOB) if known else []
 
-        item = judge(job_spec(), found(jobs=[job_row(active=active)], recorded=rows))
+        item = compare_object(job_spec(), found(jobs=[job_row(active=active)], recorded=rows))
 
         assert item.state is state
         assert [change.field for change in item.changes] == ([] if active else ["active"])
 
     def test_a_row_without_the_project_is_an_update_of_the_ledger(self):
-        item = judge(job_spec(project_ref=REF), found(jobs=[job_row()], recorded=recorded(JOB)))
+        item = compare_object(job_spec(project_ref=REF), found(jobs=[job_row()], recorded=recorded(JOB)))
 
         assert (item.state, [change.field for change in item.changes]) == (State.UPDATE, ["project_ref"])
 
     @pytest.mark.parametrize(("stored", "says"), [("other", "differs"), (None, "unreadable")])
     def test_of_a_secret_it_is_only_said_how_it_differs(self, stored: str | None, says: str):
-        item = judge(secret_spec(), found(**secret_rows(stored)))
+        item = compare_object(secret_spec(), found(**secret_rows(stored)))
 
         assert item.changes == (Change("value", secret=says),)
 
     def test_an_equal_secret_has_no_change(self):
-        assert judge(secret_spec(), found(**secret_rows(secret_spec().value))).state is State.ADOPT
+        assert compare_object(secret_spec(), found(**secret_rows(secret_spec().value))).state is State.ADOPT
 
     @pytest.mark.parametrize(
         ("row", "words"),
@@ -119,7 +119,7 @@ class TestState:
         ],
     )
     def test_a_function_that_up_refuses_is_foreign(self, row: dict[str, Any], words: str):
-        item = judge(function_spec(), found(functions=[function_row(body="other", **row)]))
+        item = compare_object(function_spec(), found(functions=[function_row(body="other", **row)]))
 
         assert item.state is State.FOREIGN
         assert words in item.reason
@@ -127,12 +127,12 @@ class TestState:
     def test_other_names_of_parameters_cannot_be_replaced(self):
         row = function_row(identity_arguments="m integer", types="integer", callable_bare=False)
 
-        item = judge(function_spec(arguments="n integer"), found(functions=[row]))
+        item = compare_object(function_spec(arguments="n integer"), found(functions=[row]))
 
         assert item.state is State.FOREIGN
 
     def test_what_is_there_is_foreign_when_nothing_may_be_adopted(self):
-        item = judge(job_spec(), found(jobs=[job_row()]), adopt=False)
+        item = compare_object(job_spec(), found(jobs=[job_row()]), adopt=False)
 
         assert item.state is State.FOREIGN
         assert "adopt is 'never'" in item.reason
@@ -140,7 +140,7 @@ class TestState:
     def test_a_ledger_of_another_stack_makes_everything_foreign(self):
         rows = found(ledger=[{"present": True, "grantees": [], "users": []}], recorded=recorded("job x", stack="prod"))
 
-        items = [judge(spec, rows) for spec in (ledger_spec(), job_spec())]
+        items = [compare_object(spec, rows) for spec in (ledger_spec(), job_spec())]
 
         assert [item.state for item in items] == [State.FOREIGN, State.FOREIGN]
         assert items[0].reason == items[1].reason
@@ -156,7 +156,7 @@ class TestState:
     def test_a_job_that_the_reader_may_not_see_is_not_gone(self, reader: dict[str, Any], state: State):
         rows = found(reader=[reader], recorded=recorded(JOB))
 
-        assert judge(job_spec(), rows).state is state
+        assert compare_object(job_spec(), rows).state is state
 
     def test_a_key_in_a_command_or_a_body_is_not_shown(self):
         key = jwt()
@@ -192,16 +192,16 @@ def comparison() -> Comparison:
     return Comparison(
         STACK,
         [
-            Item(PrerequisitesSpec(), State.MISSING, reason="lacks:\n  - column `x`"),
-            Item(job_spec(), State.EQUAL),
-            Item(function_spec(), State.UPDATE, there, (Change("body", BODY, function_spec().body),)),
-            Item(
+            ObjectDiff(PrerequisitesSpec(), State.MISSING, reason="lacks:\n  - column `x`"),
+            ObjectDiff(job_spec(), State.EQUAL),
+            ObjectDiff(function_spec(), State.UPDATE, there, (Change("body", BODY, function_spec().body),)),
+            ObjectDiff(
                 secret_spec(), State.ADOPT_AND_CHANGE, Observation(secret_spec()), (Change("value", secret="differs"),)
             ),
-            Item(ledger_spec(), State.FOREIGN, reason="another stack"),
-            Item(job_spec(name="other"), State.FOREIGN, reason="another stack"),
+            ObjectDiff(ledger_spec(), State.FOREIGN, reason="another stack"),
+            ObjectDiff(job_spec(name="other"), State.FOREIGN, reason="another stack"),
         ],
-        [Beside("job old (jobid 7)", "it sends too", "select cron.unschedule(7);")],
+        [UnmanagedObject("job old (jobid 7)", "it sends too", "select cron.unschedule(7);")],
     )
 
 
@@ -209,7 +209,7 @@ class TestDrawing:
     """The same answer, in three forms."""
 
     def test_text_has_a_line_for_each_object_and_the_summary_last(self):
-        lines = list(text(comparison()))
+        lines = list(comparison_text(comparison()))
 
         heads = [line for line in lines if line[:2] in ("= ", "+ ", "> ", "~ ", "! ")]
         assert [line.split(None, 1)[0] for line in heads] == ["!", "=", "~", "~", "!", "!"]
@@ -222,19 +222,19 @@ class TestDrawing:
         ]
 
     def test_text_says_when_there_is_nothing_to_do(self):
-        assert list(text(Comparison(STACK, [Item(job_spec(), State.EQUAL)], []))) == [
+        assert list(comparison_text(Comparison(STACK, [ObjectDiff(job_spec(), State.EQUAL)], []))) == [
             "= equal            job bubble-sync-processor",
             "stack test: 1 equal; nothing to do",
         ]
 
     def test_markdown_begins_with_the_summary_and_ends_with_a_mark(self):
-        lines = list(markdown(comparison()))
+        lines = list(comparison_markdown(comparison()))
 
         assert lines[0].startswith("**bubble-sync diff**, stack test: 1 equal, ")
         assert lines[-1] == "<!-- bubble-sync diff test -->"
 
     def test_no_body_breaks_out_of_its_fence(self):
-        drawn = "\n".join(markdown(comparison()))
+        drawn = "\n".join(comparison_markdown(comparison()))
 
         blocks = re.findall(r"^<details>.*?\n\n(`{3,})\w+\n(.*?)\n\1\n\n</details>$", drawn, re.M | re.S)
         assert len(blocks) == drawn.count("<details>") == 6
@@ -243,31 +243,37 @@ class TestDrawing:
         assert "`````" in inside
 
     def test_a_name_is_no_markup(self):
-        item = Item(secret_spec(name="<b>`_[x](y)"), State.CREATE)
+        item = ObjectDiff(secret_spec(name="<b>`_[x](y)"), State.CREATE)
 
-        drawn = "\n".join(markdown(Comparison(STACK, [item], [])))
+        drawn = "\n".join(comparison_markdown(Comparison(STACK, [item], [])))
 
         assert r"- create: secret &lt;b&gt;\`\_\[x\](y)" in drawn
 
     def test_a_folded_blocks_title_is_html_in_which_nothing_is_escaped_as_markdown(self):
-        item = Item(secret_spec(name="<b>_*~"), State.UPDATE, changes=(Change("description", "a", "b"),))
+        item = ObjectDiff(secret_spec(name="<b>_*~"), State.UPDATE, changes=(Change("description", "a", "b"),))
 
-        drawn = list(markdown(Comparison(STACK, [item], [])))
+        drawn = list(comparison_markdown(Comparison(STACK, [item], [])))
 
         assert "<details><summary>update: secret &lt;b&gt;_*~ (description)</summary>" in drawn
 
     def test_json_has_the_documented_shape(self):
-        told = document(comparison())
+        told = comparison_document(comparison())
 
         assert json.loads(json.dumps(told)) == told
-        assert list(told) == ["stack", "clean", "counts", "objects", "beside", "next"]
+        assert list(told) == ["stack", "clean", "counts", "objects", "unmanaged", "next"]
         assert told["objects"][3] == {
             "object": "secret supabase_url", "kind": "secret", "state": "adopt and change", "reason": "",
             "changes": [{"field": "value", "secret": "differs"}],
         }  # fmt: skip
 
     def test_no_form_holds_the_value_of_a_secret(self):
-        drawn = "\n".join([*text(comparison()), *markdown(comparison()), json.dumps(document(comparison()))])
+        drawn = "\n".join(
+            [
+                *comparison_text(comparison()),
+                *comparison_markdown(comparison()),
+                json.dumps(comparison_document(comparison())),
+            ]
+        )
         drawn += forward(comparison())
 
         assert secret_spec().value not in drawn
@@ -278,7 +284,7 @@ def test_the_way_back_to_a_body_with_a_key_says_so():
                                "definition": f"create function ... '{jwt()}'", "grants": []}])  # fmt: skip
     told = Comparison(
         STACK,
-        [Item(function_spec(), State.UPDATE, Observation(function_spec(body="x")), (Change("body", "x", "y"),))],
+        [ObjectDiff(function_spec(), State.UPDATE, Observation(function_spec(body="x")), (Change("body", "x", "y"),))],
         [],
     )
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.cli.files import put
+from bubble_sync.cli.files import write_atomically
 from bubble_sync.errors import ConfigurationError
 
 
 class TestFile:
     def test_it_is_replaced_as_a_whole_and_nothing_else_is_left(self, tmp_path: Path):
         file = tmp_path / "report.html"
-        put(file, "one")
+        write_atomically(file, "one")
         link = tmp_path / "link.html"
         link.symlink_to(file)
-        put(link, "two")
+        write_atomically(link, "two")
 
         assert link.is_symlink()
         assert file.read_text() == "two"
@@ -27,13 +27,13 @@ class TestFile:
         (tmp_path / "file").touch()
 
         with pytest.raises(ConfigurationError, match=r"(cannot be written|is not a file).*choose another place$"):
-            put(tmp_path / name, "text")
+            write_atomically(tmp_path / name, "text")
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
     def test_a_device_is_not_replaced(self):
         with pytest.raises(ConfigurationError, match="/dev/null is not a file"):
-            put(Path("/dev/null"), "text")
+            write_atomically(Path("/dev/null"), "text")
 
     def test_nor_is_the_root_of_everything(self):
         with pytest.raises(ConfigurationError, match="/ is not a file"):
-            put(Path("/"), "text")
+            write_atomically(Path("/"), "text")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bubble_sync.config.keys import KeyKind
 from bubble_sync.database.database import Row
-from bubble_sync.key.probe import Probe, Verdict, judge
+from bubble_sync.key.probe import Probe, ProbeVerdict, judge_response
 
 KINDS: tuple[KeyKind, ...] = ("legacy JWT", "secret key", "publishable key", "opaque")
 FROM_THE_FUNCTION = {
@@ -45,8 +45,8 @@ def answer(verdict: str, status: int | None = None, error: str = "", content: st
 UNKNOWN = [None, answer("timed out"), answer("rejected", error="Couldn't connect to server")]
 
 
-def answered(status: int, content: str = "", kind: KeyKind = "legacy JWT", verdict: str = "answered") -> Verdict:
-    return judge(answer(verdict, status, content=content), kind, 30_000)
+def answered(status: int, content: str = "", kind: KeyKind = "legacy JWT", verdict: str = "answered") -> ProbeVerdict:
+    return judge_response(answer(verdict, status, content=content), kind, 30_000)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -55,7 +55,7 @@ class TestTheKeyIsAccepted:
 
     @pytest.mark.parametrize("status", [200, 201, 204, 299])
     def test_by_any_success(self, kind: KeyKind, status: int):
-        assert answered(status, "", kind) == Verdict(True, f"HTTP {status}", "the key works")
+        assert answered(status, "", kind) == ProbeVerdict(True, f"HTTP {status}", "the key works")
 
     def test_by_a_function_that_does_not_know_the_action(self, kind: KeyKind):
         verdict = answered(400, FROM_THE_GATEWAY["invalid JWT"], kind)
@@ -166,7 +166,7 @@ class TestNothingIsKnownOfTheKey:
         assert (verdict.accepted, verdict.cause) == (False, "the gateway does not know this API key")
 
     def test_from_a_timeout_which_is_no_refusal(self):
-        verdict = judge(answer("timed out", error="Timeout of 1500 ms reached"), "secret key", 1500)
+        verdict = judge_response(answer("timed out", error="Timeout of 1500 ms reached"), "secret key", 1500)
 
         assert (verdict.accepted, verdict.answered) == (None, "timeout")
         assert "longer than 1500 ms" in verdict.cause
@@ -181,14 +181,14 @@ class TestNothingIsKnownOfTheKey:
         ],
     )
     def test_from_an_endpoint_that_does_not_answer(self, error: str, why: str):
-        verdict = judge(answer("rejected", error=error), "secret key", 30_000)
+        verdict = judge_response(answer("rejected", error=error), "secret key", 30_000)
 
         assert (verdict.accepted, verdict.answered) == (None, "no answer")
         assert verdict.cause == f"the endpoint does not answer ({why})"
         assert "project URL" in verdict.remedy
 
     def test_from_a_request_that_pg_net_says_nothing_of(self):
-        verdict = judge(None, "secret key", 30_000)
+        verdict = judge_response(None, "secret key", 30_000)
 
         assert (verdict.accepted, verdict.answered) == (None, "no answer")
         assert verdict.cause == "pg_net did not send the request, or still waits for its answer"
@@ -209,9 +209,9 @@ def test_every_answer_has_a_cause_and_what_is_not_accepted_a_remedy(status: int,
 @pytest.mark.parametrize("found", UNKNOWN, ids=["not sent", "timeout", "no answer"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_status_the_kind_of_the_key_does_not_matter(kind: KeyKind, found: Row | None):
-    verdict = judge(found, kind, 30_000)
+    verdict = judge_response(found, kind, 30_000)
 
-    assert verdict == judge(found, "legacy JWT", 30_000)
+    assert verdict == judge_response(found, "legacy JWT", 30_000)
     assert verdict.accepted is None
     assert verdict.remedy
 
@@ -230,7 +230,7 @@ def test_the_body_of_an_answer_is_never_repeated():
     ],
     ids=["accepted", "refused", "unknown"],
 )
-def test_a_verdict_is_one_line(verdict: Verdict, line: str):
+def test_a_verdict_is_one_line(verdict: ProbeVerdict, line: str):
     assert str(verdict) == line
 
 
@@ -271,7 +271,7 @@ class TestWhatTwoAnswersProve:
 
     @pytest.mark.parametrize("found", UNKNOWN, ids=["not sent", "timeout", "no answer"])
     def test_no_answer_to_the_wrong_key_proves_nothing(self, found: Row | None):
-        probe = Probe(answered(200), judge(found, "secret key", 30_000))
+        probe = Probe(answered(200), judge_response(found, "secret key", 30_000))
 
         assert (probe.proven, probe.unchecked) == (False, False)
         assert probe.conclusion.endswith("Try again.")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bubble_sync.config.keys import LEGACY_KEYS_END, KeyShape, read_key, warnings_about
+from bubble_sync.config.keys import LEGACY_KEYS_END, KeyShape, key_warnings, read_key
 from tests.fixtures.specs import REF, jwt
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -18,12 +18,12 @@ def expiring(at: datetime) -> KeyShape:
 
 
 def about_expiry(shape: KeyShape, now: datetime = NOON) -> list[str]:
-    return [warning for warning in warnings_about(shape, now) if "expire" in warning]
+    return [warning for warning in key_warnings(shape, now) if "expire" in warning]
 
 
 def about_legacy(shape: KeyShape, day: date) -> list[str]:
     now = datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC)
-    return [warning for warning in warnings_about(shape, now) if "legacy" in warning]
+    return [warning for warning in key_warnings(shape, now) if "legacy" in warning]
 
 
 def test_a_legacy_key_names_role_project_and_expiry():
@@ -113,7 +113,7 @@ class TestALegacyKeyIsWarnedOf:
         assert len(about_legacy(read_key(jwt(role=None, ref=None)), NOON.date())) == 1
 
     def test_after_its_own_expiry_where_both_are_near(self):
-        expiry, legacy = warnings_about(expiring(NOON + timedelta(days=3)), NOON)
+        expiry, legacy = key_warnings(expiring(NOON + timedelta(days=3)), NOON)
 
         assert expiry.startswith("the key expires on 2026-10-04, in 3 days")
         assert legacy.startswith("the key is a legacy JWT")
@@ -122,10 +122,10 @@ class TestALegacyKeyIsWarnedOf:
 @pytest.mark.parametrize("key", ["sb_secret_abc", "sb_publishable_abc", "an-opaque-key", "a.b.c"])
 @pytest.mark.parametrize("now", [NOON, datetime(2030, 1, 1, tzinfo=UTC)], ids=["before", "after"])
 def test_a_key_that_says_nothing_of_its_end_is_not_warned_of(key: str, now: datetime):
-    assert warnings_about(read_key(key), now) == ()
+    assert key_warnings(read_key(key), now) == ()
 
 
 def test_no_warning_shows_the_key():
     key = jwt(exp=NOON.timestamp())
 
-    assert not any(part in "".join(warnings_about(read_key(key), NOON)) for part in key.split("."))
+    assert not any(part in "".join(key_warnings(read_key(key), NOON)) for part in key.split("."))

@@ -43,7 +43,7 @@ def in_bash(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
 
 
 def pulumi_that(project: Path, does: str) -> str:
-    """Put a stand-in for Pulumi into the project; return the PATH that finds it first."""
+    """Put an emulator for Pulumi into the project; return the PATH that finds it first."""
     (project / "pulumi").write_text(f"#!/bin/sh\n{does}\n")
     (project / "pulumi").chmod(0o755)
     return f"{project}:{os.environ['PATH']}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bubble_sync.records.messages import function_log, kind_of, readable, whole
+from bubble_sync.records.messages import function_log, message_pattern, readable, whole
 from tests.fixtures.specs import REF, jwt
 
 
@@ -26,16 +26,18 @@ def test_a_message_is_one_short_line_without_keys_and_emails(message: str | None
 def test_messages_about_different_items_are_of_one_kind():
     ids = ("27dbb748-b3df-4f14-96e6-3e82c98819a9", "7091ED7D-5d47-4678-80f7-a9d3d0655bf5")
 
-    assert {kind_of(f"sign-up {one}: bubble 1795319280110x367830040694797451") for one in ids} == {
+    assert {message_pattern(f"sign-up {one}: bubble 1795319280110x367830040694797451") for one in ids} == {
         "sign-up [id]: bubble [number]"
     }
-    assert kind_of("HTTP 500") != kind_of("HTTP 503")
-    assert kind_of(None) == "no error message"
+    assert message_pattern("HTTP 500") != message_pattern("HTTP 503")
+    assert message_pattern(None) == "no error message"
 
 
 def test_the_items_own_ids_make_no_other_kind():
-    assert {kind_of(f"User {one} of r{one} is gone", f"r{one}") for one in (17, 18)} == {"User [id] of [id] is gone"}
-    assert kind_of("HTTP 500 for x", "500000") == "HTTP 500 for x"
+    assert {message_pattern(f"User {one} of r{one} is gone", f"r{one}") for one in (17, 18)} == {
+        "User [id] of [id] is gone"
+    }
+    assert message_pattern("HTTP 500 for x", "500000") == "HTTP 500 for x"
 
 
 def test_a_command_is_shown_whole_and_without_its_key():

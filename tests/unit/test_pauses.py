@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bubble_sync.actions.pause import keys_of, moment_of
+from bubble_sync.actions.pause import keys_of, read_pause_end
 from bubble_sync.config.settings import read_settings
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.model.jobs import MANAGED_JOBS
-from bubble_sync.model.pauses import paused, warnings_about
+from bubble_sync.model.pauses import pause_warnings, paused
 from tests.fixtures.history import PROCESSOR, RETRY
 from tests.fixtures.specs import config
 
@@ -33,13 +33,13 @@ def test_a_pause_says_why_and_until_when():
         (PROCESSOR, "paused until 2027-01-31 18:00:00 UTC (the CRM moves)"),
         (RETRY, "paused (no reason given)"),
     ]
-    assert warnings_about(read_settings(config(processor=ASLEEP)), NOW) == ()
+    assert pause_warnings(read_settings(config(processor=ASLEEP)), NOW) == ()
 
 
 def test_a_pause_that_should_be_over_names_the_way_out():
     settings = read_settings(config(processor=ASLEEP, retry='{"active": false, "pauseReason": "until told"}'))
 
-    assert warnings_about(settings, NOW + timedelta(hours=6)) == (
+    assert pause_warnings(settings, NOW + timedelta(hours=6)) == (
         f"job {PROCESSOR} is paused until 2027-01-31 18:00:00 UTC (the CRM moves); that is past: "
         "`bubble-sync resume --job processor`",
     )
@@ -50,7 +50,7 @@ def test_a_pause_that_should_be_over_names_the_way_out():
     [("2h", 120), ("90m", 90), ("90min", 90), ("1d12h", 36 * 60), ("1d1h1m", 1501), ("2027-01-31T15:00:00+02:00", 60)],
 )
 def test_a_moment_is_given_as_it_is_or_by_how_far_off_it_is(text: str, after: int):
-    assert moment_of(text, NOW.replace(microsecond=7)) == NOW + timedelta(minutes=after)
+    assert read_pause_end(text, NOW.replace(microsecond=7)) == NOW + timedelta(minutes=after)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_moment_is_given_as_it_is_or_by_how_far_off_it_is(text: str, after: in
 )
 def test_a_moment_that_is_none_or_past_is_refused(text: str, said: str):
     with pytest.raises(ConfigurationError, match=said):
-        moment_of(text, NOW)
+        read_pause_end(text, NOW)
 
 
 def test_a_job_is_meant_by_either_name_and_all_by_none():

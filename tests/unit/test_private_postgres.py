@@ -83,7 +83,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(installation, "SERVER_PLACES", (str(tmp_path / "lib" / "*" / "bin"),))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv(installation.VARIABLE, raising=False)
+    monkeypatch.delenv(installation.SERVER_VARIABLE, raising=False)
     # A machine may have servers where the test looks.
     monkeypatch.setattr(installation, "_candidates", lambda: iter((tmp_path / "lib").glob("*/bin")))
     return Machine(tmp_path)
@@ -144,7 +144,7 @@ def test_a_version_that_is_asked_for_is_downloaded_although_another_is_here(
 ):
     machine.apt(15)
     install(machine.folder, 17, "1.6")
-    monkeypatch.setenv(installation.VARIABLE, "15")
+    monkeypatch.setenv(installation.SERVER_VARIABLE, "15")
 
     postgres.provide()
 

@@ -12,14 +12,14 @@ import pytest
 
 from bubble_sync.cli.options import duration
 from bubble_sync.cli.render.charts import LEFT, RIGHT_EDGE, above, depth_chart, latency_chart, request_chart, times
-from bubble_sync.cli.render.report_page import page, verdict_of
-from bubble_sync.compare.liveness import Signs, Verdict
+from bubble_sync.cli.render.report_page import headline_of, page
+from bubble_sync.compare.liveness import Liveness, LivenessVerdict
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.health.doctor import Diagnosis, Finding
-from bubble_sync.health.failures import Failure, Failures, Group
-from bubble_sync.health.history import EDGES, PARTS, Depth, History, Latency, Sent, depths_of
+from bubble_sync.health.failures import FailedItem, FailureGroup, Failures
+from bubble_sync.health.history import EDGES, SPAN_PARTS, Depth, History, Latency, SentCount, depths_of
 from bubble_sync.health.report import Report
-from bubble_sync.health.verify import Line, Standing
+from bubble_sync.health.verify import ChecklistLine, CheckStatus
 from bubble_sync.records.verdicts import VERDICTS
 from tests.fixtures.specs import jwt
 
@@ -30,8 +30,8 @@ CSS = (Path(__file__).parents[2] / "bubble_sync" / "cli" / "render" / "pages" / 
 
 
 def depths(*most: int) -> tuple[Depth, ...]:
-    padded = (*most, *[0] * (PARTS - len(most)))
-    return tuple(Depth(UNTIL - SPAN + n * SPAN / PARTS, one, one, one, 0) for n, one in enumerate(padded))
+    padded = (*most, *[0] * (SPAN_PARTS - len(most)))
+    return tuple(Depth(UNTIL - SPAN + n * SPAN / SPAN_PARTS, one, one, one, 0) for n, one in enumerate(padded))
 
 
 def past(**changed: object) -> History:
@@ -44,8 +44,8 @@ def report(**changed: object) -> Report:
     quiet = {
         "stack": "prod",
         "asked_at": UNTIL,
-        "checklist": (Line("runs", "the job runs", Standing.OK, "its last run succeeded"),),
-        "works": Signs(Verdict.SEEMS_SO, "the last run succeeded"),
+        "checklist": (ChecklistLine("runs", "the job runs", CheckStatus.OK, "its last run succeeded"),),
+        "liveness": Liveness(LivenessVerdict.LIKELY, "the last run succeeded"),
         "diagnosis": Diagnosis("prod", UNTIL, (), {}, 40),
         "history": past(),
         "failures": Failures("prod", 50, 0, 0, (), "", {}),
@@ -57,8 +57,8 @@ def finding(**changed: object) -> Finding:
     return replace(Finding("job_missing", "Job missing", "error", "job a", "it is not there", "pulumi up"), **changed)
 
 
-def sent(part: int, verdict: str, requests: int = 1, function: str = "f") -> Sent:
-    return Sent(UNTIL - SPAN + part * SPAN / PARTS, function, verdict, requests)
+def sent(part: int, verdict: str, requests: int = 1, function: str = "f") -> SentCount:
+    return SentCount(UNTIL - SPAN + part * SPAN / SPAN_PARTS, function, verdict, requests)
 
 
 class TestCharts:
@@ -66,12 +66,15 @@ class TestCharts:
         chart = depth_chart(depths(0, 3, 0, 9), past())
 
         assert [mark.title for mark in chart.marks] == [
-            "from 11-21 04:50: at most 3, 3 came, 3 went", "from 11-21 05:30: at most 9, 9 came, 9 went",
+            "from 11-21 04:50: at most 3, 3 enqueued, 3 completed",
+            "from 11-21 05:30: at most 9, 9 enqueued, 9 completed",
         ]  # fmt: skip
         low, high = chart.marks
         assert high.height == 3 * low.height
         assert low.y + low.height == high.y + high.height == 164
-        assert chart.said == "12 items came and 12 went; 0 are there now, and at most 9 after 11-21 05:30."
+        assert (
+            chart.description == "12 items enqueued and 12 completed; 0 are there now, and at most 9 after 11-21 05:30."
+        )
 
     def test_the_lowest_bar_can_be_seen(self):
         assert min(mark.height for mark in depth_chart(depths(1, 100_000), past()).marks) == 2
@@ -84,7 +87,7 @@ class TestCharts:
         assert (first.x, first.kind, last.kind) == (LEFT, "ok", "rejected")
         assert first.y < last.y
         assert last.x + last.width <= RIGHT_EDGE
-        assert chart.said == "5 ok, 1 rejected."
+        assert chart.description == "5 ok, 1 rejected."
 
     def test_each_verdict_has_a_lane_and_a_colour(self):
         chart = request_chart(tuple(sent(1, verdict) for verdict in VERDICTS), past())
@@ -98,7 +101,7 @@ class TestCharts:
 
         assert all(mark.x + mark.width < limit.x1 for mark in chart.marks if mark.kind == "kept")
         assert all(mark.x > limit.x1 for mark in chart.marks if mark.kind == "late")
-        assert chart.said == "9 of 15 sign-ups took less than 75 s."
+        assert chart.description == "9 of 15 sign-ups took less than 75 s."
 
     @pytest.mark.parametrize("most", [*range(120), 999, 1001, 123_456])
     def test_the_top_of_a_scale_is_even_and_never_below(self, most: int):
@@ -134,14 +137,14 @@ class TestPage:
         assert re.findall(r"<script|<link|<img|<iframe|@import|url\(|https?://", written) == []
 
     def test_a_text_of_others_is_never_markup(self):
-        failed = Failure("1", "r", "e", 1, 3, None, UNTIL)
+        failed = FailedItem("1", "r", "e", 1, 3, None, UNTIL)
         written = page(
             report(
                 stack=HOSTILE,
-                checklist=(Line("runs", HOSTILE, Standing.NO, HOSTILE, HOSTILE),),
+                checklist=(ChecklistLine("runs", HOSTILE, CheckStatus.NO, HOSTILE, HOSTILE),),
                 diagnosis=Diagnosis(HOSTILE, UNTIL, (finding(object=HOSTILE, evidence=HOSTILE),), {"c": HOSTILE}, 1),
                 history=past(sent=(sent(1, "ok", function=HOSTILE),)),
-                failures=Failures("", 50, 1, 1, (Group(HOSTILE, HOSTILE, 1, (failed,)),), "", {}),
+                failures=Failures("", 50, 1, 1, (FailureGroup(HOSTILE, HOSTILE, 1, (failed,)),), "", {}),
             )
         )
 
@@ -153,8 +156,8 @@ class TestPage:
         written = page(
             report(
                 diagnosis=Diagnosis("prod", UNTIL, (finding(object=called, remedy=called, title=called),), {}, 1),
-                checklist=(Line("runs", called, Standing.NO, called, called),),
-                failures=Failures("", 50, 1, 1, (Group(called, called, 1, ()),), "", {}),
+                checklist=(ChecklistLine("runs", called, CheckStatus.NO, called, called),),
+                failures=Failures("", 50, 1, 1, (FailureGroup(called, called, 1, ()),), "", {}),
             )
         )
 
@@ -183,10 +186,12 @@ class TestPage:
         unknown = Diagnosis("prod", UNTIL, (), {"one": "why"}, 40)
         bad = Diagnosis("prod", UNTIL, (finding(), finding(level="info"), finding(follows=("job_missing",))), {}, 40)
 
-        assert verdict_of(report()).good
-        assert verdict_of(report(diagnosis=unknown)) == (False, "1 check without an answer")
-        assert verdict_of(report(diagnosis=bad)) == (False, "1 cause of trouble")
-        assert not verdict_of(report(checklist=(Line("sign_up", "sign-ups are synced", Standing.NOT_PROVEN, ""),))).good
+        assert headline_of(report()).good
+        assert headline_of(report(diagnosis=unknown)) == (False, "1 check without an answer")
+        assert headline_of(report(diagnosis=bad)) == (False, "1 cause of trouble")
+        assert not headline_of(
+            report(checklist=(ChecklistLine("sign_up", "sign-ups are synced", CheckStatus.NOT_PROVEN, ""),))
+        ).good
 
     @pytest.mark.parametrize("scheme", ["light", "dark", "print"])
     def test_every_colour_stands_out_from_the_paper(self, scheme: str):

@@ -8,7 +8,7 @@ import pytest
 
 from bubble_sync.config.schedules import interval_of, overdue_since, require_known, seconds_of
 from bubble_sync.converge import cron_jobs
-from bubble_sync.database.snapshot import Found
+from bubble_sync.database.snapshot import Snapshot
 from bubble_sync.errors import PrerequisiteMissing
 from bubble_sync.records.due_runs import Due, due
 from tests.fixtures.specs import job_spec
@@ -88,4 +88,4 @@ def test_seconds_are_refused_where_pg_cron_does_not_know_them(version: str):
 def test_seconds_are_taken_where_pg_cron_knows_them_or_its_version_is_unknown(version: str):
     reader = {"role": "postgres", "own_alone": False, "keeper": "postgres", "pg_cron": version}
 
-    cron_jobs.refuse(job_spec(schedule="30 seconds"), Found({"jobs": [], "reader": [reader], "recorded": []}))
+    cron_jobs.preflight(job_spec(schedule="30 seconds"), Snapshot({"jobs": [], "reader": [reader], "recorded": []}))

@@ -1,4 +1,4 @@
-"""How a command finds a stack and its settings, with a stand-in for the Pulumi program where it would decrypt."""
+"""How a command finds a stack and its settings, with an emulator for the Pulumi program where it would decrypt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.config.stacks import CONFIG_VARIABLE, Stack, all_stacks, open_stack, parse_config
+from bubble_sync.config.stacks import CONFIG_VARIABLE, Stack, all_stacks, locate_stack, parse_config
 from bubble_sync.errors import ConfigurationError
 from tests.fixtures.specs import REF, config
 
@@ -26,11 +26,11 @@ def project(tmp_path: Path) -> Path:
 
 
 def stack(project: Path, **environment: str) -> Stack:
-    return open_stack("staging", None, project, {"PATH": "", **environment})
+    return locate_stack("staging", None, project, {"PATH": "", **environment})
 
 
 def test_the_project_is_the_nearest_folder_above(project: Path):
-    found = open_stack("staging", None, project / "deep" / "er", {})
+    found = locate_stack("staging", None, project / "deep" / "er", {})
 
     assert (found.folder, found.config_file) == (project, project / "Pulumi.staging.yaml")
 
@@ -44,7 +44,7 @@ def test_the_files_of_stacks_are_where_the_project_says(project: Path, line: str
     for name in ("local", "prod"):
         (project / "stacks" / f"Pulumi.{name}.yaml").write_text("config: {}\n")
 
-    assert open_stack("prod", None, project, {}).config_file == project / "stacks" / "Pulumi.prod.yaml"
+    assert locate_stack("prod", None, project, {}).config_file == project / "stacks" / "Pulumi.prod.yaml"
     assert [one.name for one in all_stacks(project, {}, "local")] == ["prod"]
 
 
@@ -52,7 +52,7 @@ def test_a_stack_completes_commands_with_what_means_it(project: Path):
     file = project / "elsewhere.yaml"
     file.write_text("config: {}\n")
 
-    told = open_stack("shop/bubble-sync/staging", file, project, {}).completed("pulumi up, or bubble-sync diff")
+    told = locate_stack("shop/bubble-sync/staging", file, project, {}).completed("pulumi up, or bubble-sync diff")
 
     options = f"--stack shop/bubble-sync/staging --config-file {file}"
     assert told == f"pulumi up {options}, or bubble-sync diff {options}"
@@ -61,11 +61,11 @@ def test_a_stack_completes_commands_with_what_means_it(project: Path):
 @pytest.mark.parametrize("name", ["", " "])
 def test_an_empty_name_is_no_stack(project: Path, name: str):
     with pytest.raises(ConfigurationError, match="--stack is empty"):
-        open_stack(name, None, project, {})
+        locate_stack(name, None, project, {})
 
 
 def test_a_name_with_an_organisation_means_the_same_file(project: Path):
-    found = open_stack("shop/bubble-sync/staging", None, project, {})
+    found = locate_stack("shop/bubble-sync/staging", None, project, {})
 
     assert (found.name, found.config_file.name) == ("staging", "Pulumi.staging.yaml")
     assert found.options == ("--stack", "shop/bubble-sync/staging")
@@ -75,17 +75,17 @@ def test_a_configuration_file_elsewhere_is_handed_on(project: Path, tmp_path: Pa
     file = tmp_path / "deep" / "Pulumi.staging.yaml"
     file.write_text("config: {}\n")
 
-    assert open_stack("staging", file, project, {}).options == ("--stack", "staging", "--config-file", str(file))
+    assert locate_stack("staging", file, project, {}).options == ("--stack", "staging", "--config-file", str(file))
 
 
 def test_a_configuration_file_that_is_not_there_is_refused(project: Path):
     with pytest.raises(ConfigurationError, match="there is no configuration file"):
-        open_stack("staging", project / "nowhere.yaml", project, {})
+        locate_stack("staging", project / "nowhere.yaml", project, {})
 
 
 def test_a_folder_outside_a_project_is_refused(tmp_path: Path):
     with pytest.raises(ConfigurationError, match=r"there is no Pulumi\.yaml"):
-        open_stack("staging", None, tmp_path, {})
+        locate_stack("staging", None, tmp_path, {})
 
 
 def test_the_settings_come_from_the_variable_without_asking_pulumi(project: Path):

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bubble_sync.compare.diff import parts_about
+from bubble_sync.compare.diff import sections_about
 from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings, StackSettings, read_settings
 from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.model.jobs import MANAGED_JOBS
-from bubble_sync.model.setup import desired
-from bubble_sync.specs import Keeper
+from bubble_sync.model.setup import desired_state
+from bubble_sync.specs import Owner
 from bubble_sync.sql_loader import (
     SQL_DIRECTORY,
     constants_in,
@@ -55,7 +55,7 @@ def test_the_defaults_of_settings_are_the_values_in_the_files():
         "dispatch_log": switches["dispatch_log"],
         "webhook_secret": WEBHOOK_NAME,
     }
-    alerts = functions_in("alerts", alerts=AlertSettings(), keeper=Keeper("local"))
+    alerts = functions_in("alerts", alerts=AlertSettings(), owner=Owner("local"))
     for spec in (*functions_in("functions"), *alerts):
         file = SQL_DIRECTORY / "functions" / f"{spec.name.split('.')[1]}.sql"
         assert spec.body in with_parts(file.read_text())
@@ -106,9 +106,11 @@ def test_observe_holds_the_block_that_commands_read_with_whole_and_nothing_is_le
 
 
 def test_observe_answers_with_all_that_a_comparison_asks_for():
-    wanted = desired(read_settings(config(access='{"monitorRole": "m"}', monitorPassword="m" * 16)), Keeper("test"))
+    wanted = desired_state(
+        read_settings(config(access='{"monitorRole": "m"}', monitorPassword="m" * 16)), Owner("test")
+    )
 
-    assert set(every_part()) >= parts_about(wanted)
+    assert set(every_part()) >= sections_about(wanted)
 
 
 def test_every_query_of_every_file_can_be_loaded():
@@ -125,4 +127,4 @@ def test_a_number_longer_than_any_stays_text():
 def test_the_planner_is_asked_about_what_the_functions_count(job: str):
     condition = query("plans", job).split("from ", 1)[1].removesuffix(";")
 
-    assert " ".join(condition.split()) in " ".join(function(f"invoke_bubble_sync_{job}", {}, Keeper("")).body.split())
+    assert " ".join(condition.split()) in " ".join(function(f"invoke_bubble_sync_{job}", {}, Owner("")).body.split())

@@ -13,22 +13,22 @@ from rich.console import Console
 
 from bubble_sync.cli.render.watch_screen import drawn
 from bubble_sync.cli.watch import Reader
-from bubble_sync.compare.liveness import Signs, Verdict
+from bubble_sync.compare.liveness import Liveness, LivenessVerdict
 from bubble_sync.config.schedules import next_due
 from bubble_sync.errors import Unreachable
 from bubble_sync.health.doctor import Diagnosis, Finding
 from bubble_sync.health.jobs import Job
-from bubble_sync.health.status import Figures, Status
-from bubble_sync.health.watch import Latest
+from bubble_sync.health.status import QueueStats, Status
+from bubble_sync.health.watch import WatchSnapshot
 
 NOW = datetime(2026, 11, 22, 4, 30, 10, tzinfo=UTC)
-WORKS = Signs(Verdict.SEEMS_SO, "the last run succeeded")
-FIGURES = Figures(3, NOW - timedelta(seconds=20), 0, 0, 1, 0, 0, 0, 5, 2, NOW)
+WORKS = Liveness(LivenessVerdict.LIKELY, "the last run succeeded")
+FIGURES = QueueStats(3, NOW - timedelta(seconds=20), 0, 0, 1, 0, 0, 0, 5, 2, NOW)
 HEALTHY = Diagnosis("prod", NOW, (), {}, 40)
 
 
-def latest(*jobs: Job, **unknown: str) -> Latest:
-    return Latest(Status("prod", NOW, (), FIGURES, (), jobs, (), None, WORKS, unknown), ())
+def latest(*jobs: Job, **unknown: str) -> WatchSnapshot:
+    return WatchSnapshot(Status("prod", NOW, (), FIGURES, (), jobs, (), None, WORKS, unknown), ())
 
 
 def job(**changed: object) -> Job:
@@ -37,7 +37,7 @@ def job(**changed: object) -> Job:
 
 
 def shown(
-    found: Latest, diagnosis: Diagnosis | None = HEALTHY, trouble: str = "", age: float = 0, width: int = 100
+    found: WatchSnapshot, diagnosis: Diagnosis | None = HEALTHY, trouble: str = "", age: float = 0, width: int = 100
 ) -> str:
     console = Console(width=width, file=io.StringIO())
     with console.capture() as said:
@@ -109,7 +109,7 @@ def test_a_job_is_due_at_its_next_tick(schedule: str, due: str | None):
     assert (f"{found:%H:%M:%S}" if found else None) == due
 
 
-def started(look: Callable[[], Latest], close: Callable[[], None] = lambda: None) -> Reader:
+def started(look: Callable[[], WatchSnapshot], close: Callable[[], None] = lambda: None) -> Reader:
     reader = Reader(look, lambda: HEALTHY, close, every=0.001)
     reader.start()
     assert reader.looked.wait(10)
@@ -125,7 +125,7 @@ class TestReader:
         turns = iter((latest(job()), None, None, latest()))
         came_back, done = threading.Event(), threading.Event()
 
-        def look() -> Latest:
+        def look() -> WatchSnapshot:
             found = next(turns, "over")
             if found == "over":
                 came_back.set()
@@ -162,7 +162,7 @@ class TestReader:
         answers, hangs, closed = threading.Event(), threading.Event(), threading.Event()
         turns = iter((False, True))
 
-        def look() -> Latest:
+        def look() -> WatchSnapshot:
             if next(turns):
                 hangs.set()
                 answers.wait(10)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from bubble_sync.formatting import format_age, format_minute
-from bubble_sync.health.history import EDGES, PARTS, Depth, History, Latency, Sent
+from bubble_sync.health.history import EDGES, SPAN_PARTS, Depth, History, Latency, SentCount
 from bubble_sync.model.targets import TARGET_SECONDS
 from bubble_sync.records.verdicts import VERDICTS
 
@@ -34,7 +34,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Line:
+class ChartLine:
     """A straight line: part of the grid, or a limit."""
 
     x1: float
@@ -52,21 +52,21 @@ def above(most: int) -> int:
     return int(next(size * step for step in (1, 2, 4, 6, 8, 10) if size * step >= most and size * step % 2 == 0))
 
 
-def scale(top: int, height: float = PLOT_HEIGHT) -> tuple[tuple[Label, ...], tuple[Line, ...]]:
+def scale(top: int, height: float = PLOT_HEIGHT) -> tuple[tuple[Label, ...], tuple[ChartLine, ...]]:
     """Draw three levels from zero to `top`."""
     floor = TOP + PLOT_HEIGHT
     levels = [(value, floor - height * value / top) for value in (0, top // 2, top)]
     labels = tuple(Label(LEFT - 8, y + 4, str(value), "end") for value, y in levels)
-    return labels, tuple(Line(LEFT, y, RIGHT_EDGE, y) for _, y in levels)
+    return labels, tuple(ChartLine(LEFT, y, RIGHT_EDGE, y) for _, y in levels)
 
 
-def times(past: History, floor: float) -> tuple[tuple[Label, ...], tuple[Line, ...]]:
+def times(past: History, floor: float) -> tuple[tuple[Label, ...], tuple[ChartLine, ...]]:
     """Draw round times below the plot."""
     span = past.until - past.since
     ticks = [(at, LEFT + PLOT_WIDTH * ((at - past.since) / span)) for at in _ticks(past.since, past.until)]
     form = "%H:%M" if span <= timedelta(days=2) else "%m-%d"
     labels = tuple(Label(x, floor + 18, f"{at:{form}}") for at, x in ticks)
-    return labels, tuple(Line(x, floor, x, floor + 4) for _, x in ticks)
+    return labels, tuple(ChartLine(x, floor, x, floor + 4) for _, x in ticks)
 
 
 def _ticks(since: datetime, until: datetime) -> Iterator[datetime]:
@@ -104,36 +104,39 @@ class Chart:
 
     id: str
     title: str
-    said: str
+    description: str
     height: float
     marks: tuple[Mark, ...]
     labels: tuple[Label, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[ChartLine, ...]
 
 
 def depth_chart(depths: Sequence[Depth], past: History) -> Chart:
     """Draw a bar for each part with items."""
     top = above(max(depth.most for depth in depths))
-    floor, step = TOP + PLOT_HEIGHT, PLOT_WIDTH / PARTS
+    floor, step = TOP + PLOT_HEIGHT, PLOT_WIDTH / SPAN_PARTS
     marks = tuple(
         Mark(LEFT + number * step, floor - high, max(step - 1, 1), high, "open", _of_depth(depth))
         for number, depth in enumerate(depths)
         if depth.most and (high := max(_SEEN, PLOT_HEIGHT * depth.most / top))
     )
     highest = max(depths, key=lambda depth: depth.most)
-    said = (
-        f"{sum(depth.came for depth in depths)} items came and {sum(depth.went for depth in depths)} went; "
+    description = (
+        f"{sum(depth.enqueued for depth in depths)} items enqueued and "
+        f"{sum(depth.completed for depth in depths)} completed; "
         f"{depths[-1].left} are there now, and at most {highest.most}"
         + (f" after {format_minute(highest.at)}." if highest.most else ".")
     )
     labels, lines = scale(top)
     hours, ticks = times(past, floor)
-    return Chart("depth", "Items that were not completed", said, floor + BOTTOM, marks, labels + hours, lines + ticks)
+    return Chart(
+        "depth", "Items that were not completed", description, floor + BOTTOM, marks, labels + hours, lines + ticks
+    )
 
 
-def request_chart(sent: Sequence[Sent], past: History) -> Chart:
+def request_chart(sent: Sequence[SentCount], past: History) -> Chart:
     """Draw a lane for each verdict, with a mark for each part with such requests."""
-    step, seconds = PLOT_WIDTH / PARTS, (past.until - past.since).total_seconds() / PARTS
+    step, seconds = PLOT_WIDTH / SPAN_PARTS, (past.until - past.since).total_seconds() / SPAN_PARTS
     counts: Counter[tuple[datetime, str]] = Counter()
     for one in sent:
         counts[one.at, one.verdict] += one.requests
@@ -149,15 +152,19 @@ def request_chart(sent: Sequence[Sent], past: History) -> Chart:
         for (at, verdict), requests in sorted(counts.items())
     )
     totals = Counter({verdict: sum(one.requests for one in sent if one.verdict == verdict) for verdict in VERDICTS})
-    said = ", ".join(f"{totals[verdict]} {verdict}" for verdict in VERDICTS if totals[verdict]) or "no request was sent"
+    description = (
+        ", ".join(f"{totals[verdict]} {verdict}" for verdict in VERDICTS if totals[verdict]) or "no request was sent"
+    )
     floor = TOP + len(VERDICTS) * _LANE_HEIGHT
     names = tuple(
         Label(LEFT - 8, TOP + (number + 0.5) * _LANE_HEIGHT + 4, verdict, "end")
         for number, verdict in enumerate(VERDICTS)
     )
-    lanes = tuple(Line(LEFT, y, RIGHT_EDGE, y) for y in (TOP + n * _LANE_HEIGHT for n in range(len(VERDICTS) + 1)))
+    lanes = tuple(ChartLine(LEFT, y, RIGHT_EDGE, y) for y in (TOP + n * _LANE_HEIGHT for n in range(len(VERDICTS) + 1)))
     hours, ticks = times(past, floor)
-    return Chart("requests", "Requests by verdict", f"{said}.", floor + BOTTOM, marks, names + hours, lanes + ticks)
+    return Chart(
+        "requests", "Requests by verdict", f"{description}.", floor + BOTTOM, marks, names + hours, lanes + ticks
+    )
 
 
 def latency_chart(latency: Latency) -> Chart:
@@ -174,12 +181,12 @@ def latency_chart(latency: Latency) -> Chart:
     )  # fmt: skip
     promise = LEFT + EDGES.index(TARGET_SECONDS) * step
     edges = tuple(Label(LEFT + number * step, floor + 18, _shorter(edge)) for number, edge in enumerate(EDGES))
-    said = f"{latency.kept} of {latency.items} sign-ups took less than {TARGET_SECONDS} s."
+    description = f"{latency.kept} of {latency.items} sign-ups took less than {TARGET_SECONDS} s."
     labels, lines = scale(top, PLOT_HEIGHT - 12)
-    limit = Line(promise, TOP, promise, floor, "limit")
-    promised = Label(promise + 4, TOP + 2, f"target: {TARGET_SECONDS} s", "start")
+    limit = ChartLine(promise, TOP, promise, floor, "limit")
+    target = Label(promise + 4, TOP + 2, f"target: {TARGET_SECONDS} s", "start")
     return Chart(
-        "latency", "From sign-up to completed", said, floor + BOTTOM, marks, (*labels, *edges, promised),
+        "latency", "From sign-up to completed", description, floor + BOTTOM, marks, (*labels, *edges, target),
         (*lines, limit),
     )  # fmt: skip
 
@@ -196,4 +203,6 @@ def _shorter(seconds: int) -> str:
 
 
 def _of_depth(depth: Depth) -> str:
-    return f"from {format_minute(depth.at)}: at most {depth.most}, {depth.came} came, {depth.went} went"
+    return (
+        f"from {format_minute(depth.at)}: at most {depth.most}, {depth.enqueued} enqueued, {depth.completed} completed"
+    )

@@ -5,7 +5,7 @@
     {"stack": "prod", "clean": false, "counts": {"equal": 11, "update": 1},
      "objects": [{"object": "job bubble-sync-retry", "kind": "job", "state": "update", "reason": "",
                   "changes": [{"field": "active", "actual": false, "wanted": true}]}],
-     "beside": [{"what": "job old", "text": "jobid 7: ...", "sql": "select cron.unschedule(7);"}],
+     "unmanaged": [{"what": "job old", "text": "jobid 7: ...", "sql": "select cron.unschedule(7);"}],
      "next": "keep the way back, ..."}
 
 Of a secret value a change says `"secret": "differs"` or `"unreadable"`, and no value. States: equal, create, adopt,
@@ -15,22 +15,22 @@ adopt and change, update, foreign (`up` refuses it: `reason` says why), missing 
 from __future__ import annotations
 
 from bubble_sync.cli.render.diff_text import next_of
-from bubble_sync.compare.diff import Change, Comparison, Item
+from bubble_sync.compare.diff import Change, Comparison, ObjectDiff
 
 
-def document(comparison: Comparison) -> dict[str, object]:
+def comparison_document(comparison: Comparison) -> dict[str, object]:
     """Return the output of `--json`."""
     return {
         "stack": comparison.stack,
         "clean": comparison.clean,
         "counts": dict(comparison.counts),
         "objects": [_object(item) for item in comparison.items],
-        "beside": [{"what": one.what, "text": one.text, "sql": one.sql} for one in comparison.beside],
+        "unmanaged": [{"what": one.what, "text": one.text, "sql": one.sql} for one in comparison.unmanaged],
         "next": next_of(comparison),
     }
 
 
-def _object(item: Item) -> dict[str, object]:
+def _object(item: ObjectDiff) -> dict[str, object]:
     return {
         "object": item.spec.object_name,
         "kind": item.spec.kind,

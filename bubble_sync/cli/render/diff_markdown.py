@@ -6,21 +6,21 @@ import re
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from bubble_sync.cli.options import completed
+from bubble_sync.cli.options import complete_for_stack
 from bubble_sync.cli.output import next_step
-from bubble_sync.cli.render.diff_text import details, lines_beside, next_of, summary
-from bubble_sync.compare.diff import Comparison, Item, State
+from bubble_sync.cli.render.diff_text import next_of, object_details, summary, unmanaged_lines
+from bubble_sync.compare.diff import Comparison, ObjectDiff, State
 
 
-def markdown(comparison: Comparison) -> Iterator[str]:
+def comparison_markdown(comparison: Comparison) -> Iterator[str]:
     """Yield the summary, then a folded block for each object that differs."""
-    yield f"**bubble-sync diff**, {plain(summary(comparison))}"
+    yield f"**bubble-sync diff**, {escape_markdown(summary(comparison))}"
     for item in comparison.items:
         if item.state is not State.EQUAL:
             yield from folded(_title(item), _content(item), "diff")
-    if comparison.beside:
-        told = (line for one in comparison.beside for line in lines_beside(one))
-        yield from folded(f"beside it: {len(comparison.beside)}", told, "text")
+    if comparison.unmanaged:
+        lines = (line for one in comparison.unmanaged for line in unmanaged_lines(one))
+        yield from folded(f"unmanaged objects: {len(comparison.unmanaged)}", lines, "text")
     if step := next_of(comparison):
         yield from ("", next_step(step))
     yield ""
@@ -28,14 +28,14 @@ def markdown(comparison: Comparison) -> Iterator[str]:
     yield f"<!-- bubble-sync diff {re.sub('[^A-Za-z0-9._-]', '', comparison.stack)} -->"
 
 
-def _title(item: Item) -> str:
+def _title(item: ObjectDiff) -> str:
     fields = ", ".join(change.field for change in item.changes)
     return f"{item.state}: {item.spec.object_name}{f' ({fields})' if fields else ''}"
 
 
-def _content(item: Item) -> Iterator[str]:
-    yield from completed(item.reason).splitlines()
-    yield from details(item)
+def _content(item: ObjectDiff) -> Iterator[str]:
+    yield from complete_for_stack(item.reason).splitlines()
+    yield from object_details(item)
 
 
 def folded(title: str, content: Iterable[str], language: str) -> Iterator[str]:
@@ -43,7 +43,7 @@ def folded(title: str, content: Iterable[str], language: str) -> Iterator[str]:
     lines = list(content)
     yield ""
     if not lines:
-        yield f"- {plain(title)}"
+        yield f"- {escape_markdown(title)}"
         return
     # A fence must be longer than any run of backticks in the text.
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
@@ -58,7 +58,7 @@ def folded(title: str, content: Iterable[str], language: str) -> Iterator[str]:
     yield "</details>"
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Escape a text for Markdown and HTML; names may hold any printable character."""
     return re.sub(r"([\\`*_\[\]@#~|!])", r"\\\1", _html(text))
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from difflib import unified_diff
 
-from bubble_sync.cli.options import completed
+from bubble_sync.cli.options import complete_for_stack
 from bubble_sync.cli.output import next_step
-from bubble_sync.compare.diff import Change, Comparison, Item, State, body_of
-from bubble_sync.compare.unmanaged import Beside
+from bubble_sync.compare.diff import Change, Comparison, ObjectDiff, State, body_of
+from bubble_sync.compare.unmanaged import UnmanagedObject
 
 SIGNS = {
     State.EQUAL: "=",
@@ -23,21 +23,21 @@ SIGNS = {
 _INDENT = "      "
 
 
-def text(comparison: Comparison) -> Iterator[str]:
+def comparison_text(comparison: Comparison) -> Iterator[str]:
     """Yield each object with its fields, then unmanaged objects, then the summary."""
-    said: set[str] = set()
+    reasons: set[str] = set()
     for item in comparison.items:
         yield f"{SIGNS[item.state]} {item.state:<16} {item.spec.object_name}"
-        if item.reason in said:
+        if item.reason in reasons:
             yield f"{_INDENT}(for the same reason)"
         else:
-            yield from (f"{_INDENT}{line}" for line in completed(item.reason).splitlines())
-        said |= {item.reason} - {""}
-        yield from (f"{_INDENT}{line}" for line in details(item))
-    if comparison.beside:
-        yield "beside it"
-        for one in comparison.beside:
-            yield from (f"  {line}" for line in lines_beside(one))
+            yield from (f"{_INDENT}{line}" for line in complete_for_stack(item.reason).splitlines())
+        reasons |= {item.reason} - {""}
+        yield from (f"{_INDENT}{line}" for line in object_details(item))
+    if comparison.unmanaged:
+        yield "unmanaged objects"
+        for one in comparison.unmanaged:
+            yield from (f"  {line}" for line in unmanaged_lines(one))
     yield summary(comparison)
     if step := next_of(comparison):
         yield next_step(step)
@@ -59,7 +59,7 @@ def summary(comparison: Comparison) -> str:
     return f"stack {comparison.stack}: {counted}{left}"
 
 
-def details(item: Item) -> Iterator[str]:
+def object_details(item: ObjectDiff) -> Iterator[str]:
     """Yield the fields that differ; a function's body as a unified diff."""
     for change in item.changes:
         if change.field != "body":
@@ -85,8 +85,8 @@ def body_diff(actual: str, wanted: str) -> Iterator[str]:
     yield from unified_diff(actual.splitlines(), wanted.splitlines(), "database", "program", lineterm="")
 
 
-def lines_beside(one: Beside) -> Iterator[str]:
+def unmanaged_lines(one: UnmanagedObject) -> Iterator[str]:
     """Yield an unmanaged object and its SQL."""
-    yield completed(f"{one.what}: {one.text}")
+    yield complete_for_stack(f"{one.what}: {one.text}")
     if one.sql:
         yield f"    {one.sql}"

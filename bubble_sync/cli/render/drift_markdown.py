@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bubble_sync.cli.render.diff_markdown import folded, plain
-from bubble_sync.cli.render.drift_text import line, text
-from bubble_sync.compare.drift import Report, Standing
+from bubble_sync.cli.render.diff_markdown import escape_markdown, folded
+from bubble_sync.cli.render.drift_text import report_line, report_text
+from bubble_sync.compare.drift import DriftReport, StackStatus
 
 
-def markdown(reports: Sequence[Report]) -> Iterator[str]:
+def reports_markdown(reports: Sequence[DriftReport]) -> Iterator[str]:
     """Yield the lines."""
-    clean = sum(report.standing is Standing.CLEAN for report in reports)
+    clean = sum(report.status is StackStatus.CLEAN for report in reports)
     yield f"**bubble-sync drift**, {clean} of {len(reports)} clean"
     yield ""
     yield "| Stack | |"
     yield "|---|---|"
     for report in reports:
-        yield f"| {plain(report.stack)} | {plain(line(report))} |"
+        yield f"| {escape_markdown(report.stack)} | {escape_markdown(report_line(report))} |"
     for report in reports:
-        if report.standing is not Standing.CLEAN:
-            yield from folded(f"stack {report.stack}", text(report), "diff")
+        if report.status is not StackStatus.CLEAN:
+            yield from folded(f"stack {report.stack}", report_text(report), "diff")

@@ -6,44 +6,44 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from bubble_sync.cli.render.diff_text import body_diff, field
-from bubble_sync.compare.drift import Finding, Report, Standing
+from bubble_sync.compare.drift import DriftFinding, DriftReport, StackStatus
 from bubble_sync.formatting import format_timestamp
 
 _INDENT = "      "
 _NAMED_IN_A_LINE = 3
 
 
-def line(report: Report) -> str:
+def report_line(report: DriftReport) -> str:
     """Return the state of a stack in one line."""
     if report.cause:
-        return f"{report.standing}: {' '.join(report.cause.split())}"
-    if report.standing is not Standing.DRIFT:
-        return report.standing.value
+        return f"{report.status}: {' '.join(report.cause.split())}"
+    if report.status is not StackStatus.DRIFT:
+        return report.status.value
     named = [f"{one.object_name} ({one.change.field})" for one in report.findings]
     more = f", and {len(named) - _NAMED_IN_A_LINE} more" if len(named) > _NAMED_IN_A_LINE else ""
     return f"{counted(len(named))}: {', '.join(named[:_NAMED_IN_A_LINE])}{more}"
 
 
-def text(report: Report) -> Iterator[str]:
+def report_text(report: DriftReport) -> Iterator[str]:
     """Yield a stack's state, its objects with their fields, and whether the sync works."""
-    if report.standing is Standing.DRIFT:
+    if report.status is StackStatus.DRIFT:
         yield f"stack {report.stack}: {counted(len(report.findings))}"
-    elif report.standing is Standing.NEVER_UP:
+    elif report.status is StackStatus.NEVER_UP:
         yield f"stack {report.stack}: never up: the database remembers no object of it"
     else:
-        yield f"stack {report.stack}: {line(report)}"
-    yield from details(report)
+        yield f"stack {report.stack}: {report_line(report)}"
+    yield from report_details(report)
 
 
-def details(report: Report) -> Iterator[str]:
+def report_details(report: DriftReport) -> Iterator[str]:
     """Yield each object with its fields, and whether the sync works."""
     for name, found in groupby(report.findings, lambda one: one.object_name):
         findings = list(found)
         yield f"{'!' if findings[0].reason else '~'} {name}"
         yield from (f"{_INDENT}{one}" for finding in findings for one in _lines(finding))
         yield from (f"{_INDENT}{one}" for one in _repair(findings[0]))
-    if report.signs is not None:
-        yield f"does the sync work now? {report.signs}"
+    if report.liveness is not None:
+        yield f"does the sync work now? {report.liveness}"
     if report.next:
         yield f"next: {report.next}"
 
@@ -53,7 +53,7 @@ def counted(number: int) -> str:
     return f"{number} finding{'' if number == 1 else 's'}"
 
 
-def _lines(finding: Finding) -> Iterator[str]:
+def _lines(finding: DriftFinding) -> Iterator[str]:
     if finding.change.field == "body":
         yield "body:"
         yield from body_diff(str(finding.change.actual), str(finding.change.wanted))
@@ -64,7 +64,7 @@ def _lines(finding: Finding) -> Iterator[str]:
     yield f"  {'accept  ' if finding.accept.commands else ''}{finding.accept}"
 
 
-def _repair(finding: Finding) -> Iterator[str]:
+def _repair(finding: DriftFinding) -> Iterator[str]:
     if not finding.reason:
         yield f"repair: {finding.repair}"
         return

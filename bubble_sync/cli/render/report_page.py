@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from bubble_sync import __version__
 from bubble_sync.cli.failures import next_try
-from bubble_sync.cli.options import completed
+from bubble_sync.cli.options import complete_for_stack
 from bubble_sync.cli.render.charts import WIDTH, bin_name, depth_chart, latency_chart, request_chart
 from bubble_sync.formatting import format_minute, format_seconds, format_time, format_timestamp
 from bubble_sync.health.report import Report
@@ -20,7 +20,7 @@ from bubble_sync.records.messages import anonymous
 _PAGES = Path(__file__).with_name("pages")
 
 
-class Verdict(NamedTuple):
+class Headline(NamedTuple):
     """The head of the page."""
 
     good: bool
@@ -44,7 +44,7 @@ def page(report: Report) -> str:
     return environment.get_template("report.html").render(
         report=report,
         past=past,
-        verdict=verdict_of(report),
+        verdict=headline_of(report),
         depth=depth_chart(past.depths, past) if past.depths is not None else None,
         requests=request_chart(past.sent, past) if past.sent is not None else None,
         latency=latency_chart(past.latency) if past.latency is not None else None,
@@ -55,16 +55,16 @@ def page(report: Report) -> str:
     )
 
 
-def verdict_of(report: Report) -> Verdict:
+def headline_of(report: Report) -> Headline:
     """Return the number of problems in words."""
     counts = {
-        "line of the checklist not fulfilled": sum(line.standing == "no" for line in report.checklist),
-        "line of it unknown or not proven": sum(line.standing not in ("ok", "no") for line in report.checklist),
+        "line of the checklist not fulfilled": sum(line.status == "no" for line in report.checklist),
+        "line of it unknown or not proven": sum(line.status not in ("ok", "no") for line in report.checklist),
         "cause of trouble": sum(finding.level != "info" for finding in report.diagnosis.causes),
         "check without an answer": len(report.diagnosis.unknown),
     }
-    said = [f"{number} {_many(what) if number > 1 else what}" for what, number in counts.items() if number]
-    return Verdict(not said, "; ".join(said) or "Everything was seen, and nothing is wrong now.")
+    problems = [f"{number} {_many(what) if number > 1 else what}" for what, number in counts.items() if number]
+    return Headline(not problems, "; ".join(problems) or "Everything was seen, and nothing is wrong now.")
 
 
 def _many(what: str) -> str:
@@ -74,7 +74,7 @@ def _many(what: str) -> str:
 
 def _shown(value: object) -> object:
     """Redact keys and emails in every text, and complete commands."""
-    return completed(anonymous(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return complete_for_stack(anonymous(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _px(number: float) -> str:

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from bubble_sync.cli.doctor import STYLE
-from bubble_sync.cli.options import completed
+from bubble_sync.cli.options import complete_for_stack
 from bubble_sync.cli.output import table
 from bubble_sync.cli.status import flow_in_words, queue_in_words, run_in_words, state_in_words
 from bubble_sync.config.schedules import next_due
@@ -20,33 +20,33 @@ from bubble_sync.records.verdicts import GOOD
 if TYPE_CHECKING:
     from bubble_sync.health.doctor import Diagnosis
     from bubble_sync.health.jobs import Job
-    from bubble_sync.health.watch import Latest
+    from bubble_sync.health.watch import WatchSnapshot
 
 _MOST_FINDINGS = 6
 
 
-def drawn(found: Latest, diagnosis: Diagnosis | None, trouble: str, age: float) -> Group:
+def drawn(found: WatchSnapshot, diagnosis: Diagnosis | None, trouble: str, age: float) -> Group:
     """Draw a snapshot that is `age` seconds old; `trouble` explains why no newer one exists."""
     return Group(*_parts(found, diagnosis, trouble, age))
 
 
-def _parts(found: Latest, diagnosis: Diagnosis | None, trouble: str, age: float) -> Iterator[RenderableType]:
+def _parts(found: WatchSnapshot, diagnosis: Diagnosis | None, trouble: str, age: float) -> Iterator[RenderableType]:
     status = found.status
     now = status.asked_at + timedelta(seconds=age)
     yield Text(f"stack {status.stack}, {format_time(now)} UTC; Ctrl-C leaves", style="bold")
     if trouble:
         yield Text(f"{trouble}; what follows is {format_age(age)} old", style="bold yellow")
-    if status.figures is not None:
-        yield Text(queue_in_words(status.figures))
-        yield Text(flow_in_words(status.figures))
+    if status.queue is not None:
+        yield Text(queue_in_words(status.queue))
+        yield Text(flow_in_words(status.queue))
     for line in status.not_known:
-        yield Text(completed(f"unknown: {line}"), style="yellow")
+        yield Text(complete_for_stack(f"unknown: {line}"), style="yellow")
     yield Text()
     jobs = table("job", "next tick", "last finished run", "")
     for job in status.jobs:
-        style = "red" if job.problem else "yellow" if job.asleep else None
+        style = "red" if job.problem else "yellow" if job.paused else None
         jobs.add_row(
-            job.name, _next_tick(job, now), run_in_words(job, now), completed(state_in_words(job)), style=style
+            job.name, _next_tick(job, now), run_in_words(job, now), complete_for_stack(state_in_words(job)), style=style
         )
     yield jobs
     yield Text()
@@ -73,12 +73,12 @@ def _findings(diagnosis: Diagnosis | None) -> Iterator[Text]:
     yield Text(f"findings at {at}: {len(causes) or 'none'}{unknown}", style="" if causes or unknown else "green")
     for cause in causes[:_MOST_FINDINGS]:
         yield Text(f"{cause.level}: {cause.title} [{cause.id}], {cause.object}", style=STYLE[cause.level])
-        yield Text(completed(f"  do: {cause.remedy}"))
+        yield Text(complete_for_stack(f"  do: {cause.remedy}"))
     if len(causes) > _MOST_FINDINGS:
-        yield Text(completed(f"and {len(causes) - _MOST_FINDINGS} more: `bubble-sync doctor`"))
+        yield Text(complete_for_stack(f"and {len(causes) - _MOST_FINDINGS} more: `bubble-sync doctor`"))
 
 
-def _requests(found: Latest) -> Iterator[RenderableType]:
+def _requests(found: WatchSnapshot) -> Iterator[RenderableType]:
     if why := found.status.unknown.get("requests"):
         yield Text(f"unknown: requests: {why}", style="yellow")
     elif not found.requests:

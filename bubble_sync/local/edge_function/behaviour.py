@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bubble_sync.local.addresses import write_private
 
-FILE = "edge_function_behaviour.json"
+BEHAVIOUR_FILE = "edge_function_behaviour.json"
 
 
 class Behaviour(BaseModel):
@@ -49,10 +49,10 @@ class Behaviour(BaseModel):
 
     def save(self, folder: Path) -> None:
         """Make this the behaviour of the platform in a folder."""
-        write_private(folder / FILE, self.model_dump_json())
+        write_private(folder / BEHAVIOUR_FILE, self.model_dump_json())
 
     @classmethod
     def load(cls, folder: Path) -> Behaviour:
         """Read the behaviour of the platform in a folder."""
-        path = folder / FILE
+        path = folder / BEHAVIOUR_FILE
         return cls.model_validate_json(path.read_text("utf-8")) if path.exists() else cls()

@@ -18,7 +18,7 @@ LEGACY_JWT = {"code": "UNAUTHORIZED_LEGACY_JWT", "message": "Invalid JWT"}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Authorisation:
     """How a request's key came, what was found of it, and the body of the 401 where it is refused."""
 
     key_kind: Literal["bearer", "apikey", "none"]
@@ -39,7 +39,7 @@ class Offer:
         return read_key(self.authorization.removeprefix("Bearer ")).kind == "legacy JWT"
 
 
-def judge(offer: Offer, own: Sequence[str], behaviour: Behaviour) -> Verdict:
+def authorise(offer: Offer, own: Sequence[str], behaviour: Behaviour) -> Authorisation:
     """Return whether a request may call; `own` are the platform's own keys."""
     known = (*own, *behaviour.keys) if behaviour.own_keys else behaviour.keys
     disabled = behaviour.legacy_disabled and offer.legacy
@@ -51,7 +51,7 @@ def judge(offer: Offer, own: Sequence[str], behaviour: Behaviour) -> Verdict:
     elif behaviour.checks_key and not (bearer or apikey):
         refusal = NO_VALID_KEY
     checked = behaviour.verify_jwt or behaviour.checks_key
-    return Verdict(
+    return Authorisation(
         key_kind=_kind(offer, apikey and not bearer),
         key="rejected" if refusal else "accepted" if checked else "unchecked",
         refusal=refusal,

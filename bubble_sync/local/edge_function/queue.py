@@ -39,7 +39,7 @@ class Call(BaseModel):
 
 
 @dataclass(frozen=True)
-class Item:
+class QueueItem:
     """A claimed row of the queue."""
 
     id: str
@@ -51,7 +51,7 @@ def _bubble_id() -> str:
     return f"{time.time_ns() // 1_000_000}x{secrets.randbelow(10**18):018d}"
 
 
-def _work(connection: psycopg.Connection, item: Item) -> str | None:
+def _work(connection: psycopg.Connection, item: QueueItem) -> str | None:
     """Do one item's work and return why it failed, or None."""
     if item.operation != "SIGNUP_ATOMIC":
         return None
@@ -60,7 +60,7 @@ def _work(connection: psycopg.Connection, item: Item) -> str | None:
     return None if row == (3,) else f"sign-up {item.record_id}: user, host or guest record is missing"
 
 
-def _settle(connection: psycopg.Connection, item: Item, behaviour: Behaviour) -> str:
+def _process(connection: psycopg.Connection, item: QueueItem, behaviour: Behaviour) -> str:
     """Work on one item in a transaction of its own and return its new status."""
     with connection.transaction():
         problem = behaviour.fail_with or _work(connection, item)
@@ -75,12 +75,12 @@ def _settle(connection: psycopg.Connection, item: Item, behaviour: Behaviour) ->
 @contextmanager
 def _queue(address: str) -> Iterator[psycopg.Connection]:
     """Connect with the rights that an Edge Function has."""
-    with psycopg.connect(address, autocommit=True, application_name="edge function stand-in") as connection:
+    with psycopg.connect(address, autocommit=True, application_name="edge function emulator") as connection:
         connection.execute("set role service_role")
         yield connection
 
 
-def count(address: str) -> Mapping[str, int]:
+def count_by_status(address: str) -> Mapping[str, int]:
     """Return how many items stand at each status; touch none."""
     with _queue(address) as connection, connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(script("count_items")).fetchone() or {}
@@ -89,9 +89,9 @@ def count(address: str) -> Mapping[str, int]:
 def drain(address: str, call: Call, behaviour: Behaviour) -> Mapping[str, str]:
     """Claim items, work on them, and return each one's status by its id."""
     with _queue(address) as connection:
-        with connection.cursor(row_factory=class_row(Item)) as cursor:
+        with connection.cursor(row_factory=class_row(QueueItem)) as cursor:
             # Committed at once: a call that dies later leaves its items in `processing`, as the real one does.
             items = cursor.execute(script(CLAIMS[call.action]), {"most": call.payload.most}).fetchall()
         if behaviour.abandon:
             return {item.id: "processing" for item in items}
-        return {item.id: _settle(connection, item, behaviour) for item in items}
+        return {item.id: _process(connection, item, behaviour) for item in items}

@@ -1,4 +1,4 @@
-"""The Edge Function's stand-in: an HTTP server that checks the key and drains the queue."""
+"""The Edge Function's emulator: an HTTP server that checks the key and drains the queue."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.edge_function.behaviour import Behaviour
-from bubble_sync.local.edge_function.keys import Offer, judge
-from bubble_sync.local.edge_function.queue import CLAIMS, STATUS, Call, count, drain
+from bubble_sync.local.edge_function.keys import Offer, authorise
+from bubble_sync.local.edge_function.queue import CLAIMS, STATUS, Call, count_by_status, drain
 from bubble_sync.local.postgres.cluster import LOOPBACK
-from bubble_sync.local.processes import say_ready
+from bubble_sync.local.processes import report_ready
 
 PATH = "/functions/v1/bubble_sync"
 REQUEST_LOG = "edge_function.jsonl"
@@ -29,11 +29,11 @@ LARGEST_BODY = 1_000_000
 LOGIN = "/login"
 LOGIN_PAGE = b"<!doctype html>\n<html><head><title>Log in</title></head><body>Who are you?</body></html>\n"
 
-Answer = tuple[int, Mapping[str, object] | bytes]
-NOT_DEPLOYED: Answer = (404, {"code": "NOT_FOUND", "message": "Requested function was not found"})
+Reply = tuple[int, Mapping[str, object] | bytes]
+NOT_DEPLOYED: Reply = (404, {"code": "NOT_FOUND", "message": "Requested function was not found"})
 
 
-def _refused(status: int, reason: str) -> Answer:
+def _refused(status: int, reason: str) -> Reply:
     return status, {"success": False, "error": reason}
 
 
@@ -50,7 +50,7 @@ class EdgeFunction(ThreadingHTTPServer):
         self._writing = threading.Lock()
         self._never = threading.Event()
 
-    def answer(self, body: bytes, behaviour: Behaviour, facts: dict[str, object]) -> Answer:
+    def answer(self, body: bytes, behaviour: Behaviour, facts: dict[str, object]) -> Reply:
         """Perform the action of an authorised request."""
         self._never.wait(behaviour.hang_seconds)
         if behaviour.redirect:
@@ -76,7 +76,7 @@ class EdgeFunction(ThreadingHTTPServer):
         """Do a known action and return the data of its answer."""
         address = self.addresses.socket_url("authenticator")
         if call.action == STATUS:
-            return count(address)
+            return count_by_status(address)
         statuses = drain(address, call, behaviour)
         facts["items"] = list(statuses)
         counts = {"success": 0, "failed": 0}
@@ -103,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
         addresses = self.server.addresses
         behaviour = Behaviour.load(addresses.folder)
         offer = Offer(self.headers.get("Authorization", ""), self.headers.get("apikey", ""))
-        verdict = judge(offer, (addresses.service_role_key, addresses.secret_key), behaviour)
+        verdict = authorise(offer, (addresses.service_role_key, addresses.secret_key), behaviour)
         facts: dict[str, object] = {
             "method": self.command,
             "path": self.path.partition("?")[0],
@@ -145,16 +145,16 @@ class Handler(BaseHTTPRequestHandler):
         """Silence the server's own log: the request log has everything."""
 
 
-def serve(folder: Path) -> None:
+def serve_function(folder: Path) -> None:
     """Answer until SIGTERM."""
     addresses = Addresses.load(folder)
     if addresses is None:
         raise SystemExit(f"no platform in {folder}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with EdgeFunction(addresses) as server:
-        say_ready()
+        report_ready()
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    serve_function(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""One HTTP request of the pg_net stand-in, and its answer in the shape of pg_net's response table."""
+"""One HTTP request of the pg_net emulator, and its answer in the shape of pg_net's response table."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MOST_REDIRECTS = 30
 
 
 @dataclass(frozen=True)
-class Request:
+class QueuedRequest:
     """A row of the queue."""
 
     id: int
@@ -75,7 +75,7 @@ def http_client() -> httpx.AsyncClient:
     return client
 
 
-async def send(client: httpx.AsyncClient, request: Request, agent: str) -> Response:
+async def send(client: httpx.AsyncClient, request: QueuedRequest, agent: str) -> Response:
     """Send one request and return its answer, or what went wrong."""
     began = time.monotonic()
     bound = request.timeout_milliseconds
@@ -93,7 +93,7 @@ async def send(client: httpx.AsyncClient, request: Request, agent: str) -> Respo
         return Response(request.id, error_msg=_curl_words(problem))
 
 
-async def _exchange(client: httpx.AsyncClient, request: Request, agent: str) -> Response:
+async def _exchange(client: httpx.AsyncClient, request: QueuedRequest, agent: str) -> Response:
     """Send a request, and follow redirects as curl does for pg_net.
 
     A POST becomes a GET on 301, 302 and 303, a DELETE stays one. `Authorization` goes to the same host and port only;
@@ -111,7 +111,7 @@ async def _exchange(client: httpx.AsyncClient, request: Request, agent: str) -> 
     raise httpx.TooManyRedirects("")
 
 
-def _outgoing(client: httpx.AsyncClient, request: Request, agent: str) -> httpx.Request:
+def _outgoing(client: httpx.AsyncClient, request: QueuedRequest, agent: str) -> httpx.Request:
     # curl guesses a scheme that is missing, and refuses what our client would encode.
     url = request.url if "://" in request.url else f"http://{request.url}"
     if re.search(r"[\x00-\x20]|^[^:]*:///", url):
@@ -128,7 +128,7 @@ def _outgoing(client: httpx.AsyncClient, request: Request, agent: str) -> httpx.
     return client.build_request(method, url, headers=encoded, content=request.body)
 
 
-def _header_lines(request: Request) -> Iterator[tuple[str, str]]:
+def _header_lines(request: QueuedRequest) -> Iterator[tuple[str, str]]:
     """Give the headers as they go out: nothing is filtered, so a line break in a value begins another header."""
     for name, value in request.headers or ():
         for line in f"{name}: {value}".splitlines():

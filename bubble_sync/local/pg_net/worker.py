@@ -1,4 +1,4 @@
-"""The worker of the pg_net stand-in: one process that sends what was committed.
+"""The worker of the pg_net emulator: one process that sends what was committed.
 
 One transaction a batch, as pg_net >= 0.18: queue rows stay visible while their requests are under way, answers appear
 when the slowest has ended, and a batch whose session ends is sent again.
@@ -18,8 +18,8 @@ import psycopg
 from psycopg.rows import class_row
 
 from bubble_sync.local.addresses import Addresses
-from bubble_sync.local.pg_net.send import Request, Response, http_client, send
-from bubble_sync.local.processes import say_ready
+from bubble_sync.local.pg_net.send import QueuedRequest, Response, http_client, send
+from bubble_sync.local.processes import report_ready
 from bubble_sync.local.scripts import script
 
 #: net._worker_pid() looks for this advisory lock.
@@ -27,11 +27,11 @@ LOCK = (1885822830, 1)
 #: Seconds: pg_net's pause between two batches, and the server's before it starts a background worker again.
 BATCH_PAUSE = RESTART_PAUSE = 1.0
 
-Connection = psycopg.AsyncConnection[tuple[object, ...]]
+WorkerConnection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
 async def _send_all(
-    connection: Connection, client: httpx.AsyncClient, requests: list[Request], agent: str
+    connection: WorkerConnection, client: httpx.AsyncClient, requests: list[QueuedRequest], agent: str
 ) -> list[Response]:
     """Send a batch in parallel, and give it up at once when the session that would store the answers ends."""
     loop = asyncio.get_running_loop()
@@ -59,7 +59,7 @@ async def _send_all(
             await sending
 
 
-async def _batch(connection: Connection, client: httpx.AsyncClient) -> int:
+async def _batch(connection: WorkerConnection, client: httpx.AsyncClient) -> int:
     """Send one batch and return how many requests it had."""
     async with connection.transaction():
         found = await (await connection.execute(script("net_version"))).fetchone()
@@ -67,7 +67,7 @@ async def _batch(connection: Connection, client: httpx.AsyncClient) -> int:
             return 0
         agent, size, ttl = found
         await connection.execute(script("net_expire"), {"ttl": ttl, "most": size})
-        async with connection.cursor(row_factory=class_row(Request)) as cursor:
+        async with connection.cursor(row_factory=class_row(QueuedRequest)) as cursor:
             await cursor.execute(script("net_take"), {"most": size})
             requests = await cursor.fetchall()
         if requests:
@@ -77,7 +77,7 @@ async def _batch(connection: Connection, client: httpx.AsyncClient) -> int:
     return len(requests)
 
 
-async def _woken(connection: Connection, patience: float | None) -> bool:
+async def _woken(connection: WorkerConnection, patience: float | None) -> bool:
     """Wait for a wake-up or the timeout; return whether to go on, since a restart ends the session."""
     async for notification in connection.notifies(timeout=patience, stop_after=1):
         return notification.channel == "pg_net_wake"
@@ -89,13 +89,13 @@ async def _session(address: str) -> None:
     async with (
         http_client() as client,
         await psycopg.AsyncConnection.connect(
-            address, autocommit=True, application_name="pg_net stand-in", options="-c statement_timeout=0"
+            address, autocommit=True, application_name="pg_net emulator", options="-c statement_timeout=0"
         ) as connection,
     ):
         await connection.execute("select pg_catalog.pg_advisory_lock(%s, %s)", LOCK)
         await connection.execute("listen pg_net_wake")
         await connection.execute("listen pg_net_restart")
-        say_ready()
+        report_ready()
         # What was queued before is found at once.
         pause: float | None = 0.0
         while await _woken(connection, pause):
@@ -103,7 +103,7 @@ async def _session(address: str) -> None:
             pause = BATCH_PAUSE if await _batch(connection, client) else None
 
 
-async def serve(folder: Path) -> None:
+async def run_worker(folder: Path) -> None:
     """Keep one session with the platform's server, through restarts, until SIGTERM."""
     addresses = Addresses.load(folder)
     if addresses is None:
@@ -122,4 +122,4 @@ async def serve(folder: Path) -> None:
 
 if __name__ == "__main__":
     with suppress(asyncio.CancelledError):
-        asyncio.run(serve(Path(sys.argv[1])))
+        asyncio.run(run_worker(Path(sys.argv[1])))

@@ -83,7 +83,7 @@ def private_folder(path: Path, account: Account) -> None:
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
-        refuse_foreign(path, account)
+        refuse_foreign_owner(path, account)
         path.chmod(0o700)
     except OSError as problem:
         raise PlatformError(f"cannot make {path} ({problem.strerror}): set TMPDIR to a writable directory") from None
@@ -91,7 +91,7 @@ def private_folder(path: Path, account: Account) -> None:
         os.chown(path, account.uid, account.gid)
 
 
-def refuse_foreign(path: Path, account: Account) -> None:
+def refuse_foreign_owner(path: Path, account: Account) -> None:
     """Raise PlatformError for a folder that another user may have prepared: we would trust the pids in it."""
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {account.uid, os.geteuid()}:

@@ -139,7 +139,7 @@ class Cluster:
         return [name for name in ("pg_net", "supabase_vault") if (library / f"{name}.so").exists()]
 
     def _getkey_script(self) -> Path:
-        """Return what the setting must name: the stand-in reads the key's file, the real one runs a program."""
+        """Return what the setting must name: the emulator reads the key's file, the real one runs a program."""
         if "supabase_vault" not in self._real_libraries():
             return self.root_key
         program = self.folder / "vault_getkey"
@@ -163,7 +163,7 @@ class Cluster:
             "cron.use_background_workers": "off",
             # Off on hosted projects too; a private server has no LLVM.
             "jit": "off",
-            # Where pg_net and Vault are stand-ins without a library, these are placeholders that their parts read.
+            # Where pg_net and Vault are emulators without a library, these are placeholders that their parts read.
             "pg_net.ttl": "6 hours",
             "pg_net.batch_size": "200",
             "vault.getkey_script": str(self._getkey_script()),

@@ -20,7 +20,7 @@ from bubble_sync.local.postgres.cache import cache_root, private_postgresql
 OLDEST_MAJOR = 15
 #: What hosted projects run.
 HOSTED_MAJOR, HOSTED_CRON = 17, (1, 6)
-VARIABLE = "POSTGRES"
+SERVER_VARIABLE = "POSTGRES"
 #: Debian and PGDG keep the servers out of PATH.
 SERVER_PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/opt/*/postgresql*/bin")
 
@@ -104,11 +104,13 @@ def copy_server(server: Installation, folder: Path) -> Installation:
 
 def wanted_major() -> int | None:
     """Return the major version that the environment asks for; raise PlatformError for anything but a number."""
-    text = os.environ.get(VARIABLE, "")
+    text = os.environ.get(SERVER_VARIABLE, "")
     if not text:
         return None
     if not text.isdecimal() or int(text) < OLDEST_MAJOR:
-        raise PlatformError(f"{VARIABLE} is {text!r}, not a major version >= {OLDEST_MAJOR}: set 15 or 17, or unset it")
+        raise PlatformError(
+            f"{SERVER_VARIABLE} is {text!r}, not a major version >= {OLDEST_MAJOR}: set 15 or 17, or unset it"
+        )
     return int(text)
 
 
@@ -127,7 +129,7 @@ def find_installation(major: int | None = None) -> Installation:
     if ready:
         return max(ready, key=_preference)
     if major is not None:
-        raise PlatformError(f"PostgreSQL {major} with pg_cron is not here: {VARIABLE}={major} make setup")
+        raise PlatformError(f"PostgreSQL {major} with pg_cron is not here: {SERVER_VARIABLE}={major} make setup")
     if found:
         newest = max(each.major for each in found)
         raise PlatformError(f"PostgreSQL {newest} is here without pg_cron: run `make setup`")

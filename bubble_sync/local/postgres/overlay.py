@@ -15,8 +15,8 @@ from pathlib import Path
 from bubble_sync.local.postgres.account import Account
 from bubble_sync.local.postgres.installation import Installation, copy_server, find_installation
 
-#: The parts of each stand-in's script, in the order they are joined.
-STAND_INS = {
+#: The parts of each emulator's script, in the order they are joined.
+EMULATORS = {
     "pg_net": ("types.sql", "urls.sql", "checks.sql", "requests.sql", "responses.sql", "worker.sql", "grants.sql"),
     "supabase_vault": ("cipher.sql", "secrets.sql", "functions.sql"),
 }
@@ -80,11 +80,11 @@ def _trust(control: Path) -> None:
         control.write_text(f"{text.rstrip()}\ntrusted = true\n", "utf-8")
 
 
-def _add_stand_in(name: str, folder: Path) -> None:
+def _add_emulator(name: str, folder: Path) -> None:
     package = files("bubble_sync.local") / name.removeprefix("supabase_") / "extension"
     control = (package / f"{name}.control").read_text("utf-8")
     version = control.split("default_version = '")[1].split("'")[0]
-    script = "\n".join((package / part).read_text("utf-8") for part in STAND_INS[name])
+    script = "\n".join((package / part).read_text("utf-8") for part in EMULATORS[name])
     (folder / f"{name}.control").write_text(control, "utf-8")
     (folder / f"{name}--{version}.sql").write_text(script, "utf-8")
 
@@ -122,9 +122,9 @@ def build_overlay(installation: Installation, folder: Path) -> Path:
             _link(share / each.name, each)
     for each in (installation.share / "extension").iterdir():
         _link(extensions / each.name, each)
-    for name in STAND_INS:
+    for name in EMULATORS:
         if not (extensions / f"{name}.control").exists():
-            _add_stand_in(name, extensions)
+            _add_emulator(name, extensions)
     for name in TRUSTED:
         _trust(extensions / f"{name}.control")
     return programs

@@ -8,8 +8,8 @@ select
     id,
     method::text as method,
     url,
-    -- A header whose value is null is left out. Headers that are no object are an error, which ends the session again
-    -- and again, until somebody deletes the row: so it is with pg_net.
+    -- As in pg_net, a header with a null value is dropped. Headers that are not an object raise an error, which ends
+    -- each new session until the row is deleted.
     (
         select jsonb_agg(jsonb_build_array(key, value))
         from jsonb_each_text(headers)

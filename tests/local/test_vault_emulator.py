@@ -1,4 +1,4 @@
-"""The Vault stand-in keeps the documented contract."""
+"""The Vault emulator keeps the documented contract."""
 
 from __future__ import annotations
 

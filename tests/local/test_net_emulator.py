@@ -1,4 +1,4 @@
-"""The pg_net stand-in keeps the documented contract: what is queued, what is sent, and what comes back."""
+"""The pg_net emulator keeps the documented contract: what is queued, what is sent, and what comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Edge Function stand-in: who may call it, and what it does to the queue."""
+"""The Edge Function emulator: who may call it, and what it does to the queue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from bubble_sync.local.addresses import Addresses
-from bubble_sync.local.edge_function.behaviour import FILE, Behaviour
+from bubble_sync.local.edge_function.behaviour import BEHAVIOUR_FILE, Behaviour
 from tests.fixtures.platform import edge_requests
 
 PATH = "/functions/v1/bubble_sync"
@@ -191,7 +191,7 @@ def test_keys_it_is_told_are_in_no_text_and_in_a_file_for_its_owner_alone(databa
         Behaviour.model_validate({"keys": OTHER.secret_key})
     assert not any(key in repr(told) + str(told) + str(problem.value) for key in BOTH_OTHERS)
     platform.behave(told)
-    assert (database.folder / FILE).stat().st_mode & 0o077 == 0
+    assert (database.folder / BEHAVIOUR_FILE).stat().st_mode & 0o077 == 0
 
 
 def test_the_request_log_never_holds_a_key(database, platform):
