@@ -223,7 +223,7 @@ def test_an_applications_own_schema_is_refused_and_kept_by_up_and_destroy_and_ma
     stack.run("destroy", "--yes", "--skip-preview")
     assert snapshot(site) == before
 
-    site.by_hand(refusal.split("change what names it: ")[1].splitlines()[0])
+    site.by_hand(refusal.split("Rename yours, and its references: ")[1].splitlines()[0])
     stack.up()
     stack.expect_no_changes()
     assert site.by_hand("select note from bubble_sync_app.progress") == [{"note": "seen"}]
