@@ -20,13 +20,15 @@ from dataclasses import replace
 
 import pulumi
 
-from bubble_sync.components import VaultSecretsArgs
+from bubble_sync.components import AlertsArgs, AlertSettings, ProcessorSettings, RetrySettings, VaultSecretsArgs
 from components import OWN
 {PUBLIC}
 settings, project_ref = read_stack()
 args = SyncSetupArgs.of(settings, project_ref)
 secrets = VaultSecretsArgs(supabase_url=settings.url, service_role_key=pulumi.Output.secret("key"))
-sync = SyncSetup("sync", replace(args, secrets=secrets), pulumi.ResourceOptions(protect=OWN))
+jobs = replace(args, processor=ProcessorSettings(max_items=11), retry=RetrySettings(active=False))
+alerts = AlertsArgs(webhook_url=pulumi.Output.secret("url"), numbers=AlertSettings(new_failures=3))
+sync = SyncSetup("sync", replace(jobs, secrets=secrets, alerts=alerts), pulumi.ResourceOptions(protect=OWN))
 pulumi.export("jobids", sync.jobids)
 pulumi.export("version", __version__.upper())
 """
