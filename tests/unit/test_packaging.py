@@ -34,6 +34,23 @@ pulumi.export("version", __version__.upper())
 """
 
 
+WITH_ROLE = f"""
+import pulumi
+
+from bubble_sync.components import AccessArgs, VaultSecretsArgs
+from bubble_sync.config.database_url import read_database_url
+from bubble_sync.config.session_address import session_address
+{PUBLIC}
+server = session_address(read_database_url("postgresql://postgres:secret@db.example.com/postgres"))
+access = AccessArgs(monitor_role="watcher", monitor_password="0123456789abcdef", server=server)
+secrets = VaultSecretsArgs(supabase_url="https://example.com", service_role_key="key")
+try:
+    SyncSetup("sync", SyncSetupArgs(secrets=secrets, access=access))
+except pulumi.RunError as error:
+    print(error)
+"""
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
     """A folder with a program, and with a package `components` that is not ours."""
@@ -131,6 +148,13 @@ def test_an_installation_without_extras_has_no_platform_and_one_line_says_so(ins
         assert (done.returncode, done.stdout, done.stderr) == (1, "", wanted)
     assert installed.run("bubble-sync", "--version", folder=own).stdout == f"{version('bubble-sync')}\n"
     assert "verify" in installed.run("bubble-sync", "--help", folder=own).stdout
+
+
+def test_a_role_that_a_program_asks_for_itself_needs_the_extra_and_one_line_says_so(installed: Installed, own: Path):
+    done = installed.run("python", "-c", WITH_ROLE, folder=own)
+
+    wanted = "bubble-sync:access.monitorRole needs the package pulumi-postgresql: run `make setup`, which installs it "
+    assert done.stdout == f"{wanted}for a stack file with access, or install bubble-sync[access]\n", done.stderr
 
 
 def test_the_wheel_offers_two_extras(installed: Installed, own: Path):
