@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,11 +136,13 @@ class SyncSetup(pulumi.ComponentResource):
         self.extension_versions, self.function_names, self.jobids = {}, [], {}
         before: list[pulumi.Resource] = []
         for group in groups(args.setup(pulumi.get_stack())):
-            after = pulumi.ResourceOptions(parent=self, depends_on=before)
-            before = [self._declare(f"{name}-{group.name}", group, args, after)]
+            before = [self._declare(f"{name}-{group.name}", group, args, before)]
         self.register_outputs({"jobids": self.jobids})
 
-    def _declare(self, name: str, group: Group, args: SyncSetupArgs, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+    def _declare(
+        self, name: str, group: Group, args: SyncSetupArgs, before: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        opts = pulumi.ResourceOptions(parent=self, depends_on=before)
         match group.objects:
             case [PrerequisitesSpec() as wanted]:
                 return Prerequisites(name, objects=wanted.objects, opts=opts)
@@ -161,7 +163,7 @@ class SyncSetup(pulumi.ComponentResource):
                     observe=observe,
                     opts=opts,
                 )
-        made = ObjectGroup(name, group, args.values, opts=opts)
+        made = ObjectGroup(name, group, args.values, before=before, parent=self)
         self.extension_versions |= made.versions
         self.function_names += made.names
         self.jobids |= made.jobids
