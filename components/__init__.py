@@ -1,8 +1,21 @@
 """Declare the set-up as one tree of ComponentResources, in order."""
 
+from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings
+
 from .alerts import AlertsArgs
 from .program import key_facts, read_stack
 from .sync_setup import AccessArgs, SyncSetup, SyncSetupArgs
 from .vault_secrets import VaultSecretsArgs
 
-__all__ = ["AccessArgs", "AlertsArgs", "SyncSetup", "SyncSetupArgs", "VaultSecretsArgs", "key_facts", "read_stack"]
+__all__ = [
+    "AccessArgs",
+    "AlertSettings",
+    "AlertsArgs",
+    "ProcessorSettings",
+    "RetrySettings",
+    "SyncSetup",
+    "SyncSetupArgs",
+    "VaultSecretsArgs",
+    "key_facts",
+    "read_stack",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi.dynamic import Resource
@@ -42,12 +42,15 @@ class ObjectGroup(pulumi.ComponentResource):
         group: Group,
         values: Mapping[str, pulumi.Input[str]],
         *,
-        opts: pulumi.ResourceOptions | None = None,
+        before: Sequence[pulumi.Resource],
+        parent: pulumi.Resource,
     ) -> None:
-        """Declare the objects; `values` are the secrets' values by role."""
+        """Declare the objects after the group `before`; `values` are the secrets' values by role."""
+        opts = pulumi.ResourceOptions(parent=parent, depends_on=before)
         super().__init__(f"bubble-sync:index:{_TOKENS[group.name]}", name, {}, opts)
         self.versions, self.names, self.jobids = {}, [], {}
-        made: list[Resource] = []
+        # Each object, too: where only some objects of two groups go, the engine does not order by the groups.
+        made = list(before)
         for stage in group.stages:
             child = pulumi.ResourceOptions(parent=self, depends_on=made)
             made = [*made, *(self._declare(name, one, values, child) for one in stage)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 from datetime import UTC, datetime
@@ -38,7 +37,6 @@ def read_stack() -> tuple[StackSettings, str | None]:
     try:
         settings, project = configured()
         if settings.access.monitor_role:
-            _require_pulumi_postgresql()
             # Report problems with pulumi-postgresql's connection here, before the plugin runs.
             session_address(settings.address(os.environ))
     except ConfigurationError as error:
@@ -53,14 +51,6 @@ def read_stack() -> tuple[StackSettings, str | None]:
 def _completed(text: str) -> str:
     """Complete commands with this stack's name, since another stack may be selected."""
     return complete_commands(text, ("--stack", pulumi.get_stack()))
-
-
-def _require_pulumi_postgresql() -> None:
-    if importlib.util.find_spec("pulumi_postgresql") is None:
-        raise ConfigurationError(
-            f"{NAMESPACE}:access.monitorRole needs the package pulumi-postgresql: run `make setup`, which installs it "
-            "for a stack file with access, or install bubble-sync[access]"
-        )
 
 
 def _warn_of_unverified_server(settings: StackSettings) -> None:

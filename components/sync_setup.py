@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 
+from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.session_address import SessionAddress, session_address
 from bubble_sync.config.settings import JobSettings, ProcessorSettings, RetrySettings, StackSettings
 from bubble_sync.errors import SyncError
@@ -111,6 +113,14 @@ def _own(args: SyncSetupArgs) -> pulumi.Input[bool]:
     return pulumi.Output.unsecret(pulumi.Output.all(**values).apply(other))
 
 
+def _require_pulumi_postgresql() -> None:
+    if importlib.util.find_spec("pulumi_postgresql") is None:
+        raise pulumi.RunError(
+            f"{NAMESPACE}:access.monitorRole needs the package pulumi-postgresql: run `make setup`, which installs it "
+            "for a stack file with access, or install bubble-sync[access]"
+        )
+
+
 class SyncSetup(pulumi.ComponentResource):
     """All groups of the declaration, each after the one before; destroyed in reverse."""
 
@@ -119,16 +129,20 @@ class SyncSetup(pulumi.ComponentResource):
     jobids: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: SyncSetupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare every object of the sync."""
+        """Declare every object of the sync; raise pulumi.RunError without a package that the objects need."""
+        if args.access is not None:
+            _require_pulumi_postgresql()
         super().__init__("bubble-sync:index:SyncSetup", name, {}, opts)
         self.extension_versions, self.function_names, self.jobids = {}, [], {}
         before: list[pulumi.Resource] = []
         for group in groups(args.setup(pulumi.get_stack())):
-            after = pulumi.ResourceOptions(parent=self, depends_on=before)
-            before = [self._declare(f"{name}-{group.name}", group, args, after)]
+            before = [self._declare(f"{name}-{group.name}", group, args, before)]
         self.register_outputs({"jobids": self.jobids})
 
-    def _declare(self, name: str, group: Group, args: SyncSetupArgs, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+    def _declare(
+        self, name: str, group: Group, args: SyncSetupArgs, before: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        opts = pulumi.ResourceOptions(parent=self, depends_on=before)
         match group.objects:
             case [PrerequisitesSpec() as wanted]:
                 return Prerequisites(name, objects=wanted.objects, opts=opts)
@@ -149,7 +163,7 @@ class SyncSetup(pulumi.ComponentResource):
                     observe=observe,
                     opts=opts,
                 )
-        made = ObjectGroup(name, group, args.values, opts=opts)
+        made = ObjectGroup(name, group, args.values, before=before, parent=self)
         self.extension_versions |= made.versions
         self.function_names += made.names
         self.jobids |= made.jobids

@@ -62,9 +62,9 @@ class JobSettings(Settings):
     """When a job runs."""
 
     schedule: str = Field(description=_SCHEDULE)
-    active: bool = Field(True, description="`false` pauses the job")
-    pause_reason: str = Field("", description="Reason of the pause, set by `bubble-sync pause`")
-    pause_until: datetime | None = Field(None, description="End of the pause: ISO 8601 with a zone")
+    active: bool = Field(default=True, description="`false` pauses the job")
+    pause_reason: str = Field(default="", description="Reason of the pause, set by `bubble-sync pause`")
+    pause_until: datetime | None = Field(default=None, description="End of the pause: ISO 8601 with a zone")
 
     _schedule = field_validator("schedule")(validators.check_schedule)
 
@@ -81,28 +81,30 @@ class JobSettings(Settings):
 class SenderSettings(JobSettings):
     """The settings of a job that sends requests."""
 
-    timeout_ms: int = Field(30000, ge=1, le=120_000, description="Timeout of a request in pg_net, 1..120000")
-    overlap_guard: bool = Field(False, description="`true` sends no request while the last one is unanswered")
+    timeout_ms: int = Field(default=30000, ge=1, le=120_000, description="Timeout of a request in pg_net, 1..120000")
+    overlap_guard: bool = Field(default=False, description="`true` sends no request while the last one is unanswered")
 
 
 class RetrySettings(SenderSettings):
     """The job that retries failed items."""
 
-    schedule: str = Field("*/5 * * * *", description=_SCHEDULE)
+    schedule: str = Field(default="*/5 * * * *", description=_SCHEDULE)
 
 
 class ProcessorSettings(SenderSettings):
     """The job that drains pending items."""
 
-    schedule: str = Field("* * * * *", description=_SCHEDULE)
-    max_items: int = Field(10, ge=1, le=10_000, description="`limit` in the request: maximum items of a run")
-    batch_size: int = Field(5, ge=1, le=10_000, description="`batch_size` in the request: items processed at a time")
+    schedule: str = Field(default="* * * * *", description=_SCHEDULE)
+    max_items: int = Field(default=10, ge=1, le=10_000, description="`limit` in the request: maximum items of a run")
+    batch_size: int = Field(
+        default=5, ge=1, le=10_000, description="`batch_size` in the request: items processed at a time"
+    )
 
 
 class AccessSettings(Settings):
     """The read-only role for drift checks; none without a name."""
 
-    monitor_role: str = Field("", description="Role to create for read-only drift checks")
+    monitor_role: str = Field(default="", description="Role to create for read-only drift checks")
 
     _role = field_validator("monitor_role")(validators.check_role_name)
 
@@ -111,15 +113,17 @@ class AlertSettings(Settings):
     """When to post alerts; the webhook's URL enables them."""
 
     daily_report_at: str = Field(
-        "07:00", description="Time of the daily report of failures and the weekly line on Mondays: HH:MM in UTC"
+        default="07:00", description="Time of the daily report of failures and the weekly line on Mondays: HH:MM in UTC"
     )
-    new_failures: int = Field(1, ge=1, le=10_000, description="Alert after this many new failures")
-    growing_ticks: int = Field(10, ge=2, le=1_000, description="Alert after this many ticks with a growing queue")
-    oldest_minutes: int = Field(15, ge=1, le=10_080, description="Alert when an item has waited this long")
+    new_failures: int = Field(default=1, ge=1, le=10_000, description="Alert after this many new failures")
+    growing_ticks: int = Field(
+        default=10, ge=2, le=1_000, description="Alert after this many ticks with a growing queue"
+    )
+    oldest_minutes: int = Field(default=15, ge=1, le=10_080, description="Alert when an item has waited this long")
     rejected_requests: int = Field(
-        3, ge=1, le=100, description="Alert after this many rejected requests in a row; needs `dispatchLog`"
+        default=3, ge=1, le=100, description="Alert after this many rejected requests in a row; needs `dispatchLog`"
     )
-    cooldown_minutes: int = Field(60, ge=1, le=10_080, description="Pause between two posts of the same alert")
+    cooldown_minutes: int = Field(default=60, ge=1, le=10_080, description="Pause between two posts of the same alert")
 
     _time = field_validator("daily_report_at")(validators.check_time)
 
@@ -134,25 +138,29 @@ class ConfigValue(NamedTuple):
 class StackSettings(Settings):
     """The configuration of one stack."""
 
-    project_ref: str | None = Field(None, description="Project ref; gives the URL `https://<ref>.supabase.co`")
-    supabase_url: str = Field("", description="Project URL, instead of the one from `projectRef`")
+    project_ref: str | None = Field(default=None, description="Project ref; gives the URL `https://<ref>.supabase.co`")
+    supabase_url: str = Field(default="", description="Project URL, instead of the one from `projectRef`")
     service_role_key: str = Field(repr=False, description="`service_role` JWT or `sb_secret_...` key, encrypted")
-    database_url: str | None = Field(None, repr=False, description="`postgresql://` URL of the database, encrypted")
-    database_url_env: str | None = Field(None, description="Environment variable with the URL")
-    database_ca: str | None = Field(None, description="File with the CA certificate of the database server")
-    adopt: Literal["always", "never"] = Field(
-        "always", description="`never` refuses existing secrets, functions and jobs"
+    database_url: str | None = Field(
+        default=None, repr=False, description="`postgresql://` URL of the database, encrypted"
     )
-    supabase_url_name: str = Field("supabase_url", description="Name of the URL's secret in Vault")
-    service_role_key_name: str = Field("service_role_key", description="Name of the key's secret in Vault")
+    database_url_env: str | None = Field(default=None, description="Environment variable with the URL")
+    database_ca: str | None = Field(default=None, description="File with the CA certificate of the database server")
+    adopt: Literal["always", "never"] = Field(
+        default="always", description="`never` refuses existing secrets, functions and jobs"
+    )
+    supabase_url_name: str = Field(default="supabase_url", description="Name of the URL's secret in Vault")
+    service_role_key_name: str = Field(default="service_role_key", description="Name of the key's secret in Vault")
     processor: ProcessorSettings = ProcessorSettings()
     retry: RetrySettings = RetrySettings()
-    dispatch_log: bool = Field(True, description="`false` disables the log of requests and responses")
+    dispatch_log: bool = Field(default=True, description="`false` disables the log of requests and responses")
     access: AccessSettings = AccessSettings()
-    monitor_password: str | None = Field(None, repr=False, description="Password of `access.monitorRole`, encrypted")
+    monitor_password: str | None = Field(
+        default=None, repr=False, description="Password of `access.monitorRole`, encrypted"
+    )
     alerts: AlertSettings = AlertSettings()
     alert_webhook_url: str | None = Field(
-        None, repr=False, description="Slack-compatible webhook to post alerts to, encrypted; needs `alerts`"
+        default=None, repr=False, description="Slack-compatible webhook to post alerts to, encrypted; needs `alerts`"
     )
 
     _ref = field_validator("project_ref")(validators.check_project_ref)

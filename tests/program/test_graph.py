@@ -78,6 +78,12 @@ def test_each_kind_waits_for_the_kind_before_it(graph: Graph):
         assert later not in comes_after(graph, earlier)
 
 
+def test_an_object_that_goes_alone_goes_before_those_that_it_needs(graph: Graph):
+    # The engine orders by the dependencies of what goes; a group that stays is not asked.
+    assert "sync-functions-invoke_bubble_sync_retry" in graph.dependencies["sync-jobs-bubble-sync-retry"]
+    assert "sync-secrets-service_role_key" in graph.dependencies["sync-functions-invoke_bubble_sync_retry"]
+
+
 def test_only_secret_values_are_secret_and_both_are(graph: Graph):
     secret = {
         (name, key)

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pulumi
 
 from bubble_sync import SyncSetup, SyncSetupArgs, read_stack
-from bubble_sync.config.settings import ProcessorSettings
+from bubble_sync.components import ProcessorSettings
 
 settings, project_ref = read_stack()
 args = replace(SyncSetupArgs.of(settings, project_ref), processor=ProcessorSettings(max_items=11))

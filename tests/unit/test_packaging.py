@@ -20,15 +20,34 @@ from dataclasses import replace
 
 import pulumi
 
-from bubble_sync.components import VaultSecretsArgs
+from bubble_sync.components import AlertsArgs, AlertSettings, ProcessorSettings, RetrySettings, VaultSecretsArgs
 from components import OWN
 {PUBLIC}
 settings, project_ref = read_stack()
 args = SyncSetupArgs.of(settings, project_ref)
 secrets = VaultSecretsArgs(supabase_url=settings.url, service_role_key=pulumi.Output.secret("key"))
-sync = SyncSetup("sync", replace(args, secrets=secrets), pulumi.ResourceOptions(protect=OWN))
+jobs = replace(args, processor=ProcessorSettings(max_items=11), retry=RetrySettings(active=False))
+alerts = AlertsArgs(webhook_url=pulumi.Output.secret("url"), numbers=AlertSettings(new_failures=3))
+sync = SyncSetup("sync", replace(jobs, secrets=secrets, alerts=alerts), pulumi.ResourceOptions(protect=OWN))
 pulumi.export("jobids", sync.jobids)
 pulumi.export("version", __version__.upper())
+"""
+
+
+WITH_ROLE = f"""
+import pulumi
+
+from bubble_sync.components import AccessArgs, VaultSecretsArgs
+from bubble_sync.config.database_url import read_database_url
+from bubble_sync.config.session_address import session_address
+{PUBLIC}
+server = session_address(read_database_url("postgresql://postgres:secret@db.example.com/postgres"))
+access = AccessArgs(monitor_role="watcher", monitor_password="0123456789abcdef", server=server)
+secrets = VaultSecretsArgs(supabase_url="https://example.com", service_role_key="key")
+try:
+    SyncSetup("sync", SyncSetupArgs(secrets=secrets, access=access))
+except pulumi.RunError as error:
+    print(error)
 """
 
 
@@ -129,6 +148,13 @@ def test_an_installation_without_extras_has_no_platform_and_one_line_says_so(ins
         assert (done.returncode, done.stdout, done.stderr) == (1, "", wanted)
     assert installed.run("bubble-sync", "--version", folder=own).stdout == f"{version('bubble-sync')}\n"
     assert "verify" in installed.run("bubble-sync", "--help", folder=own).stdout
+
+
+def test_a_role_that_a_program_asks_for_itself_needs_the_extra_and_one_line_says_so(installed: Installed, own: Path):
+    done = installed.run("python", "-c", WITH_ROLE, folder=own)
+
+    wanted = "bubble-sync:access.monitorRole needs the package pulumi-postgresql: run `make setup`, which installs it "
+    assert done.stdout == f"{wanted}for a stack file with access, or install bubble-sync[access]\n", done.stderr
 
 
 def test_the_wheel_offers_two_extras(installed: Installed, own: Path):
