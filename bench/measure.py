@@ -12,7 +12,7 @@ Samples = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the result: a median with its range, and the goal that it should not exceed."""
+    """One line of the result: a median with its range, and the most that it should be."""
 
     what: str
     median: float
@@ -25,12 +25,14 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Say whether the goal is met; None where there is none."""
+        """Return whether the median meets the goal; None without a goal."""
         return None if self.goal is None else self.median <= self.goal
 
 
 def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> Samples:
-    """Sample all contestants in every round, each second round in the opposite order."""
+    """Sample all contestants in every round, each second round in the opposite order, after one round unrecorded."""
+    for contestant in contestants.values():
+        contestant()  # reads the files once
     samples: Samples = {name: [] for name in contestants}
     for turn in range(rounds):
         order = list(contestants) if turn % 2 == 0 else list(contestants)[::-1]
@@ -67,6 +69,6 @@ def ratio_row(what: str, ours: Sequence[float], baseline: Sequence[float], goal:
 
 
 def sample_row(what: str, samples: Sequence[float], unit: str, goal: float | None = None, note: str = "") -> Row:
-    """Say the median and range of one list of samples."""
+    """Return the median and range of one list of samples."""
     median = statistics.median(samples)
     return Row(what, median, min(samples), max(samples), unit, goal, note, {"ours": list(samples)})

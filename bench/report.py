@@ -1,4 +1,4 @@
-"""How results are shown: a table for people, JSON with every sample for the rest."""
+"""Print results as a table, and give every sample as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Results = Mapping[str, Sequence[Row]]
 
 
 def environment(bench: Workbench) -> dict[str, str]:
-    """Say where and with what the numbers were made."""
+    """Return the machine and the versions of this run."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     with psycopg.connect(bench.addresses.admin_url) as conn:
         server = conn.info.parameter_status("server_version") or ""
@@ -36,7 +36,7 @@ def environment(bench: Workbench) -> dict[str, str]:
 
 
 def table(results: Results) -> Table:
-    """Draw one table of everything."""
+    """Return one table of all results."""
     drawn = Table("benchmark", "what", "median", "min-max", "goal", "met", "", title="bubble-sync benchmarks")
     for name, rows in results.items():
         for row in rows:
@@ -49,7 +49,7 @@ def table(results: Results) -> Table:
 
 
 def as_json(facts: Mapping[str, str], results: Results) -> dict[str, object]:
-    """Give everything, samples included."""
+    """Return the environment and all results, samples included."""
     rows = {name: [{**asdict(row), "met": row.met} for row in found] for name, found in results.items()}
     return {"environment": dict(facts), "results": rows}
 
