@@ -6,7 +6,6 @@ import tempfile
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from bubble_sync.local.addresses import Addresses
@@ -41,8 +40,6 @@ class Workbench:
         """Begin."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, _: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the platform and remove every folder."""
         self._stack.close()

@@ -105,9 +105,7 @@ async def _session(address: str) -> None:
 
 async def run_worker(folder: Path) -> None:
     """Keep one session with the platform's server, through restarts, until SIGTERM."""
-    addresses = Addresses.load(folder)
-    if addresses is None:
-        raise SystemExit(f"no platform in {folder}")
+    addresses = Addresses.require(folder)
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
