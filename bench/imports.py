@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
-from bench.measure import Row, alternate, ratio_row
+from bench.measure import Row, alternate
 from bench.workbench import CHECKOUT, Workbench
 
 
@@ -19,7 +19,7 @@ def run(bench: Workbench) -> Iterator[Row]:
     for what, modules, goal in (("the providers", providers, 1.2), ("program and providers", program, 1.25)):
         sides = {"ours": _importing(*modules), "baseline": _importing("pulumi")}
         samples = alternate(sides, bench.rounds)
-        yield ratio_row(f"import {what} over import pulumi", samples["ours"], samples["baseline"], goal=goal)
+        yield Row(f"import {what} over import pulumi", samples["ours"], samples["baseline"], goal=goal)
 
 
 def _importing(*modules: str) -> Callable[[], float]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.measure import Row, alternate, ratio_row, seconds
+from bench.measure import Row, alternate, seconds
 from bench.workbench import CHECKOUT, Workbench
 from bubble_sync.local.stack import LocalStack, prepare_stack
 from tests.fixtures.platform import reset
@@ -103,7 +103,7 @@ def run_over_empty(bench: Workbench) -> Iterator[Row]:
 
 def _compare(bench: Workbench, what: str, ours: Callable[[], float], other: Callable[[], float], goal: float) -> Row:
     samples = alternate({"ours": ours, "baseline": other}, bench.rounds)
-    return ratio_row(what, samples["ours"], samples["baseline"], goal)
+    return Row(what, samples["ours"], samples["baseline"], goal)
 
 
 def _running(project: LocalStack | Baseline, command: tuple[str, ...]) -> Callable[[], float]:

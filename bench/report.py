@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -40,20 +41,18 @@ def table(results: Results) -> Table:
     drawn = Table("benchmark", "what", "median", "min-max", "goal", "met", "", title="bubble-sync benchmarks")
     for name, rows in results.items():
         for row in rows:
-            spread = "" if row.low == row.high else f"{number(row.low)}-{number(row.high)}"
-            goal = "" if row.goal is None else f"<= {number(row.goal)}"
+            goal = "" if row.goal is None else f"<= {row.goal:.2f}"
             met = {None: "", True: "yes", False: "no"}[row.met]
-            drawn.add_row(name, row.what, f"{number(row.median)} {row.unit}".strip(), spread, goal, met, row.note)
+            median = f"{statistics.median(row.ratios):.2f} x"
+            drawn.add_row(name, row.what, median, f"{row.ratios[0]:.2f}-{row.ratios[-1]:.2f}", goal, met, row.note)
         drawn.add_section()
     return drawn
 
 
 def as_json(facts: Mapping[str, str], results: Results) -> dict[str, object]:
     """Return the environment and all results, samples included."""
-    rows = {name: [{**asdict(row), "met": row.met} for row in found] for name, found in results.items()}
+    rows = {
+        name: [{**asdict(row), "ratios": row.ratios, "met": row.met} for row in found]
+        for name, found in results.items()
+    }
     return {"environment": dict(facts), "results": rows}
-
-
-def number(value: float) -> str:
-    """Write a count as it is, and a ratio with two digits."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tools.cache_entry import scratch_folder
+from tools import cache_entry
 from tools.pulumi_pins import (
     ENVIRONMENT,
     HOW_TO_INSTALL,
@@ -30,7 +30,7 @@ def provide(search_path: str, venv_bin: Path, root: Path, release: str | None = 
         return None
     folder = root / cache_name()
     if not folder.exists():
-        with scratch_folder(root, folder.name) as scratch:
+        with cache_entry.scratch_folder(root, folder.name) as scratch:
             if not folder.exists():
                 _make(scratch, release, shutil.which("go", path=search_path))
                 scratch.rename(folder)
@@ -73,11 +73,7 @@ def link(folder: Path | None, venv_bin: Path) -> None:
         if present not in wanted and present.is_symlink() and is_cached(present.readlink()):
             present.unlink()
     for place, path in wanted.items():
-        if not (place.is_symlink() and place.readlink() == path):
-            # Replaced in one step: a program of this checkout may be starting the CLI right now.
-            fresh = place.with_name(f".{place.name}.{os.getpid()}")
-            fresh.symlink_to(path)
-            fresh.replace(place)
+        cache_entry.link(place, path)
 
 
 def _make(folder: Path, release: str | None, go: str | None) -> None:
