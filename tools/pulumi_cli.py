@@ -20,12 +20,12 @@ from tools.pulumi_pins import (
     say,
 )
 
-#: Where the environment's folder lies in the virtual environment: the language host's script names it.
+#: The environment's link in the virtual environment, as in the language host's script.
 _ENVIRONMENT_LINK = "pulumi"
 
 
 def provide(search_path: str, venv_bin: Path, root: Path, release: str | None = None) -> Path | None:
-    """Return the folder whose executables are to be linked, or None when PATH has a CLI that will do."""
+    """Return the folder of the executables to link, or None when PATH has a suitable CLI."""
     if on_path(search_path, venv_bin):
         return None
     folder = root / cache_name()
@@ -38,7 +38,7 @@ def provide(search_path: str, venv_bin: Path, root: Path, release: str | None = 
 
 
 def on_path(search_path: str, venv_bin: Path) -> Path | None:
-    """Find a CLI that is new enough on PATH, ours left out; say which one is too old."""
+    """Find a CLI on PATH, except ours, that is new enough; print the ones that are too old."""
     for entry in filter(None, search_path.split(os.pathsep)):
         found = Path(entry) / "pulumi"
         if Path(entry) == venv_bin or not os.access(found, os.X_OK) or is_cached(found.resolve()):

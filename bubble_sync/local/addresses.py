@@ -26,12 +26,6 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _legacy_key() -> str:
-    now = int(time.time())
-    # Nothing verifies the signature: the Edge Function emulator compares the whole key.
-    return unissued_jwt({"iss": "supabase-demo", "role": "service_role", "iat": now, "exp": now + TEN_YEARS})
-
-
 class Addresses(BaseModel):
     """The addresses and throw-away keys of one platform."""
 
@@ -72,12 +66,15 @@ class Addresses(BaseModel):
     @classmethod
     def fresh(cls, folder: Path) -> Addresses:
         """Choose free ports, a password and keys."""
+        now = int(time.time())
+        claims = {"iss": "supabase-demo", "role": "service_role", "iat": now, "exp": now + TEN_YEARS}
         return cls(
             folder=folder,
             database_port=free_port(),
             endpoint_port=free_port(),
             password=secrets.token_urlsafe(24),
-            service_role_key=_legacy_key(),
+            # Nothing verifies the signature: the Edge Function emulator compares the whole key.
+            service_role_key=unissued_jwt(claims),
             secret_key=f"sb_secret_{secrets.token_urlsafe(24)}",
         )
 
