@@ -8,13 +8,13 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.measure import Row, Samples, alternate, ratio_row, sample_row, seconds
+from bench.measure import Row, alternate, seconds
 from bench.workbench import CHECKOUT, Workbench
 from bubble_sync.local.stack import LocalStack, prepare_stack
+from tests.fixtures.platform import reset
 
 PREVIEW = ("preview", "--refresh=false")
 UP = ("up", "--yes")
@@ -24,13 +24,13 @@ _MARK_OF_SECRETS = "4dabf18193072939515e22adb298388d"
 
 @dataclass(frozen=True)
 class Baseline:
-    """A second project, as the baseline."""
+    """A Pulumi project to compare with."""
 
     folder: Path
     environment: dict[str, str]
 
     def pulumi(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a Pulumi command on the stack `local` of it."""
+        """Run a Pulumi command on its stack `local`."""
         return subprocess.run(
             ["pulumi", *command, "--stack", "local", "--non-interactive"],
             cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
@@ -46,35 +46,24 @@ def need(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def our_stack(bench: Workbench) -> LocalStack:
-    """Return our stack, never up, on a fresh database."""
+    """Return our stack, up, on a fresh database."""
     os.environ["PULUMI_HOME"] = str(bench.folder())
-    bench.site()
+    reset(bench.addresses)
     addresses = bench.addresses.model_copy(update={"folder": bench.folder()})
-    return prepare_stack(addresses, CHECKOUT)
+    stack = prepare_stack(addresses, CHECKOUT)
+    need(stack.pulumi(*UP_ALONE))
+    return stack
 
 
-def shape_of(stack: LocalStack) -> list[dict[str, Any]]:
-    """Read out of a stack's state what the baseline declares: its tree, order and inputs; no secret value."""
+def _shape_of(stack: LocalStack) -> list[dict[str, Any]]:
+    """Read what the baseline declares from a stack's state: tree, order and inputs, without secret values."""
     exported = need(stack.pulumi("stack", "export", config=False))
     resources = json.loads(exported)["deployment"]["resources"]
-    wanted = [
-        one
-        for one in resources
-        if one["type"] != "pulumi:pulumi:Stack" and not one["type"].startswith("pulumi:providers")
-    ]
-    return [_shape(one) for one in wanted]
-
-
-def baseline(bench: Workbench, stack: LocalStack) -> Baseline:
-    """Make the do-nothing project, and bring it up."""
-    made = _project(bench, stack, "do_nothing")
-    (made.folder / "shape.json").write_text(json.dumps(shape_of(stack)))
-    need(made.pulumi("up", "--yes", "--skip-preview"))
-    return made
+    return [_shape(one) for one in resources if not one["type"].startswith(("pulumi:pulumi:Stack", "pulumi:providers"))]
 
 
 def _project(bench: Workbench, stack: LocalStack, name: str) -> Baseline:
-    """Lay out a project of this folder, with the environment and the kind of backend of ours."""
+    """Copy a project from this folder; environment and kind of backend are those of our stack."""
     folder = bench.folder()
     shutil.copytree(Path(__file__).with_name(name), folder, dirs_exist_ok=True)
     (folder / ".venv").symlink_to(CHECKOUT / ".venv")
@@ -88,64 +77,37 @@ def _project(bench: Workbench, stack: LocalStack, name: str) -> Baseline:
 
 
 def run(bench: Workbench) -> Iterator[Row]:
-    """Time commands that find nothing to do."""
+    """No-op preview and up, over a do-nothing program of the same shape."""
     ours = our_stack(bench)
-    need(ours.pulumi("up", "--yes", "--skip-preview"))
-    nothing = baseline(bench, ours)
-    count = len(shape_of(ours)) + 1
+    shape = _shape_of(ours)
+    nothing = _project(bench, ours, "do_nothing")
+    (nothing.folder / "shape.json").write_text(json.dumps(shape))
+    need(nothing.pulumi(*UP_ALONE))
+    count = len(shape) + 1
     for what, command, goal in (("no-op preview --refresh=false", PREVIEW, 1.15), ("no-op up, with refresh", UP, 1.15)):
-        samples = _compare(bench, _running(ours, command), _running(nothing, command))
-        yield ratio_row(f"{what}, {count} resources", samples["ours"], samples["baseline"], goal)
+        yield _compare(bench, f"{what}, {count} resources", _running(ours, command), _running(nothing, command), goal)
 
 
 def run_over_empty(bench: Workbench) -> Iterator[Row]:
-    """Time the same commands over a preview of an empty program, and name where a preview's time goes."""
+    """No-op preview and up, over a preview of an empty program."""
     ours = our_stack(bench)
-    need(ours.pulumi("up", "--yes", "--skip-preview"))
     empty = _project(bench, ours, "empty")
-    need(empty.pulumi("up", "--yes", "--skip-preview"))
+    need(empty.pulumi(*UP_ALONE))
     for what, command, goal in (
         ("no-op preview --refresh=false", PREVIEW, 1.7),
         ("no-op up --skip-preview, with refresh", UP_ALONE, 2.5),
     ):
-        samples = _compare(bench, _running(ours, command), _running(empty, ("preview",)))
-        yield ratio_row(f"{what}, over preview of an empty program", samples["ours"], samples["baseline"], goal)
-    rounds = [parts(ours) for _ in range(bench.rounds)]
-    for name in rounds[0]:
-        yield sample_row(f"part of that preview: {name}", [one[name] for one in rounds], "s")
+        line = f"{what}, over preview of an empty program"
+        yield _compare(bench, line, _running(ours, command), _running(empty, ("preview",)), goal)
 
 
-def parts(project: LocalStack) -> dict[str, float]:
-    """Take a preview's time apart by the CLI's own log."""
-    done = project.pulumi(*PREVIEW, "-v=9", "--logtostderr")
-    need(done)
-    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith('{"time"')]
-    log = [(datetime.fromisoformat(line["time"][:26].rstrip("Z")), str(line["msg"])) for line in lines]
-
-    def first(*words: str) -> datetime:
-        return next(at for at, line in log if all(word in line for word in words))
-
-    marks = {
-        "CLI and language host": first("].Run(", "executing"),
-        "program: start and import pulumi": first("registering resource", "pulumi:pulumi:Stack"),
-        "program: our imports and settings": first("Launching plugin", "(resource)"),
-        "provider: start and import pulumi": first("Configure() executing"),
-        "provider: our imports": first("].Diff(", "executing"),
-    }
-    found, before = {}, log[0][0]
-    for name, at in marks.items():
-        found[name], before = (at - before).total_seconds(), at
-    return {**found, "the other resources, and the end": (log[-1][0] - before).total_seconds()}
+def _compare(bench: Workbench, what: str, ours: Callable[[], float], other: Callable[[], float], goal: float) -> Row:
+    samples = alternate({"ours": ours, "baseline": other}, bench.rounds)
+    return Row(what, samples["ours"], samples["baseline"], goal)
 
 
-def _compare(bench: Workbench, ours: Callable[[], str], other: Callable[[], str]) -> Samples:
-    sides = {"ours": seconds(ours), "baseline": seconds(other)}
-    alternate(sides, 1)  # the first run after a change reads every file
-    return alternate(sides, bench.rounds)
-
-
-def _running(project: LocalStack | Baseline, command: tuple[str, ...]) -> Callable[[], str]:
-    return lambda: need(project.pulumi(*command, *(["--expect-no-changes"])))
+def _running(project: LocalStack | Baseline, command: tuple[str, ...]) -> Callable[[], float]:
+    return seconds(lambda: need(project.pulumi(*command, "--expect-no-changes")))
 
 
 def _shape(resource: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""How results are shown: a table for people, JSON with every sample for the rest."""
+"""Print results as a table, and give every sample as JSON."""
 
 from __future__ import annotations
 
 import os
 import platform
+import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -20,7 +21,7 @@ Results = Mapping[str, Sequence[Row]]
 
 
 def environment(bench: Workbench) -> dict[str, str]:
-    """Say where and with what the numbers were made."""
+    """Return the machine and the versions of this run."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     with psycopg.connect(bench.addresses.admin_url) as conn:
         server = conn.info.parameter_status("server_version") or ""
@@ -36,24 +37,22 @@ def environment(bench: Workbench) -> dict[str, str]:
 
 
 def table(results: Results) -> Table:
-    """Draw one table of everything."""
+    """Return one table of all results."""
     drawn = Table("benchmark", "what", "median", "min-max", "goal", "met", "", title="bubble-sync benchmarks")
     for name, rows in results.items():
         for row in rows:
-            spread = "" if row.low == row.high else f"{number(row.low)}-{number(row.high)}"
-            goal = "" if row.goal is None else f"<= {number(row.goal)}"
+            goal = "" if row.goal is None else f"<= {row.goal:.2f}"
             met = {None: "", True: "yes", False: "no"}[row.met]
-            drawn.add_row(name, row.what, f"{number(row.median)} {row.unit}".strip(), spread, goal, met, row.note)
+            median = f"{statistics.median(row.ratios):.2f} x"
+            drawn.add_row(name, row.what, median, f"{row.ratios[0]:.2f}-{row.ratios[-1]:.2f}", goal, met, row.note)
         drawn.add_section()
     return drawn
 
 
 def as_json(facts: Mapping[str, str], results: Results) -> dict[str, object]:
-    """Give everything, samples included."""
-    rows = {name: [{**asdict(row), "met": row.met} for row in found] for name, found in results.items()}
+    """Return the environment and all results, samples included."""
+    rows = {
+        name: [{**asdict(row), "ratios": row.ratios, "met": row.met} for row in found]
+        for name, found in results.items()
+    }
     return {"environment": dict(facts), "results": rows}
-
-
-def number(value: float) -> str:
-    """Write a count as it is, and a ratio with two digits."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"

@@ -1,1 +1,1 @@
-"""The parts of the scripts in this folder that shell does badly: the changed stacks, and calls to GitHub."""
+"""Python parts of the scripts in this folder: the changed stacks, and calls to GitHub."""

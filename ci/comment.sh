@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts a preview's report into the one comment of a pull request that is ours. GitHub only; GitLab: see docs/guides/ci.md.
+# Writes a preview's report into our one comment of a pull request. GitHub only; GitLab: see docs/guides/ci.md.
 #
 # Variables: REPORT (the file that ci/preview.sh wrote), PULL_REQUEST (its number), GITHUB_REPOSITORY (owner/name),
 #   GITHUB_TOKEN (pull-requests: write); GITHUB_API_URL where it is not GitHub's; REPORT_AUTHOR, the login that the token

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Deploys one stack from a saved plan, so that what is done is what was seen.
+# Deploys one stack from a saved plan: `up` does what the reviewer saw, or nothing.
 #
 #   ci/deploy.sh STACK plan       prints what `up` would do, and saves it as a plan
-#   ci/deploy.sh STACK apply      does exactly that; what changed since then violates the plan, and is refused
+#   ci/deploy.sh STACK apply      applies the plan; refuses a stack that changed since then
 #   ci/deploy.sh STACK            both
 #
 # Variables: PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE, and what the stack's databaseUrlEnv names; PLAN, the plan's file
@@ -14,18 +14,17 @@ export PATH="$PATH:$PWD/.venv/bin"
 
 usage() { sed -n '2,/^set /{/^#/p;}' "$0" >&2; exit 2; }
 
-# Jobs and descriptions that people have written keys into are shown as they are by Pulumi.
+# Pulumi shows jobs and descriptions as they are, with keys that people wrote into them.
 masked() { .venv/bin/python -m ci.masked; }
 
 plan() {
     pulumi preview --diff --save-plan "$file" "${options[@]}" 2>&1 | masked
 }
 
-# `up` goes through the plan twice, first as a preview: a stack that had drifted before is refused with nothing changed.
+# `up` compares with the plan twice, first in a preview: a stack with earlier drift is refused with nothing changed.
 #
-# Pulumi prints the secrets of a plan that is violated, and masks only those that are configuration values today
-# (docs/explanation/security.md). So nothing it says is shown before it is known not to be about a violated plan, and the file with
-# its words is this user's alone and does not stay.
+# For a violated plan Pulumi prints the plan's secrets, and masks only today's configuration values
+# (docs/explanation/security.md). So its output goes into a private file, appears only without a violation, and is removed.
 apply() {
     local said code=0
     [ -f "$file" ] || { echo "deploy: there is no plan $file: ci/deploy.sh $stack plan" >&2; exit 1; }

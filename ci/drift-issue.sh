@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Opens, brings up to date or closes the one issue that tells of drift, after ci/drift.sh.
+# Opens, updates or closes the one issue about drift, after ci/drift.sh.
 #
-# Variables: REPORT (as ci/drift.sh had it), GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (issues: write); RUN_URL, named
+# Variables: REPORT (as for ci/drift.sh), GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (issues: write); RUN_URL, named
 #   when the issue is closed; GITHUB_API_URL and REPORT_AUTHOR as in ci/comment.sh.
 # Exit: 0 done; 1 refused; 2 a variable is missing, or the drift run itself failed; 3 GitHub does not answer, or not now.
 set -euo pipefail

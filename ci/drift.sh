@@ -2,12 +2,12 @@
 # Compares every stack but `local` with its database, and reports drift in Markdown on standard output. Changes nothing.
 #
 # Variables: PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE, and what each stack's databaseUrlEnv names; REPORT, a file that
-#   gets the report too, with the exit code beside it in REPORT.exit, for ci/drift-issue.sh.
+#   gets the report too, and the exit code in REPORT.exit, for ci/drift-issue.sh.
 # Exit: 0 clean; 1 drift; 2 configuration; 3 some stack is unreachable, the others are reported; 4 a bug of ours.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PATH:$PWD/.venv/bin"
-# It holds the settings of one stack.
+# This variable holds the settings of one stack.
 unset BUBBLE_SYNC_CONFIG
 
 code=0

@@ -12,7 +12,7 @@ TITLES = {1: "Drift: a stack is not what its program says", 3: "Drift: a stack c
 CLEAN = 0
 
 
-def tell() -> str:
+def update() -> str:
     """Bring the issue in line with the last drift run."""
     code = int(report(".exit"))
     if code not in (CLEAN, *TITLES):
@@ -39,4 +39,4 @@ def _close(here: Repository, number: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(report_outcome(tell))
+    sys.exit(report_outcome(update))

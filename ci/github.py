@@ -1,4 +1,4 @@
-"""GitHub's REST API, as far as a comment and an issue need it; one line for whatever goes wrong."""
+"""Comments and issues through GitHub's REST API, with one line for each failure."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import httpx
 
 #: The API refuses a body above 65,536 characters.
 LONGEST = 60_000
-#: Who `GITHUB_TOKEN` writes as; the token itself may not ask.
+#: The login of `GITHUB_TOKEN`; the token itself may not ask for its login.
 ACTIONS = "github-actions[bot]"
 REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
 T = TypeVar("T")
 
 
 class GitHubError(Exception):
-    """What GitHub did not do, in one line, and the exit code for it."""
+    """A failure of GitHub, in one line, with its exit code."""
 
     def __init__(self, text: str, code: int) -> None:
-        """Keep both."""
+        """Set the text and the exit code."""
         super().__init__(text)
         self.code = code
 
@@ -42,23 +42,23 @@ class Repository:
         while True:
             yield from _read(answer, list)
             following = answer.links.get("next", {}).get("url")
-            # The token is for one host.
+            # The token must not go to another host.
             if following is None or httpx.URL(following).host != self.client.base_url.host:
                 return
             answer = self._ask("GET", following)
 
     def ours(self, entries: Iterator[dict[str, Any]], marker: str) -> dict[str, Any] | None:
-        """Return the first entry that we wrote under this marker."""
-        return next((each for each in entries if self._is_ours(each, marker)), None)
+        """Return our first entry with this marker."""
+        for entry in entries:
+            author = (entry.get("user") or {}).get("login")
+            # The API lists pull requests among the issues.
+            if author == self.author and "pull_request" not in entry and (entry.get("body") or "").startswith(marker):
+                return entry
+        return None
 
     def send(self, method: str, path: str, **body: str) -> dict[str, Any]:
-        """Create or change something, and return what GitHub made of it."""
+        """Create or change an object, and return the object from GitHub's answer."""
         return _read(self._ask(method, path, json=body), dict)
-
-    def _is_ours(self, entry: Mapping[str, Any], marker: str) -> bool:
-        wrote = (entry.get("user") or {}).get("login")
-        # The API lists pull requests among the issues.
-        return wrote == self.author and "pull_request" not in entry and (entry.get("body") or "").startswith(marker)
 
     def _ask(
         self, method: str, path: str, params: Mapping[str, str] | None = None, json: Mapping[str, str] | None = None
@@ -86,7 +86,7 @@ def _read(answer: httpx.Response, kind: type[T]) -> T:
 
 
 def _refusal(place: str, answer: httpx.Response) -> GitHubError:
-    """Say in one line why GitHub refused and what to do."""
+    """Return the reason of a refusal and the remedy, in one line."""
     code, wait = answer.status_code, answer.headers.get("retry-after")
     if code == 429 or (code == 403 and (wait or answer.headers.get("x-ratelimit-remaining") == "0")):
         return GitHubError(f"{place}: GitHub limits the rate ({code}); run this again in {wait or 60} s", UNREACHABLE)
@@ -131,7 +131,7 @@ def repository() -> Repository:
 
 
 def fitting(text: str, longest: int = LONGEST) -> str:
-    """Return a text that GitHub takes: cut after a whole line, with what was open there closed."""
+    """Return a text within GitHub's limit: cut after a whole line, with its open blocks closed."""
     if len(text) <= longest:
         return text
     kept = text[:longest].rpartition("\n")[0]
@@ -139,7 +139,7 @@ def fitting(text: str, longest: int = LONGEST) -> str:
     for line in kept.splitlines():
         ticks = line[: len(line) - len(line.lstrip("`"))]
         if fence:
-            # What stands in a block of code opens and closes nothing.
+            # Inside a block of code nothing else opens or closes.
             fence = "" if line == fence else fence
         elif len(ticks) >= 3:
             fence = ticks
@@ -150,7 +150,7 @@ def fitting(text: str, longest: int = LONGEST) -> str:
 
 
 def report_outcome(work: Callable[[], str]) -> int:
-    """Do the work, print what it says, and return the exit code."""
+    """Do the work, print its result, and return the exit code."""
     try:
         print(work())
     except GitHubError as problem:

@@ -1,4 +1,4 @@
-"""Passes text on without what looks like a key: people write keys into jobs, and Pulumi shows those."""
+"""Mask keys in a text: Pulumi shows jobs as they are, with keys that people wrote into them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Reports what a change would do, without any secret: nothing of a real project is read, so anybody's change will do.
+# Reports what a change would do, without any secret and without a real project: safe for a stranger's change.
 #
 # For each stack that the commits since BASE touch: an embedded platform, `up` from BASE with a sanitised copy of the
 # stack's file, and then diff and preview of HEAD against that. Backend, platform and work tree are thrown away.
@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly head=$PWD base_revision=${BASE:-origin/main}
 export PATH="$PATH:$PWD/.venv/bin"
-# It would hold the settings of a real stack.
+# This variable holds the settings of a real stack.
 unset BUBBLE_SYNC_CONFIG
 
 stacks=$* worst=0

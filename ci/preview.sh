@@ -8,7 +8,7 @@
 # Exit: 0 reported; else the highest of 1 refused, 2 configuration, 3 unreachable, 4 a bug of ours: the report says which.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# It holds the settings of one stack.
+# This variable holds the settings of one stack.
 unset BUBBLE_SYNC_CONFIG
 
 stacks=$* worst=0 code=0

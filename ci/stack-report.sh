@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PATH:$PWD/.venv/bin"
 
-# Indented, it is a block of code whatever is in it: a fence could be closed by what a function's body holds.
+# An indented block of code holds any text; a function's body could close a fence.
 folded() {
     printf '\n<details>\n<summary>%s</summary>\n\n' "$1"
     .venv/bin/python -m ci.masked | sed 's/^/    /'
@@ -23,7 +23,7 @@ trap 'rm -f "$complaint"' EXIT
 
 code=0
 .venv/bin/bubble-sync diff --markdown "$@" 2>"$complaint" || code=$?
-# 1 says that there are differences: no fault of a preview.
+# Exit 1 means differences, which are no failure of a preview.
 if [ "$code" -gt 1 ]; then
     printf '**bubble-sync diff failed, exit %s.**\n' "$code"
     folded "What it said" <"$complaint"

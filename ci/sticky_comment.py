@@ -11,7 +11,7 @@ NOTHING = "No stack is touched by this pull request any more."
 
 
 def post() -> str:
-    """Make the comment, or bring it up to date; an empty report makes none."""
+    """Create or update the comment; an empty report creates none."""
     text = report()
     number = variable("PULL_REQUEST")
     here = repository()

@@ -1,1 +1,1 @@
-"""What builds, sets up and checks the project; nothing of it is part of the product."""
+"""Set up and check the project; no part of the product."""

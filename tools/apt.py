@@ -1,7 +1,7 @@
 """Debian packages, downloaded with apt's own client into a private folder and unpacked there.
 
-This needs no root, asks nothing, and changes nothing of the system: apt gets its own folders for lists, state and
-archives. It checks the signatures of the lists and the hashes of the packages, as always.
+apt gets private folders for lists, state and archives, so it needs no root and changes nothing of the system. It checks
+the signatures of the lists and the hashes of the packages, as always.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EDGES = re.compile(r"^ [ |](?:Pre)?Depends: (\S+)$")
 
 
 class AptError(Exception):
-    """apt cannot do what it is asked; the text is the reason, in one line."""
+    """A failure of apt; the text is the reason, in one line."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class Apt:
     def libraries_of(self, packages: Sequence[str]) -> list[str]:
         """Return the packages, and the shared libraries that they need.
 
-        What is no library (maintainers' tools, other programs) is left out, and so is LLVM, which is large and only
-        compiles queries.
+        Other programs are left out, and so is LLVM, which is large and only compiles queries.
         """
         plain = ("--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances")
         needs: dict[str, list[str]] = {}
@@ -75,12 +74,12 @@ class Apt:
         return sorted(target.glob("*.deb"))
 
     def download_missing(self, packages: Sequence[str]) -> list[Path]:
-        """Download these packages and whatever of their needs is not installed; raise AptError."""
+        """Download these packages and their missing dependencies; raise AptError."""
         self.run("apt-get", "install", "--download-only", "--no-install-recommends", "--no-upgrade", "-y", *packages)
         return sorted((self.folder / "archives").glob("*.deb"))
 
     def run(self, *command: str, cwd: Path | None = None) -> str:
-        """Run a command of apt's with these folders; raise AptError."""
+        """Run an apt command with these folders; raise AptError."""
         return run([command[0], *self.options, *command[1:]], cwd)
 
 
@@ -90,7 +89,7 @@ def private_apt(folder: Path, *, source: str = "", installed: bool = False) -> A
     Args:
         folder: A new folder; it holds lists and archives afterwards.
         source: A line of sources.list; without one, the machine's own sources.
-        installed: Whether apt knows what is installed on the machine.
+        installed: Whether apt knows the installed packages of the machine.
     """
     for name in ("lists/partial", "archives/partial"):
         (folder / name).mkdir(parents=True)
@@ -104,7 +103,7 @@ def private_apt(folder: Path, *, source: str = "", installed: bool = False) -> A
         "Dir::Cache": folder,
         "Dir::Cache::archives": folder / "archives",
         "Debug::NoLocking": "1",
-        # Root's cache is closed to the account that apt downloads as otherwise.
+        # apt's default account cannot enter root's cache.
         "APT::Sandbox::User": "root",
         "Acquire::AllowInsecureRepositories": "false",
         "APT::Get::AllowUnauthenticated": "false",
@@ -139,10 +138,10 @@ def unpack(packages: Iterable[Path], target: Path) -> None:
 
 
 def run(command: Sequence[str], cwd: Path | None = None) -> str:
-    """Run a command of apt's and return its output.
+    """Run an apt command and return its output.
 
     Raises:
-        AptError: It fails or is not there; the text is its own last complaint.
+        AptError: The command fails or is missing; the text is the command's own error.
     """
     if shutil.which(command[0]) is None:
         raise AptError(f"there is no {command[0]} on this machine")

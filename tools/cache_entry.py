@@ -1,8 +1,9 @@
-"""One entry of the cache, made by one set-up at a time and never half."""
+"""Entries of the cache: one set-up at a time makes one, in one step; links lead to it."""
 
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,9 @@ from tools.pulumi_pins import say
 
 @contextmanager
 def scratch_folder(root: Path, name: str) -> Iterator[Path]:
-    """Hold the lock of an entry, and give an empty folder next to it that is removed in the end.
+    """Hold the lock of an entry, and yield an empty folder next to the entry; remove the folder afterwards.
 
-    The caller renames what it has made there to its final place. The lock ends with the process.
+    The caller renames its work there to the final place. The lock ends with the process.
     """
     root.mkdir(parents=True, exist_ok=True)
     with (root / f"{name}.lock").open("w") as lock:
@@ -32,3 +33,11 @@ def scratch_folder(root: Path, name: str) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def link(place: Path, target: Path) -> None:
+    """Make `place` a link to a target, in one step: a program may start through the link right now."""
+    if not (place.is_symlink() and place.readlink() == target):
+        fresh = place.with_name(f".{place.name}.{os.getpid()}")
+        fresh.symlink_to(target)
+        fresh.replace(place)

@@ -38,11 +38,5 @@ def _lines(check: Check) -> Iterator[str]:
             yield ""
 
 
-def main() -> int:
-    """Print the page."""
-    sys.stdout.write(page())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.stdout.write(page())

@@ -40,11 +40,5 @@ def _default(field: FieldInfo) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def main() -> int:
-    """Print the table."""
-    sys.stdout.write(f"{config_table()}\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.stdout.write(f"{config_table()}\n")

@@ -1,4 +1,4 @@
-"""A private PostgreSQL with pg_cron, where the machine has none as hosted projects have it."""
+"""Provide a private PostgreSQL with pg_cron on a machine without the hosted version."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _CRON = r"^postgresql-([0-9]+)-cron$"
 
 
 def provide() -> None:
-    """Unpack a PostgreSQL into the cache unless one that will do is here.
+    """Unpack a PostgreSQL into the cache unless a suitable one is here.
 
     Raises:
-        ToolchainError: None is here and none can be had; the text says what to install.
+        ToolchainError: No server is here, and none can be downloaded.
     """
     try:
         major = wanted_major()
@@ -47,7 +47,9 @@ def provide() -> None:
         _download(major)
     except AptError as reason:
         if not ready:
-            raise ToolchainError(_advice(major, reason)) from None
+            wanted = f"PostgreSQL {major}" if major else f"PostgreSQL {HOSTED_MAJOR}, or any from {OLDEST_MAJOR} on"
+            advice = f"Install {wanted} with pg_cron, then run this again"
+            raise ToolchainError(f"no PostgreSQL could be downloaded: {reason}. {advice}") from None
         best = max(each.major for each in ready)
         say(f"using this machine's PostgreSQL {best}: {HOSTED_MAJOR} cannot be downloaded ({reason})")
 
@@ -55,11 +57,6 @@ def provide() -> None:
 def _ready(major: int | None) -> list[Installation]:
     """List the servers here that have pg_cron."""
     return [each for each in servers() if each.cron and major in (None, each.major)]
-
-
-def _advice(major: int | None, reason: AptError) -> str:
-    wanted = f"PostgreSQL {major}" if major else f"PostgreSQL {HOSTED_MAJOR}, or any from {OLDEST_MAJOR} on"
-    return f"no PostgreSQL could be downloaded: {reason}. Install {wanted} with pg_cron, then run this again"
 
 
 def _download(major: int | None) -> None:
@@ -70,7 +67,9 @@ def _download(major: int | None) -> None:
         began = time.monotonic()
         version, apt = _offer(major, scratch)
         server = scratch / "server"
-        packages = apt.download(apt.libraries_of(_packages(version, apt)))
+        # plpgsql_check is for the tests, and not always on offer.
+        checker = apt.names(f"^postgresql-{version}-plpgsql-check$")
+        packages = apt.download(apt.libraries_of([f"postgresql-{version}", f"postgresql-{version}-cron", *checker]))
         megabytes = sum(each.stat().st_size for each in packages) / 1e6
         unpack(packages, server)
         for name in (*_DROPPED, f"usr/lib/postgresql/{version}/lib/bitcode"):
@@ -107,12 +106,6 @@ def _sources(major: int | None, scratch: Path) -> Iterator[Apt]:
         yield private_apt(scratch / suite, source=debian_source(scratch, suite))
     say("looking for PostgreSQL in the machine's own apt sources")
     yield private_apt(scratch / "own")
-
-
-def _packages(version: int, apt: Apt) -> list[str]:
-    """Name the server, pg_cron and, for the tests, the checker of functions where it is on offer."""
-    checker = f"postgresql-{version}-plpgsql-check"
-    return [f"postgresql-{version}", f"postgresql-{version}-cron", *apt.names(f"^{checker}$")]
 
 
 def _prove(folder: Path, version: int) -> None:

@@ -20,9 +20,12 @@ KINDS = ("all", "client", "tests")
 
 
 def main(kind: str) -> int:
-    """Provide everything of a kind, side by side; print one line for each part that cannot be had."""
+    """Provide everything of a kind, in parallel; print one line for each failure."""
     venv_bin = Path(sys.prefix) / "bin"
-    parts: list[Callable[[], None]] = [lambda: _pulumi(venv_bin)]
+    path = os.environ.get("PATH", "")
+    parts: list[Callable[[], None]] = [
+        lambda: pulumi_cli.link(pulumi_cli.provide(path, venv_bin, cache_root()), venv_bin)
+    ]
     if kind != "client":
         parts.append(postgres.provide)
     # Compilers and downloads end with this process.
@@ -37,12 +40,8 @@ def main(kind: str) -> int:
     return 2 if problems else 0
 
 
-def _pulumi(venv_bin: Path) -> None:
-    pulumi_cli.link(pulumi_cli.provide(os.environ.get("PATH", ""), venv_bin, cache_root()), venv_bin)
-
-
 def _problem_of(part: Callable[[], None]) -> str:
-    """Run a part; return the one line that says why it failed, or nothing."""
+    """Run a part; return the reason of its failure in one line, or nothing."""
     try:
         part()
     except ToolchainError as problem:

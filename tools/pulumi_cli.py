@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tools.cache_entry import scratch_folder
+from tools import cache_entry
 from tools.pulumi_pins import (
     ENVIRONMENT,
     HOW_TO_INSTALL,
@@ -20,17 +20,17 @@ from tools.pulumi_pins import (
     say,
 )
 
-#: Where the environment's folder lies in the virtual environment: the language host's script names it.
+#: The environment's link in the virtual environment, as in the language host's script.
 _ENVIRONMENT_LINK = "pulumi"
 
 
 def provide(search_path: str, venv_bin: Path, root: Path, release: str | None = None) -> Path | None:
-    """Return the folder whose executables are to be linked, or None when PATH has a CLI that will do."""
+    """Return the folder of the executables to link, or None when PATH has a suitable CLI."""
     if on_path(search_path, venv_bin):
         return None
     folder = root / cache_name()
     if not folder.exists():
-        with scratch_folder(root, folder.name) as scratch:
+        with cache_entry.scratch_folder(root, folder.name) as scratch:
             if not folder.exists():
                 _make(scratch, release, shutil.which("go", path=search_path))
                 scratch.rename(folder)
@@ -38,7 +38,7 @@ def provide(search_path: str, venv_bin: Path, root: Path, release: str | None = 
 
 
 def on_path(search_path: str, venv_bin: Path) -> Path | None:
-    """Find a CLI that is new enough on PATH, ours left out; say which one is too old."""
+    """Find a CLI on PATH, except ours, that is new enough; print the ones that are too old."""
     for entry in filter(None, search_path.split(os.pathsep)):
         found = Path(entry) / "pulumi"
         if Path(entry) == venv_bin or not os.access(found, os.X_OK) or is_cached(found.resolve()):
@@ -73,11 +73,7 @@ def link(folder: Path | None, venv_bin: Path) -> None:
         if present not in wanted and present.is_symlink() and is_cached(present.readlink()):
             present.unlink()
     for place, path in wanted.items():
-        if not (place.is_symlink() and place.readlink() == path):
-            # Replaced in one step: a program of this checkout may be starting the CLI right now.
-            fresh = place.with_name(f".{place.name}.{os.getpid()}")
-            fresh.symlink_to(path)
-            fresh.replace(place)
+        cache_entry.link(place, path)
 
 
 def _make(folder: Path, release: str | None, go: str | None) -> None:

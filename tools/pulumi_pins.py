@@ -1,4 +1,4 @@
-"""Which Pulumi CLI the project uses, and where a made one is kept."""
+"""The versions of the Pulumi CLI, and its folder in the cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from bubble_sync.local.postgres.cache import FOLDER
 
 PINNED = "3.250.0"
-# The first CLI with an exit code of its own (7) for "changes were expected not to be": the drift command rests on it.
+# The first CLI with the exit code 7 for unexpected changes, which the drift command needs.
 MINIMUM = (3, 227, 0)
 # The last version of the Python language host that lives inside the SDK's Go module, so that Go can build it by name.
 LANGUAGE_HOST = "3.79.0"
@@ -29,7 +29,7 @@ HOW_TO_INSTALL = (
 
 
 class ToolchainError(Exception):
-    """The set-up cannot go on; the text is the one line that says what to do."""
+    """The set-up cannot go on; the text is the remedy, in one line."""
 
 
 def say(text: str) -> None:
@@ -44,7 +44,7 @@ def parse_version(text: str) -> tuple[int, int, int] | None:
 
 
 def cache_name() -> str:
-    """Name the folder of a made CLI: other pins, other sources or another machine give another name."""
+    """Return the folder name of a CLI in the cache; other pins, sources or machines give another name."""
     digest = hashlib.sha256(f"{LANGUAGE_HOST} {sys.platform} {platform.machine()}".encode())
     for module in (CLI_MODULE, LANGUAGE_HOST_MODULE):
         for source in sorted(module.iterdir()):
@@ -53,6 +53,6 @@ def cache_name() -> str:
 
 
 def is_cached(executable: Path) -> bool:
-    """Tell whether a path, its links not followed, lies in a folder that we made in some cache."""
+    """Return whether a path, its links not followed, lies in a CLI's folder of any cache."""
     folder = executable.parent
     return folder.parent.name == FOLDER and folder.name.startswith("pulumi-v")

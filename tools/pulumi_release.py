@@ -1,4 +1,4 @@
-"""The vendor's release of the Pulumi CLI: fetched, held against its checksum file, unpacked."""
+"""Download the vendor's release of the Pulumi CLI, compare its checksum, and unpack it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ADDRESS = f"https://github.com/pulumi/pulumi/releases/download/v{PINNED}"
 CHECKSUMS = f"pulumi-{PINNED}-checksums.txt"
 MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
-# Without a network the answer must come within seconds; a slow one may take its time between two reads.
+# Without a network the failure must come within seconds; a slow network may pause between two reads.
 PATIENCE = httpx.Timeout(30.0, connect=4.0)
 
 
 class ReleaseUnavailable(Exception):
-    """The release cannot be had here; another way may still do."""
+    """The release cannot be downloaded here; a build may still work."""
 
 
 def archive_name() -> str:
@@ -47,7 +47,7 @@ def download(target: Path, address: str = ADDRESS) -> None:
         archive.unlink()
         raise ToolchainError(
             f"{address}/{name} has checksum {actual}, its release says {expected}: refused. "
-            "Look what is between this machine and that address, or install the Pulumi CLI yourself."
+            "Check the proxies between this machine and that address, or install the Pulumi CLI yourself."
         )
     _unpack(archive, target)
     archive.unlink()
@@ -71,13 +71,11 @@ def _published_checksum(client: httpx.Client, address: str, name: str) -> str:
 
 def _fetch(client: httpx.Client, address: str, archive: Path) -> str:
     """Stream an address into a file and return its SHA-256."""
-    digest = hashlib.sha256()
-    with client.stream("GET", address) as answer, archive.open("wb") as out:
+    with client.stream("GET", address) as answer, archive.open("w+b") as file:
         answer.raise_for_status()
-        for chunk in answer.iter_bytes():
-            digest.update(chunk)
-            out.write(chunk)
-    return digest.hexdigest()
+        file.writelines(answer.iter_bytes())
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unpack(archive: Path, target: Path) -> None:

@@ -1,6 +1,6 @@
-"""What only tests need: pgbouncer, Chromium and tmux, private where the machine has none, and plpgsql_check.
+"""Provide the tools of the tests: pgbouncer, Chromium and tmux, private on a machine without them, and plpgsql_check.
 
-Nothing here stops a set-up: a test that lacks its tool is skipped by name, and in CI it fails.
+No failure here stops a set-up: tests without their tool are skipped by name, and fail in CI.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bubble_sync.errors import PlatformError
 from bubble_sync.local.postgres.cache import cache_root
 from bubble_sync.local.postgres.installation import find_installation
 from tools.apt import AptError, install_as_root, private_apt, run, unpack
-from tools.cache_entry import scratch_folder
+from tools.cache_entry import link, scratch_folder
 from tools.pulumi_pins import say
 
 
@@ -25,7 +25,7 @@ class Tool:
 
     package: str
     program: str
-    #: The commands by which the machine may have it.
+    #: Names of the machine's own command.
     commands: tuple[str, ...]
     version_option: str = "--version"
 
@@ -35,7 +35,7 @@ TOOLS = (
     Tool("pgbouncer", "usr/sbin/pgbouncer", ("pgbouncer",)),
     Tool("tmux", "usr/bin/tmux", ("tmux",), "-V"),
 )
-#: A program that finds the libraries that were unpacked with it, wherever its folder is moved.
+#: Start a program with its unpacked libraries, also after a move of their folder.
 _STARTER = """\
 #!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
@@ -45,8 +45,8 @@ exec "$here/{program}" "$@"
 
 
 def provide(venv_bin: Path) -> None:
-    """Make the tools available in the virtual environment; say which cannot be had."""
-    # Debian's pgbouncer is where only root's PATH leads.
+    """Make the tools available in the virtual environment; print one line for each failure."""
+    # Debian puts pgbouncer into a folder of root's PATH alone.
     search_path = os.pathsep.join([*(entry for entry in os.get_exec_path() if Path(entry) != venv_bin), "/usr/sbin"])
     for tool in TOOLS:
         if any(shutil.which(command, path=search_path) for command in tool.commands):
@@ -55,14 +55,14 @@ def provide(venv_bin: Path) -> None:
         try:
             if not starter.exists():
                 _download(tool)
-            _link(starter, venv_bin / tool.package)
+            link(venv_bin / tool.package, starter)
         except AptError as reason:
-            say(f"{tool.package} cannot be had ({reason}): tests that need it are skipped")
+            say(f"{tool.package} cannot be installed ({reason}): tests that need it are skipped")
     _provide_checker()
 
 
 def _folder(tool: Tool) -> Path:
-    """Name the folder of a tool: its libraries are those that this release of this system lacks."""
+    """Return the folder of a tool, named after the system: each release lacks other libraries."""
     release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
     system = f"{release.get('ID', 'linux')}{release.get('VERSION_ID', '')}"
     return cache_root() / f"{tool.package}-{system}-{platform.machine()}"
@@ -93,15 +93,8 @@ def _write_starter(tool: Tool, tree: Path) -> None:
     starter.chmod(0o755)
 
 
-def _link(starter: Path, place: Path) -> None:
-    if not (place.is_symlink() and place.readlink() == starter):
-        fresh = place.with_name(f".{place.name}.{os.getpid()}")
-        fresh.symlink_to(starter)
-        fresh.replace(place)
-
-
 def _provide_checker() -> None:
-    """Install plpgsql_check for the machine's own server; a private server came with it."""
+    """Install plpgsql_check for the machine's own server; a private server includes it."""
     try:
         server = find_installation()
     except PlatformError:

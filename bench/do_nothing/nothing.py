@@ -1,4 +1,4 @@
-"""A dynamic resource that does nothing: what Pulumi costs by itself."""
+"""A dynamic resource without effect: the cost of Pulumi itself."""
 
 from typing import Any
 
@@ -7,18 +7,18 @@ from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 
 
 class NothingProvider(ResourceProvider):
-    """Says yes to everything; reading and comparing are the SDK's own."""
+    """Accept every input; reading and comparing are the SDK's own."""
 
     serialize_as_secret_always = False
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Give the inputs back."""
+        """Return the inputs as outputs."""
         return CreateResult("nothing", props)
 
 
 class Nothing(Resource, module="do_nothing", name="Nothing"):
-    """Nothing, with properties."""
+    """A resource without effect."""
 
     def __init__(self, name: str, props: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
-        """Declare it."""
+        """Declare the resource."""
         super().__init__(NothingProvider(), name, props, opts)

@@ -1,4 +1,4 @@
-"""The platform's addresses and keys, in a file that only its owner can read."""
+"""The platform's addresses and keys, and their private file."""
 
 from __future__ import annotations
 
@@ -19,17 +19,11 @@ TEN_YEARS = 10 * 365 * 24 * 3600
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step, readable by its owner alone from its first byte."""
+    """Replace a file in one step by a new one that only its owner can read."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     draft.replace(path)
-
-
-def _legacy_key() -> str:
-    now = int(time.time())
-    # Nothing verifies the signature: the Edge Function emulator compares the whole key.
-    return unissued_jwt({"iss": "supabase-demo", "role": "service_role", "iat": now, "exp": now + TEN_YEARS})
 
 
 class Addresses(BaseModel):
@@ -62,7 +56,7 @@ class Addresses(BaseModel):
 
     @property
     def endpoint_url(self) -> str:
-        """Return what stands for the project URL."""
+        """Return the address in place of the project URL."""
         return f"http://{LOOPBACK}:{self.endpoint_port}"
 
     def save(self) -> None:
@@ -72,12 +66,15 @@ class Addresses(BaseModel):
     @classmethod
     def fresh(cls, folder: Path) -> Addresses:
         """Choose free ports, a password and keys."""
+        now = int(time.time())
+        claims = {"iss": "supabase-demo", "role": "service_role", "iat": now, "exp": now + TEN_YEARS}
         return cls(
             folder=folder,
             database_port=free_port(),
             endpoint_port=free_port(),
             password=secrets.token_urlsafe(24),
-            service_role_key=_legacy_key(),
+            # Nothing verifies the signature: the Edge Function emulator compares the whole key.
+            service_role_key=unissued_jwt(claims),
             secret_key=f"sb_secret_{secrets.token_urlsafe(24)}",
         )
 
@@ -91,3 +88,11 @@ class Addresses(BaseModel):
             return None
         except (OSError, ValidationError):
             raise PlatformError(f"{path} cannot be read: remove {folder}, then `bubble-sync local up`") from None
+
+    @classmethod
+    def require(cls, folder: Path) -> Addresses:
+        """Read the addresses of a platform in a folder; raise PlatformError where there is none."""
+        found = cls.load(folder)
+        if found is None:
+            raise PlatformError(f"no platform in {folder}: `bubble-sync local up`")
+        return found

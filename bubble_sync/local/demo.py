@@ -1,4 +1,4 @@
-"""The steps of one sign-up, awaited and proven one by one."""
+"""Await the steps of one sign-up, and collect evidence for each."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class DemoStep(NamedTuple):
 
 
 def wait_for(platform: Platform, signed_up: SignUp, jobid: str) -> Evidence:
-    """Poll until the item's steps are proven, the item failed, or its tick has passed; return the last evidence."""
+    """Poll until all steps are proven, the item failed, or the next tick has passed; return the last evidence."""
     asked = {"jobid": jobid, "item_id": signed_up.item_id}
     longest = 60 - time.time() % 60 + _GIVE_UP_AFTER_TICK_SECONDS
     with (

@@ -1,12 +1,12 @@
-"""Ends what a process started when that process ends, however it ends.
+"""End the child processes of a process when that process ends, for any reason.
 
-`Guard` runs this file as a small process in a session of its own. It waits until the guarded process is gone (finished,
-killed, its terminal closed) or the `make` above it is. Then it kills every process under the guard and removes the
-folders that it was given. A process is under the guard when the guard's token is in its environment. PostgreSQL writes
-its title over its environment, so a file in the platform's folder has the tokens for it. Linux only: elsewhere a guard
-does nothing.
+`Guard` runs this file as a small process in a new session. This guardian waits for the end of the guarded process, or
+of the `make` above that process. Then it kills every process under the guard and removes the registered folders. A
+process is under the guard when its environment holds the guard's token. PostgreSQL writes its title over its
+environment, so a file in the platform's folder holds the tokens for the server. Elsewhere than on Linux a guard does
+nothing.
 
-The file needs the standard library alone, so that it starts in a few milliseconds.
+The file imports the standard library alone and so starts in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ from pathlib import Path
 
 #: Holds the tokens of all guards that a process is under, separated by blanks.
 GUARDS_VARIABLE = "BUBBLE_SYNC_GUARDS"
-#: The same, for the processes that work in a folder next to this file.
+#: A file with the same content, for the processes whose working directory is a folder next to the file.
 GUARDS_FILE = "guards"
-_PATIENCE_SECONDS = 10.0
 _RELEASE, _REMOVE = "release", "remove "
 
 
 class Guard:
-    """A guard over this process: processes started later with its environment, or `marker`, end with it."""
+    """A guard over this process: later processes with its environment, or with `marker`, end with this process."""
 
     def __init__(self) -> None:
         """Start the guardian."""
@@ -40,7 +39,7 @@ class Guard:
             return
         hears, self._talk = os.pipe()
         pids = [str(pid) for pid in (os.getpid(), *_callers())]
-        # Not Popen: the child outlives us and no one waits for it.
+        # Not Popen: the child outlives this process, and nothing waits for it.
         os.posix_spawn(
             sys.executable,
             [sys.executable, "-I", "-S", __file__, self._token, *pids],
@@ -68,7 +67,7 @@ class Guard:
             os.environ[GUARDS_VARIABLE] = " ".join(token for token in _tokens() if token != self._token)
 
     def _say(self, line: str) -> None:
-        # A guardian that was killed hears nothing; the guarded process goes on.
+        # The guarded process goes on without a killed guardian.
         with suppress(BrokenPipeError):
             if self._talk is not None:
                 os.write(self._talk, f"{line}\n".encode())
@@ -80,7 +79,7 @@ def marker() -> dict[str, str]:
 
 
 def write_tokens(folder: Path) -> None:
-    """Put the processes that will work in a folder inside this one under this process's guards, and no others."""
+    """Put later processes whose working directory is inside a folder under this process's guards alone."""
     (folder / GUARDS_FILE).write_text(" ".join(_tokens()), "utf-8")
 
 
@@ -89,7 +88,7 @@ def _tokens() -> list[str]:
 
 
 def _callers() -> list[int]:
-    """List the parents that run this process for a person: uv, or everything up to the nearest make."""
+    """List the parents to wait for: uv, or all up to the nearest make."""
     chain: list[int] = []
     names: list[str] = []
     pid = os.getppid()
@@ -107,7 +106,7 @@ def _callers() -> list[int]:
 
 
 def _listen(handles: Iterable[int], patience: float | None) -> bytes:
-    """Take orders until a process is gone, the pipe is closed, or the guard is released."""
+    """Return the lines received until a process ends, the pipe closes, or the guard is released."""
     heard = b""
     while True:
         readable, _, _ = select.select([0, *handles], [], [], patience)
@@ -147,15 +146,15 @@ def _kill(token: str) -> None:
     while found := set(_guarded(token)):
         for pid in found:
             with suppress(ProcessLookupError):
-                _end(os.pidfd_open(pid), (signal.SIGKILL,))
+                end(os.pidfd_open(pid), signal.SIGKILL)
 
 
-def _end(handle: int, orders: Sequence[signal.Signals]) -> None:
-    """Send a process the signals, one after the other, until it is gone."""
-    for order in orders:
+def end(handle: int, first: signal.Signals = signal.SIGTERM, patience: float = 10.0) -> None:
+    """End the process of a pidfd: send a signal, wait `patience` seconds, then kill it and wait again."""
+    for order in (first, signal.SIGKILL):
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(handle, order)
-        if select.select([handle], [], [], _PATIENCE_SECONDS)[0]:
+        if select.select([handle], [], [], patience)[0]:
             break
     os.close(handle)
 
@@ -174,7 +173,7 @@ def main(token: str, pids: Sequence[int]) -> None:
         return
     # After the caller's end the guarded process may still be at work.
     if pids[0] in handles:
-        _end(handles[pids[0]], (signal.SIGTERM, signal.SIGKILL))
+        end(handles[pids[0]])
     heard += _listen((), 0)
     _kill(token)
     for folder in _folders(heard):

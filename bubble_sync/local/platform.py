@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
 from typing import Self
 
 import psycopg
@@ -28,12 +27,6 @@ from bubble_sync.local.postgres.cluster import Cluster, data_major
 from bubble_sync.local.postgres.overlay import lay_out
 from bubble_sync.local.processes import Emulator
 from bubble_sync.local.scripts import script
-
-NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
-
-
-def _sqlstate(problem: psycopg.Error) -> str:
-    return f"SQLSTATE {problem.sqlstate}" if problem.sqlstate else "the database does not answer"
 
 
 @dataclass(frozen=True)
@@ -82,11 +75,11 @@ class Platform:
 
     @classmethod
     def for_checkout(cls, checkout: Path) -> Self:
-        """Return the platform of a checkout: its folder is short, as a socket's path must be."""
+        """Return the platform of a checkout, in a folder with a short path, which a socket needs."""
         digest = hashlib.sha256(os.fsencode(checkout.resolve())).hexdigest()[:8]
         return cls(Path(tempfile.gettempdir()) / f"bubble-sync-{digest}")
 
-    def start(self, settings: Mapping[str, str] = NO_SETTINGS) -> Addresses:
+    def start(self, settings: Mapping[str, str] | None = None) -> Addresses:
         """Start or repair stopped parts; server settings apply only to a server started here."""
         account = server_account()
         private_folder(self.folder, account)
@@ -100,10 +93,10 @@ class Platform:
                 programs = lay_out(self.folder, account, data_major(self.folder))
                 cluster = Cluster(self.folder, programs, addresses.database_port, account)
                 cluster.create()
-                # A worker between two connections would be late: the caller may send at once.
+                # A running worker reconnects only after a pause; the caller may send at once.
                 self.net_worker.stop()
                 write_tokens(self.folder)
-                cluster.start(settings)
+                cluster.start(settings or {})
             make_hosted(addresses)
             self.net_worker.start()
             self.edge_function.start()
@@ -152,10 +145,7 @@ class Platform:
 
     def addresses(self) -> Addresses:
         """Return the addresses of a started platform."""
-        found = Addresses.load(self.folder)
-        if found is None:
-            raise PlatformError(f"no platform in {self.folder}: `bubble-sync local up`")
-        return found
+        return Addresses.require(self.folder)
 
     def sign_up(self, email: str) -> SignUp:
         """Sign a person up as the application does, and return the ids."""
@@ -168,8 +158,8 @@ class Platform:
         except psycopg.errors.UniqueViolation:
             raise PlatformError(f"{email} has signed up before: take another address") from None
         except psycopg.Error as problem:
-            text = f"the sign-up did not go through ({_sqlstate(problem)})"
-            raise PlatformError(f"{text}: `bubble-sync local up`, then again") from None
+            reason = f"SQLSTATE {problem.sqlstate}" if problem.sqlstate else "the database does not answer"
+            raise PlatformError(f"the sign-up failed ({reason}): `bubble-sync local up`, then again") from None
         if made is None:
             raise PlatformError("the sign-up made no record: `bubble-sync local down`, then `up`")
         return made
@@ -182,9 +172,7 @@ class Platform:
         """Start, and return the addresses."""
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, _: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove everything."""
         self.remove()
 

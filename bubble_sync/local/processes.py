@@ -1,4 +1,4 @@
-"""Processes that outlive us: started, recorded with their start time, found again and ended."""
+"""Background processes: start, record with the start time, find and end."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bubble_sync.errors import PlatformError
+from bubble_sync.local import guardian
 from bubble_sync.local.guardian import marker
 
 READY = b"ready\n"
@@ -20,18 +21,18 @@ PACKAGE_ROOT = Path(__file__).parents[2]
 
 
 def started_at(pid: int) -> str | None:
-    """Return when a live process started, in clock ticks since boot; None for a dead one or a zombie."""
+    """Return the start time of a live process, in clock ticks since boot; None for a dead process or a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return None
-    # The command name may hold spaces and brackets; what follows its last bracket is the state and plain numbers.
+    # The command name may hold spaces and brackets; the fields begin after its last bracket.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else fields[19]
 
 
 def runs_from(program: Path) -> Iterator[int]:
-    """List the live processes whose program is this very file."""
+    """List the live processes that run a program file."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
@@ -40,27 +41,19 @@ def runs_from(program: Path) -> Iterator[int]:
 
 
 def end(pid: int, first: signal.Signals = signal.SIGTERM, patience: float = 5.0) -> None:
-    """End a process: ask, wait up to `patience` seconds, then kill and wait for that."""
+    """End a process: send a signal, wait up to `patience` seconds, then kill it and wait again."""
     try:
-        handle = os.pidfd_open(pid)
+        guardian.end(os.pidfd_open(pid), first, patience)
     except ProcessLookupError:
         return
-    try:
-        for order in (first, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, order)
-            if select.select([handle], [], [], patience)[0]:
-                break
-    finally:
-        os.close(handle)
-    # Only a child of ours can be reaped, and it stays a zombie until it is.
+    # A child of this process stays a zombie until it is reaped; other processes cannot be reaped here.
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 
 
 @dataclass(frozen=True)
 class Emulator:
-    """One of our own long-running modules, known by its record in the platform's folder."""
+    """One of our own long-running modules, with a record in the platform's folder."""
 
     name: str
     folder: Path
@@ -69,7 +62,7 @@ class Emulator:
 
     @property
     def log(self) -> Path:
-        """Return where the process writes what goes wrong."""
+        """Return the file for the process's errors."""
         return self.folder / f"{self.name}.log"
 
     @property
@@ -85,7 +78,7 @@ class Emulator:
         return record["pid"] if started_at(record["pid"]) == record["started"] else None
 
     def start(self, patience: float = 20.0) -> None:
-        """Start the module and return once it says that it is ready."""
+        """Start the module and wait until it reports ready."""
         if self.pid() is not None:
             return
         hears, says = os.pipe()
@@ -103,8 +96,8 @@ class Emulator:
     def _spawn(self, says: int) -> int:
         ours = filter(None, [os.environ.get("PYTHONPATH")])
         writes = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        # Not Popen: the child outlives us and no one waits for it. Its surroundings hold no secret, and `-P` keeps
-        # the folder we happen to stand in out of its import path.
+        # Not Popen: the child outlives this process, and nothing waits for it. Its environment holds no secret, and
+        # `-P` keeps the working directory out of its import path.
         return os.posix_spawn(
             sys.executable,
             [sys.executable, "-P", "-m", f"bubble_sync.local.{self.module}", str(self.folder)],
@@ -123,7 +116,7 @@ class Emulator:
         )
 
     def stop(self) -> None:
-        """End the recorded process, if it still is the one that was recorded."""
+        """End the recorded process, unless another process has its pid."""
         pid = self.pid()
         if pid is not None:
             end(pid)
@@ -131,9 +124,9 @@ class Emulator:
 
 
 def report_ready() -> None:
-    """Report to the starter that the service is ready."""
+    """Report ready to the starter."""
     os.write(1, READY)
-    # The starter's end of the pipe goes away: nothing may be written there later.
+    # The starter closes its end of the pipe, so later output must go elsewhere.
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.close(sink)

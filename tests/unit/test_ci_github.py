@@ -38,7 +38,7 @@ def issue(report: Path) -> Callable[[int, str], int]:
     def run(code: int, text: str) -> int:
         report.write_text(text)
         report.with_name("report.md.exit").write_text(f"{code}\n")
-        return report_outcome(drift_issue.tell)
+        return report_outcome(drift_issue.update)
 
     return run
 
@@ -215,5 +215,5 @@ def test_a_missing_variable_is_named(
 
 
 def test_a_report_that_was_never_written_is_said(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert (report_outcome(sticky_comment.post), report_outcome(drift_issue.tell)) == (2, 2)
+    assert (report_outcome(sticky_comment.post), report_outcome(drift_issue.update)) == (2, 2)
     assert f"there is no {report}" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from bubble_sync.local.postgres.cache import FOLDER, cache_root
-from tools import go_modules, provide, pulumi_cli, pulumi_pins, pulumi_release
+from tools import provide, pulumi_build, pulumi_cli, pulumi_pins, pulumi_release
 from tools.pulumi_pins import PINNED, ToolchainError
 
 WRAPPERS = pulumi_pins.LANGUAGE_HOST_MODULE
@@ -348,9 +348,9 @@ def test_a_cli_from_elsewhere_leaves_no_environment_of_ours(environment: Path) -
 
 
 def test_a_long_build_says_how_far_it_is() -> None:
-    assert go_modules.progress(30.0, 300, 1649) == "300 of 1649 packages compiled in 30 s, about 135 s left"
-    assert go_modules.progress(30.0, 0, 1649) == "30 s so far"
-    assert go_modules.progress(30.0, 7, 0) == "30 s so far"
+    assert pulumi_build.progress(30.0, 300, 1649) == "300 of 1649 packages compiled in 30 s, about 135 s left"
+    assert pulumi_build.progress(30.0, 0, 1649) == "30 s so far"
+    assert pulumi_build.progress(30.0, 7, 0) == "30 s so far"
 
 
 def test_every_part_is_tried_and_each_that_fails_is_one_line(

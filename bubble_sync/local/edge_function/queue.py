@@ -1,4 +1,4 @@
-"""What the Edge Function does with the queue: claim, work, mark."""
+"""Claim items of the queue, work on them and mark them, as the Edge Function does."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from pydantic import BaseModel, Field
 from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.scripts import script
 
-CLAIMS = {"process_queue_data_api": "claim_pending", "retry_failed": "claim_failed"}
+#: The status of the items that an action takes.
+CLAIMS = {"process_queue_data_api": "pending", "retry_failed": "failed"}
 STATUS = "get_status"
 
 
 class Payload(BaseModel):
-    """The numbers of a call: it takes at most the smaller of the two, in one go."""
+    """The numbers of a call, whose smaller one limits the items."""
 
     limit: int = Field(default=10, ge=1)
     batch_size: int = Field(default=10, ge=1)
 
     @property
     def most(self) -> int:
-        """Return how many items one call takes."""
+        """Return the most items of one call."""
         return min(self.limit, self.batch_size)
 
 
@@ -52,7 +53,7 @@ def _bubble_id() -> str:
 
 
 def _work(connection: psycopg.Connection, item: QueueItem) -> str | None:
-    """Do one item's work and return why it failed, or None."""
+    """Do one item's work and return the reason of a failure, or None."""
     if item.operation != "SIGNUP_ATOMIC":
         return None
     ids = {f"{record}_bubble_id": _bubble_id() for record in ("user", "host", "guest")}
@@ -81,7 +82,7 @@ def _queue(address: str) -> Iterator[psycopg.Connection]:
 
 
 def count_by_status(address: str) -> Mapping[str, int]:
-    """Return how many items stand at each status; touch none."""
+    """Return the number of items at each status, and change none."""
     with _queue(address) as connection, connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(script("count_items")).fetchone() or {}
 
@@ -91,7 +92,8 @@ def drain(address: str, call: Call, behaviour: Behaviour) -> Mapping[str, str]:
     with _queue(address) as connection:
         with connection.cursor(row_factory=class_row(QueueItem)) as cursor:
             # Committed at once: a call that dies later leaves its items in `processing`, as the real one does.
-            items = cursor.execute(script(CLAIMS[call.action]), {"most": call.payload.most}).fetchall()
+            asked = {"status": CLAIMS[call.action], "most": call.payload.most}
+            items = cursor.execute(script("claim_items"), asked).fetchall()
         if behaviour.abandon:
             return {item.id: "processing" for item in items}
         return {item.id: _process(connection, item, behaviour) for item in items}

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.edge_function.behaviour import Behaviour
-from bubble_sync.local.edge_function.keys import Offer, authorise
+from bubble_sync.local.edge_function.keys import authorise
 from bubble_sync.local.edge_function.queue import CLAIMS, STATUS, Call, count_by_status, drain
 from bubble_sync.local.postgres.cluster import LOOPBACK
 from bubble_sync.local.processes import report_ready
@@ -102,8 +102,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a call."""
         addresses = self.server.addresses
         behaviour = Behaviour.load(addresses.folder)
-        offer = Offer(self.headers.get("Authorization", ""), self.headers.get("apikey", ""))
-        verdict = authorise(offer, (addresses.service_role_key, addresses.secret_key), behaviour)
+        verdict = authorise(self.headers, (addresses.service_role_key, addresses.secret_key), behaviour)
         facts: dict[str, object] = {
             "method": self.command,
             "path": self.path.partition("?")[0],
@@ -124,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(status, answer)
 
     def do_GET(self) -> None:
-        """Serve the page that a redirect leads to; refuse everything else."""
+        """Serve the target of the redirect; refuse everything else."""
         path = self.path.partition("?")[0]
         status, answer = (200, LOGIN_PAGE) if path == LOGIN else _refused(405, "POST only")
         self.server.record({"method": self.command, "path": path, "status": status})
@@ -147,9 +146,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def serve_function(folder: Path) -> None:
     """Answer until SIGTERM."""
-    addresses = Addresses.load(folder)
-    if addresses is None:
-        raise SystemExit(f"no platform in {folder}")
+    addresses = Addresses.require(folder)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with EdgeFunction(addresses) as server:
         report_ready()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import httpx
 
 BAD_URL = "URL using bad/illegal format or missing URL"
-#: What curl says, which is what people know from pg_net's error_msg. The first class that fits is taken.
+#: curl's texts, as in pg_net's error_msg. The first matching class counts.
 CURL_WORDS: tuple[tuple[type[Exception], str], ...] = (
     (httpx.TooManyRedirects, "Number of redirects hit maximum amount"),
     (httpx.UnsupportedProtocol, "Unsupported protocol"),
@@ -26,14 +26,14 @@ CURL_WORDS: tuple[tuple[type[Exception], str], ...] = (
     (ValueError, BAD_URL),
     (ExceptionGroup, BAD_URL),
 )
-#: The same for an answer that is no proper HTTP, by what our client says of it.
+#: curl's texts for an answer that is not HTTP, by parts of our client's error.
 PROTOCOL_WORDS = (
     ("without sending a response", "Server returned nothing (no headers, no data)"),
     ("without sending complete", "Transferred a partial file"),
     ("illegal status line", "Unsupported protocol"),
     ("illegal chunk", "Failure when receiving data from the peer"),
 )
-#: curl asks before it sends more than this.
+#: Above this size curl sends `Expect: 100-continue`.
 ASKS_FIRST = 1024 * 1024
 MOST_REDIRECTS = 30
 
@@ -64,7 +64,7 @@ class Response:
 
 
 def http_client() -> httpx.AsyncClient:
-    """Return a client that adds nothing of its own, takes no proxy from outside and keeps no connection."""
+    """Return a client that adds no header, uses no proxy and keeps no connection."""
     client = httpx.AsyncClient(
         timeout=httpx.Timeout(None),  # the whole request is bounded in send()
         trust_env=False,
@@ -87,8 +87,8 @@ async def send(client: httpx.AsyncClient, request: QueuedRequest, agent: str) ->
         spent = (time.monotonic() - began) * 1000
         text = f"Timeout of {bound} ms reached. Total time: {spent:.3f} ms"
         return Response(request.id, timed_out=True, error_msg=text)
-    # A row that no client can send (a host name without an encoding, port 99999) must not end the worker, which would
-    # find it again at its next start: these come as ValueError, or in a group from below httpx.
+    # A row that no client can send (a host name without an encoding, port 99999) must not end the worker: its next
+    # start would find the same row. Such errors are ValueErrors, or a group from below httpx.
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, ExceptionGroup) as problem:
         return Response(request.id, error_msg=_curl_words(problem))
 
@@ -112,7 +112,7 @@ async def _exchange(client: httpx.AsyncClient, request: QueuedRequest, agent: st
 
 
 def _outgoing(client: httpx.AsyncClient, request: QueuedRequest, agent: str) -> httpx.Request:
-    # curl guesses a scheme that is missing, and refuses what our client would encode.
+    # curl adds a missing scheme, and refuses characters that our client would encode.
     url = request.url if "://" in request.url else f"http://{request.url}"
     if re.search(r"[\x00-\x20]|^[^:]*:///", url):
         raise httpx.InvalidURL(BAD_URL)
@@ -129,7 +129,7 @@ def _outgoing(client: httpx.AsyncClient, request: QueuedRequest, agent: str) -> 
 
 
 def _header_lines(request: QueuedRequest) -> Iterator[tuple[str, str]]:
-    """Give the headers as they go out: nothing is filtered, so a line break in a value begins another header."""
+    """Yield the headers as sent: without a filter, so a line break in a value begins another header."""
     for name, value in request.headers or ():
         for line in f"{name}: {value}".splitlines():
             key, _, content = line.partition(":")
@@ -139,8 +139,8 @@ def _header_lines(request: QueuedRequest) -> Iterator[tuple[str, str]]:
 
 
 def _answered(request_id: int, first: httpx.Response, last: httpx.Response) -> Response:
-    # pg_net keeps the headers of the first response, also when that was a redirect; the rest is the last one's.
-    # Names as the server wrote them; of two equal ones the last stays.
+    # pg_net keeps the headers of the first response, also of a redirect; all else is the last response's.
+    # Names stay as the server wrote them; the last of two equal ones counts.
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in first.headers.raw}
     content = last.content.decode("utf-8", "replace").split("\0", 1)[0]
     return Response(
@@ -170,7 +170,7 @@ def _curl_words(problem: Exception) -> str:
         return "SSL connect error"
     if isinstance(problem, httpx.RemoteProtocolError):
         return next((words for sign, words in PROTOCOL_WORDS if sign in str(problem)), "Weird server reply")
-    # The name is not one that can be asked for, which curl finds out by asking.
+    # Our client refuses the host name before curl's failing DNS query.
     if isinstance(problem, UnicodeError) or "IDNA" in str(problem):
         return "Couldn't resolve host name"
     words = (text for kind, text in CURL_WORDS if isinstance(problem, kind))

@@ -1,4 +1,4 @@
-"""The worker of the pg_net emulator: one process that sends what was committed.
+"""The worker of the pg_net emulator: one process that sends committed requests.
 
 One transaction a batch, as pg_net >= 0.18: queue rows stay visible while their requests are under way, answers appear
 when the slowest has ended, and a batch whose session ends is sent again.
@@ -33,7 +33,7 @@ WorkerConnection = psycopg.AsyncConnection[tuple[object, ...]]
 async def _send_all(
     connection: WorkerConnection, client: httpx.AsyncClient, requests: list[QueuedRequest], agent: str
 ) -> list[Response]:
-    """Send a batch in parallel, and give it up at once when the session that would store the answers ends."""
+    """Send a batch in parallel; give up at once when the database session ends."""
     loop = asyncio.get_running_loop()
     lost: asyncio.Future[list[Response]] = loop.create_future()
 
@@ -85,7 +85,7 @@ async def _woken(connection: WorkerConnection, patience: float | None) -> bool:
 
 
 async def _session(address: str) -> None:
-    """Send whatever is woken for, until the session ends."""
+    """Send a batch at each wake-up until the session ends."""
     async with (
         http_client() as client,
         await psycopg.AsyncConnection.connect(
@@ -96,18 +96,16 @@ async def _session(address: str) -> None:
         await connection.execute("listen pg_net_wake")
         await connection.execute("listen pg_net_restart")
         report_ready()
-        # What was queued before is found at once.
+        # Send earlier requests at once.
         pause: float | None = 0.0
         while await _woken(connection, pause):
-            # After a batch that had work pg_net pauses, unless it is woken, and looks again.
+            # After a batch with work pg_net looks again after a pause, or at a wake-up.
             pause = BATCH_PAUSE if await _batch(connection, client) else None
 
 
 async def run_worker(folder: Path) -> None:
     """Keep one session with the platform's server, through restarts, until SIGTERM."""
-    addresses = Addresses.load(folder)
-    if addresses is None:
-        raise SystemExit(f"no platform in {folder}")
+    addresses = Addresses.require(folder)
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -115,7 +113,7 @@ async def run_worker(folder: Path) -> None:
         try:
             await _session(addresses.admin_url)
         except psycopg.Error as problem:
-            # Of a dropped extension, a restart or a row that cannot be read: the state only, never a row.
+            # A dropped extension, a restart or an unreadable row: log the SQLSTATE alone, never a row.
             sys.stderr.write(f"session ended: {type(problem).__name__} {problem.sqlstate or ''}\n")
         await asyncio.sleep(RESTART_PAUSE)
 

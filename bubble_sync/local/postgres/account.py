@@ -1,4 +1,4 @@
-"""The OS account that the server runs as, and what belongs to it."""
+"""The server's OS account and its files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.guardian import marker
 
-#: PostgreSQL refuses to run as root. The Debian package brings the first of these, and every system the second.
+#: PostgreSQL refuses to run as root. The Debian package creates the first account; every system has the second.
 SERVER_ACCOUNTS = ("postgres", "nobody")
 
 
@@ -79,7 +79,7 @@ def server_account() -> Account:
 
 
 def private_folder(path: Path, account: Account) -> None:
-    """Make a folder that only the account (and root) can enter, or take the one that is there."""
+    """Create a folder that only the account (and root) can enter, or use an existing one."""
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
@@ -92,7 +92,7 @@ def private_folder(path: Path, account: Account) -> None:
 
 
 def refuse_foreign_owner(path: Path, account: Account) -> None:
-    """Raise PlatformError for a folder that another user may have prepared: we would trust the pids in it."""
+    """Raise PlatformError for another user's folder: we would trust its pids."""
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {account.uid, os.geteuid()}:
         raise PlatformError(

@@ -1,4 +1,4 @@
-"""The platform's own PostgreSQL cluster: made, started, stopped, and brought back after a crash."""
+"""Create, start and stop the platform's PostgreSQL cluster, also after a crash."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ host all all 127.0.0.1/32 scram-sha-256
 
 
 def free_port() -> int:
-    """Return a port that nothing on this machine listens on, below those that outgoing connections take."""
+    """Return a free port below the range of outgoing connections."""
     for _ in range(200):
         port = 20000 + secrets.randbelow(12000)
         with socket.socket() as probe:
@@ -42,10 +42,6 @@ def data_major(folder: Path) -> int | None:
         return int((folder / "data" / "PG_VERSION").read_text("utf-8"))
     except FileNotFoundError:
         return None
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ class Cluster:
         half.rename(self.data)
 
     def start(self, settings: Mapping[str, str]) -> None:
-        """Start the server unless it runs, clearing away what a killed one left."""
+        """Start the server unless it runs, and remove the remains of a killed one."""
         if self.pid() is not None:
             return
         self._clear_remains()
@@ -112,7 +108,7 @@ class Cluster:
             raise PlatformError(f"PostgreSQL did not start on port {self.port}: read {self.log}")
 
     def stop(self) -> None:
-        """Stop the server: politely, or by force when that fails."""
+        """Stop the server, by force if needed."""
         if self.pid() is not None:
             self._control("stop", "-m", "fast")
         self._clear_remains()
@@ -129,7 +125,7 @@ class Cluster:
     def _clear_remains(self) -> None:
         for pid in self._processes():
             end(pid, signal.SIGKILL)
-        # A pid in these files may by now be another program's, and PostgreSQL would not start next to it.
+        # The pid in these files may now belong to another program, and PostgreSQL would then refuse to start.
         for left in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
             left.unlink(missing_ok=True)
 
@@ -139,7 +135,7 @@ class Cluster:
         return [name for name in ("pg_net", "supabase_vault") if (library / f"{name}.so").exists()]
 
     def _getkey_script(self) -> Path:
-        """Return what the setting must name: the emulator reads the key's file, the real one runs a program."""
+        """Return the value of vault.getkey_script: the emulator reads a file, the real Vault runs a program."""
         if "supabase_vault" not in self._real_libraries():
             return self.root_key
         program = self.folder / "vault_getkey"
@@ -163,16 +159,17 @@ class Cluster:
             "cron.use_background_workers": "off",
             # Off on hosted projects too; a private server has no LLVM.
             "jit": "off",
-            # Where pg_net and Vault are emulators without a library, these are placeholders that their parts read.
+            # The emulators of pg_net and Vault have no library; they read these settings as placeholders.
             "pg_net.ttl": "6 hours",
             "pg_net.batch_size": "200",
             "vault.getkey_script": str(self._getkey_script()),
-            # A throw-away: a crash of the machine may cost it, a crash of the server must not.
+            # Throw-away data: it must survive a crash of the server, not of the machine.
             "fsync": "off",
             "full_page_writes": "off",
             **settings,
         }
-        lines = "".join(f"{name} = {_quoted(value)}\n" for name, value in values.items())
+        quoted = {name: value.replace("'", "''") for name, value in values.items()}
+        lines = "".join(f"{name} = '{value}'\n" for name, value in quoted.items())
         for name, text in (("postgresql.conf", lines), ("pg_hba.conf", HBA)):
             path = self.data / name
             path.write_text(text, "utf-8")

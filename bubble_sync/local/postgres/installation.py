@@ -1,4 +1,4 @@
-"""Which PostgreSQL is the platform's server: the machine's own, or the private one that `make setup` unpacked.
+"""Find the platform's PostgreSQL: the machine's own, or the private one of `make setup`.
 
 Hosted projects run PostgreSQL 17 with pg_cron 1.6, so the platform does too wherever it can. `POSTGRES=15` or
 `POSTGRES=17` in the environment asks for one major version.
@@ -50,7 +50,7 @@ class Installation:
 
     @property
     def cron(self) -> tuple[int, ...] | None:
-        """Return the version of pg_cron that can be created here."""
+        """Return the version of the installed pg_cron."""
         try:
             control = (self.share / "extension" / "pg_cron.control").read_text("utf-8")
         except OSError:
@@ -115,13 +115,15 @@ def wanted_major() -> int | None:
 
 
 def find_installation(major: int | None = None) -> Installation:
-    """Return the server for the platform: of one major version, of the one that the environment asks for, or the best.
+    """Return the server for the platform.
 
-    The machine's own server comes first where it is as hosted projects have it, then the private one, then an older one
-    of the machine.
+    First comes a machine's server with the hosted versions, then the private one, then an older one of the machine.
+
+    Args:
+        major: The major version; by default the environment's, or else any.
 
     Raises:
-        PlatformError: No server with pg_cron is here; the text says what to do.
+        PlatformError: No such server with pg_cron is here.
     """
     major = major or wanted_major()
     found = servers()

@@ -1,8 +1,8 @@
 """A private overlay of the installation: the same server, with our extensions next to its own.
 
-PostgreSQL finds `share` relative to its own binary. So a copy of `bin`, and links to everything else laid out as in the
-installation, is a server that knows more extensions while no file is added to the system. Of a private server the
-overlay's programs are scripts that start the real ones through a copy of its dynamic loader.
+PostgreSQL finds `share` relative to its own binary. So a copy of `bin` with links to all other files is a server with
+more extensions, and the system stays unchanged. For a private server the overlay's programs are scripts: they start the
+real programs through a copy of the dynamic loader.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EMULATORS = {
     "pg_net": ("types.sql", "urls.sql", "checks.sql", "requests.sql", "responses.sql", "worker.sql", "grants.sql"),
     "supabase_vault": ("cipher.sql", "secrets.sql", "functions.sql"),
 }
-#: What runs of an installation; each finds the others, and `share`, next to itself.
+#: The programs of the overlay; each finds the others and `share` by its own place.
 PROGRAMS = ("postgres", "initdb", "pg_ctl")
 #: The copy of a private server's dynamic loader.
 LOADER = "loader"
@@ -48,7 +48,7 @@ def _copy_programs(installation: Installation, target: Path) -> None:
         if installation.loader:
             _write_starter(installation, name, target)
         else:
-            # Where a distribution has them in a folder with everything else, that is left alone.
+            # Only these: some distributions keep all programs of the system in the same folder.
             shutil.copy2(installation.bin / name, target / name)
 
 
@@ -75,7 +75,7 @@ def _link(target: Path, source: Path) -> None:
 def _trust(control: Path) -> None:
     text = control.read_text("utf-8")
     if "trusted = true" not in text:
-        # The link leads into the installation: it gives way to a copy of our own.
+        # The link leads into the installation: replace it by our own copy.
         control.unlink()
         control.write_text(f"{text.rstrip()}\ntrusted = true\n", "utf-8")
 
@@ -94,12 +94,12 @@ def lay_out(folder: Path, account: Account, major: int | None) -> Path:
 
     Args:
         folder: The platform's folder.
-        account: Who runs the server.
-        major: The version that made the data; the best server is taken where there is no data yet.
+        account: The server's OS account.
+        major: The major version of the data; without data, the best server.
     """
     server = find_installation(major)
     if server.private and not account.can_read(server.bin / "postgres"):
-        # Root's cache is closed to the account that the server runs as.
+        # The server's account cannot enter root's cache.
         server = copy_server(server, folder / "server")
         account.own(folder / "server")
     programs = build_overlay(server, folder / "usr")
