@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
 from bubble_sync.cli.exit_codes import CommandFailure, failure_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack, resolve_stack
-from bubble_sync.cli.output import print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName, resolve_stack
+from bubble_sync.cli.output import print_document, screen, table
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     # Print the list despite an error: the list shows both sources of a contradiction.
     failure = _failure(chosen, written)
     if as_json:
-        print_json(found, error=failure._asdict() if failure else None)
+        print_document({**asdict(found), "error": failure._asdict() if failure else None})
     else:
         _show(found)
     if failure:
@@ -65,7 +66,7 @@ def _show(found: Configuration) -> None:
 def _shown(setting: Setting) -> str:
     value = setting.value
     if setting.problem:
-        return complete_for_stack(f"! {setting.problem}")
+        return f"! {setting.problem}"
     if setting.secret:
         return f"[secret] {setting.note}" if setting.note else ""
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

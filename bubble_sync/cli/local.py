@@ -14,6 +14,7 @@ import typer
 
 from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.grouped import Grouped
+from bubble_sync.cli.output import progress
 from bubble_sync.errors import ConfigurationError, PlatformError
 
 if TYPE_CHECKING:
@@ -43,10 +44,6 @@ def _platform() -> Platform:
     return Platform.for_checkout(_checkout())
 
 
-def _progress(text: str) -> None:
-    typer.echo(text, err=True)
-
-
 def _facts(status: PlatformStatus) -> Mapping[str, object]:
     return {
         "up": status.up,
@@ -72,11 +69,11 @@ def _next() -> None:
     """Print commands for a running platform."""
     from bubble_sync.local.stack import NAME
 
-    _progress("ask it:")
+    progress("ask it:")
     for command in ("verify", "trace --latest", "report --html report.html"):
-        _progress(f"  uv run bubble-sync {command} --stack {NAME}")
-    _progress("end it:")
-    _progress("  uv run bubble-sync local down")
+        progress(f"  uv run bubble-sync {command} --stack {NAME}")
+    progress("end it:")
+    progress("  uv run bubble-sync local down")
 
 
 @local_app.command()
@@ -86,14 +83,14 @@ def up() -> None:
     from bubble_sync.local.stack import prepare_stack, require_checkout
 
     platform, checkout = _platform(), require_checkout(_checkout())
-    _progress("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
+    progress("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
     # A start that is interrupted leaves nothing running.
     guard = Guard()
     stack = prepare_stack(platform.start(), checkout)
     guard.release()
     for line in _lines(platform.status()):
         typer.echo(line)
-    _progress(f"converge it:\n  {stack.how_to}")
+    progress(f"converge it:\n  {stack.how_to}")
     _next()
 
 
@@ -104,7 +101,7 @@ def down() -> None:
     if not platform.folder.exists():
         raise PlatformError(f"there is no platform in {platform.folder}: each checkout has its own, so look in yours")
     platform.remove()
-    _progress(f"removed {platform.folder}")
+    progress(f"removed {platform.folder}")
 
 
 @local_app.command()
@@ -157,9 +154,9 @@ def show_demo(
     finally:
         if kept:
             guard.release()
-            _progress("\nthe platform is left running")
+            progress("\nthe platform is left running")
             _next()
         else:
             platform.remove()
-            _progress("next: `KEEP=1 make demo` leaves the platform running, and prints how to ask it")
+            progress("next: `KEEP=1 make demo` leaves the platform running, and prints how to ask it")
     raise typer.Exit(code_of(proven))

@@ -24,7 +24,7 @@ from bubble_sync.local.platform import Platform
 from bubble_sync.local.stack import NAME, LocalStack, prepare_stack
 from bubble_sync.model.targets import TARGET_SECONDS
 
-progress = Console(stderr=True, highlight=False)
+_screen = Console(stderr=True, highlight=False)
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def demo(platform: Platform, checkout: Path, *, verbose: bool) -> bool:
 def _step(what: str) -> Iterator[None]:
     """Print a step, and its duration at the end."""
     began = time.monotonic()
-    with progress.status(what):
+    with _screen.status(what):
         yield
-    progress.print(f"  {what:<60} {format_tenths(time.monotonic() - began):>7}")
+    _screen.print(f"  {what:<60} {format_tenths(time.monotonic() - began):>7}")
 
 
 def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
@@ -77,9 +77,9 @@ def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
             typer.echo("\nStack outputs:")
             typer.echo(json.dumps(story.outputs, indent=2))
             typer.echo(f"\n$ bubble-sync verify --stack {NAME}")
-            verify.show_checklist(checklist)
+            verify.print_checklist(checklist)
             typer.echo(f"\n$ bubble-sync trace --latest --stack {NAME}")
-            trace.show_trace(trace.read_trace(context, None), None)
+            trace.print_trace(trace.read_trace(context, None))
     return proven
 
 

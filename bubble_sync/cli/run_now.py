@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import NO, code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, complete_for_stack, confirm
-from bubble_sync.cli.output import StackContext, next_step, open_stack, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, confirm
+from bubble_sync.cli.output import StackContext, open_stack, print_answer, print_unknown, screen, table
 from bubble_sync.formatting import format_age, format_seconds
 
 if TYPE_CHECKING:
@@ -69,12 +69,11 @@ def run_now(
         if needs_confirmation(context) and not confirm("run it now?", yes=yes, as_json=as_json):
             typer.echo("nothing was run", err=True)
             raise typer.Exit(NO)
-        ran = action.run_command(context.database, prepared, context.name, _silent if as_json else _show_notice)
+        ran = action.run_command(
+            context.database, prepared, context.name, (lambda _: None) if as_json else _show_notice
+        )
         answer = _answer(context, prepared, ran, wait=wait)
-    if as_json:
-        print_json(answer, good=answer.good, next=_next(answer))
-    else:
-        _show(answer, screen())
+    print_answer(answer, _show, next=_next(answer), as_json=as_json, good=answer.good)
     raise typer.Exit(code_of(answer.good))
 
 
@@ -130,7 +129,7 @@ def _show_prepared(prepared: Prepared, stack: str) -> None:
     waiting = "how many items wait is not known" if prepared.items is None else f"{prepared.items.waiting} waiting"
     out.print(f"stack {stack}: {waiting}; the Edge Function takes real items", style="bold")
     for note in prepared.notes:
-        out.print(complete_for_stack(f"! {note}"), style="yellow")
+        out.print(f"! {note}", style="yellow")
     of = f"  (job bubble-sync-processor, jobid {prepared.jobid})" if prepared.jobid else ""
     first, *others = whole(prepared.command).splitlines() or [""]
     out.print(f"run: {first}{of}", *(f"     {line}" for line in others), sep="\n")
@@ -140,10 +139,6 @@ def _show_notice(notice: Notice) -> None:
     typer.echo(f"{notice.severity}: {notice.text}")
 
 
-def _silent(_: Notice) -> None:
-    """Print to stderr, because standard output holds the JSON."""
-
-
 def _show(answer: RunOutput, out: Console) -> None:
     out.print(_verdict(answer), style="green" if answer.good else "red")
     if answer.before is not None and answer.after is not None:
@@ -151,10 +146,7 @@ def _show(answer: RunOutput, out: Console) -> None:
         for status in sorted({*answer.before, *answer.after}):
             items.add_row(status, str(answer.before.get(status, 0)), str(answer.after.get(status, 0)))
         out.print(items)
-    for what, why in answer.unknown.items():
-        out.print(complete_for_stack(f"unknown: {what}: {why}"), style="yellow")
-    if step := _next(answer):
-        out.print(next_step(step))
+    print_unknown(answer.unknown, out)
 
 
 def _next(answer: RunOutput) -> str:
