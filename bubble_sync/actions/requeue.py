@@ -19,7 +19,7 @@ from bubble_sync.errors import Busy, PrerequisiteMissing, SyncError
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
-from bubble_sync.records.visibility import Visibility
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
 #: SQLSTATE classes of what is wrong with a row: its data, a constraint, a trigger's own error.
@@ -158,16 +158,6 @@ _CHUNK = 500
 """Items changed by one transaction at most."""
 
 
-def requeue_plan(database: Database, ids: Sequence[str] | None) -> Plan:
-    """Find the items of these ids, or without ids the oldest with no attempt left."""
-    return database.read("reading failed items", lambda conn: _requeue_plan(conn, ids))
-
-
-def release_plan(database: Database, older_than: timedelta | None) -> Plan:
-    """Find items in processing for too long; raise Busy while a request may work on them."""
-    return database.read("reading items in processing", lambda conn: _release_plan(conn, older_than))
-
-
 def carry_out(database: Database, plan: Plan) -> RequeueResult:
     """Apply a plan to the items that are still as they were, one batch per transaction.
 
@@ -205,8 +195,10 @@ def _apply_chunk(database: Database, transition: Transition, ids: Sequence[str])
         return done, [*(Skipped(one, why) for one, why in refused.items()), *_skipped(conn, transition, left)]
 
 
-def _requeue_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
-    _require_queue(visibility.probe_visibility(conn))
+@in_one_read("reading failed items")
+def requeue_plan(conn: Connection, visible: Visibility, ids: Sequence[str] | None) -> Plan:
+    """Find the items of these ids, or without ids the oldest with no attempt left."""
+    _require_queue(visible)
     wanted = None if ids is None else list(dict.fromkeys(ids))
     rows = conn.execute(query("requeue", "failed"), {"ids": wanted, "most": MOST}).fetchall()
     batches = [
@@ -225,8 +217,9 @@ def _requeue_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
     return Plan(tuple(batch for batch in batches if batch.items), tuple(skipped), {})
 
 
-def _release_plan(conn: Connection, older_than: timedelta | None) -> Plan:
-    visible = visibility.probe_visibility(conn)
+@in_one_read("reading items in processing")
+def release_plan(conn: Connection, visible: Visibility, older_than: timedelta | None) -> Plan:
+    """Find items in processing for too long; raise Busy while a request may work on them."""
     _require_queue(visible)
     rows = conn.execute(query("requeue", "stalled"), {"older_than": older_than, "most": MOST}).fetchall()
     unknown = _require_none_under_way(conn, visible) if rows else {}

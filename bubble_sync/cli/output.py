@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ import typer
 
 from bubble_sync.cli.options import complete_for_stack, resolve_stack
 from bubble_sync.config.commands import in_all
-from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.errors import ConfigurationError, NotFound, PrerequisiteMissing, PrivilegeMissing
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -71,7 +71,7 @@ def open_stack(
             yield StackContext(
                 opened.name, settings.project(opened.environment), settings, database, opened.environment
             )
-        except (PrerequisiteMissing, PrivilegeMissing):
+        except (NotFound, PrerequisiteMissing, PrivilegeMissing):
             warn_if_never_up(database, opened.options)
             raise
         warn_if_never_up(database, opened.options)
@@ -157,3 +157,23 @@ def progress(text: str) -> None:
 
 def _plain(value: object) -> str:
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
+
+
+def write_atomically(file: Path, text: str, *, mode: int | None = None) -> None:
+    """Write a file atomically, through symbolic links."""
+    target = Path(os.path.realpath(file))
+    temporary = target.parent / f".{target.name}.{os.getpid()}"
+    try:
+        if target.exists() and not target.is_file():
+            # Refuse to replace a device such as /dev/null.
+            raise ConfigurationError(f"{file} is not a file: choose another place")
+        with temporary.open("x", encoding="utf-8") as new:
+            new.write(text)
+            if mode is not None:
+                os.fchmod(new.fileno(), mode)
+        temporary.replace(target)
+    except OSError as problem:
+        raise ConfigurationError(f"{file} cannot be written ({problem.strerror}): choose another place") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink()

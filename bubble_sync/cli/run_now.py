@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bubble_sync.actions.run_now import Notice, Prepared, Ran
-    from bubble_sync.records.await_response import SentRequest
-    from bubble_sync.records.requests import Request
+    from bubble_sync.records.requests import Request, SentRequest
 
 _PRODUCTION = ("prod", "production")
 
@@ -108,15 +107,15 @@ def _answer(context: StackContext, prepared: Prepared, ran: Ran, *, wait: bool) 
 
 def _await_response(context: StackContext, sent: SentRequest, unknown: dict[str, str]) -> Request | None:
     from bubble_sync.database.polling import WAIT_BEYOND_TIMEOUT_SECONDS
-    from bubble_sync.records import await_response
+    from bubble_sync.records.requests import follow, why_not_followed
 
-    if why := await_response.why_unreadable(context.database):
+    if why := why_not_followed(context.database):
         unknown["answer"] = why
         return None
     seconds = context.settings.processor.timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS
     try:
         typer.echo(f"waiting for the answer, {format_age(seconds)} at most ...", err=True)
-        return await_response.follow(context.database, sent, seconds)
+        return follow(context.database, sent, seconds)
     except KeyboardInterrupt:
         typer.echo(f"not waited for: request {sent.request_id} goes on by itself", err=True)
         raise

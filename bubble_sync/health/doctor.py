@@ -18,12 +18,12 @@ from psycopg import errors
 from bubble_sync.config.keys import masked, read_key
 from bubble_sync.config.project_ref import ref_of_url
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.database.database import Connection, Database, attempt, holders_of_lock, savepoint
+from bubble_sync.database.database import Connection, attempt, holders_of_lock, savepoint
 from bubble_sync.health.check_inputs import CHECK_INPUTS, job_parameters, parameters
 from bubble_sync.model.setup import desired_state
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
-from bubble_sync.records.visibility import Visibility
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.specs import Owner
 from bubble_sync.sql_loader import Check, checks
 
@@ -83,13 +83,6 @@ class Diagnosis:
         return not self.unknown and all(finding.level == "info" for finding in self.findings)
 
 
-def doctor(database: Database, settings: StackSettings, stack: str) -> Diagnosis:
-    """Run every check in one read-only transaction."""
-    return database.read(
-        "examining the sync", lambda conn: examine(conn, visibility.probe_visibility(conn), settings, stack)
-    )
-
-
 def examine(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> Diagnosis:
     """Run every check on an open connection."""
     visibility.require_configured_program(conn, visible)
@@ -104,6 +97,9 @@ def examine(conn: Connection, visible: Visibility, settings: StackSettings, stac
         else:
             findings += answer
     return Diagnosis(stack, visible.asked_at, explained(findings), unknown, len(asked))
+
+
+doctor = in_one_read("examining the sync")(examine)
 
 
 def run_check(conn: Connection, check: Check, visible: Visibility, context: CheckContext) -> str | list[Finding]:

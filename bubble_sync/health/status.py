@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict, outcome_of, read_liveness
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE, RESPONSE_TABLE
 from bubble_sync.health.jobs import Job, jobs_in
 from bubble_sync.model.jobs import PROCESSOR
@@ -16,7 +16,7 @@ from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, as_of_now, requests_in
 from bubble_sync.records.verdicts import ANSWERED, GOOD
-from bubble_sync.records.visibility import Visibility
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
 
@@ -123,11 +123,12 @@ class Status:
             yield f"whether a request of ours was refused: {outcome_of(self.response)} is the last response"
 
 
-def status(database: Database, settings: StackSettings, stack: str) -> Status:
-    """Read queue, jobs and requests in one transaction; the settings name the paused jobs."""
-    return database.read(
-        "reading the status", lambda conn: status_in(conn, visibility.probe_visibility(conn), settings, stack)
-    )
+@dataclass(frozen=True)
+class WatchSnapshot:
+    """The status with the newest requests; without a log of requests the status has the reason."""
+
+    status: Status
+    requests: tuple[Request, ...]
 
 
 def queue_stats_of(groups: Sequence[Row], asked_at: datetime) -> QueueStats:
@@ -158,7 +159,7 @@ def queue_stats_of(groups: Sequence[Row], asked_at: datetime) -> QueueStats:
 
 
 def status_in(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> Status:
-    """Read the status in an open transaction."""
+    """Read queue, jobs and requests in an open transaction; the settings name the paused jobs."""
     visibility.require_configured_program(conn, visible)
     unknown: dict[str, str] = {}
     items, summary, stats = [], [], None
@@ -192,3 +193,16 @@ def _answers(conn: Connection, visible: Visibility, unknown: dict[str, str]) -> 
         unknown["response"] = why
         return (), None
     return (), next(iter(conn.execute(query("requests", "response")).fetchall()), None)
+
+
+status = in_one_read("reading the status")(status_in)
+
+
+@in_one_read("reading the status")
+def watch_snapshot(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> WatchSnapshot:
+    """Read the status and the newest requests."""
+    found = status_in(conn, visible, settings, stack)
+    if "requests" in found.unknown:
+        return WatchSnapshot(found, ())
+    rows = conn.execute(query("requests", "recent")).fetchall()
+    return WatchSnapshot(found, as_of_now(conn, visible, requests_in(rows)))

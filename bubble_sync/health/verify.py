@@ -10,7 +10,7 @@ from enum import StrEnum
 from bubble_sync.compare.diff import ObjectDiff, State, diff, sections_about
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict, read_liveness
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.database.database import Connection, Database, savepoint, translated
+from bubble_sync.database.database import Connection, savepoint, translated
 from bubble_sync.database.snapshot import Snapshot
 from bubble_sync.database.snapshot_access import read_accessible
 from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, QUEUE_TABLE, RUN_TABLE
@@ -25,7 +25,7 @@ from bubble_sync.model.targets import LIMIT_SECONDS, TARGET
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import as_of_now, newest_answered, requests_in, stuck
 from bubble_sync.records.verdicts import ANSWERED, BAD
-from bubble_sync.records.visibility import Visibility
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.specs import CronJobSpec, ExtensionSpec, LedgerSpec, Owner, PrerequisitesSpec
 from bubble_sync.sql_loader import query
 
@@ -159,14 +159,12 @@ class Checklist:
         )
 
 
-def verify(database: Database, settings: StackSettings, stack: str, project_ref: str | None) -> Checklist:
-    """Read and judge every line in one transaction."""
+@in_one_read("verifying the sync")
+def verify(
+    conn: Connection, visible: Visibility, settings: StackSettings, stack: str, project_ref: str | None
+) -> Checklist:
+    """Read and judge every line."""
     owner = Owner(stack, project_ref or "")
-    return database.read("verifying the sync", lambda conn: _verify(conn, settings, owner))
-
-
-def _verify(conn: Connection, settings: StackSettings, owner: Owner) -> Checklist:
-    visible = visibility.probe_visibility(conn)
     visibility.require_configured_program(conn, visible)
     specs = desired_state(settings, owner)
     snapshot = Snapshot()

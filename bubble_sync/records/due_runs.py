@@ -54,10 +54,8 @@ class Record:
 
     def due(self, name: str, schedule: str, jobid: int) -> Due:
         """Judge an active job."""
-        return due(schedule, self.began.get(jobid), self._counted_from(name), self.now, self.silent)
-
-    def _counted_from(self, name: str) -> datetime:
-        return max(self.since, self.recorded.get(f"job {name}", self.since))
+        counted_from = max(self.since, self.recorded.get(f"job {name}", self.since))
+        return due(schedule, self.began.get(jobid), counted_from, self.now, self.silent)
 
 
 def due(schedule: str, began: datetime | None, counted_from: datetime, now: datetime, silent: str = "") -> Due:
@@ -84,7 +82,7 @@ def record_in(conn: Connection, recorded: Mapping[str, datetime]) -> Record:
 
 def counted_from(about: Row) -> datetime:
     """Return the later of the server's start and the oldest run on record; an older observer lacks both."""
-    moments = (_started(about), about["oldest_run_at"])
+    moments: tuple[datetime | None, ...] = (about["server_started_at"], about["oldest_run_at"])
     return max((moment for moment in moments if moment is not None), default=datetime.min.replace(tzinfo=UTC))
 
 
@@ -92,11 +90,6 @@ def _silent(about: Row) -> str:
     if about["log_run"] == "off":
         return _SWITCHED_OFF
     return _CLEARED if about["oldest_run_at"] is None and about["numbered"] else ""
-
-
-def _started(about: Row) -> datetime | None:
-    started: datetime | None = about["server_started_at"]
-    return started
 
 
 def recorded_in(conn: Connection) -> dict[str, datetime]:

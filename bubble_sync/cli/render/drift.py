@@ -10,8 +10,8 @@ The JSON is a shape that other programs may rely on::
 
 `--all-stacks` lists the reports under `stacks`. Statuses: clean, drift, never up, configuration, unreachable; the last
 two come with a `cause`, and an `error` in the shape of every command. A secret's finding has `"secret": "differs"` or
-`"unreadable"` in place of both values. A missing object lacks the field `presence`. `since` and `liveness` are null when
-unknown; `reason` says why `up` refuses the repair.
+`"unreadable"` in place of both values. A missing object lacks the field `presence`. `since` and `liveness` are null
+when unknown; `reason` says why `up` refuses the repair.
 """
 
 from __future__ import annotations

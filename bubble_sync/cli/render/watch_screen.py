@@ -20,7 +20,7 @@ from bubble_sync.records.verdicts import GOOD
 if TYPE_CHECKING:
     from bubble_sync.health.doctor import Diagnosis
     from bubble_sync.health.jobs import Job
-    from bubble_sync.health.watch import WatchSnapshot
+    from bubble_sync.health.status import WatchSnapshot
 
 _MOST_FINDINGS = 6
 
