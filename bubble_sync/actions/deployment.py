@@ -1,7 +1,7 @@
 """Change a stack's configuration and deploy with `pulumi up`; roll back both on failure.
 
-One at a time, and not to be stopped between the two: a configuration that says what the database has not would be
-deployed by anyone's next `up`.
+One change at a time, and no stop between configuration and database: anyone's next `up` would deploy a configuration
+that the database lacks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Require a current git checkout before changing a configuration file.
 
-A deploy from an old checkout would put back what the change replaced.
+A deploy from an old checkout would undo the change.
 """
 
 from __future__ import annotations

@@ -30,7 +30,6 @@ class PauseResult:
     """The jobs after the command."""
 
     changed: bool
-    """Whether anything changed."""
     settings: StackSettings
     commit: str | None
     """The git command for the changed configuration; None outside git or without a change."""
@@ -103,7 +102,6 @@ def _change(
 
 
 def _why_not_so(differing: Sequence[ObjectDiff]) -> str:
-    """Return what `up` left unchanged."""
     if not differing:
         return ""
     return (
@@ -113,7 +111,6 @@ def _why_not_so(differing: Sequence[ObjectDiff]) -> str:
 
 
 def _differing(database: Database, settings: StackSettings, keys: Sequence[str], owner: Owner) -> list[ObjectDiff]:
-    """Compare these jobs with the database."""
     names = [f"job {job.name}" for job in MANAGED_JOBS if job.key in keys]
     specs = [spec for spec in desired_state(settings, owner) if spec.object_name in names]
     snapshot = find(database, specs)
@@ -141,7 +138,6 @@ def _changes(key: str, before: JobSettings, after: JobSettings) -> list[ConfigCh
 
 
 def _written(job: JobSettings) -> dict[str, str]:
-    """Return the pause settings in the configuration."""
     until = f"{job.pause_until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if job.pause_until else ""
     written = {"active": "" if job.active else "false", "pauseReason": job.pause_reason, "pauseUntil": until}
     return {word: text for word, text in written.items() if text}

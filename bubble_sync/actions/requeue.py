@@ -1,7 +1,7 @@
 """Put items back in the queue: failed ones, and stalled ones that no worker finished.
 
-A plan is read and shown first; what it names is then changed where it is still as it was. Items are the application's:
-nothing of the set-up changes, and nothing is locked but their rows.
+A plan is read and shown first, then applied to the items that are unchanged since. Items belong to the application:
+the set-up does not change, and only their rows are locked.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from bubble_sync.records.messages import readable
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
-#: SQLSTATE classes of what is wrong with a row: its data, a constraint, a trigger's own error.
+# SQLSTATE classes of errors in a row: its data, a constraint, a trigger's own error.
 _OF_ROWS = ("22", "23", "27", "38", "39", "44", "P0")
-#: Those of the connection, a read-only transaction, a race, resources, locks, an ending server: about no item.
+# SQLSTATE classes about no item: connection, read-only transaction, race, resources, locks, server shutdown.
 _OF_THE_SERVER = ("08", "25", "40", "53", "55", "57", "58", "XX")
-#: What the server says of where an error was raised; a statement after it may hold values, and is left out.
+# The place where an error was raised; the statement behind it is left out, since it may hold values.
 _RAISED_IN = re.compile(r"PL/pgSQL function ([\w.\"]+\([^)]*\)) line \d+")
 
 
@@ -161,7 +161,7 @@ _CHUNK = 500
 def carry_out(database: Database, plan: Plan) -> RequeueResult:
     """Apply a plan to the items that are still as they were, one batch per transaction.
 
-    What ends it after the first batch is the reason of the items that it has not come to: the others are changed.
+    An error after the first batch is the reason for the remaining items; earlier batches stay changed.
     """
     changed: list[str] = []
     skipped: list[Skipped] = []
@@ -259,7 +259,7 @@ def _require_none_under_way(conn: Connection, visible: Visibility) -> Mapping[st
 def _put_back(conn: Connection, transition: Transition, ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Change the items still in the required status; return them, and refused items with the reasons.
 
-    A refused item undoes a whole statement, so that each half is then tried by itself: the oldest of two comes first.
+    A refused item undoes its whole statement, so each half is tried again alone, the older half first.
     """
     try:
         return [row["id"] for row in attempt(conn, query("requeue", transition.name), {"ids": list(ids)})], {}

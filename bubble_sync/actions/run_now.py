@@ -1,6 +1,6 @@
 """Run the processor now: the job's own command, as the connecting role.
 
-Nothing but that command decides what happens: a job that was changed by hand does by hand what it does each minute.
+A job that was changed by hand runs its changed command, as it does each minute.
 """
 
 from __future__ import annotations

@@ -61,7 +61,6 @@ def _show(found: Failures, out: Console) -> None:
 
 
 def _next(found: Failures) -> str:
-    """Return the next step for failed items."""
     if found.unknown:
         return "`bubble-sync doctor`"
     if any(item.dead for group in found.groups for item in group.items):

@@ -66,7 +66,6 @@ def _lines(status: PlatformStatus) -> list[str]:
 
 
 def _next() -> None:
-    """Print commands for a running platform."""
     from bubble_sync.local.stack import NAME
 
     progress("ask it:")

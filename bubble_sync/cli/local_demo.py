@@ -96,7 +96,10 @@ def _summarise(story: _Story, verified: str, report: Path) -> None:
     rows = [
         ("set up", "", f"extensions, secrets, functions, jobs: {story.versions}"),
         ("signed up", "", story.email),
-        *((step.what, _clock(step), step.evidence) for step in story.steps),
+        *(
+            (step.what, "" if step.seconds is None else f"T+{format_tenths(step.seconds)}", step.evidence)
+            for step in story.steps
+        ),
         ("in time" if story.evidence.proven else "NOT PROVEN", "", _verdict(story.evidence)),
         ("verified", "", verified),
         ("report", "", str(report)),
@@ -104,10 +107,6 @@ def _summarise(story: _Story, verified: str, report: Path) -> None:
     typer.echo()
     for what, after, text in rows:
         typer.echo(f"{what:<10}  {after:>8}  {text}")
-
-
-def _clock(step: DemoStep) -> str:
-    return f"T+{format_tenths(step.seconds)}" if step.seconds is not None else ""
 
 
 def _verdict(evidence: Evidence) -> str:

@@ -48,7 +48,6 @@ KeyFd = Annotated[
 ]
 
 LOCAL = "local"
-"""Name of the embedded platform's stack."""
 _LONGEST_KEY = 16_384
 _MEANT: ContextVar[Stack] = ContextVar("the stack that the command is about")
 

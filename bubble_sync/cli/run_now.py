@@ -68,9 +68,9 @@ def run_now(
         if needs_confirmation(context) and not confirm("run it now?", yes=yes, as_json=as_json):
             typer.echo("nothing was run", err=True)
             raise typer.Exit(NO)
-        ran = action.run_command(
-            context.database, prepared, context.name, (lambda _: None) if as_json else _show_notice
-        )
+        # Standard output holds nothing but the JSON.
+        show = (lambda _: None) if as_json else (lambda notice: typer.echo(f"{notice.severity}: {notice.text}"))
+        ran = action.run_command(context.database, prepared, context.name, show)
         answer = _answer(context, prepared, ran, wait=wait)
     print_answer(answer, _show, next=_next(answer), as_json=as_json, good=answer.good)
     raise typer.Exit(code_of(answer.good))
@@ -134,10 +134,6 @@ def _show_prepared(prepared: Prepared, stack: str) -> None:
     out.print(f"run: {first}{of}", *(f"     {line}" for line in others), sep="\n")
 
 
-def _show_notice(notice: Notice) -> None:
-    typer.echo(f"{notice.severity}: {notice.text}")
-
-
 def _show(answer: RunOutput, out: Console) -> None:
     out.print(_verdict(answer), style="green" if answer.good else "red")
     if answer.before is not None and answer.after is not None:
@@ -149,7 +145,6 @@ def _show(answer: RunOutput, out: Console) -> None:
 
 
 def _next(answer: RunOutput) -> str:
-    """Return the next step unless a request was sent and answered well."""
     if answer.good:
         return ""
     if answer.outcome == "skipped":

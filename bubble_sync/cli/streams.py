@@ -1,7 +1,4 @@
-"""Standard output and error that keep the exit code of a command when a pipe closes.
-
-A pipe that is closed takes nothing more, and the command ends with the exit code that it has without the pipe.
-"""
+"""Standard output and error that discard what follows a closed pipe: the command keeps its exit code."""
 
 from __future__ import annotations
 

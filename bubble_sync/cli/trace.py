@@ -74,7 +74,6 @@ def _show(found: Trace, out: Console) -> None:
 
 
 def _next(found: Trace) -> str:
-    """Return the next step for an item that is late, failed or incomplete."""
     if found.status == "failed":
         limited = found.retry_count is not None and found.max_retries is not None
         dead = limited and (found.retry_count or 0) >= (found.max_retries or 0)

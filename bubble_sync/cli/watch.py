@@ -54,7 +54,6 @@ class Reader(threading.Thread):
         self.diagnosis: Diagnosis | None = None
         self.answered_at = self.began_at = time.monotonic()
         self.trouble: SyncError | None = None
-        """The error of the last attempt."""
         self.bug: BaseException | None = None
         """The error that ended the thread."""
 
@@ -175,5 +174,4 @@ def _trouble(reader: Reader, every: float) -> str:
 
 
 def _wait() -> None:
-    """Wait for the next redraw or a new terminal size."""
     signal.sigtimedwait({signal.SIGWINCH}, _DRAW_EVERY_SECONDS)

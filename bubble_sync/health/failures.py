@@ -13,7 +13,6 @@ from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
 _COUNTED = 10_000
-"""Newest items that are read."""
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,8 @@ from bubble_sync.sql_loader import query
 
 SPAN_PARTS = 72
 """Parts of 20 minutes, for a day."""
-
 _MOST_REQUESTS = 20_000
 """Enough for a week of both jobs at their default schedules."""
-
 EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, TARGET_SECONDS, 90, LIMIT_SECONDS, 300, 900, 3600)
 """Lower edges of the latency bins in seconds; the last bin is open."""
 

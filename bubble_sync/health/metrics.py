@@ -1,7 +1,7 @@
 """Status and findings as metrics: families with labels, help text and samples.
 
-Everything is a gauge: node_exporter's textfile collector knows no other type that would fit. What is unknown has no
-sample, and `bubble_sync_unknown` says so.
+Each metric is a gauge, the only fitting type of node_exporter's textfile collector. An unknown number has no sample;
+`bubble_sync_unknown` lists the unknown parts.
 """
 
 from __future__ import annotations
@@ -30,17 +30,15 @@ Sample = tuple[tuple[str, ...], float]
 
 @dataclass(frozen=True)
 class Measured:
-    """The results that metrics are computed from."""
+    """The results behind the metrics; status and diagnosis are None when the database is unreachable."""
 
     stack: str
     version: str
     at: datetime
     status: Status | None = None
-    """None when the database is unreachable."""
     verdicts: tuple[Row, ...] | None = None
     """None when our log of requests is unreadable."""
     diagnosis: Diagnosis | None = None
-    """None when the database is unreachable."""
 
 
 @dataclass(frozen=True)

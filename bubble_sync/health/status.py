@@ -75,7 +75,6 @@ class Status:
     response: Row | None
     """The newest response in pg_net to any request; read only without a log of our own."""
     liveness: Liveness
-    """Whether the sync works right now."""
     unknown: Mapping[str, str]
 
     @property

@@ -1,7 +1,7 @@
 """Trace one item: whether it synced and, if not, where it stopped.
 
-The queue says when an item was inserted and completed; nothing says which request took it. So the requests shown are
-the first one after it came, which was the first that could take it, and the last one before it was completed.
+The queue has the times of insertion and completion, but not the request that took the item. The trace shows the first
+request after the insertion, which could take the item first, and the last one before the completion.
 """
 
 from __future__ import annotations

@@ -100,12 +100,6 @@ def lines_of(items: Sequence[ObjectDiff]) -> Iterator[ChecklistLine]:
             yield make_line(name, CheckStatus.OK, ", ".join(map(_there, of_kind)))
 
 
-def lines_unknown(why: str) -> Iterator[ChecklistLine]:
-    """Yield the same lines for a role that cannot read the objects."""
-    for name in _KINDS:
-        yield make_line(name, CheckStatus.UNKNOWN, why, AS_OWNER)
-
-
 def _wrong(item: ObjectDiff) -> str:
     if item.state in _REFUSED:
         return " ".join(item.reason.split())
@@ -149,7 +143,6 @@ class Checklist:
     asked_at: datetime
     lines: tuple[ChecklistLine, ...]
     liveness: Liveness
-    """Whether the sync works right now."""
 
     @property
     def clean(self) -> bool:
@@ -172,7 +165,7 @@ def verify(
         with translated("reading the stack", conn), savepoint(conn):
             snapshot = read_accessible(conn, sections_about(specs), specs)
     except (PrivilegeMissing, PrerequisiteMissing) as problem:
-        objects = tuple(lines_unknown(str(problem)))
+        objects = tuple(make_line(name, CheckStatus.UNKNOWN, str(problem), AS_OWNER) for name in _KINDS)
     else:
         objects = tuple(lines_of(diff(owner.stack, specs, snapshot, adopt=settings.adopt != "never").items))
     lines = (
@@ -210,7 +203,7 @@ def _job_in_words(job: Job) -> str:
 
 
 def _to_read(visible: Visibility, *names: str, absent: str = "pulumi up") -> str:
-    """Objects that make tables readable: without them other roles read nothing."""
+    """Return the remedy for unreadable tables: `absent` while one is missing."""
     return AS_OWNER if all(visible.tables[name]["present"] for name in names) else absent
 
 
@@ -251,19 +244,15 @@ def _queue(conn: Connection, visible: Visibility, *, drained: bool) -> Checklist
     return make_line("queue", CheckStatus.NO, "; ".join(problems), remedy)
 
 
-def _sign_up(conn: Connection, visible: Visibility, owner: Owner) -> Iterator[ChecklistLine]:
+def _sign_up(conn: Connection, visible: Visibility, owner: Owner) -> tuple[ChecklistLine, ChecklistLine]:
     """Judge the newest sign-up alone."""
     if why := visible.why_unreadable(QUEUE_TABLE):
-        remedy = _to_read(visible, QUEUE_TABLE, absent=_DIFF)
-        yield from (make_line(name, CheckStatus.UNKNOWN, why, remedy) for name in ("sign_up", "bubble_ids"))
-        return
-    item = traced(conn, visible, owner.stack, owner.project_ref, None)
-    if item is None:
-        for name in ("sign_up", "bubble_ids"):
-            yield make_line(name, CheckStatus.NOT_PROVEN, "no item of a sign-up is in the queue", _SIGN_UP)
-        return
-    yield _synced(item)
-    yield _filled(item)
+        unseen = CheckStatus.UNKNOWN, why, _to_read(visible, QUEUE_TABLE, absent=_DIFF)
+    elif item := traced(conn, visible, owner.stack, owner.project_ref, None):
+        return _synced(item), _filled(item)
+    else:
+        unseen = CheckStatus.NOT_PROVEN, "no item of a sign-up is in the queue", _SIGN_UP
+    return make_line("sign_up", *unseen), make_line("bubble_ids", *unseen)
 
 
 def _synced(item: Trace) -> ChecklistLine:

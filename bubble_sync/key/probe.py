@@ -1,6 +1,6 @@
 """Try a key on the database's own path to the endpoint, together with a wrong key.
 
-Vault is not touched: the key goes through COPY into a table that the same transaction drops, and from there to pg_net.
+Vault stays as it is: COPY brings the key into a table that the same transaction drops, and pg_net takes it from there.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def _require_worker(conn: Connection) -> None:
         return  # a pg_net without the function
     except errors.RaiseException:
         raise PrerequisiteMissing(
-            "pg_net's worker does not run, so that no request is sent: restart it with "
+            "pg_net's worker does not run, so no request is sent: restart it with "
             "`select net.worker_restart();` in the SQL editor, then try again"
         ) from None
 

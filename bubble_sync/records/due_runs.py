@@ -1,6 +1,6 @@
 """Missed runs: a due time counts only when its run would be on record.
 
-That is after the server's start, after the oldest run on record, and after the job's row in the ledger was written.
+Such a time is later than the server's start, the oldest run on record and the job's row in the ledger.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Due:
     unknown: str = ""
 
     def __str__(self) -> str:
-        """Return the missed or the first due time in words."""
+        """Return the missed or the first due time."""
         if self.missed:
             return f"was due at {format_timestamp(self.missed)}, and no run since is on record"
         return f"is first due at {format_timestamp(self.first)}" if self.first else ""
@@ -82,7 +82,7 @@ def record_in(conn: Connection, recorded: Mapping[str, datetime]) -> Record:
 
 def counted_from(about: Row) -> datetime:
     """Return the later of the server's start and the oldest run on record; an older observer lacks both."""
-    moments: tuple[datetime | None, ...] = (about["server_started_at"], about["oldest_run_at"])
+    moments = (_started(about), about["oldest_run_at"])
     return max((moment for moment in moments if moment is not None), default=datetime.min.replace(tzinfo=UTC))
 
 
@@ -90,6 +90,11 @@ def _silent(about: Row) -> str:
     if about["log_run"] == "off":
         return _SWITCHED_OFF
     return _CLEARED if about["oldest_run_at"] is None and about["numbered"] else ""
+
+
+def _started(about: Row) -> datetime | None:
+    started: datetime | None = about["server_started_at"]
+    return started
 
 
 def recorded_in(conn: Connection) -> dict[str, datetime]:
