@@ -94,20 +94,14 @@ def _change(
             if not changes and not differing:
                 return PauseResult(False, new, None)
             commit = commit_line(stack.config_file, message, _OWN) if changes else None
-            deploy(
-                stack, changes, [f"**-jobs-{job.name}" for job in jobs], progress,
-                lambda: _why_not_so(_differing(database, new, keys, owner)),
-            )  # fmt: skip
+
+            def why_not_so() -> str:
+                left = _differing(database, new, keys, owner)
+                what = "is not as configured: the program does not take its jobs from the configuration, or something"
+                return f"{left[0].spec.object_name} {what} else changes them" if left else ""
+
+            deploy(stack, changes, [f"**-jobs-{job.name}" for job in jobs], progress, why_not_so)
         return PauseResult(True, new, None if commit and committed(stack.config_file) else commit)
-
-
-def _why_not_so(differing: Sequence[ObjectDiff]) -> str:
-    if not differing:
-        return ""
-    return (
-        f"{differing[0].spec.object_name} is not as configured: the program does not take its jobs "
-        "from the configuration, or something else changes them"
-    )
 
 
 def _differing(database: Database, settings: StackSettings, keys: Sequence[str], owner: Owner) -> list[ObjectDiff]:

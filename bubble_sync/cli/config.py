@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.exit_codes import CommandFailure, failure_of
+from bubble_sync.cli.exit_codes import failure_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, resolve_stack
 from bubble_sync.cli.output import print_document, screen, table
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bubble_sync.config.report import Configuration, Setting
-    from bubble_sync.config.settings import ConfigValue
-    from bubble_sync.config.stacks import Stack
 
 
 def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
@@ -36,7 +32,11 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     found = configuration(chosen.name, shown, encrypted, source, chosen.environment)
     found = with_problems(found, problems, written, source)
     # Print the list despite an error: the list shows both sources of a contradiction.
-    failure = _failure(chosen, written)
+    failure = None
+    try:
+        chosen.settings(written).project(chosen.environment)
+    except ConfigurationError as problem:
+        failure = failure_of(problem)
     if as_json:
         print_document({**asdict(found), "error": failure._asdict() if failure else None})
     else:
@@ -44,15 +44,6 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     if failure:
         typer.echo(f"error: {failure.message}", err=True)
         raise typer.Exit(failure.exit_code)
-
-
-def _failure(chosen: Stack, written: Mapping[str, ConfigValue]) -> CommandFailure | None:
-    """Return the error that a command would raise for this configuration."""
-    try:
-        chosen.settings(written).project(chosen.environment)
-    except ConfigurationError as problem:
-        return failure_of(problem)
-    return None
 
 
 def _show(found: Configuration) -> None:

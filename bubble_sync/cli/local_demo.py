@@ -71,7 +71,20 @@ def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
         report = stack.checkout / "report.html"
         write_report(context, report, timedelta(hours=24))
         good = sum(one.status == "ok" for one in checklist.lines)
-        _summarise(story, f"{good} of {len(checklist.lines)} checks are ok", report)
+        rows = [
+            ("set up", "", f"extensions, secrets, functions, jobs: {story.versions}"),
+            ("signed up", "", story.email),
+            *(
+                (step.what, "" if step.seconds is None else f"T+{format_tenths(step.seconds)}", step.evidence)
+                for step in story.steps
+            ),
+            ("in time" if story.evidence.proven else "NOT PROVEN", "", _verdict(story.evidence)),
+            ("verified", "", f"{good} of {len(checklist.lines)} checks are ok"),
+            ("report", "", str(report)),
+        ]
+        typer.echo()
+        for what, after, text in rows:
+            typer.echo(f"{what:<10}  {after:>8}  {text}")
         proven = story.evidence.proven and checklist.clean
         if verbose or not proven:
             typer.echo("\nStack outputs:")
@@ -90,23 +103,6 @@ def _up(stack: LocalStack) -> dict[str, dict[str, str]]:
     outputs = stack.pulumi("stack", "output", "--json", config=False)
     found: dict[str, dict[str, str]] = json.loads(outputs.stdout)
     return found
-
-
-def _summarise(story: _Story, verified: str, report: Path) -> None:
-    rows = [
-        ("set up", "", f"extensions, secrets, functions, jobs: {story.versions}"),
-        ("signed up", "", story.email),
-        *(
-            (step.what, "" if step.seconds is None else f"T+{format_tenths(step.seconds)}", step.evidence)
-            for step in story.steps
-        ),
-        ("in time" if story.evidence.proven else "NOT PROVEN", "", _verdict(story.evidence)),
-        ("verified", "", verified),
-        ("report", "", str(report)),
-    ]
-    typer.echo()
-    for what, after, text in rows:
-        typer.echo(f"{what:<10}  {after:>8}  {text}")
 
 
 def _verdict(evidence: Evidence) -> str:

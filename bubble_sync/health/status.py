@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -86,19 +86,17 @@ class Status:
     @property
     def problems(self) -> tuple[str, ...]:
         """List the problems."""
-        return tuple(self._problems())
-
-    def _problems(self) -> Iterator[str]:
-        if self.queue is not None:
-            # A waiting item is no problem while the processor is paused.
-            drained = not any(job.paused for job in self.jobs if job.name == PROCESSOR.name)
-            yield from self.queue.problems(drained=drained)
-        for job in self.jobs:
-            if job.problem:
-                yield f"job {job.name} {job.problem}"
-        for request in self.requests:
-            if request.verdict not in (*GOOD, ANSWERED):
-                yield f"the last request of {request.function} was {request}"
+        # A waiting item is no problem while the processor is paused.
+        drained = not any(job.paused for job in self.jobs if job.name == PROCESSOR.name)
+        return (
+            *(self.queue.problems(drained=drained) if self.queue else ()),
+            *(f"job {job.name} {job.problem}" for job in self.jobs if job.problem),
+            *(
+                f"the last request of {request.function} was {request}"
+                for request in self.requests
+                if request.verdict not in (*GOOD, ANSWERED)
+            ),
+        )
 
     @property
     def pauses(self) -> tuple[str, ...]:
@@ -108,18 +106,17 @@ class Status:
     @property
     def not_known(self) -> tuple[str, ...]:
         """List unknown facts without which the sync cannot be called working."""
-        return tuple(self._not_known())
-
-    def _not_known(self) -> Iterator[str]:
-        if "items" in self.unknown:
-            yield f"items: {self.unknown['items']}"
-        yield from (f"job {job.name}: {job.unknown}" for job in self.jobs if job.unknown)
-        for request in self.requests:
-            if request.verdict == ANSWERED:
-                yield f"whether the last request of {request.function} did anything: it was {request}"
+        lines = [f"items: {self.unknown['items']}"] if "items" in self.unknown else []
+        lines += [f"job {job.name}: {job.unknown}" for job in self.jobs if job.unknown]
+        lines += [
+            f"whether the last request of {request.function} did anything: it was {request}"
+            for request in self.requests
+            if request.verdict == ANSWERED
+        ]
         # Without a log the response may belong to any request: a bad one proves nothing but deserves a look.
         if self.response is not None and not self.response["good"]:
-            yield f"whether a request of ours was refused: {outcome_of(self.response)} is the last response"
+            lines.append(f"whether a request of ours was refused: {outcome_of(self.response)} is the last response")
+        return tuple(lines)
 
 
 @dataclass(frozen=True)

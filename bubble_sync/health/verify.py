@@ -23,7 +23,7 @@ from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.setup import desired_state
 from bubble_sync.model.targets import LIMIT_SECONDS, TARGET
 from bubble_sync.records import visibility
-from bubble_sync.records.requests import as_of_now, newest_answered, requests_in, stuck
+from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
 from bubble_sync.records.verdicts import ANSWERED, BAD
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.specs import CronJobSpec, ExtensionSpec, LedgerSpec, Owner, PrerequisitesSpec
@@ -214,19 +214,17 @@ def _endpoint(conn: Connection, visible: Visibility, *, logged: bool) -> Checkli
         return make_line("endpoint", CheckStatus.UNKNOWN, why, remedy)
     known = as_of_now(conn, visible, requests_in(conn.execute(query("requests", "recent")).fetchall()))
     if waiting := stuck(known, visible.asked_at):
-        evidence = (
-            f"request {waiting.request_id} of {waiting.function} at {format_timestamp(waiting.sent_at)}: no answer"
-        )
-        return make_line("endpoint", CheckStatus.NO, evidence, "bubble-sync doctor")
+        return make_line("endpoint", CheckStatus.NO, f"{_sent(waiting)}: no answer", "bubble-sync doctor")
     answered = newest_answered(known)
     if answered is None:
         waits = f", and {len(known)} outstanding" if known else ""
         return make_line("endpoint", CheckStatus.NOT_PROVEN, f"no answer is on record{waits}", _SEND)
-    evidence = (
-        f"request {answered.request_id} of {answered.function} at {format_timestamp(answered.sent_at)}: {answered}"
-    )
     status, remedy = _VERDICTS.get(answered.verdict, (CheckStatus.UNKNOWN, _SEND))
-    return make_line("endpoint", status, evidence, remedy)
+    return make_line("endpoint", status, f"{_sent(answered)}: {answered}", remedy)
+
+
+def _sent(request: Request) -> str:
+    return f"request {request.request_id} of {request.function} at {format_timestamp(request.sent_at)}"
 
 
 def _queue(conn: Connection, visible: Visibility, *, drained: bool) -> ChecklistLine:

@@ -51,14 +51,12 @@ class Request:
         counts = [f"{number} {word}" for number, word in numbers if number is not None]
         status = f"HTTP {self.status_code}" if self.status_code else ""
         moved = "an item was processed since" if self.moved else ""
-        facts = [status, self._took(), *counts, moved, self.error, self.quote]
+        took = ""
+        if self.duration_ms is not None:
+            took = f"in {format_age(self.duration_ms / 1000)}" if self.duration_ms >= 1000 else "in under 1 s"
+        facts = [status, took, *counts, moved, self.error, self.quote]
         text = ", ".join(fact for fact in facts if fact)
         return f"{self.verdict} ({text})" if text else self.verdict
-
-    def _took(self) -> str:
-        if self.duration_ms is None:
-            return ""
-        return f"in {format_age(self.duration_ms / 1000)}" if self.duration_ms >= 1000 else "in under 1 s"
 
 
 @dataclass(frozen=True)

@@ -84,14 +84,14 @@ def probe_visibility(conn: Connection) -> Visibility:
     return Visibility({row["name"]: row for row in rows}, rows[0]["asked_at"])
 
 
-def in_one_read(
-    doing: str,
-) -> Callable[[Callable[Concatenate[Connection, Visibility, _P], _T]], Callable[Concatenate[Database, _P], _T]]:
+_Reader = Callable[Concatenate[Connection, Visibility, _P], _T]
+_Read = Callable[Concatenate[Database, _P], _T]
+
+
+def in_one_read(doing: str) -> Callable[[_Reader[_P, _T]], _Read[_P, _T]]:
     """Return a decorator for readers: callers pass a Database, and the reader runs in one read-only transaction."""
 
-    def decorated(
-        reader: Callable[Concatenate[Connection, Visibility, _P], _T],
-    ) -> Callable[Concatenate[Database, _P], _T]:
+    def decorated(reader: _Reader[_P, _T]) -> _Read[_P, _T]:
         @wraps(reader)
         def read(database: Database, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
             return database.read(doing, lambda conn: reader(conn, probe_visibility(conn), *args, **kwargs))
