@@ -117,8 +117,8 @@ def _require_nothing_else(differing: Sequence[ObjectDiff]) -> None:
         fields = ", ".join(change.field for change in item.changes)
         if item.state is not State.UPDATE or fields != "active":
             raise PrerequisiteMissing(
-                f"{item.spec.object_name} in the database is not what the configuration says "
-                f"({item.reason or fields or item.state}), so that `up` would change more than the pause: nothing was "
+                f"{item.spec.object_name} in the database differs from the configuration "
+                f"({item.reason or fields or item.state}), so `up` would change more than the pause: nothing was "
                 "changed. Run `pulumi up` first."
             )
 

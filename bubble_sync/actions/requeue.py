@@ -71,9 +71,9 @@ REQUEUE = Transition(
     "failed",
     {
         "status": "failed -> pending",
-        "retry_count": "0: it has all of its attempts again",
+        "retry_count": "0: all attempts are available again",
         "next_retry_at": "null",
-        "error_message": "null: the error above is not kept",
+        "error_message": "null: the error above is removed",
     },
     "the next run of bubble-sync-processor",
 )
@@ -81,10 +81,10 @@ REQUEUE_FOR_RETRY = Transition(
     "requeue_for_retry",
     "failed",
     {
-        "status": "failed, as it is: no run looks for pending items of this operation",
-        "retry_count": "0: it has all of its attempts again",
+        "status": "failed, unchanged: no run takes pending items of this operation",
+        "retry_count": "0: all attempts are available again",
         "next_retry_at": "now",
-        "error_message": "null: the error above is not kept",
+        "error_message": "null: the error above is removed",
     },
     "the next run of bubble-sync-retry",
 )
@@ -95,7 +95,7 @@ RELEASE = Transition(
         "status": "processing -> failed",
         "retry_count": "1 more: the unfinished attempt counts",
         "next_retry_at": "now",
-        "error_message": "that it was released",
+        "error_message": "a note about the release",
     },
     "the next run of bubble-sync-retry; without an attempt left, `bubble-sync requeue --dead`",
 )

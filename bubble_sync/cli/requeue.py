@@ -108,7 +108,7 @@ def _show_batch(batch: Batch, out: Console) -> None:
         out.print(items)
     if len(batch.items) > _SHOWN:
         out.print(f"... and {len(batch.items) - _SHOWN} more")
-    out.print("what is changed:")
+    out.print("changes:")
     effects = table("", "")
     effects.show_header = False
     for column, text in batch.transition.becomes.items():

@@ -125,7 +125,9 @@ def _show_prepared(prepared: Prepared, stack: str) -> None:
     from bubble_sync.records.messages import whole
 
     out = screen()
-    waiting = "how many items wait is not known" if prepared.items is None else f"{prepared.items.waiting} waiting"
+    waiting = (
+        "the number of waiting items is unknown" if prepared.items is None else f"{prepared.items.waiting} waiting"
+    )
     out.print(f"stack {stack}: {waiting}; the Edge Function takes real items", style="bold")
     for note in prepared.notes:
         out.print(f"! {note}", style="yellow")

@@ -154,7 +154,7 @@ def _show_answers(found: Status, out: Console) -> None:
         from bubble_sync.compare.liveness import outcome_of
 
         out.print(
-            f"last response to whatever request, {format_time(found.response['created'])}: {outcome_of(found.response)}"
+            f"last response to any request, {format_time(found.response['created'])}: {outcome_of(found.response)}"
         )
     elif not found.requests and "requests" not in found.unknown:
         out.print("no request is recorded")

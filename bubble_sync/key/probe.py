@@ -95,7 +95,7 @@ def _by_status(status: int, content: bytes, kind: KeyKind) -> ProbeVerdict:
             f"Let it accept this key (docs/guides/keys.md), then {_DEPLOY}; or take the key that it expects.",
         )
     if status == 403:
-        return ProbeVerdict(False, answered, "who answers knows the key and lets it do nothing", "Take a service key.")
+        return ProbeVerdict(False, answered, "the endpoint knows the key but allows it nothing", "Take a service key.")
     if status == 404:
         return ProbeVerdict(None, answered, *(_NOT_DEPLOYED if _gateway_says(content) else _NOT_FOUND))
     cause, remedy = _UNKNOWN.get(status, ("the function failed" if status >= 500 else "unexpected", _LOGS))
@@ -107,7 +107,7 @@ def _by_body(answered: str, answer: Row) -> ProbeVerdict:
     if answer["verdict"] == FOREIGN:
         return ProbeVerdict(None, answered, f"something else than the function answers: {message}", _OTHER_ANSWERS)
     if answer["verdict"] == REFUSED_BY_BODY:
-        return ProbeVerdict(None, answered, f"the body says no, and not whether to the key: {message}", _LOGS)
+        return ProbeVerdict(None, answered, f"the body says no, but not to what: {message}", _LOGS)
     return ProbeVerdict(True, answered, "the key works")
 
 

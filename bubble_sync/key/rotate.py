@@ -99,8 +99,8 @@ def _require_converged(found: KeyInDatabase, url: str, old: StackSettings) -> No
     ):
         if not is_so:
             raise PrerequisiteMissing(
-                f"{part} in the database is not what the configuration says, so that trying a key would prove nothing: "
-                "nothing was changed. Run `pulumi up` first."
+                f"{part} in the database differs from the configuration, so a probe proves nothing: nothing was "
+                "changed. Run `pulumi up` first."
             )
 
 
@@ -132,7 +132,7 @@ def _prove(database: Database, new: StackSettings, wanted: Wanted, progress: Pro
     if probed.proven or (probed.unchecked and wanted.accept_unchecked):
         progress(f"  {probed.conclusion}")
         return probed
-    way_on = " Where it is so: --accept-unchecked." if probed.unchecked else ""
+    way_on = " If the endpoint checks no key: --accept-unchecked." if probed.unchecked else ""
     raise NotProven(f"{probed.conclusion} Nothing was changed.{way_on}")
 
 

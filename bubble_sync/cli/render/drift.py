@@ -43,7 +43,7 @@ def report_text(report: DriftReport) -> Iterator[str]:
     """Yield a stack's state, its objects with their fields, and whether the sync works."""
     state = {
         StackStatus.DRIFT: _count(report),
-        StackStatus.NEVER_UP: "never up: the database remembers no object of it",
+        StackStatus.NEVER_UP: "never up: the ledger holds no object of it",
     }
     yield f"stack {report.stack}: {state.get(report.status) or report_line(report)}"
     for name, found in groupby(report.findings, lambda one: one.object_name):
