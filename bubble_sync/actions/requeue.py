@@ -192,7 +192,10 @@ def _apply_chunk(database: Database, transition: Transition, ids: Sequence[str])
         conn.execute(query("requeue", "refuse_at_once"))
         done, refused = _put_back(conn, transition, ids)
         left = [one for one in ids if one not in {*done, *refused}]
-        return done, [*(Skipped(one, why) for one, why in refused.items()), *_skipped(conn, transition, left)]
+        rows = conn.execute(query("requeue", "standing"), {"ids": left}).fetchall() if left else []
+        statuses = {row["id"]: row["status"] for row in rows}
+        refused |= {one: _why(transition, statuses.get(one)) for one in left}
+        return done, [Skipped(one, why) for one, why in refused.items()]
 
 
 @in_one_read("reading failed items")
@@ -271,13 +274,6 @@ def _put_back(conn: Connection, transition: Transition, ids: Sequence[str]) -> t
     half = len(ids) // 2
     (first, some), (second, others) = (_put_back(conn, transition, part) for part in (ids[:half], ids[half:]))
     return first + second, some | others
-
-
-def _skipped(conn: Connection, transition: Transition, ids: Sequence[str]) -> Iterator[Skipped]:
-    rows = conn.execute(query("requeue", "standing"), {"ids": list(ids)}).fetchall() if ids else []
-    statuses = {row["id"]: row["status"] for row in rows}
-    for one in ids:
-        yield Skipped(one, _why(transition, statuses.get(one)))
 
 
 def _why(transition: Transition, status: str | None) -> str:
