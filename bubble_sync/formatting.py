@@ -30,7 +30,8 @@ def format_day(when: datetime) -> str:
 
 
 def format_age(seconds: float) -> str:
-    """Format a duration in its largest unit."""
+    """Format a duration in its largest unit; a negative one, from another clock, as zero."""
+    seconds = max(seconds, 0)
     for size, unit in _UNITS:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

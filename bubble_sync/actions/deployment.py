@@ -1,7 +1,7 @@
 """Change a stack's configuration and deploy with `pulumi up`; roll back both on failure.
 
-One at a time, and not to be stopped between the two: a configuration that says what the database has not would be
-deployed by anyone's next `up`.
+One change at a time, and no stop between configuration and database: anyone's next `up` would deploy a configuration
+that the database lacks.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ def deploy(
         report(" ".join(["pulumi up", *up[len(_UP) :], "..."]))
         done = stack.pulumi(*up)
         problem = complaint(done) if done.returncode else _asked(why_not_so)
-        failed = "`pulumi up` failed" if done.returncode else "`pulumi up` did not bring it about"
+        failed = "`pulumi up` failed" if done.returncode else "`pulumi up` succeeded without effect"
         if not problem:
             return done.stdout + done.stderr
-        report("that failed: putting back what was there ...")
+        report("failed: restoring the earlier state ...")
         if _content(stack) == written:
             _put_back(stack, before)
         undone = stack.pulumi(*up)
@@ -142,7 +142,7 @@ def _finishing_first(progress: Progress) -> Iterator[Progress]:
     def ask_for_patience(*_: object) -> None:
         # Not `progress`: a signal may interrupt `progress` itself, and a buffer is not reentrant.
         with suppress(OSError):
-            os.write(2, b"this is finished first: a few seconds ...\n")
+            os.write(2, b"finishing first: a few seconds ...\n")
 
     handlers = {one: signal.signal(one, ask_for_patience) for one in _SIGNALS}
     try:

@@ -1,6 +1,6 @@
 """Require a current git checkout before changing a configuration file.
 
-A deploy from an old checkout would put back what the change replaced.
+A deploy from an old checkout would undo the change.
 """
 
 from __future__ import annotations
@@ -36,17 +36,13 @@ def commit_line(file: Path, message: str, own: Collection[str] = ()) -> str | No
     if _git(folder, "ls-files", "--error-unmatch", "--", file.name).returncode != 0:
         if _git(folder, "check-ignore", "--quiet", "--", file.name).returncode == 0:
             return None
-        raise NotCurrent(f"{file.name} is not in git, so that nothing was changed: `git add` and commit it first")
+        raise _refusal(f"{file.name} is not in git", "`git add` and commit it first")
     changed = [line[3:] for line in _output(folder, "status", "--porcelain", "--untracked-files=no").splitlines()]
     if changed and not (len(changed) == 1 and _changed_in_these_alone(file, own)):
-        raise NotCurrent(
-            f"the checkout has uncommitted changes ({', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''}), so "
-            "that nothing was changed: commit or stash them first"
-        )
+        listed = f"{', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''}"
+        raise _refusal(f"the checkout has uncommitted changes ({listed})", "commit or stash them first")
     if _git(folder, "symbolic-ref", "--quiet", "HEAD").returncode != 0:
-        raise NotCurrent(
-            "the checkout is on no branch, so that nothing was changed: `git switch` to the one you deploy"
-        )
+        raise _refusal("the checkout is on no branch", "`git switch` to the one you deploy")
     push = _has_upstream(folder)
     git = "git" if folder == Path.cwd() else f"git -C {shlex.quote(str(folder))}"
     return f"{git} commit -m {shlex.quote(message)} -- {shlex.quote(file.name)}{f' && {git} push' if push else ''}"
@@ -88,9 +84,7 @@ def _in_work_tree(folder: Path) -> bool:
     asked = _git(folder, "rev-parse", "--is-inside-work-tree")
     if asked.returncode != 0 and any((each / ".git").exists() for each in (folder, *folder.parents)):
         # Another user's repository, or no git program: not the same as no repository.
-        raise NotCurrent(
-            f"git does not work in {folder}, so that nothing was changed: make `git status` work there first"
-        )
+        raise _refusal(f"git does not work in {folder}", "make `git status` work there first")
     return asked.returncode == 0
 
 
@@ -99,33 +93,34 @@ def _has_upstream(folder: Path) -> bool:
     branch = _output(folder, "symbolic-ref", "--short", "HEAD").strip()
     if _git(folder, "config", f"branch.{branch}.merge").returncode != 0:
         if _output(folder, "remote").strip():
-            raise NotCurrent(
-                f"branch {branch} has no upstream to compare with, so that nothing was changed: `git switch` to "
-                "the branch you deploy, or give this one an upstream"
+            raise _refusal(
+                f"branch {branch} has no upstream to compare with",
+                "`git switch` to the branch you deploy, or give this one an upstream",
             )
         return False
     if _git(folder, "fetch", "--quiet").returncode != 0:
-        raise NotCurrent(
-            "git cannot ask the upstream for newer commits, so that nothing was changed: make `git fetch` work first"
-        )
+        raise _refusal("git cannot ask the upstream for newer commits", "make `git fetch` work first")
     if _git(folder, "rev-parse", "--verify", "--quiet", "@{upstream}").returncode != 0:
         # Unlike a branch without upstream: missing commits are unknown.
-        raise NotCurrent(
-            f"the upstream of branch {branch} is gone or is not fetched, so that nothing was changed: `git switch` to "
-            "the one you deploy"
+        raise _refusal(
+            f"the upstream of branch {branch} is gone or is not fetched", "`git switch` to the one you deploy"
         )
     behind = int(_output(folder, "rev-list", "--count", "HEAD..@{upstream}"))
     if behind:
         commits = "1 commit" if behind == 1 else f"{behind} commits"
-        raise NotCurrent(f"the checkout lacks {commits} of its upstream, so that nothing was changed: `git pull` first")
+        raise _refusal(f"the checkout lacks {commits} of its upstream", "`git pull` first")
     return True
 
 
 def _output(folder: Path, *command: str) -> str:
     done = _git(folder, *command)
     if done.returncode != 0:
-        raise NotCurrent(f"git {command[0]} failed in {folder}, so that nothing was changed: try it by hand")
+        raise _refusal(f"git {command[0]} failed in {folder}", "try it by hand")
     return done.stdout
+
+
+def _refusal(why: str, remedy: str) -> NotCurrent:
+    return NotCurrent(f"{why}, so that nothing was changed: {remedy}")
 
 
 def _git(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:

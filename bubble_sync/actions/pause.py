@@ -30,7 +30,6 @@ class PauseResult:
     """The jobs after the command."""
 
     changed: bool
-    """Whether anything changed."""
     settings: StackSettings
     commit: str | None
     """The git command for the changed configuration; None outside git or without a change."""
@@ -95,25 +94,17 @@ def _change(
             if not changes and not differing:
                 return PauseResult(False, new, None)
             commit = commit_line(stack.config_file, message, _OWN) if changes else None
-            deploy(
-                stack, changes, [f"**-jobs-{job.name}" for job in jobs], progress,
-                lambda: _why_not_so(_differing(database, new, keys, owner)),
-            )  # fmt: skip
+
+            def why_not_so() -> str:
+                left = _differing(database, new, keys, owner)
+                what = "is not as configured: the program does not take its jobs from the configuration, or something"
+                return f"{left[0].spec.object_name} {what} else changes them" if left else ""
+
+            deploy(stack, changes, [f"**-jobs-{job.name}" for job in jobs], progress, why_not_so)
         return PauseResult(True, new, None if commit and committed(stack.config_file) else commit)
 
 
-def _why_not_so(differing: Sequence[ObjectDiff]) -> str:
-    """Return what `up` left unchanged."""
-    if not differing:
-        return ""
-    return (
-        f"{differing[0].spec.object_name} is not as configured: the program does not take its jobs "
-        "from the configuration, or something else changes them"
-    )
-
-
 def _differing(database: Database, settings: StackSettings, keys: Sequence[str], owner: Owner) -> list[ObjectDiff]:
-    """Compare these jobs with the database."""
     names = [f"job {job.name}" for job in MANAGED_JOBS if job.key in keys]
     specs = [spec for spec in desired_state(settings, owner) if spec.object_name in names]
     snapshot = find(database, specs)
@@ -126,8 +117,8 @@ def _require_nothing_else(differing: Sequence[ObjectDiff]) -> None:
         fields = ", ".join(change.field for change in item.changes)
         if item.state is not State.UPDATE or fields != "active":
             raise PrerequisiteMissing(
-                f"{item.spec.object_name} in the database is not what the configuration says "
-                f"({item.reason or fields or item.state}), so that `up` would change more than the pause: nothing was "
+                f"{item.spec.object_name} in the database differs from the configuration "
+                f"({item.reason or fields or item.state}), so `up` would change more than the pause: nothing was "
                 "changed. Run `pulumi up` first."
             )
 
@@ -141,7 +132,6 @@ def _changes(key: str, before: JobSettings, after: JobSettings) -> list[ConfigCh
 
 
 def _written(job: JobSettings) -> dict[str, str]:
-    """Return the pause settings in the configuration."""
     until = f"{job.pause_until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if job.pause_until else ""
     written = {"active": "" if job.active else "false", "pauseReason": job.pause_reason, "pauseUntil": until}
     return {word: text for word, text in written.items() if text}

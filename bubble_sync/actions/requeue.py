@@ -1,7 +1,7 @@
 """Put items back in the queue: failed ones, and stalled ones that no worker finished.
 
-A plan is read and shown first; what it names is then changed where it is still as it was. Items are the application's:
-nothing of the set-up changes, and nothing is locked but their rows.
+A plan is read and shown first, then applied to the items that are unchanged since. Items belong to the application:
+the set-up does not change, and only their rows are locked.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from bubble_sync.errors import Busy, PrerequisiteMissing, SyncError
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
-from bubble_sync.records.visibility import Visibility
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
-#: SQLSTATE classes of what is wrong with a row: its data, a constraint, a trigger's own error.
+# SQLSTATE classes of errors in a row: its data, a constraint, a trigger's own error.
 _OF_ROWS = ("22", "23", "27", "38", "39", "44", "P0")
-#: Those of the connection, a read-only transaction, a race, resources, locks, an ending server: about no item.
+# SQLSTATE classes about no item: connection, read-only transaction, race, resources, locks, server shutdown.
 _OF_THE_SERVER = ("08", "25", "40", "53", "55", "57", "58", "XX")
-#: What the server says of where an error was raised; a statement after it may hold values, and is left out.
+# The place where an error was raised; the statement behind it is left out, since it may hold values.
 _RAISED_IN = re.compile(r"PL/pgSQL function ([\w.\"]+\([^)]*\)) line \d+")
 
 
@@ -71,9 +71,9 @@ REQUEUE = Transition(
     "failed",
     {
         "status": "failed -> pending",
-        "retry_count": "0: it has all of its attempts again",
+        "retry_count": "0: all attempts are available again",
         "next_retry_at": "null",
-        "error_message": "null: the error above is not kept",
+        "error_message": "null: the error above is removed",
     },
     "the next run of bubble-sync-processor",
 )
@@ -81,10 +81,10 @@ REQUEUE_FOR_RETRY = Transition(
     "requeue_for_retry",
     "failed",
     {
-        "status": "failed, as it is: no run looks for pending items of this operation",
-        "retry_count": "0: it has all of its attempts again",
+        "status": "failed, unchanged: no run takes pending items of this operation",
+        "retry_count": "0: all attempts are available again",
         "next_retry_at": "now",
-        "error_message": "null: the error above is not kept",
+        "error_message": "null: the error above is removed",
     },
     "the next run of bubble-sync-retry",
 )
@@ -95,7 +95,7 @@ RELEASE = Transition(
         "status": "processing -> failed",
         "retry_count": "1 more: the unfinished attempt counts",
         "next_retry_at": "now",
-        "error_message": "that it was released",
+        "error_message": "a note about the release",
     },
     "the next run of bubble-sync-retry; without an attempt left, `bubble-sync requeue --dead`",
 )
@@ -158,20 +158,10 @@ _CHUNK = 500
 """Items changed by one transaction at most."""
 
 
-def requeue_plan(database: Database, ids: Sequence[str] | None) -> Plan:
-    """Find the items of these ids, or without ids the oldest with no attempt left."""
-    return database.read("reading failed items", lambda conn: _requeue_plan(conn, ids))
-
-
-def release_plan(database: Database, older_than: timedelta | None) -> Plan:
-    """Find items in processing for too long; raise Busy while a request may work on them."""
-    return database.read("reading items in processing", lambda conn: _release_plan(conn, older_than))
-
-
 def carry_out(database: Database, plan: Plan) -> RequeueResult:
     """Apply a plan to the items that are still as they were, one batch per transaction.
 
-    What ends it after the first batch is the reason of the items that it has not come to: the others are changed.
+    An error after the first batch is the reason for the remaining items; earlier batches stay changed.
     """
     changed: list[str] = []
     skipped: list[Skipped] = []
@@ -202,11 +192,16 @@ def _apply_chunk(database: Database, transition: Transition, ids: Sequence[str])
         conn.execute(query("requeue", "refuse_at_once"))
         done, refused = _put_back(conn, transition, ids)
         left = [one for one in ids if one not in {*done, *refused}]
-        return done, [*(Skipped(one, why) for one, why in refused.items()), *_skipped(conn, transition, left)]
+        rows = conn.execute(query("requeue", "standing"), {"ids": left}).fetchall() if left else []
+        statuses = {row["id"]: row["status"] for row in rows}
+        refused |= {one: _why(transition, statuses.get(one)) for one in left}
+        return done, [Skipped(one, why) for one, why in refused.items()]
 
 
-def _requeue_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
-    _require_queue(visibility.probe_visibility(conn))
+@in_one_read("reading failed items")
+def requeue_plan(conn: Connection, visible: Visibility, ids: Sequence[str] | None) -> Plan:
+    """Find the items of these ids, or without ids the oldest with no attempt left."""
+    _require_queue(visible)
     wanted = None if ids is None else list(dict.fromkeys(ids))
     rows = conn.execute(query("requeue", "failed"), {"ids": wanted, "most": MOST}).fetchall()
     batches = [
@@ -225,8 +220,9 @@ def _requeue_plan(conn: Connection, ids: Sequence[str] | None) -> Plan:
     return Plan(tuple(batch for batch in batches if batch.items), tuple(skipped), {})
 
 
-def _release_plan(conn: Connection, older_than: timedelta | None) -> Plan:
-    visible = visibility.probe_visibility(conn)
+@in_one_read("reading items in processing")
+def release_plan(conn: Connection, visible: Visibility, older_than: timedelta | None) -> Plan:
+    """Find items in processing for too long; raise Busy while a request may work on them."""
     _require_queue(visible)
     rows = conn.execute(query("requeue", "stalled"), {"older_than": older_than, "most": MOST}).fetchall()
     unknown = _require_none_under_way(conn, visible) if rows else {}
@@ -266,7 +262,7 @@ def _require_none_under_way(conn: Connection, visible: Visibility) -> Mapping[st
 def _put_back(conn: Connection, transition: Transition, ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Change the items still in the required status; return them, and refused items with the reasons.
 
-    A refused item undoes a whole statement, so that each half is then tried by itself: the oldest of two comes first.
+    A refused item undoes its whole statement, so each half is tried again alone, the older half first.
     """
     try:
         return [row["id"] for row in attempt(conn, query("requeue", transition.name), {"ids": list(ids)})], {}
@@ -278,13 +274,6 @@ def _put_back(conn: Connection, transition: Transition, ids: Sequence[str]) -> t
     half = len(ids) // 2
     (first, some), (second, others) = (_put_back(conn, transition, part) for part in (ids[:half], ids[half:]))
     return first + second, some | others
-
-
-def _skipped(conn: Connection, transition: Transition, ids: Sequence[str]) -> Iterator[Skipped]:
-    rows = conn.execute(query("requeue", "standing"), {"ids": list(ids)}).fetchall() if ids else []
-    statuses = {row["id"]: row["status"] for row in rows}
-    for one in ids:
-        yield Skipped(one, _why(transition, statuses.get(one)))
 
 
 def _why(transition: Transition, status: str | None) -> str:

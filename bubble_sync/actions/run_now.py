@@ -1,6 +1,6 @@
 """Run the processor now: the job's own command, as the connecting role.
 
-Nothing but that command decides what happens: a job that was changed by hand does by hand what it does each minute.
+A job that was changed by hand runs its changed command, as it does each minute.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from bubble_sync.database.table_names import JOB_TABLE, QUEUE_TABLE
 from bubble_sync.errors import PrerequisiteMissing, ServerRefused
 from bubble_sync.health.status import queue_stats_of
 from bubble_sync.model.jobs import PROCESSOR
-from bubble_sync.records import visibility
-from bubble_sync.records.await_response import SentRequest
 from bubble_sync.records.messages import readable
-from bubble_sync.records.visibility import Visibility
+from bubble_sync.records.requests import SentRequest
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
 _REQUEST = re.compile(r"request ID: (\d+)")
@@ -64,16 +63,6 @@ class Ran:
     request: SentRequest | None
 
 
-def prepare_run(database: Database, stack: str) -> Prepared:
-    """Find the command and count waiting items; raise PrerequisiteMissing when there is nothing to run."""
-    return database.read("looking for the processor's job", lambda conn: _prepare(conn, stack))
-
-
-def count_items(database: Database) -> Items | None:
-    """Count the items by status; None without a full view."""
-    return database.read("counting the items", lambda conn: _items(conn, visibility.probe_visibility(conn)))
-
-
 def run_command(database: Database, prepared: Prepared, stack: str, tell: Callable[[Notice], None]) -> Ran:
     """Run the command in one transaction, streaming its messages; pg_net sends after the commit."""
     notices: list[Notice] = []
@@ -109,8 +98,9 @@ def run_outcome(notices: list[Notice]) -> tuple[str, int | None]:
     return (NOT_SENT if any(one.severity == "WARNING" for one in notices) else UNKNOWN), None
 
 
-def _prepare(conn: Connection, stack: str) -> Prepared:
-    visible = visibility.probe_visibility(conn)
+@in_one_read("looking for the processor's job")
+def prepare_run(conn: Connection, visible: Visibility, stack: str) -> Prepared:
+    """Find the command and count waiting items; raise PrerequisiteMissing when there is nothing to run."""
     why_items = visible.why_unreadable(QUEUE_TABLE)
     known = _items(conn, visible), {"items": why_items} if why_items else {}
     why = visible.why_unreadable(JOB_TABLE)
@@ -141,6 +131,7 @@ def _left_alone(job: Row) -> str:
 
 
 def _items(conn: Connection, visible: Visibility) -> Items | None:
+    """Count the items by status; None without a full view."""
     if visible.why_unreadable(QUEUE_TABLE):
         return None
     groups = conn.execute(query("items", "by_status")).fetchall()
@@ -148,6 +139,9 @@ def _items(conn: Connection, visible: Visibility) -> Items | None:
     for group in groups:
         by_status[group["status"]] += group["count"]
     return Items(dict(by_status), queue_stats_of(groups, visible.asked_at).waiting)
+
+
+count_items = in_one_read("counting the items")(_items)
 
 
 def _nothing_to_run(what: str, stack: str) -> PrerequisiteMissing:

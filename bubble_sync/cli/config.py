@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
-from bubble_sync.cli.exit_codes import CommandFailure, failure_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack, resolve_stack
-from bubble_sync.cli.output import print_json, screen, table
+from bubble_sync.cli.exit_codes import failure_of
+from bubble_sync.cli.options import ConfigFile, Json, StackName, resolve_stack
+from bubble_sync.cli.output import print_document, screen, table
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bubble_sync.config.report import Configuration, Setting
-    from bubble_sync.config.settings import ConfigValue
-    from bubble_sync.config.stacks import Stack
 
 
 def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
@@ -35,23 +32,18 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     found = configuration(chosen.name, shown, encrypted, source, chosen.environment)
     found = with_problems(found, problems, written, source)
     # Print the list despite an error: the list shows both sources of a contradiction.
-    failure = _failure(chosen, written)
+    failure = None
+    try:
+        chosen.settings(written).project(chosen.environment)
+    except ConfigurationError as problem:
+        failure = failure_of(problem)
     if as_json:
-        print_json(found, error=failure._asdict() if failure else None)
+        print_document({**asdict(found), "error": failure._asdict() if failure else None})
     else:
         _show(found)
     if failure:
         typer.echo(f"error: {failure.message}", err=True)
         raise typer.Exit(failure.exit_code)
-
-
-def _failure(chosen: Stack, written: Mapping[str, ConfigValue]) -> CommandFailure | None:
-    """Return the error that a command would raise for this configuration."""
-    try:
-        chosen.settings(written).project(chosen.environment)
-    except ConfigurationError as problem:
-        return failure_of(problem)
-    return None
 
 
 def _show(found: Configuration) -> None:
@@ -65,7 +57,7 @@ def _show(found: Configuration) -> None:
 def _shown(setting: Setting) -> str:
     value = setting.value
     if setting.problem:
-        return complete_for_stack(f"! {setting.problem}")
+        return f"! {setting.problem}"
     if setting.secret:
         return f"[secret] {setting.note}" if setting.note else ""
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,14 +9,12 @@ import typer
 
 from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, resolve_stack
-from bubble_sync.cli.output import print_document
+from bubble_sync.cli.output import print_coloured, print_document, progress
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from bubble_sync.compare.diff import Comparison
     from bubble_sync.database.snapshot import Snapshot
-
-_COLOURS = {"+": "green", ">": "cyan", "~": "yellow", "!": "red"}
 
 
 def diff(
@@ -32,22 +30,30 @@ def diff(
         raise ConfigurationError("--json, --markdown, --sql and --undo-sql are four ways to print it: choose one")
     comparison, snapshot = _compare(stack, config_file)
     if as_undo:
-        _show_undo(comparison, snapshot)
+        from bubble_sync.compare.undo_script import back, holds_a_key
+
+        script = back(comparison, snapshot)
+        if holds_a_key(script):
+            progress("warning: a function or a job of today has a key written into it: keep this text private")
+        typer.echo(script)
     elif as_sql:
         from bubble_sync.compare.sql_script import forward
 
         typer.echo(forward(comparison))
-    elif as_json:
-        from bubble_sync.cli.render.diff_json import comparison_document
+    else:
+        _show(comparison, as_json=as_json, as_markdown=as_markdown)
+    raise typer.Exit(code_of(comparison.clean))
 
+
+def _show(comparison: Comparison, *, as_json: bool, as_markdown: bool) -> None:
+    from bubble_sync.cli.render.diff import comparison_document, comparison_markdown, comparison_text
+
+    if as_json:
         print_document(comparison_document(comparison))
     elif as_markdown:
-        from bubble_sync.cli.render.diff_markdown import comparison_markdown
-
         typer.echo("\n".join(comparison_markdown(comparison)))
     else:
-        _show_text(comparison)
-    raise typer.Exit(code_of(comparison.clean))
+        print_coloured(comparison_text(comparison))
 
 
 def _compare(stack: str | None, config_file: Path | None) -> tuple[Comparison, Snapshot]:
@@ -66,19 +72,3 @@ def _compare(stack: str | None, config_file: Path | None) -> tuple[Comparison, S
     finally:
         database.close()
     return question.diff(opened.name, specs, snapshot, adopt=settings.adopt != "never"), snapshot
-
-
-def _show_undo(comparison: Comparison, snapshot: Snapshot) -> None:
-    from bubble_sync.compare.undo_script import back, holds_a_key
-
-    script = back(comparison, snapshot)
-    if holds_a_key(script):
-        typer.echo("warning: a function or a job of today has a key written into it: keep this text private", err=True)
-    typer.echo(script)
-
-
-def _show_text(comparison: Comparison) -> None:
-    from bubble_sync.cli.render.diff_text import comparison_text
-
-    for line in comparison_text(comparison):
-        typer.secho(line, fg=_COLOURS.get(line[:1]))

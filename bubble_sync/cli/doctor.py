@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
-from bubble_sync.cli.output import next_step, open_stack, print_json, screen
+from bubble_sync.cli.options import ConfigFile, Json, StackName
+from bubble_sync.cli.output import open_stack, print_answer
 from bubble_sync.formatting import format_time
 
 if TYPE_CHECKING:
@@ -26,11 +26,13 @@ def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
 
     with open_stack(stack, config_file) as context:
         found = question.doctor(context.database, context.settings, context.name)
-    if as_json:
-        print_json(found, clean=found.clean, next=_next(found))
-    else:
-        _show(found, screen())
+    print_diagnosis(found, as_json=as_json)
     raise typer.Exit(code_of(found.clean))
+
+
+def print_diagnosis(found: Diagnosis, *, as_json: bool) -> None:
+    """Print the findings by cause, and the next step."""
+    print_answer(found, _show, next=_next(found), as_json=as_json, clean=found.clean)
 
 
 def _show(found: Diagnosis, out: Console) -> None:
@@ -38,7 +40,7 @@ def _show(found: Diagnosis, out: Console) -> None:
     for finding in found.causes:
         out.print(f"\n{finding.level}: {finding.title} [{finding.id}]", style=STYLE[finding.level])
         _indented(f"{finding.object}: {finding.evidence}", out)
-        _indented(complete_for_stack(f"do: {finding.remedy}"), out)
+        _indented(f"do: {finding.remedy}", out)
     following: dict[str, list[Finding]] = defaultdict(list)
     for finding in found.findings:
         if finding.follows:
@@ -51,11 +53,9 @@ def _show(found: Diagnosis, out: Console) -> None:
     for check, why in found.unknown.items():
         reasons[why].append(check)
     for why, asked in reasons.items():
-        out.print(complete_for_stack(f"\nunknown: {why}"), style="yellow")
+        out.print(f"\nunknown: {why}", style="yellow")
         _indented(f"not checked: {', '.join(asked)}", out)
     out.print(f"\n{_summary(found)}", style="green" if found.clean else None)
-    if step := _next(found):
-        out.print(next_step(step))
 
 
 def _next(found: Diagnosis) -> str:

@@ -11,13 +11,12 @@ import typer
 
 from bubble_sync.cli.exit_codes import MISUSED, NO, UNREACHABLE, YES
 from bubble_sync.cli.options import ConfigFile, Json, StackName, resolve_stack, typed
-from bubble_sync.cli.output import print_document
+from bubble_sync.cli.output import print_coloured, print_document, progress
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from bubble_sync.compare.drift import DriftReport
 
-_COLOURS = {"~": "yellow", "!": "red"}
 _NOT_LOOKED_AT = "local"
 
 
@@ -38,14 +37,12 @@ def drift(
     if all_stacks and (typed(context, "stack") or config_file is not None):
         raise ConfigurationError("--all-stacks looks at every stack: leave out --stack and --config-file")
     reports = _reports(stack, config_file, all_stacks=all_stacks)
+    from bubble_sync.cli.render.drift import report_document, reports_markdown
+
     if as_json:
-        from bubble_sync.cli.render.drift_json import report_document, report_documents
-
-        shown = report_documents(reports) if all_stacks else report_document(reports[0])
-        print_document(shown)
+        documents = [report_document(report) for report in reports]
+        print_document({"stacks": documents} if all_stacks else documents[0])
     elif as_markdown:
-        from bubble_sync.cli.render.drift_markdown import reports_markdown
-
         typer.echo("\n".join(reports_markdown(reports)))
     else:
         _show_text(reports, table=all_stacks)
@@ -76,7 +73,7 @@ def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -
 
 
 def _show_text(reports: Sequence[DriftReport], *, table: bool) -> None:
-    from bubble_sync.cli.render.drift_text import report_line, report_text
+    from bubble_sync.cli.render.drift import report_line, report_text
     from bubble_sync.compare.drift import StackStatus
 
     if table:
@@ -85,7 +82,6 @@ def _show_text(reports: Sequence[DriftReport], *, table: bool) -> None:
             typer.echo(f"{report.stack:<{width}}  {report_line(report)}")
     for report in reports:
         if report.cause and not table:
-            typer.echo(f"error: {report.cause}", err=True)
+            progress(f"error: {report.cause}")
         elif not table or report.status is not StackStatus.CLEAN:
-            for one in report_text(report):
-                typer.secho(one, fg=_COLOURS.get(one[:1]))
+            print_coloured(report_text(report))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
-from bubble_sync.cli.output import next_step, open_stack, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName
+from bubble_sync.cli.output import open_stack, print_answer, print_unknown, table
 from bubble_sync.formatting import format_time
 
 if TYPE_CHECKING:
@@ -32,16 +32,12 @@ def failures(
 
     with open_stack(stack, config_file) as context:
         found = question.failures(context.database, context.name, context.project_ref, limit)
-    if as_json:
-        print_json(found, next=_next(found))
-    else:
-        _show(found, screen())
+    print_answer(found, _show, next=_next(found), as_json=as_json)
     raise typer.Exit(code_of(not (found.items or found.unknown)))
 
 
 def _show(found: Failures, out: Console) -> None:
-    for what, why in found.unknown.items():
-        out.print(complete_for_stack(f"unknown: {what}: {why}"), style="yellow")
+    print_unknown(found.unknown, out)
     if not found.groups and not found.unknown:
         out.print("no item is failed", style="green")
     for group in found.groups:
@@ -62,12 +58,9 @@ def _show(found: Failures, out: Console) -> None:
         out.print(f"the groups count the newest {found.counted}")
     if found.groups and found.function_log:
         out.print(f"the function's log: {found.function_log}")
-    if step := _next(found):
-        out.print(next_step(step))
 
 
 def _next(found: Failures) -> str:
-    """Return the next step for failed items."""
     if found.unknown:
         return "`bubble-sync doctor`"
     if any(item.dead for group in found.groups for item in group.items):

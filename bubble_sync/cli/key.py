@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,16 +17,15 @@ from bubble_sync.cli.options import (
     KeyFd,
     StackName,
     ask_for_key,
-    complete_for_stack,
     read_key_from,
     resolve_stack,
 )
-from bubble_sync.cli.output import next_step, print_document, warn_if_never_up
+from bubble_sync.cli.output import print_document, print_text, progress, warn_if_never_up
 from bubble_sync.config.keys import HARMLESS_ACTION
 from bubble_sync.formatting import format_day
 
 if TYPE_CHECKING:
-    from bubble_sync.key.probe import Probe, ProbeVerdict
+    from bubble_sync.key.probe import Probe
     from bubble_sync.key.status import KeyInDatabase, KeyStatus
 
 key_app = typer.Typer(cls=Grouped, help="The key for calls to the Edge Function.", rich_markup_mode=None)
@@ -39,10 +39,6 @@ _STORED = {
 }
 
 
-def _progress(text: str) -> None:
-    typer.echo(text, err=True)
-
-
 @key_app.command()
 def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """Show the key's kind, expiry, readers and next step; exit 1 when there is a warning."""
@@ -54,16 +50,14 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     found = key_status(chosen.name, settings, chosen.environment, datetime.now(UTC))
     if not as_json:
         # Print the part that needs no database first.
-        for line in _offline_lines(found):
-            typer.echo(line)
+        print_text(*_offline_lines(found))
     with closing(Database(settings.address(chosen.environment))) as database:
         in_database = key_in_database(database, settings)
         warn_if_never_up(database, chosen.options)
     if as_json:
         print_document(_facts(found, in_database))
     else:
-        for line in _database_lines(found, in_database):
-            typer.echo(line)
+        print_text(*_database_lines(found, in_database))
     as_configured = in_database.stored == "equal" and in_database.functions_read_it
     raise typer.Exit(code_of(as_configured and not found.warnings))
 
@@ -88,16 +82,13 @@ def try_key(
         settings.project(chosen.environment)
     with closing(Database(settings.address(chosen.environment))) as database:
         tried = probe(database, settings, settings.service_role_key, action)
+    step = _after_probe(tried)
     if as_json:
-        facts = {"key": _verdict(tried.key), "wrong_key": _verdict(tried.wrong_key)}
-        document = {"proven": tried.proven, "conclusion": tried.conclusion, **facts}
-        print_document({**document, "next": _after_probe(tried)})
+        print_document({"proven": tried.proven, "conclusion": tried.conclusion, **asdict(tried), "next": step})
     else:
-        typer.echo(f"the key      {tried.key}")
-        typer.echo(f"a wrong key  {tried.wrong_key}")
-        typer.echo(complete_for_stack(tried.conclusion))
-        if not tried.proven:
-            typer.echo(next_step(_after_probe(tried)))
+        print_text(f"the key      {tried.key}", f"a wrong key  {tried.wrong_key}", tried.conclusion)
+        if step:
+            print_text(f"next: {step}")
     raise typer.Exit(code_of(tried.proven))
 
 
@@ -117,12 +108,11 @@ def change_key(
 
     chosen = resolve_stack(stack, config_file)
     key = ask_for_key() if key_fd is None else read_key_from(key_fd)
-    done = rotate(chosen, Wanted(key, name, action, accept_unchecked), _progress)
+    done = rotate(chosen, Wanted(key, name, action, accept_unchecked), progress)
     typer.echo(f"rotated: secret {done.secret_name} of stack {chosen.name} holds the new key")
     if not done.probe.proven:
-        typer.echo(complete_for_stack(done.probe.conclusion))
-    for line in done.kept:
-        typer.echo(line)
+        print_text(done.probe.conclusion)
+    print_text(*done.kept)
     if done.commit is not None:
         typer.echo(f"commit it:  {done.commit}")
     when = (
@@ -150,7 +140,7 @@ def _database_lines(found: KeyStatus, known: KeyInDatabase) -> list[str]:
 
 
 def _rows(lines: list[tuple[str, str]]) -> list[str]:
-    return [f"{word:<9} {complete_for_stack(text)}" for word, text in lines]
+    return [f"{word:<9} {text}" for word, text in lines]
 
 
 def _after_probe(tried: Probe) -> str:
@@ -176,13 +166,4 @@ def _facts(found: KeyStatus, known: KeyInDatabase) -> dict[str, object]:
         "functions_read_it": known.functions_read_it,
         "named_by": list(known.others),
         "next": found.next_step(known.others),
-    }
-
-
-def _verdict(verdict: ProbeVerdict) -> dict[str, object]:
-    return {
-        "accepted": verdict.accepted,
-        "answered": verdict.answered,
-        "cause": verdict.cause,
-        "remedy": verdict.remedy,
     }

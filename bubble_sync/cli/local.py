@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +12,8 @@ import typer
 
 from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.grouped import Grouped
+from bubble_sync.cli.options import Json
+from bubble_sync.cli.output import print_document, print_text, progress
 from bubble_sync.errors import ConfigurationError, PlatformError
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ local_app = typer.Typer(
     help="A throw-away hosted-like platform on this machine.",
     rich_markup_mode=None,
 )
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _checkout() -> Path:
@@ -43,21 +41,6 @@ def _platform() -> Platform:
     return Platform.for_checkout(_checkout())
 
 
-def _progress(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _facts(status: PlatformStatus) -> Mapping[str, object]:
-    return {
-        "up": status.up,
-        "folder": str(status.folder),
-        "database": status.database,
-        "endpoint": status.endpoint,
-        "parts": [{"name": each.name, "pid": each.pid, "log": str(each.log)} for each in status.parts],
-        "request_log": str(status.request_log),
-    }
-
-
 def _lines(status: PlatformStatus) -> list[str]:
     parts = [f"{each.name:<14} {f'up, pid {each.pid}' if each.pid else 'down':<16} {each.log}" for each in status.parts]
     return [
@@ -69,14 +52,11 @@ def _lines(status: PlatformStatus) -> list[str]:
 
 
 def _next() -> None:
-    """Print commands for a running platform."""
     from bubble_sync.local.stack import NAME
 
-    _progress("ask it:")
-    for command in ("verify", "trace --latest", "report --html report.html"):
-        _progress(f"  uv run bubble-sync {command} --stack {NAME}")
-    _progress("end it:")
-    _progress("  uv run bubble-sync local down")
+    commands = ("verify", "trace --latest", "report --html report.html")
+    asking = (f"  uv run bubble-sync {command} --stack {NAME}" for command in commands)
+    progress("\n".join(("ask it:", *asking, "end it:", "  uv run bubble-sync local down")))
 
 
 @local_app.command()
@@ -86,14 +66,13 @@ def up() -> None:
     from bubble_sync.local.stack import prepare_stack, require_checkout
 
     platform, checkout = _platform(), require_checkout(_checkout())
-    _progress("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
+    progress("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
     # A start that is interrupted leaves nothing running.
     guard = Guard()
     stack = prepare_stack(platform.start(), checkout)
     guard.release()
-    for line in _lines(platform.status()):
-        typer.echo(line)
-    _progress(f"converge it:\n  {stack.how_to}")
+    print_text(*_lines(platform.status()))
+    progress(f"converge it:\n  {stack.how_to}")
     _next()
 
 
@@ -104,33 +83,32 @@ def down() -> None:
     if not platform.folder.exists():
         raise PlatformError(f"there is no platform in {platform.folder}: each checkout has its own, so look in yours")
     platform.remove()
-    _progress(f"removed {platform.folder}")
+    progress(f"removed {platform.folder}")
 
 
 @local_app.command()
-def status(as_json: JsonOption = False) -> None:
+def status(as_json: Json = False) -> None:
     """Show the processes and addresses; exit 0 when everything is up, 1 otherwise."""
     found = _platform().status()
     if as_json:
-        typer.echo(json.dumps(_facts(found), indent=2))
+        print_document({"up": found.up, **asdict(found)})
     else:
-        for line in _lines(found):
-            typer.echo(line)
+        print_text(*_lines(found))
         if found.up:
             _next()
         else:
-            typer.echo("next: `bubble-sync local up`")
+            print_text("next: `bubble-sync local up`")
     raise typer.Exit(code_of(found.up))
 
 
 @local_app.command("sign-up")
-def sign_up(email: str, as_json: JsonOption = False) -> None:
+def sign_up(email: str, as_json: Json = False) -> None:
     """Sign a person up as the application does: three records and one queue item."""
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
         raise ConfigurationError(f"{email!r} is not an email address: pass one such as ada@example.com")
     made = asdict(_platform().sign_up(email))
     if as_json:
-        typer.echo(json.dumps(made, indent=2))
+        print_document(made)
     else:
         for name, value in made.items():
             typer.echo(f"{name:<9} {value}")
@@ -157,9 +135,9 @@ def show_demo(
     finally:
         if kept:
             guard.release()
-            _progress("\nthe platform is left running")
+            progress("\nthe platform is left running")
             _next()
         else:
             platform.remove()
-            _progress("next: `KEEP=1 make demo` leaves the platform running, and prints how to ask it")
+            progress("next: `KEEP=1 make demo` leaves the platform running, and prints how to ask it")
     raise typer.Exit(code_of(proven))

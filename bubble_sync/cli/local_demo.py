@@ -24,7 +24,7 @@ from bubble_sync.local.platform import Platform
 from bubble_sync.local.stack import NAME, LocalStack, prepare_stack
 from bubble_sync.model.targets import TARGET_SECONDS
 
-progress = Console(stderr=True, highlight=False)
+_screen = Console(stderr=True, highlight=False)
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def demo(platform: Platform, checkout: Path, *, verbose: bool) -> bool:
 def _step(what: str) -> Iterator[None]:
     """Print a step, and its duration at the end."""
     began = time.monotonic()
-    with progress.status(what):
+    with _screen.status(what):
         yield
-    progress.print(f"  {what:<60} {format_tenths(time.monotonic() - began):>7}")
+    _screen.print(f"  {what:<60} {format_tenths(time.monotonic() - began):>7}")
 
 
 def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
@@ -71,15 +71,28 @@ def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
         report = stack.checkout / "report.html"
         write_report(context, report, timedelta(hours=24))
         good = sum(one.status == "ok" for one in checklist.lines)
-        _summarise(story, f"{good} of {len(checklist.lines)} checks are ok", report)
+        rows = [
+            ("set up", "", f"extensions, secrets, functions, jobs: {story.versions}"),
+            ("signed up", "", story.email),
+            *(
+                (step.what, "" if step.seconds is None else f"T+{format_tenths(step.seconds)}", step.evidence)
+                for step in story.steps
+            ),
+            ("in time" if story.evidence.proven else "NOT PROVEN", "", _verdict(story.evidence)),
+            ("verified", "", f"{good} of {len(checklist.lines)} checks are ok"),
+            ("report", "", str(report)),
+        ]
+        typer.echo()
+        for what, after, text in rows:
+            typer.echo(f"{what:<10}  {after:>8}  {text}")
         proven = story.evidence.proven and checklist.clean
         if verbose or not proven:
             typer.echo("\nStack outputs:")
             typer.echo(json.dumps(story.outputs, indent=2))
             typer.echo(f"\n$ bubble-sync verify --stack {NAME}")
-            verify.show_checklist(checklist)
+            verify.print_checklist(checklist)
             typer.echo(f"\n$ bubble-sync trace --latest --stack {NAME}")
-            trace.show_trace(trace.read_trace(context, None), None)
+            trace.print_trace(trace.read_trace(context, None))
     return proven
 
 
@@ -90,24 +103,6 @@ def _up(stack: LocalStack) -> dict[str, dict[str, str]]:
     outputs = stack.pulumi("stack", "output", "--json", config=False)
     found: dict[str, dict[str, str]] = json.loads(outputs.stdout)
     return found
-
-
-def _summarise(story: _Story, verified: str, report: Path) -> None:
-    rows = [
-        ("set up", "", f"extensions, secrets, functions, jobs: {story.versions}"),
-        ("signed up", "", story.email),
-        *((step.what, _clock(step), step.evidence) for step in story.steps),
-        ("in time" if story.evidence.proven else "NOT PROVEN", "", _verdict(story.evidence)),
-        ("verified", "", verified),
-        ("report", "", str(report)),
-    ]
-    typer.echo()
-    for what, after, text in rows:
-        typer.echo(f"{what:<10}  {after:>8}  {text}")
-
-
-def _clock(step: DemoStep) -> str:
-    return f"T+{format_tenths(step.seconds)}" if step.seconds is not None else ""
 
 
 def _verdict(evidence: Evidence) -> str:

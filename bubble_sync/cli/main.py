@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING, TextIO
 
 from bubble_sync.cli.exit_codes import INTERRUPTED, YES, failure_of
+from bubble_sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 @dataclass
@@ -38,13 +45,57 @@ class Outcome:
         raise SystemExit(failure.exit_code) from None
 
 
+class _Descriptor(io.RawIOBase):
+    """A stream that discards output after the reader has gone."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor, self._name, self._gone = descriptor, name, False
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        if self._gone:
+            return len(memoryview(data))
+        try:
+            return os.write(self._descriptor, data)
+        except BrokenPipeError:
+            self._gone = True
+            return len(memoryview(data))
+        except OSError as problem:
+            # Report once: the buffer would raise the same error at exit.
+            self._gone = True
+            raise ConfigurationError(
+                f"{self._name} cannot be written ({problem.strerror}): make room, or send it elsewhere"
+            ) from None
+
+
+def guard_streams() -> None:
+    """Replace both standard streams; discard the output of a stream that is closed from the start."""
+    sys.stdout = _guarded(sys.stdout, "standard output")
+    sys.stderr = _guarded(sys.stderr, "standard error") or io.StringIO()
+
+
+def _guarded(stream: TextIO, name: str) -> TextIO:
+    if stream is None:
+        return stream
+    raw = _Descriptor(stream.fileno(), name)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=raw.isatty() or name == "standard error"
+    )
+
+
 def run() -> None:
     """Run the command line."""
     outcome = Outcome(as_json="--json" in sys.argv)
     code = YES
     with outcome:
-        from bubble_sync.cli.streams import guard_streams
-
         guard_streams()
         from typer.main import get_command
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.files import write_atomically
 from bubble_sync.cli.options import ConfigFile, StackName
-from bubble_sync.cli.output import open_stack
+from bubble_sync.cli.output import open_stack, write_atomically
 from bubble_sync.errors import Unreachable
 
 if TYPE_CHECKING:

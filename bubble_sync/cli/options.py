@@ -48,7 +48,6 @@ KeyFd = Annotated[
 ]
 
 LOCAL = "local"
-"""Name of the embedded platform's stack."""
 _LONGEST_KEY = 16_384
 _MEANT: ContextVar[Stack] = ContextVar("the stack that the command is about")
 
@@ -99,7 +98,7 @@ def read_key_from(descriptor: int) -> str:
     try:
         if descriptor in (1, 2) or os.isatty(descriptor):
             raise ConfigurationError(
-                f"descriptor {descriptor} is no place for a key: open a file in the same line (--key-fd 3 3<file), "
+                f"descriptor {descriptor} cannot hold a key: open a file in the same line (--key-fd 3 3<file), "
                 "or leave --key-fd out to be asked"
             )
         with os.fdopen(descriptor, encoding="utf-8") as file:

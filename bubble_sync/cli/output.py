@@ -8,18 +8,18 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from bubble_sync.cli.options import complete_for_stack, resolve_stack
 from bubble_sync.config.commands import in_all
-from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.errors import ConfigurationError, NotFound, PrerequisiteMissing, PrivilegeMissing
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from bubble_sync.config.settings import StackSettings
     from bubble_sync.database.database import Database
 
+_Answer = TypeVar("_Answer", bound="DataclassInstance")
+
 _PIPED_WIDTH = 400
 """Width of output to a pipe: programs need unfolded lines."""
+_COLOURS = {"+": "green", ">": "cyan", "~": "yellow", "!": "red"}
 _PADDING = re.compile(" +$", re.MULTILINE)
 
 
@@ -68,7 +71,7 @@ def open_stack(
             yield StackContext(
                 opened.name, settings.project(opened.environment), settings, database, opened.environment
             )
-        except (PrerequisiteMissing, PrivilegeMissing):
+        except (NotFound, PrerequisiteMissing, PrivilegeMissing):
             warn_if_never_up(database, opened.options)
             raise
         warn_if_never_up(database, opened.options)
@@ -84,13 +87,18 @@ def warn_if_never_up(database: Database, options: Sequence[str]) -> None:
 
 
 def screen() -> Console:
-    """Return a console as wide as the terminal; a pipe gets no colour and no folding."""
+    """Return a console that completes commands; a pipe gets no colour and no folding."""
     from rich.console import Console
+    from rich.text import Text
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    class Completing(Console):
+        def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - rich's own options
+            return super().render_str(complete_for_stack(text), **options)
+
+    console = Completing(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         return console
-    return Console(file=_Trimmed(), highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH)
+    return Completing(file=_Trimmed(), highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH)
 
 
 def table(*columns: str) -> Table:
@@ -105,21 +113,67 @@ def table(*columns: str) -> Table:
     return made
 
 
-def print_json(answer: DataclassInstance, **more: object) -> None:
-    """Print a dataclass and extra fields as JSON; times in ISO form, durations in seconds."""
-    print_document({**asdict(answer), **more})
+def print_answer(
+    answer: _Answer, show: Callable[[_Answer, Console], None], *, next: str, as_json: bool, **more: object
+) -> None:
+    """Print an answer as JSON with extra fields, or with `show`; then the next step, if any."""
+    if as_json:
+        print_document({**asdict(answer), **more, "next": next})
+        return
+    out = screen()
+    show(answer, out)
+    if next:
+        out.print(f"next: {next}")
 
 
 def print_document(document: Mapping[str, object]) -> None:
-    """Print JSON with complete commands."""
+    """Print JSON with complete commands; times in ISO form, durations in seconds."""
     plain = json.loads(json.dumps(document, default=_plain))
-    typer.echo(json.dumps(in_all(plain, complete_for_stack), indent=2, ensure_ascii=False))
+    print_text(json.dumps(in_all(plain, complete_for_stack), indent=2, ensure_ascii=False))
 
 
-def next_step(text: str) -> str:
-    """Return the `next:` line with complete commands."""
-    return complete_for_stack(f"next: {text}")
+def print_unknown(unknown: Mapping[str, str], out: Console) -> None:
+    """Print the parts that could not be read, with the reasons."""
+    for what, why in unknown.items():
+        out.print(f"unknown: {what}: {why}", style="yellow")
+
+
+def print_text(*lines: str) -> None:
+    """Print lines with complete commands."""
+    for line in lines:
+        typer.echo(complete_for_stack(line))
+
+
+def print_coloured(lines: Iterable[str]) -> None:
+    """Print lines of a comparison, coloured by their first sign."""
+    for line in lines:
+        typer.secho(line, fg=_COLOURS.get(line[:1]))
+
+
+def progress(text: str) -> None:
+    """Print a line about work in progress to standard error."""
+    typer.echo(text, err=True)
 
 
 def _plain(value: object) -> str:
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
+
+
+def write_atomically(file: Path, text: str, *, mode: int | None = None) -> None:
+    """Write a file atomically, through symbolic links."""
+    target = Path(os.path.realpath(file))
+    temporary = target.parent / f".{target.name}.{os.getpid()}"
+    try:
+        if target.exists() and not target.is_file():
+            # Refuse to replace a device such as /dev/null.
+            raise ConfigurationError(f"{file} is not a file: choose another place")
+        with temporary.open("x", encoding="utf-8") as new:
+            new.write(text)
+            if mode is not None:
+                os.fchmod(new.fileno(), mode)
+        temporary.replace(target)
+    except OSError as problem:
+        raise ConfigurationError(f"{file} cannot be written ({problem.strerror}): choose another place") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink()

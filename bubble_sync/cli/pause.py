@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.options import ConfigFile, StackName, complete_for_stack, resolve_stack
+from bubble_sync.cli.options import ConfigFile, StackName, resolve_stack
+from bubble_sync.cli.output import print_text, progress
 
 if TYPE_CHECKING:
     from bubble_sync.actions.pause import PauseResult
@@ -40,11 +41,11 @@ def pause(
 
     chosen, keys = resolve_stack(stack, config_file), action.keys_of(job)
     moment = None if until is None else action.read_pause_end(until, datetime.now(UTC))
-    done = action.pause(chosen, keys, reason, moment, _progress)
+    done = action.pause(chosen, keys, reason, moment, progress)
     _show(done, chosen.name, keys)
     if done.changed:
         of = f" --job {shlex.quote(job)}" if job else ""
-        typer.echo(complete_for_stack(f"resume with:  bubble-sync resume{of}"))
+        print_text(f"resume with:  bubble-sync resume{of}")
 
 
 def resume(stack: StackName = None, config_file: ConfigFile = None, job: JobOption = None) -> None:
@@ -52,11 +53,7 @@ def resume(stack: StackName = None, config_file: ConfigFile = None, job: JobOpti
     from bubble_sync.actions import pause as action
 
     chosen, keys = resolve_stack(stack, config_file), action.keys_of(job)
-    _show(action.resume(chosen, keys, _progress), chosen.name, keys)
-
-
-def _progress(text: str) -> None:
-    typer.echo(text, err=True)
+    _show(action.resume(chosen, keys, progress), chosen.name, keys)
 
 
 def _show(done: PauseResult, stack: str, keys: tuple[str, ...]) -> None:
@@ -67,6 +64,6 @@ def _show(done: PauseResult, stack: str, keys: tuple[str, ...]) -> None:
     already = "" if done.changed else " already: nothing was changed"
     for name in (job.name for job in MANAGED_JOBS if job.key in keys):
         state = paused_jobs.get(name, "active")
-        typer.echo(complete_for_stack(f"job {name} of stack {stack} is {state}{already}"))
+        print_text(f"job {name} of stack {stack} is {state}{already}")
     if done.commit is not None:
         typer.echo(f"commit it:  {done.commit}")

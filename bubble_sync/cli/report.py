@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bubble_sync.cli.files import write_atomically
 from bubble_sync.cli.options import ConfigFile, StackName, duration
-from bubble_sync.cli.output import StackContext, open_stack
+from bubble_sync.cli.output import StackContext, open_stack, write_atomically
 
 HtmlOption = Annotated[
     Path, typer.Option("--html", metavar="FILE", help="File to write; an existing file is replaced.")

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bubble_sync.cli.exit_codes import NO, code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, complete_for_stack, confirm, duration
-from bubble_sync.cli.output import StackContext, next_step, open_stack, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, confirm, duration
+from bubble_sync.cli.output import StackContext, open_stack, print_document, print_unknown, screen, table
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bubble_sync.actions.requeue import Batch, Plan, RequeueItem, RequeueResult, Skipped
+    from bubble_sync.actions.requeue import Batch, Plan, RequeueItem, Skipped
 
 _NEXT = "`bubble-sync trace ID` shows where an item that was left alone stands"
 _SHOWN = 20
 """Items shown per kind; `--json` lists all."""
-
-
-@dataclass(frozen=True)
-class RequeueOutput:
-    """The result of the command."""
-
-    stack: str
-    plan: Plan
-    changed: tuple[str, ...]
-    skipped: tuple[Skipped, ...]
 
 
 def requeue(
@@ -82,16 +72,20 @@ def _go_on(context: StackContext, plan: Plan, nothing: str, *, yes: bool, as_jso
         typer.echo("nothing was changed", err=True)
         raise typer.Exit(NO)
     done = carry_out(context.database, plan)
+    skipped = (*plan.skipped, *done.skipped)
+    step = _NEXT if skipped else ""
     if as_json:
-        skipped = (*plan.skipped, *done.skipped)
-        print_json(RequeueOutput(context.name, plan, done.changed, skipped), next=_NEXT if skipped else "")
-    elif plan.items:
-        _show_done(done, out)
-    elif not plan.skipped:
+        result = asdict(replace(done, skipped=skipped))
+        print_document({"stack": context.name, "plan": asdict(plan), **result, "next": step})
+        raise typer.Exit(code_of(not skipped))
+    if plan.items:
+        out.print(f"{_count(len(done.changed))} put back", style="green" if done.changed else "red")
+        _show_skipped(done.skipped, out)
+    elif not skipped:
         out.print(nothing, style="green")
-    if not as_json and (plan.skipped or done.skipped):
-        out.print(next_step(_NEXT))
-    raise typer.Exit(code_of(not (plan.skipped or done.skipped)))
+    if step:
+        out.print(f"next: {step}")
+    raise typer.Exit(code_of(not skipped))
 
 
 def _show_plan(plan: Plan, out: Console) -> None:
@@ -102,8 +96,7 @@ def _show_plan(plan: Plan, out: Console) -> None:
     if plan.items == MOST:
         out.print(f"the oldest {MOST}: run again for the others")
     _show_skipped(plan.skipped, out)
-    for what, why in plan.unknown.items():
-        out.print(complete_for_stack(f"unknown: {what}: {why}"), style="yellow")
+    print_unknown(plan.unknown, out)
 
 
 def _show_batch(batch: Batch, out: Console) -> None:
@@ -115,27 +108,22 @@ def _show_batch(batch: Batch, out: Console) -> None:
         out.print(items)
     if len(batch.items) > _SHOWN:
         out.print(f"... and {len(batch.items) - _SHOWN} more")
-    out.print("what is changed:")
+    out.print("changes:")
     effects = table("", "")
     effects.show_header = False
     for column, text in batch.transition.becomes.items():
         effects.add_row(f"  {column}", text)
     out.print(effects)
-    out.print(complete_for_stack(f"then: {batch.transition.then}"), "", sep="\n")
+    out.print(f"then: {batch.transition.then}", "", sep="\n")
 
 
 def _kind(item: RequeueItem) -> tuple[str, str]:
     return item.operation or "no operation", item.error or "no error message"
 
 
-def _show_done(done: RequeueResult, out: Console) -> None:
-    out.print(f"{_count(len(done.changed))} put back", style="green" if done.changed else "red")
-    _show_skipped(done.skipped, out)
-
-
 def _show_skipped(skipped: tuple[Skipped, ...], out: Console) -> None:
     for one in skipped[:_SHOWN]:
-        out.print(complete_for_stack(f"left alone: {one.id}: {one.why}"), style="yellow")
+        out.print(f"left alone: {one.id}: {one.why}", style="yellow")
     if len(skipped) > _SHOWN:
         out.print(f"... and {len(skipped) - _SHOWN} more", style="yellow")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import NO, code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, complete_for_stack, confirm
-from bubble_sync.cli.output import StackContext, next_step, open_stack, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, confirm
+from bubble_sync.cli.output import StackContext, open_stack, print_answer, print_unknown, screen, table
 from bubble_sync.formatting import format_age, format_seconds
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bubble_sync.actions.run_now import Notice, Prepared, Ran
-    from bubble_sync.records.await_response import SentRequest
-    from bubble_sync.records.requests import Request
+    from bubble_sync.records.requests import Request, SentRequest
 
 _PRODUCTION = ("prod", "production")
 
@@ -69,12 +68,11 @@ def run_now(
         if needs_confirmation(context) and not confirm("run it now?", yes=yes, as_json=as_json):
             typer.echo("nothing was run", err=True)
             raise typer.Exit(NO)
-        ran = action.run_command(context.database, prepared, context.name, _silent if as_json else _show_notice)
+        # Standard output holds nothing but the JSON.
+        show = (lambda _: None) if as_json else (lambda notice: typer.echo(f"{notice.severity}: {notice.text}"))
+        ran = action.run_command(context.database, prepared, context.name, show)
         answer = _answer(context, prepared, ran, wait=wait)
-    if as_json:
-        print_json(answer, good=answer.good, next=_next(answer))
-    else:
-        _show(answer, screen())
+    print_answer(answer, _show, next=_next(answer), as_json=as_json, good=answer.good)
     raise typer.Exit(code_of(answer.good))
 
 
@@ -109,15 +107,15 @@ def _answer(context: StackContext, prepared: Prepared, ran: Ran, *, wait: bool) 
 
 def _await_response(context: StackContext, sent: SentRequest, unknown: dict[str, str]) -> Request | None:
     from bubble_sync.database.polling import WAIT_BEYOND_TIMEOUT_SECONDS
-    from bubble_sync.records import await_response
+    from bubble_sync.records.requests import follow, why_not_followed
 
-    if why := await_response.why_unreadable(context.database):
+    if why := why_not_followed(context.database):
         unknown["answer"] = why
         return None
     seconds = context.settings.processor.timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS
     try:
         typer.echo(f"waiting for the answer, {format_age(seconds)} at most ...", err=True)
-        return await_response.follow(context.database, sent, seconds)
+        return follow(context.database, sent, seconds)
     except KeyboardInterrupt:
         typer.echo(f"not waited for: request {sent.request_id} goes on by itself", err=True)
         raise
@@ -127,21 +125,15 @@ def _show_prepared(prepared: Prepared, stack: str) -> None:
     from bubble_sync.records.messages import whole
 
     out = screen()
-    waiting = "how many items wait is not known" if prepared.items is None else f"{prepared.items.waiting} waiting"
+    waiting = (
+        "the number of waiting items is unknown" if prepared.items is None else f"{prepared.items.waiting} waiting"
+    )
     out.print(f"stack {stack}: {waiting}; the Edge Function takes real items", style="bold")
     for note in prepared.notes:
-        out.print(complete_for_stack(f"! {note}"), style="yellow")
+        out.print(f"! {note}", style="yellow")
     of = f"  (job bubble-sync-processor, jobid {prepared.jobid})" if prepared.jobid else ""
     first, *others = whole(prepared.command).splitlines() or [""]
     out.print(f"run: {first}{of}", *(f"     {line}" for line in others), sep="\n")
-
-
-def _show_notice(notice: Notice) -> None:
-    typer.echo(f"{notice.severity}: {notice.text}")
-
-
-def _silent(_: Notice) -> None:
-    """Print to stderr, because standard output holds the JSON."""
 
 
 def _show(answer: RunOutput, out: Console) -> None:
@@ -151,14 +143,10 @@ def _show(answer: RunOutput, out: Console) -> None:
         for status in sorted({*answer.before, *answer.after}):
             items.add_row(status, str(answer.before.get(status, 0)), str(answer.after.get(status, 0)))
         out.print(items)
-    for what, why in answer.unknown.items():
-        out.print(complete_for_stack(f"unknown: {what}: {why}"), style="yellow")
-    if step := _next(answer):
-        out.print(next_step(step))
+    print_unknown(answer.unknown, out)
 
 
 def _next(answer: RunOutput) -> str:
-    """Return the next step unless a request was sent and answered well."""
     if answer.good:
         return ""
     if answer.outcome == "skipped":

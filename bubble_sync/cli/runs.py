@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
-from bubble_sync.cli.output import next_step, open_stack, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName
+from bubble_sync.cli.output import open_stack, print_answer, table
 from bubble_sync.formatting import format_seconds, format_time
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ def runs(
 
     with open_stack(stack, config_file) as context:
         found = question.runs(context.database, context.settings, context.name, limit)
-    if as_json:
-        print_json(found, clean=found.clean, next=_next(found))
-    else:
-        _show(found, screen())
+    step = "" if found.clean else "`bubble-sync doctor`"
+    print_answer(found, _show, next=step, as_json=as_json, clean=found.clean)
     raise typer.Exit(code_of(found.clean))
 
 
@@ -57,16 +55,9 @@ def _show(found: Runs, out: Console) -> None:
     lines = {f"unknown: {what}: {why}" for what, why in found.unknown.items()}
     lines |= {f"unknown: job {job.name}: {job.unknown}" for job in found.jobs if job.unknown}
     for line in sorted(lines):
-        out.print(complete_for_stack(line), style="yellow")
+        out.print(line, style="yellow")
     for job in found.jobs:
         if job.problem:
-            out.print(complete_for_stack(f"! job {job.name} {job.problem}"), style="red")
+            out.print(f"! job {job.name} {job.problem}", style="red")
         elif job.paused:
-            out.print(complete_for_stack(f"job {job.name} is {job.pause}"), style="yellow")
-    if step := _next(found):
-        out.print(next_step(step))
-
-
-def _next(found: Runs) -> str:
-    """Return the next step unless every run is known to be good."""
-    return "" if found.clean else "`bubble-sync doctor`"
+            out.print(f"job {job.name} is {job.pause}", style="yellow")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
-from bubble_sync.cli.output import next_step, open_stack, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName
+from bubble_sync.cli.output import open_stack, print_answer, print_text, table
 from bubble_sync.formatting import format_age, format_time
 
 if TYPE_CHECKING:
@@ -26,34 +26,37 @@ LIVENESS_STYLES = {"likely": "green", "no": "red", "unknown": "yellow"}
 
 def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
     """Show item counts, rates, jobs and responses; exit 0 when nothing is wrong or unknown, 1 otherwise."""
-    from bubble_sync.health import status as question
-
-    with open_stack(stack, config_file) as context:
-        found = question.status(context.database, context.settings, context.name)
-    if as_json:
-        stats = found.queue
-        derived = {
-            "waited_seconds": stats.waited_seconds if stats else None,
-            "seconds_to_empty": stats.seconds_to_empty if stats else None,
-        }
-        lists = {"problems": found.problems, "not_known": found.not_known, "pauses": found.pauses}
-        print_json(found, **derived, **lists, good=found.good, next=_next(found))
-    else:
-        _show(found, screen())
+    found = _read(stack, config_file)
+    print_answer(
+        found,
+        _show,
+        next=_next(found),
+        as_json=as_json,
+        waited_seconds=found.queue.waited_seconds if found.queue else None,
+        seconds_to_empty=found.queue.seconds_to_empty if found.queue else None,
+        problems=found.problems,
+        not_known=found.not_known,
+        pauses=found.pauses,
+        good=found.good,
+    )
     raise typer.Exit(code_of(found.good))
 
 
 def in_one_line(stack: str | None, config_file: Path | None) -> None:
     """Print the status in one line."""
+    found = _read(stack, config_file)
+    queue = queue_in_words(found.queue) if found.queue else "items: unknown"
+    print_text(f"{found.stack}: {_verdict(found)}; {queue}")
+    if step := _next(found):
+        print_text(f"next: {step}")
+    raise typer.Exit(code_of(found.good))
+
+
+def _read(stack: str | None, config_file: Path | None) -> Status:
     from bubble_sync.health import status as question
 
     with open_stack(stack, config_file) as context:
-        found = question.status(context.database, context.settings, context.name)
-    queue = queue_in_words(found.queue) if found.queue else "items: unknown"
-    typer.echo(complete_for_stack(f"{found.stack}: {_verdict(found)}; {queue}"))
-    if step := _next(found):
-        typer.echo(next_step(step))
-    raise typer.Exit(code_of(found.good))
+        return question.status(context.database, context.settings, context.name)
 
 
 def _verdict(found: Status) -> str:
@@ -86,28 +89,23 @@ def _show(found: Status, out: Console) -> None:
     for job in found.jobs:
         style = "red" if job.problem else "yellow" if job.paused else None
         run = run_in_words(job, found.asked_at)
-        jobs.add_row(job.name, job.schedule or "", run, complete_for_stack(state_in_words(job)), style=style)
+        jobs.add_row(job.name, job.schedule or "", run, state_in_words(job), style=style)
     out.print("", jobs, sep="\n")
     out.print()
     _show_answers(found, out)
     optional = [f"{what}: {why}" for what, why in found.unknown.items() if what != "items"]
     for line in (*found.not_known, *optional):
-        out.print(complete_for_stack(f"unknown: {line}"), style="yellow")
+        out.print(f"unknown: {line}", style="yellow")
     for pause in found.pauses:
-        out.print(complete_for_stack(pause), style="yellow")
+        out.print(pause, style="yellow")
     for problem in found.problems:
-        out.print(complete_for_stack(f"! {problem}"), style="red")
+        out.print(f"! {problem}", style="red")
     if found.good and not found.pauses:
         out.print(_verdict(found), style="green")
-    out.print(
-        complete_for_stack(f"does the sync work now? {found.liveness}"), style=LIVENESS_STYLES[found.liveness.verdict]
-    )
-    if step := _next(found):
-        out.print(next_step(step))
+    out.print(f"does the sync work now? {found.liveness}", style=LIVENESS_STYLES[found.liveness.verdict])
 
 
 def _next(found: Status) -> str:
-    """Return the next step when something is wrong or unknown."""
     return "" if found.good else "`bubble-sync doctor`"
 
 
@@ -156,7 +154,7 @@ def _show_answers(found: Status, out: Console) -> None:
         from bubble_sync.compare.liveness import outcome_of
 
         out.print(
-            f"last response to whatever request, {format_time(found.response['created'])}: {outcome_of(found.response)}"
+            f"last response to any request, {format_time(found.response['created'])}: {outcome_of(found.response)}"
         )
     elif not found.requests and "requests" not in found.unknown:
         out.print("no request is recorded")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
-from bubble_sync.cli.output import StackContext, next_step, open_stack, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName
+from bubble_sync.cli.output import StackContext, open_stack, print_answer, print_unknown, table
 from bubble_sync.errors import ConfigurationError, NotFound
 from bubble_sync.formatting import format_age, format_seconds, format_tenths, format_time
 from bubble_sync.model.targets import TARGET
@@ -33,29 +33,27 @@ def trace(
         raise ConfigurationError("name one thing to follow: an email, an id, or --latest")
     with open_stack(stack, config_file) as context:
         found = read_trace(context, wanted)
-    raise typer.Exit(code_of(show_trace(found, wanted, as_json=as_json)))
+    print_trace(found, as_json=as_json)
+    raise typer.Exit(code_of(found.synced))
 
 
-def read_trace(context: StackContext, wanted: str | None) -> Trace | None:
-    """Read the steps of the item, or of the newest sign-up."""
+def read_trace(context: StackContext, wanted: str | None) -> Trace:
+    """Read the steps of the item, or of the newest sign-up; raise NotFound."""
     from bubble_sync.health import trace as question
 
-    return question.trace(context.database, context.name, context.project_ref, wanted)
-
-
-def show_trace(found: Trace | None, wanted: str | None, *, as_json: bool = False) -> bool:
-    """Print the steps; return whether the item is synced."""
+    found = question.trace(context.database, context.name, context.project_ref, wanted)
     if found is None:
         raise NotFound(
             f"no item of {wanted} is in the queue: give a person's email, an item's id or a record's, or --latest"
             if wanted
             else "no sign-up is in the queue: sign up a test user in the application, then try again"
         )
-    if as_json:
-        print_json(found, late=found.late, synced=found.synced, next=_next(found))
-    else:
-        _show(found, screen())
-    return found.synced
+    return found
+
+
+def print_trace(found: Trace, *, as_json: bool = False) -> None:
+    """Print the steps, and the next step for an item that is not synced in time."""
+    print_answer(found, _show, next=_next(found), as_json=as_json, late=found.late, synced=found.synced)
 
 
 def _show(found: Trace, out: Console) -> None:
@@ -69,17 +67,13 @@ def _show(found: Trace, out: Console) -> None:
     out.print(steps)
     if found.error:
         out.print(f"error: {found.error}", style="red")
-    for what, why in found.unknown.items():
-        out.print(complete_for_stack(f"unknown: {what}: {why}"), style="yellow")
+    print_unknown(found.unknown, out)
     out.print(_verdict(found), style="green" if found.synced and not found.late else "red")
     if not found.synced and found.function_log:
         out.print(f"the function's log: {found.function_log}")
-    if then := _next(found):
-        out.print(next_step(then))
 
 
 def _next(found: Trace) -> str:
-    """Return the next step for an item that is late, failed or incomplete."""
     if found.status == "failed":
         limited = found.retry_count is not None and found.max_retries is not None
         dead = limited and (found.retry_count or 0) >= (found.max_retries or 0)

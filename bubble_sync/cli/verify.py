@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName, complete_for_stack
-from bubble_sync.cli.output import StackContext, next_step, open_stack, print_json, screen, table
+from bubble_sync.cli.options import ConfigFile, Json, StackName
+from bubble_sync.cli.output import StackContext, open_stack, print_answer, table
 from bubble_sync.cli.status import LIVENESS_STYLES
 from bubble_sync.formatting import format_time
 
@@ -24,10 +24,7 @@ def verify(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     """Check every line of the success checklist; exit 0 when all lines are ok, 1 otherwise."""
     with open_stack(stack, config_file) as context:
         found = read_checklist(context)
-    if as_json:
-        print_json(found, clean=found.clean, next=_next(found))
-    else:
-        show_checklist(found)
+    print_checklist(found, as_json=as_json)
     raise typer.Exit(code_of(found.clean))
 
 
@@ -38,9 +35,12 @@ def read_checklist(context: StackContext) -> Checklist:
     return question.verify(context.database, context.settings, context.name, context.project_ref)
 
 
-def show_checklist(found: Checklist) -> None:
-    """Print the checklist."""
-    _show(found, screen())
+def print_checklist(found: Checklist, *, as_json: bool = False) -> None:
+    """Print the checklist, and the first remedy as the next step."""
+    # Later lines depend on earlier ones.
+    remedy = next((one.remedy for one in found.lines if one.status != "ok"), "")
+    step = remedy if not remedy or "`" in remedy else f"`{remedy}`"
+    print_answer(found, _show, next=step, as_json=as_json, clean=found.clean)
 
 
 def _show(found: Checklist, out: Console) -> None:
@@ -50,20 +50,10 @@ def _show(found: Checklist, out: Console) -> None:
     for one in found.lines:
         style = _STYLES[one.status]
         lines.add_row(one.status, one.title, style=style)
-        lines.add_row("", complete_for_stack(one.evidence))
+        lines.add_row("", one.evidence)
         if one.remedy:
-            lines.add_row("", complete_for_stack(f"do: {one.remedy}"), style=style)
+            lines.add_row("", f"do: {one.remedy}", style=style)
     out.print(lines)
     good = sum(one.status == "ok" for one in found.lines)
     out.print(f"{good} of {len(found.lines)} are ok", style="green" if found.clean else "red")
-    out.print(
-        complete_for_stack(f"does the sync work now? {found.liveness}"), style=LIVENESS_STYLES[found.liveness.verdict]
-    )
-    if step := _next(found):
-        out.print(next_step(step))
-
-
-def _next(found: Checklist) -> str:
-    """Return the first remedy: later lines depend on earlier ones."""
-    remedy = next((one.remedy for one in found.lines if one.status != "ok"), "")
-    return remedy if not remedy or "`" in remedy else f"`{remedy}`"
+    out.print(f"does the sync work now? {found.liveness}", style=LIVENESS_STYLES[found.liveness.verdict])

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,11 +20,17 @@ from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 from bubble_sync.formatting import format_age
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from bubble_sync.health.doctor import Diagnosis
-    from bubble_sync.health.watch import WatchSnapshot
+    from bubble_sync.health.status import WatchSnapshot
 
 EXAMINE_EVERY_SECONDS = 30.0
 """Seconds between two runs of the doctor, whose checks cost more than a status."""
+
+_DRAW_EVERY_SECONDS = 1.0
+_PATIENCE_SECONDS = 45.0
+"""Seconds of silence before a new connection; longer than any connection or statement timeout."""
 
 
 class Reader(threading.Thread):
@@ -47,13 +54,13 @@ class Reader(threading.Thread):
         self.diagnosis: Diagnosis | None = None
         self.answered_at = self.began_at = time.monotonic()
         self.trouble: SyncError | None = None
-        """The error of the last attempt."""
         self.bug: BaseException | None = None
         """The error that ended the thread."""
 
     def run(self) -> None:
         """Read snapshots until stopped."""
-        with _Kept(self):
+        with ExitStack() as ending:
+            ending.push(self._end)
             while True:
                 self.began_at = time.monotonic()
                 try:
@@ -78,6 +85,11 @@ class Reader(threading.Thread):
         if self.latest is None and self.trouble is not None:
             raise self.trouble
 
+    def _end(self, _: type[BaseException] | None, problem: BaseException | None, __: TracebackType | None) -> bool:
+        self.bug = problem
+        self.looked.set()
+        return True
+
     def _ask(self) -> None:
         self.latest = self._look()
         self.answered_at = time.monotonic()
@@ -85,28 +97,6 @@ class Reader(threading.Thread):
             self.diagnosis = self._examine()
             self._examined_at = time.monotonic()
 
-
-class _Kept:
-    """Captures the output of a thread."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-
-    def __enter__(self) -> None:
-        """Enter the capture."""
-
-    def __exit__(self, _: type[BaseException] | None, problem: BaseException | None, __: TracebackType | None) -> bool:
-        self._reader.bug = problem
-        self._reader.looked.set()
-        return True
-
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-_DRAW_EVERY_SECONDS = 1.0
-_PATIENCE_SECONDS = 45.0
-"""Seconds of silence before a new connection; longer than any connection or statement timeout."""
 
 Every = Annotated[str, typer.Option("--every", metavar="TIME", help="Time between two updates: 2s, 1m; at most 1h.")]
 
@@ -134,7 +124,7 @@ def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile 
 
 def _reader(context: StackContext, every: float, before: Reader | None = None) -> Reader:
     from bubble_sync.health.doctor import doctor
-    from bubble_sync.health.watch import watch_snapshot
+    from bubble_sync.health.status import watch_snapshot
 
     database = context.database
     reader = Reader(
@@ -184,5 +174,4 @@ def _trouble(reader: Reader, every: float) -> str:
 
 
 def _wait() -> None:
-    """Wait for the next redraw or a new terminal size."""
     signal.sigtimedwait({signal.SIGWINCH}, _DRAW_EVERY_SECONDS)

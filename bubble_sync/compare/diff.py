@@ -20,7 +20,6 @@ from bubble_sync.errors import PrerequisiteMissing, SyncError
 from bubble_sync.model.setup import key_of, values_to_hide
 from bubble_sync.specs import (
     Difference,
-    FunctionSpec,
     Observation,
     PrerequisitesSpec,
     RecordedSpec,
@@ -167,11 +166,3 @@ def _shown(value: object, hide: Sequence[str]) -> object:
     if isinstance(value, tuple):
         return [_shown(one, hide) for one in value]
     return masked(value, *hide) if isinstance(value, str) else value
-
-
-def body_of(item: ObjectDiff) -> tuple[str, str] | None:
-    """Return the current and the new body of a function that differs."""
-    changed = next((change for change in item.changes if change.field == "body"), None)
-    if changed is None or not isinstance(item.spec, FunctionSpec):
-        return None
-    return str(changed.actual), str(changed.wanted)

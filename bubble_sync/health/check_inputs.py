@@ -1,6 +1,6 @@
 """Inputs of checks beyond a single select, from the same observation and comparison as `up`.
 
-No reading holds a value of a secret, only words about it. Each raises psycopg's errors.
+No reading holds a secret. Each raises psycopg's errors.
 """
 
 from __future__ import annotations
@@ -46,9 +46,17 @@ from bubble_sync.specs import (
 from bubble_sync.sql_loader import query
 
 
-def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping[str, object]:
-    """Return the configuration for checks: names and numbers, never a secret."""
+def parameters(settings: StackSettings, stack: str, project_ref: str, now: datetime) -> dict[str, object]:
+    """Return the configuration for checks: names, numbers and pauses, never a secret."""
     jobs = [(job, job.settings_in(settings)) for job in MANAGED_JOBS]
+    tables = {
+        "jobs": [
+            {"name": job.name, "schedule": one.schedule, "command": job.command, "active": one.active}
+            for job, one in jobs
+        ],
+        "times": [{"name": job.name, "every": interval_of(one.schedule, now)} for job, one in jobs],
+        "pauses": [{"name": name, **asdict(pause)} for name, pause in paused(settings, now).items()],
+    }
     return {
         "stack": stack,
         "project_ref": project_ref,
@@ -64,28 +72,10 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
         "limit_seconds": LIMIT_SECONDS,
         "timestamp": SQL_TIMESTAMP,
         "extensions": list(EXTENSIONS),
-        "jobs": json.dumps(
-            [
-                {"name": job.name, "schedule": one.schedule, "command": job.command, "active": one.active}
-                for job, one in jobs
-            ]
-        ),
         "job_functions": [job.function for job in MANAGED_JOBS],
-    }
-
-
-def job_parameters(settings: StackSettings, project_ref: str, now: datetime) -> dict[str, object]:
-    """Return each job's interval, pauses, guards of requests, and the function's log."""
-    jobs = [(job, job.settings_in(settings)) for job in MANAGED_JOBS]
-    return {
-        "times": json.dumps(
-            [{"name": job.name, "every": interval_of(one.schedule, now)} for job, one in jobs], default=str
-        ),
-        "pauses": json.dumps(
-            [{"name": name, **asdict(pause)} for name, pause in paused(settings, now).items()], default=str
-        ),
         "guarded": [job.sender for job, one in jobs if is_guarded(one)],
         "function_log": function_log(project_ref) or "Edge Functions -> bubble_sync -> Logs in the dashboard",
+        **{name: json.dumps(rows, default=str) for name, rows in tables.items()},
     }
 
 
@@ -137,11 +127,6 @@ def callers_of_function(conn: Connection, specs: Sequence[Spec]) -> object:
         }
         for one in other_callers(snapshot)
     ]
-
-
-def rows_of(subject: str, name: str) -> CheckInput:
-    """Return a reading of a named query's rows, shared by all checks that count them."""
-    return lambda conn, specs: attempt(conn, query(subject, name))
 
 
 def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
@@ -210,10 +195,10 @@ CHECK_INPUTS: Mapping[str, CheckInput] = {
     "silent": silent,
     "worker_down": worker_down,
     "unindexed": unindexed,
-    "items": rows_of("items", "by_status"),
+    "items": lambda conn, specs: attempt(conn, query("items", "by_status")),
     "requests": newest_requests,
 }
-"""Readings by parameter name."""
+"""The readings, by the name of the parameter in a check."""
 
 
 def _of(kind: type[_S], specs: Sequence[Spec]) -> list[_S]:

@@ -1,6 +1,6 @@
 """Find problems of the sync with their remedies: every check of `sql/checks/`, run as the connecting role.
 
-A check that cannot be asked is unknown, with the reason; a finding that another one explains says which.
+A check that cannot run is unknown, with the reason; a finding names the findings that explain it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from psycopg import errors
 from bubble_sync.config.keys import masked, read_key
 from bubble_sync.config.project_ref import ref_of_url
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.database.database import Connection, Database, attempt, holders_of_lock, savepoint
-from bubble_sync.health.check_inputs import CHECK_INPUTS, job_parameters, parameters
+from bubble_sync.database.database import Connection, attempt, holders_of_lock, savepoint
+from bubble_sync.health.check_inputs import CHECK_INPUTS, parameters
 from bubble_sync.model.setup import desired_state
 from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
-from bubble_sync.records.visibility import Visibility
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.specs import Owner
 from bubble_sync.sql_loader import Check, checks
 
@@ -83,13 +83,6 @@ class Diagnosis:
         return not self.unknown and all(finding.level == "info" for finding in self.findings)
 
 
-def doctor(database: Database, settings: StackSettings, stack: str) -> Diagnosis:
-    """Run every check in one read-only transaction."""
-    return database.read(
-        "examining the sync", lambda conn: examine(conn, visibility.probe_visibility(conn), settings, stack)
-    )
-
-
 def examine(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> Diagnosis:
     """Run every check on an open connection."""
     visibility.require_configured_program(conn, visible)
@@ -106,6 +99,9 @@ def examine(conn: Connection, visible: Visibility, settings: StackSettings, stac
     return Diagnosis(stack, visible.asked_at, explained(findings), unknown, len(asked))
 
 
+doctor = in_one_read("examining the sync")(examine)
+
+
 def run_check(conn: Connection, check: Check, visible: Visibility, context: CheckContext) -> str | list[Finding]:
     """Return a check's findings, or why the check cannot run."""
     if extension := visible.without(*check.needs):
@@ -115,11 +111,11 @@ def run_check(conn: Connection, check: Check, visible: Visibility, context: Chec
     try:
         rows = attempt(conn, check.text, context.of(check.text))
     except errors.InsufficientPrivilege:
-        return "the connecting role may not read what it is about"
+        return "the connecting role may not read its tables"
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction, errors.InvalidSchemaName):
-        return "what it is about is not there"
+        return "a table, column or function that it reads is not there"
     except errors.LockNotAvailable as error:
-        return holders_of_lock(conn, error) or "another session held a lock that it needs"
+        return holders_of_lock(conn, error) or "another session holds a lock that it needs"
     except psycopg.DatabaseError as error:
         if conn.closed or error.sqlstate is None:
             raise
@@ -140,7 +136,7 @@ def run_check(conn: Connection, check: Check, visible: Visibility, context: Chec
 def explained(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Link findings to their causes; sort causes first, errors before the rest.
 
-    A cause has at least the level of what follows from it: who reads the causes alone must not miss an error.
+    A cause has at least the level of its consequences, so that the causes alone show every error.
     """
     explaining = {check.id: check.follows for check in checks()}
     causes = [
@@ -173,10 +169,10 @@ class CheckContext:
     """Inputs of the checks: configuration at once, readings on first use."""
 
     def __init__(self, conn: Connection, settings: StackSettings, stack: str, now: datetime) -> None:
-        """Keep the connection and the stack."""
+        """Read the configuration."""
         self._conn = conn
         ref = settings.project_ref or ref_of_url(settings.url) or read_key(settings.service_role_key).project_ref or ""
-        self._known = {**parameters(settings, stack, ref), **job_parameters(settings, ref, now)}
+        self._known = parameters(settings, stack, ref, now)
         self._specs = desired_state(settings, Owner(stack, ref))
         self._failed: dict[str, psycopg.DatabaseError] = {}
 

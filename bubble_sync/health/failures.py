@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import QUEUE_TABLE
-from bubble_sync.records import visibility
 from bubble_sync.records.messages import function_log, message_pattern, readable
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
 _COUNTED = 10_000
-"""Newest items that are read."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,10 @@ class Failures:
         return sum(len(group.items) for group in self.groups)
 
 
-def failures(database: Database, stack: str, project_ref: str | None, most: int) -> Failures:
+@in_one_read("reading failed items")
+def failures(conn: Connection, visible: Visibility, stack: str, project_ref: str | None, most: int) -> Failures:
     """Count failed items by error, and return the newest `most`."""
-    return database.read("reading failed items", lambda conn: _failures(conn, stack, project_ref, most))
-
-
-def _failures(conn: Connection, stack: str, project_ref: str | None, most: int) -> Failures:
-    if why := visibility.probe_visibility(conn).why_unreadable(QUEUE_TABLE):
+    if why := visible.why_unreadable(QUEUE_TABLE):
         return Failures(stack, most, 0, 0, (), function_log(project_ref), {"items": why})
     rows = conn.execute(query("items", "failures"), {"most": _COUNTED}).fetchall()
     total = rows[0]["total"] if rows else 0
@@ -82,16 +78,13 @@ def grouped(rows: Sequence[Row], most: int) -> tuple[FailureGroup, ...]:
     shown = {row["id"] for row in rows[:most]}
     alike: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        alike.setdefault(_kind(row), []).append(row)
+        error = message_pattern(row["error_message"], row["id"], row["record_id"])
+        alike.setdefault((row["operation"] or "no operation", error), []).append(row)
     groups = [
         FailureGroup(*kind, len(of_it), tuple(_failure(row) for row in of_it if row["id"] in shown))
         for kind, of_it in alike.items()
     ]
     return tuple(sorted(groups, key=lambda group: (-group.count, group.operation, group.error)))
-
-
-def _kind(row: Row) -> tuple[str, str]:
-    return row["operation"] or "no operation", message_pattern(row["error_message"], row["id"], row["record_id"])
 
 
 def _failure(row: Row) -> FailedItem:

@@ -10,19 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE
 from bubble_sync.model.targets import LIMIT_SECONDS, TARGET_SECONDS
-from bubble_sync.records import visibility
 from bubble_sync.records.verdicts import OUTSTANDING
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
 SPAN_PARTS = 72
 """Parts of 20 minutes, for a day."""
-
 _MOST_REQUESTS = 20_000
 """Enough for a week of both jobs at their default schedules."""
-
 EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, TARGET_SECONDS, 90, LIMIT_SECONDS, 300, 900, 3600)
 """Lower edges of the latency bins in seconds; the last bin is open."""
 
@@ -82,13 +80,9 @@ class History:
     unknown: Mapping[str, str]
 
 
-def history(database: Database, span: timedelta) -> History:
+@in_one_read("reading the history")
+def history(conn: Connection, visible: Visibility, span: timedelta) -> History:
     """Read the history of the span that ends now."""
-    return database.read("reading the history", lambda conn: _history(conn, span))
-
-
-def _history(conn: Connection, span: timedelta) -> History:
-    visible = visibility.probe_visibility(conn)
     since, until = visible.asked_at - span, visible.asked_at
     given = {
         "since": since, "until": until, "parts": SPAN_PARTS, "part_seconds": span.total_seconds() / SPAN_PARTS,
@@ -99,14 +93,20 @@ def _history(conn: Connection, span: timedelta) -> History:
         return conn.execute(query("report", name), given).fetchall()
 
     no_items, no_log = visible.why_unreadable(QUEUE_TABLE), visible.why_unreadable(DISPATCH_TABLE)
+    log_since = None if no_log else rows("dispatches_since")[0]["since"]
     step = span / SPAN_PARTS
     return History(
         since=since,
         until=until,
         depths=None if no_items else depths_of(rows("depth"), since, step),
         unplaced=0 if no_items else rows("unplaced")[0]["items"],
-        sent=None if no_log else _sent(rows("dispatches"), since, step),
-        sent_since=None if no_log else _later(rows("dispatches_since")[0]["since"], since),
+        sent=None
+        if no_log
+        else tuple(
+            SentCount(since + row["part"] * step, row["function"], row["verdict"] or OUTSTANDING, row["requests"])
+            for row in rows("dispatches")
+        ),
+        sent_since=log_since if log_since and log_since > since else None,
         latency=None if no_items else latency_of(rows("latency"), rows("overdue")[0]["items"]),
         unknown={what: why for what, why in (("items", no_items), ("requests", no_log)) if why},
     )
@@ -130,14 +130,3 @@ def latency_of(rows: Sequence[Row], overdue: int) -> Latency:
     whole = next(row for row in rows if row["bin"] is None)
     bins = tuple(counts.get(number, 0) for number in range(1, len(EDGES) + 1))
     return Latency(bins, whole["items"], whole["median"], whole["p95"], whole["longest"], overdue)
-
-
-def _sent(rows: Sequence[Row], since: datetime, step: timedelta) -> tuple[SentCount, ...]:
-    return tuple(
-        SentCount(since + row["part"] * step, row["function"], row["verdict"] or OUTSTANDING, row["requests"])
-        for row in rows
-    )
-
-
-def _later(known: datetime | None, since: datetime) -> datetime | None:
-    return known if known and known > since else None

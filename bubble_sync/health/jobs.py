@@ -16,7 +16,6 @@ from bubble_sync.records.visibility import Visibility
 from bubble_sync.sql_loader import query
 
 NAMES = tuple(job.name for job in MANAGED_JOBS)
-"""The jobs of the sync."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ class Job:
     problem: str = ""
     unknown: str = ""
     pause: Pause | None = None
-    """The configured pause, if any."""
 
     @property
     def paused(self) -> bool:

@@ -1,7 +1,7 @@
 """Status and findings as metrics: families with labels, help text and samples.
 
-Everything is a gauge: node_exporter's textfile collector knows no other type that would fit. What is unknown has no
-sample, and `bubble_sync_unknown` says so.
+Each metric is a gauge, the only fitting type of node_exporter's textfile collector. An unknown number has no sample;
+`bubble_sync_unknown` lists the unknown parts.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from datetime import datetime
 
 from bubble_sync.compare.liveness import LivenessVerdict
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.database import Connection, Row
 from bubble_sync.health.doctor import Diagnosis, examine
 from bubble_sync.health.jobs import Job
 from bubble_sync.health.status import QueueStats, Status, status_in
 from bubble_sync.model.jobs import MANAGED_JOBS
-from bubble_sync.records import visibility
 from bubble_sync.records.verdicts import VERDICTS
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
 FUNCTIONS = tuple(job.sender for job in MANAGED_JOBS if job.sends)
@@ -30,17 +30,15 @@ Sample = tuple[tuple[str, ...], float]
 
 @dataclass(frozen=True)
 class Measured:
-    """The results that metrics are computed from."""
+    """The results behind the metrics; status and diagnosis are None when the database is unreachable."""
 
     stack: str
     version: str
     at: datetime
     status: Status | None = None
-    """None when the database is unreachable."""
     verdicts: tuple[Row, ...] | None = None
     """None when our log of requests is unreadable."""
     diagnosis: Diagnosis | None = None
-    """None when the database is unreachable."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +56,9 @@ class Family:
         return "seconds" if self.name.endswith("_seconds") else ""
 
 
-def measure(database: Database, settings: StackSettings, stack: str, version: str) -> Measured:
-    """Read everything in one transaction; raise Unreachable."""
-    return database.read("measuring", lambda conn: _measured(conn, settings, stack, version))
-
-
-def _measured(conn: Connection, settings: StackSettings, stack: str, version: str) -> Measured:
-    visible = visibility.probe_visibility(conn)
+@in_one_read("measuring")
+def measure(conn: Connection, visible: Visibility, settings: StackSettings, stack: str, version: str) -> Measured:
+    """Read everything; raise Unreachable."""
     status = status_in(conn, visible, settings, stack)
     logged = "requests" not in status.unknown
     verdicts = tuple(conn.execute(query("requests", "verdicts")).fetchall()) if logged else None
@@ -73,6 +67,10 @@ def _measured(conn: Connection, settings: StackSettings, stack: str, version: st
 
 def _of_status(tell: Callable[[Status], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
     return lambda measured: tell(measured.status) if measured.status else ()
+
+
+def _of_diagnosis(tell: Callable[[Diagnosis], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
+    return lambda measured: tell(measured.diagnosis) if measured.diagnosis else ()
 
 
 def _of_queue(tell: Callable[[QueueStats], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
@@ -101,16 +99,6 @@ def _liveness(status: Status) -> Iterator[Sample]:
         yield (), status.liveness.verdict is LivenessVerdict.LIKELY
 
 
-def _active(job: Job) -> bool | None:
-    # A role that sees all jobs but not this one knows the job is not active.
-    return False if job.active is None and job.problem else job.active
-
-
-def _states(stats: QueueStats) -> Iterator[Sample]:
-    for state in ("waiting", "undrained", "unrecognised", "in_flight", "stalled", "retrying", "dead"):
-        yield (state,), getattr(stats, state)
-
-
 def _verdicts(measured: Measured) -> Iterator[Sample]:
     if measured.verdicts is None:
         return
@@ -120,13 +108,7 @@ def _verdicts(measured: Measured) -> Iterator[Sample]:
     yield from counted.items()
 
 
-def _of_diagnosis(tell: Callable[[Diagnosis], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
-    return lambda measured: tell(measured.diagnosis) if measured.diagnosis else ()
-
-
-def _causes(diagnosis: Diagnosis) -> Iterable[Sample]:
-    return Counter((finding.level, finding.id) for finding in diagnosis.causes).items()
-
+_STATES = ("waiting", "undrained", "unrecognised", "in_flight", "stalled", "retrying", "dead")
 
 FAMILIES: Sequence[Family] = (
     Family("bubble_sync_info", "1; the version of bubble-sync that asked", ("version",),
@@ -140,7 +122,8 @@ FAMILIES: Sequence[Family] = (
     Family("bubble_sync_problems", "How many problems `bubble-sync status` finds", (),
            _of_status(lambda status: [((), len(status.problems))])),
     Family("bubble_sync_findings", "What `bubble-sync doctor` finds, without what follows from something else found",
-           ("level", "check"), _of_diagnosis(_causes)),
+           ("level", "check"),
+           _of_diagnosis(lambda found: Counter((one.level, one.id) for one in found.causes).items())),
     Family("bubble_sync_checks_unknown", "How many checks of `bubble-sync doctor` cannot be asked", (),
            _of_diagnosis(lambda diagnosis: [((), len(diagnosis.unknown))])),
     Family("bubble_sync_unknown", "1 when that cannot be read or was never seen: its metrics, or some, are absent",
@@ -148,13 +131,16 @@ FAMILIES: Sequence[Family] = (
     Family("bubble_sync_items", "Items in the queue, by operation and status", ("status", "operation"),
            _of_status(lambda status: [((str(row["status"]), str(row["operation"])), row["count"])
                                       for row in status.items])),
-    Family("bubble_sync_queue_items", "Items that are not done, by where they stand", ("state",), _of_queue(_states)),
+    Family("bubble_sync_queue_items", "Items that are not done, by where they stand", ("state",),
+           _of_queue(lambda stats: [((state,), getattr(stats, state)) for state in _STATES])),
     Family("bubble_sync_oldest_waiting_age_seconds", "How long the oldest waiting item waits; 0 when none does", (),
            _of_queue(lambda stats: [((), stats.waited_seconds)])),
     Family("bubble_sync_items_last_hour", "Items enqueued or completed in the last hour",
            ("direction",),
            _of_queue(lambda stats: [(("enqueued",), stats.enqueued), (("completed",), stats.completed)])),
-    Family("bubble_sync_job_active", "1 when pg_cron runs the job", ("cron_job",), _of_jobs(_active)),
+    # A role that sees all jobs but not this one knows that the job is not active.
+    Family("bubble_sync_job_active", "1 when pg_cron runs the job", ("cron_job",),
+           _of_jobs(lambda job: False if job.active is None and job.problem else job.active)),
     Family("bubble_sync_job_paused", "1 when the job is configured as paused", ("cron_job",),
            _of_jobs(lambda job: job.pause is not None)),
     Family("bubble_sync_job_pause_overdue", "1 when the pause should be over", ("cron_job",),

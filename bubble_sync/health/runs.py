@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.database.database import Connection, Database
+from bubble_sync.database.database import Connection
 from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, RUN_TABLE
 from bubble_sync.health.jobs import Job, jobs_in
-from bubble_sync.records import visibility
 from bubble_sync.records.messages import readable
 from bubble_sync.records.requests import Request, as_of_now, requests_in
 from bubble_sync.records.verdicts import GOOD
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
 
@@ -61,13 +61,9 @@ class Runs:
         return known and not failures and all(request.verdict in GOOD for request in requests)
 
 
-def runs(database: Database, settings: StackSettings, stack: str, most: int) -> Runs:
+@in_one_read("reading the runs")
+def runs(conn: Connection, visible: Visibility, settings: StackSettings, stack: str, most: int) -> Runs:
     """Read a day's figures and the newest `most` runs."""
-    return database.read("reading the runs", lambda conn: _runs(conn, settings, stack, most))
-
-
-def _runs(conn: Connection, settings: StackSettings, stack: str, most: int) -> Runs:
-    visible = visibility.probe_visibility(conn)
     unknown: dict[str, str] = {}
     jobs = jobs_in(conn, visible, settings)
     if why := visible.why_unreadable(JOB_TABLE, RUN_TABLE):
@@ -92,7 +88,9 @@ def _runs(conn: Connection, settings: StackSettings, stack: str, most: int) -> R
                 runid=row["runid"],
                 status=row["status"],
                 start_time=row["start_time"],
-                duration_seconds=_seconds(row["start_time"], row["end_time"]),
+                duration_seconds=(row["end_time"] - row["start_time"]).total_seconds()
+                if row["start_time"] and row["end_time"]
+                else None,
                 message=readable(row["return_message"]),
                 request=requests.get(row["runid"]),
             )
@@ -100,7 +98,3 @@ def _runs(conn: Connection, settings: StackSettings, stack: str, most: int) -> R
         ),
         unknown=unknown,
     )
-
-
-def _seconds(start: datetime | None, end: datetime | None) -> float | None:
-    return (end - start).total_seconds() if start and end else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict, outcome_of, read_liveness
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE, RESPONSE_TABLE
 from bubble_sync.health.jobs import Job, jobs_in
 from bubble_sync.model.jobs import PROCESSOR
@@ -16,7 +16,7 @@ from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, as_of_now, requests_in
 from bubble_sync.records.verdicts import ANSWERED, GOOD
-from bubble_sync.records.visibility import Visibility
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
 
@@ -75,7 +75,6 @@ class Status:
     response: Row | None
     """The newest response in pg_net to any request; read only without a log of our own."""
     liveness: Liveness
-    """Whether the sync works right now."""
     unknown: Mapping[str, str]
 
     @property
@@ -87,19 +86,17 @@ class Status:
     @property
     def problems(self) -> tuple[str, ...]:
         """List the problems."""
-        return tuple(self._problems())
-
-    def _problems(self) -> Iterator[str]:
-        if self.queue is not None:
-            # A waiting item is no problem while the processor is paused.
-            drained = not any(job.paused for job in self.jobs if job.name == PROCESSOR.name)
-            yield from self.queue.problems(drained=drained)
-        for job in self.jobs:
-            if job.problem:
-                yield f"job {job.name} {job.problem}"
-        for request in self.requests:
-            if request.verdict not in (*GOOD, ANSWERED):
-                yield f"the last request of {request.function} was {request}"
+        # A waiting item is no problem while the processor is paused.
+        drained = not any(job.paused for job in self.jobs if job.name == PROCESSOR.name)
+        return (
+            *(self.queue.problems(drained=drained) if self.queue else ()),
+            *(f"job {job.name} {job.problem}" for job in self.jobs if job.problem),
+            *(
+                f"the last request of {request.function} was {request}"
+                for request in self.requests
+                if request.verdict not in (*GOOD, ANSWERED)
+            ),
+        )
 
     @property
     def pauses(self) -> tuple[str, ...]:
@@ -109,25 +106,25 @@ class Status:
     @property
     def not_known(self) -> tuple[str, ...]:
         """List unknown facts without which the sync cannot be called working."""
-        return tuple(self._not_known())
-
-    def _not_known(self) -> Iterator[str]:
-        if "items" in self.unknown:
-            yield f"items: {self.unknown['items']}"
-        yield from (f"job {job.name}: {job.unknown}" for job in self.jobs if job.unknown)
-        for request in self.requests:
-            if request.verdict == ANSWERED:
-                yield f"whether the last request of {request.function} did anything: it was {request}"
+        lines = [f"items: {self.unknown['items']}"] if "items" in self.unknown else []
+        lines += [f"job {job.name}: {job.unknown}" for job in self.jobs if job.unknown]
+        lines += [
+            f"whether the last request of {request.function} did anything: it was {request}"
+            for request in self.requests
+            if request.verdict == ANSWERED
+        ]
         # Without a log the response may belong to any request: a bad one proves nothing but deserves a look.
         if self.response is not None and not self.response["good"]:
-            yield f"whether a request of ours was refused: {outcome_of(self.response)} is the last response"
+            lines.append(f"whether a request of ours was refused: {outcome_of(self.response)} is the last response")
+        return tuple(lines)
 
 
-def status(database: Database, settings: StackSettings, stack: str) -> Status:
-    """Read queue, jobs and requests in one transaction; the settings name the paused jobs."""
-    return database.read(
-        "reading the status", lambda conn: status_in(conn, visibility.probe_visibility(conn), settings, stack)
-    )
+@dataclass(frozen=True)
+class WatchSnapshot:
+    """The status with the newest requests; without a log of requests the status has the reason."""
+
+    status: Status
+    requests: tuple[Request, ...]
 
 
 def queue_stats_of(groups: Sequence[Row], asked_at: datetime) -> QueueStats:
@@ -158,7 +155,7 @@ def queue_stats_of(groups: Sequence[Row], asked_at: datetime) -> QueueStats:
 
 
 def status_in(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> Status:
-    """Read the status in an open transaction."""
+    """Read queue, jobs and requests in an open transaction; the settings name the paused jobs."""
     visibility.require_configured_program(conn, visible)
     unknown: dict[str, str] = {}
     items, summary, stats = [], [], None
@@ -192,3 +189,16 @@ def _answers(conn: Connection, visible: Visibility, unknown: dict[str, str]) -> 
         unknown["response"] = why
         return (), None
     return (), next(iter(conn.execute(query("requests", "response")).fetchall()), None)
+
+
+status = in_one_read("reading the status")(status_in)
+
+
+@in_one_read("reading the status")
+def watch_snapshot(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> WatchSnapshot:
+    """Read the status and the newest requests."""
+    found = status_in(conn, visible, settings, stack)
+    if "requests" in found.unknown:
+        return WatchSnapshot(found, ())
+    rows = conn.execute(query("requests", "recent")).fetchall()
+    return WatchSnapshot(found, as_of_now(conn, visible, requests_in(rows)))

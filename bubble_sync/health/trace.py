@@ -1,7 +1,7 @@
 """Trace one item: whether it synced and, if not, where it stopped.
 
-The queue says when an item was inserted and completed; nothing says which request took it. So the requests shown are
-the first one after it came, which was the first that could take it, and the last one before it was completed.
+The queue has the times of insertion and completion, but not the request that took the item. The trace shows the first
+request after the insertion, which could take the item first, and the last one before the completion.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 
 from psycopg import errors
 
-from bubble_sync.database.database import Connection, Database, Row, attempt
+from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.table_names import (
     DISPATCH_TABLE,
     JOB_TABLE,
@@ -24,10 +24,9 @@ from bubble_sync.database.table_names import (
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.model.targets import LIMIT_SECONDS
-from bubble_sync.records import visibility
 from bubble_sync.records.messages import function_log, readable
 from bubble_sync.records.requests import answers_to, moved_on, requests_in, with_answers
-from bubble_sync.records.visibility import Visibility
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
 IDS = ("user_bubble_id", "host_bubble_id", "guest_bubble_id")
@@ -74,17 +73,15 @@ class Trace:
         return self.status == "completed" and all((self.bubble_ids or {}).values())
 
 
-def trace(database: Database, stack: str, project_ref: str | None, wanted: str | None) -> Trace | None:
-    """Trace an item by email, item id or record id; None means the newest sign-up. Return None when not found."""
-    return database.read(
-        "reading an item", lambda conn: traced(conn, visibility.probe_visibility(conn), stack, project_ref, wanted)
-    )
-
-
 def traced(
     conn: Connection, visible: Visibility, stack: str, project_ref: str | None, wanted: str | None
 ) -> Trace | None:
-    """Trace an item on an open connection; raise when the queue is unreadable."""
+    """Trace an item by email, item id or record id, or the newest sign-up; return None when not found.
+
+    Raises:
+        PrerequisiteMissing: The queue, or the table of users, is not there.
+        PrivilegeMissing: The role cannot read one of them.
+    """
     _require(visible, QUEUE_TABLE)
     item = _item(conn, visible, wanted)
     if item is None:
@@ -110,6 +107,9 @@ def traced(
         function_log=function_log(project_ref),
         unknown=unknown,
     )
+
+
+trace = in_one_read("reading an item")(traced)
 
 
 def _require(visible: Visibility, *names: str) -> None:

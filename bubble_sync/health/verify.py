@@ -10,7 +10,7 @@ from enum import StrEnum
 from bubble_sync.compare.diff import ObjectDiff, State, diff, sections_about
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict, read_liveness
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.database.database import Connection, Database, savepoint, translated
+from bubble_sync.database.database import Connection, savepoint, translated
 from bubble_sync.database.snapshot import Snapshot
 from bubble_sync.database.snapshot_access import read_accessible
 from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, QUEUE_TABLE, RUN_TABLE
@@ -23,9 +23,9 @@ from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.setup import desired_state
 from bubble_sync.model.targets import LIMIT_SECONDS, TARGET
 from bubble_sync.records import visibility
-from bubble_sync.records.requests import as_of_now, newest_answered, requests_in, stuck
+from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
 from bubble_sync.records.verdicts import ANSWERED, BAD
-from bubble_sync.records.visibility import Visibility
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.specs import CronJobSpec, ExtensionSpec, LedgerSpec, Owner, PrerequisitesSpec
 from bubble_sync.sql_loader import query
 
@@ -100,12 +100,6 @@ def lines_of(items: Sequence[ObjectDiff]) -> Iterator[ChecklistLine]:
             yield make_line(name, CheckStatus.OK, ", ".join(map(_there, of_kind)))
 
 
-def lines_unknown(why: str) -> Iterator[ChecklistLine]:
-    """Yield the same lines for a role that cannot read the objects."""
-    for name in _KINDS:
-        yield make_line(name, CheckStatus.UNKNOWN, why, AS_OWNER)
-
-
 def _wrong(item: ObjectDiff) -> str:
     if item.state in _REFUSED:
         return " ".join(item.reason.split())
@@ -149,7 +143,6 @@ class Checklist:
     asked_at: datetime
     lines: tuple[ChecklistLine, ...]
     liveness: Liveness
-    """Whether the sync works right now."""
 
     @property
     def clean(self) -> bool:
@@ -159,14 +152,12 @@ class Checklist:
         )
 
 
-def verify(database: Database, settings: StackSettings, stack: str, project_ref: str | None) -> Checklist:
-    """Read and judge every line in one transaction."""
+@in_one_read("verifying the sync")
+def verify(
+    conn: Connection, visible: Visibility, settings: StackSettings, stack: str, project_ref: str | None
+) -> Checklist:
+    """Read and judge every line."""
     owner = Owner(stack, project_ref or "")
-    return database.read("verifying the sync", lambda conn: _verify(conn, settings, owner))
-
-
-def _verify(conn: Connection, settings: StackSettings, owner: Owner) -> Checklist:
-    visible = visibility.probe_visibility(conn)
     visibility.require_configured_program(conn, visible)
     specs = desired_state(settings, owner)
     snapshot = Snapshot()
@@ -174,7 +165,7 @@ def _verify(conn: Connection, settings: StackSettings, owner: Owner) -> Checklis
         with translated("reading the stack", conn), savepoint(conn):
             snapshot = read_accessible(conn, sections_about(specs), specs)
     except (PrivilegeMissing, PrerequisiteMissing) as problem:
-        objects = tuple(lines_unknown(str(problem)))
+        objects = tuple(make_line(name, CheckStatus.UNKNOWN, str(problem), AS_OWNER) for name in _KINDS)
     else:
         objects = tuple(lines_of(diff(owner.stack, specs, snapshot, adopt=settings.adopt != "never").items))
     lines = (
@@ -212,7 +203,7 @@ def _job_in_words(job: Job) -> str:
 
 
 def _to_read(visible: Visibility, *names: str, absent: str = "pulumi up") -> str:
-    """Objects that make tables readable: without them other roles read nothing."""
+    """Return the remedy for unreadable tables: `absent` while one is missing."""
     return AS_OWNER if all(visible.tables[name]["present"] for name in names) else absent
 
 
@@ -223,19 +214,17 @@ def _endpoint(conn: Connection, visible: Visibility, *, logged: bool) -> Checkli
         return make_line("endpoint", CheckStatus.UNKNOWN, why, remedy)
     known = as_of_now(conn, visible, requests_in(conn.execute(query("requests", "recent")).fetchall()))
     if waiting := stuck(known, visible.asked_at):
-        evidence = (
-            f"request {waiting.request_id} of {waiting.function} at {format_timestamp(waiting.sent_at)}: no answer"
-        )
-        return make_line("endpoint", CheckStatus.NO, evidence, "bubble-sync doctor")
+        return make_line("endpoint", CheckStatus.NO, f"{_sent(waiting)}: no answer", "bubble-sync doctor")
     answered = newest_answered(known)
     if answered is None:
         waits = f", and {len(known)} outstanding" if known else ""
         return make_line("endpoint", CheckStatus.NOT_PROVEN, f"no answer is on record{waits}", _SEND)
-    evidence = (
-        f"request {answered.request_id} of {answered.function} at {format_timestamp(answered.sent_at)}: {answered}"
-    )
     status, remedy = _VERDICTS.get(answered.verdict, (CheckStatus.UNKNOWN, _SEND))
-    return make_line("endpoint", status, evidence, remedy)
+    return make_line("endpoint", status, f"{_sent(answered)}: {answered}", remedy)
+
+
+def _sent(request: Request) -> str:
+    return f"request {request.request_id} of {request.function} at {format_timestamp(request.sent_at)}"
 
 
 def _queue(conn: Connection, visible: Visibility, *, drained: bool) -> ChecklistLine:
@@ -253,19 +242,15 @@ def _queue(conn: Connection, visible: Visibility, *, drained: bool) -> Checklist
     return make_line("queue", CheckStatus.NO, "; ".join(problems), remedy)
 
 
-def _sign_up(conn: Connection, visible: Visibility, owner: Owner) -> Iterator[ChecklistLine]:
+def _sign_up(conn: Connection, visible: Visibility, owner: Owner) -> tuple[ChecklistLine, ChecklistLine]:
     """Judge the newest sign-up alone."""
     if why := visible.why_unreadable(QUEUE_TABLE):
-        remedy = _to_read(visible, QUEUE_TABLE, absent=_DIFF)
-        yield from (make_line(name, CheckStatus.UNKNOWN, why, remedy) for name in ("sign_up", "bubble_ids"))
-        return
-    item = traced(conn, visible, owner.stack, owner.project_ref, None)
-    if item is None:
-        for name in ("sign_up", "bubble_ids"):
-            yield make_line(name, CheckStatus.NOT_PROVEN, "no item of a sign-up is in the queue", _SIGN_UP)
-        return
-    yield _synced(item)
-    yield _filled(item)
+        unseen = CheckStatus.UNKNOWN, why, _to_read(visible, QUEUE_TABLE, absent=_DIFF)
+    elif item := traced(conn, visible, owner.stack, owner.project_ref, None):
+        return _synced(item), _filled(item)
+    else:
+        unseen = CheckStatus.NOT_PROVEN, "no item of a sign-up is in the queue", _SIGN_UP
+    return make_line("sign_up", *unseen), make_line("bubble_ids", *unseen)
 
 
 def _synced(item: Trace) -> ChecklistLine:

@@ -1,6 +1,6 @@
 """Try a key on the database's own path to the endpoint, together with a wrong key.
 
-Vault is not touched: the key goes through COPY into a table that the same transaction drops, and from there to pg_net.
+Vault stays as it is: COPY brings the key into a table that the same transaction drops, and pg_net takes it from there.
 """
 
 from __future__ import annotations
@@ -28,6 +28,14 @@ _OTHER_ANSWERS = "Check the project URL, and who redirects it or answers there w
 _ITS_OWN_CHECK = (
     f"Set verify_jwt = false for bubble_sync in supabase/config.toml, let the function check the key itself "
     f"(docs/guides/keys.md), then {_DEPLOY}."
+)
+_NOT_DEPLOYED = (
+    "no function bubble_sync is deployed at this URL",
+    f"Look with `supabase functions list`; deploy it with {_DEPLOY}.",
+)
+_NOT_FOUND = (
+    "the function itself says that something is not there, perhaps the action; or none is deployed at this URL",
+    "Try --action with one that it knows; look with `supabase functions list`.",
 )
 # HTTP statuses that say nothing about the key.
 _UNKNOWN = {
@@ -77,13 +85,19 @@ def _by_status(status: int, content: bytes, kind: KeyKind) -> ProbeVerdict:
     if status == 400:
         return ProbeVerdict(True, answered, "the key passed; the function does not know the action, which is fine here")
     if status == 401:
-        message = _gateway_says(content)
-        cause, remedy = _refused_by_gateway(message, kind) if message else _refused_by_function(kind)
-        return ProbeVerdict(False, answered, cause, remedy)
+        if message := _gateway_says(content):
+            return ProbeVerdict(False, answered, *_refused_by_gateway(message, kind))
+        expected = "apikey" if kind == "secret key" else "Authorization"
+        return ProbeVerdict(
+            False,
+            answered,
+            f"the function itself refuses the key, which it gets as {expected}",
+            f"Let it accept this key (docs/guides/keys.md), then {_DEPLOY}; or take the key that it expects.",
+        )
     if status == 403:
-        return ProbeVerdict(False, answered, "who answers knows the key and lets it do nothing", "Take a service key.")
+        return ProbeVerdict(False, answered, "the endpoint knows the key but allows it nothing", "Take a service key.")
     if status == 404:
-        return ProbeVerdict(None, answered, *(_not_deployed() if _gateway_says(content) else _not_found()))
+        return ProbeVerdict(None, answered, *(_NOT_DEPLOYED if _gateway_says(content) else _NOT_FOUND))
     cause, remedy = _UNKNOWN.get(status, ("the function failed" if status >= 500 else "unexpected", _LOGS))
     return ProbeVerdict(None, answered, cause, remedy)
 
@@ -93,30 +107,8 @@ def _by_body(answered: str, answer: Row) -> ProbeVerdict:
     if answer["verdict"] == FOREIGN:
         return ProbeVerdict(None, answered, f"something else than the function answers: {message}", _OTHER_ANSWERS)
     if answer["verdict"] == REFUSED_BY_BODY:
-        return ProbeVerdict(None, answered, f"the body says no, and not whether to the key: {message}", _LOGS)
+        return ProbeVerdict(None, answered, f"the body says no, but not to what: {message}", _LOGS)
     return ProbeVerdict(True, answered, "the key works")
-
-
-def _refused_by_function(kind: KeyKind) -> tuple[str, str]:
-    expected = "apikey" if kind == "secret key" else "Authorization"
-    return (
-        f"the function itself refuses the key, which it gets as {expected}",
-        f"Let it accept this key (docs/guides/keys.md), then {_DEPLOY}; or take the key that it expects.",
-    )
-
-
-def _not_deployed() -> tuple[str, str]:
-    return (
-        "no function bubble_sync is deployed at this URL",
-        f"Look with `supabase functions list`; deploy it with {_DEPLOY}.",
-    )
-
-
-def _not_found() -> tuple[str, str]:
-    return (
-        "the function itself says that something is not there, perhaps the action; or none is deployed at this URL",
-        "Try --action with one that it knows; look with `supabase functions list`.",
-    )
 
 
 def _refused_by_gateway(message: str, kind: KeyKind) -> tuple[str, str]:
@@ -219,7 +211,7 @@ def _require_worker(conn: Connection) -> None:
         return  # a pg_net without the function
     except errors.RaiseException:
         raise PrerequisiteMissing(
-            "pg_net's worker does not run, so that no request is sent: restart it with "
+            "pg_net's worker does not run, so no request is sent: restart it with "
             "`select net.worker_restart();` in the SQL editor, then try again"
         ) from None
 

@@ -62,7 +62,14 @@ def rotate(stack: Stack, wanted: Wanted, progress: Progress) -> Rotation:
             _require_converged(found, stored_url(database, old), old)
             _refuse_to_break_others(database, found.others, old, new)
             probed = _prove(database, new, wanted, progress)
-            output = deploy(stack, _changes(old, new), _targets(old, new), progress)
+            changes = [ConfigChange("serviceRoleKey", new.service_role_key, secret=True)]
+            # The target is the end of a URN, which starts with the component's name.
+            targets = [f"**-secrets-{new.service_role_key_name}"]
+            if new.service_role_key_name != old.service_role_key_name:
+                changes.append(ConfigChange("serviceRoleKeyName", new.service_role_key_name))
+                # A targeted `up` deletes nothing that the program no longer has (CLI 3.250).
+                targets = []
+            output = deploy(stack, changes, targets, progress)
             _require_rotated(database, new)
         # The providers' messages about kept objects appear among Pulumi's own lines.
         kept = tuple(dict.fromkeys(re.findall(r"\bkept secret .+", output)))
@@ -92,8 +99,8 @@ def _require_converged(found: KeyInDatabase, url: str, old: StackSettings) -> No
     ):
         if not is_so:
             raise PrerequisiteMissing(
-                f"{part} in the database is not what the configuration says, so that trying a key would prove nothing: "
-                "nothing was changed. Run `pulumi up` first."
+                f"{part} in the database differs from the configuration, so a probe proves nothing: nothing was "
+                "changed. Run `pulumi up` first."
             )
 
 
@@ -125,23 +132,8 @@ def _prove(database: Database, new: StackSettings, wanted: Wanted, progress: Pro
     if probed.proven or (probed.unchecked and wanted.accept_unchecked):
         progress(f"  {probed.conclusion}")
         return probed
-    way_on = " Where it is so: --accept-unchecked." if probed.unchecked else ""
+    way_on = " If the endpoint checks no key: --accept-unchecked." if probed.unchecked else ""
     raise NotProven(f"{probed.conclusion} Nothing was changed.{way_on}")
-
-
-def _changes(old: StackSettings, new: StackSettings) -> list[ConfigChange]:
-    key = ConfigChange("serviceRoleKey", new.service_role_key, secret=True)
-    name = ConfigChange("serviceRoleKeyName", new.service_role_key_name)
-    return [key] if new.service_role_key_name == old.service_role_key_name else [key, name]
-
-
-def _targets(old: StackSettings, new: StackSettings) -> tuple[str, ...]:
-    """Return the target by the end of its URN, which starts with the component's name.
-
-    A new name needs the whole program: a targeted `up` deletes nothing that the program no longer has (CLI 3.250).
-    """
-    moved = new.service_role_key_name != old.service_role_key_name
-    return () if moved else (f"**-secrets-{new.service_role_key_name}",)
 
 
 def _require_rotated(database: Database, new: StackSettings) -> None:

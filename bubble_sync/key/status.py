@@ -68,7 +68,9 @@ def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabas
     snapshot = database.read(
         f"reading secret {name}", lambda conn: read_snapshot(conn, parts, [spec], pattern=pattern_of(name))
     )
-    users, ours = references_in(snapshot), _our_functions(settings)
+    # Our functions in regprocedure form: types without names.
+    specs = [spec for spec in desired_state(settings, Owner("")) if isinstance(spec, FunctionSpec)]
+    users, ours = references_in(snapshot), {f"function {spec.name}({','.join(spec.types)})" for spec in specs}
     return KeyInDatabase(
         stored=_stored(spec, snapshot),
         others=tuple(one for one in users if one not in ours),
@@ -89,9 +91,3 @@ def stored_url(database: Database, settings: StackSettings) -> str:
 
 def _stored(spec: VaultSecretSpec, snapshot: Snapshot) -> str:
     return "absent" if vault_secrets.observe(spec, snapshot) is None else vault_secrets.state_of_value(spec, snapshot)
-
-
-def _our_functions(settings: StackSettings) -> set[str]:
-    """Return the stack's functions in regprocedure form: types without names."""
-    specs = [spec for spec in desired_state(settings, Owner("")) if isinstance(spec, FunctionSpec)]
-    return {f"function {spec.name}({','.join(spec.types)})" for spec in specs}

@@ -1,6 +1,6 @@
 """Missed runs: a due time counts only when its run would be on record.
 
-That is after the server's start, after the oldest run on record, and after the job's row in the ledger was written.
+Such a time is later than the server's start, the oldest run on record and the job's row in the ledger.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Due:
     unknown: str = ""
 
     def __str__(self) -> str:
-        """Return the missed or the first due time in words."""
+        """Return the missed or the first due time."""
         if self.missed:
             return f"was due at {format_timestamp(self.missed)}, and no run since is on record"
         return f"is first due at {format_timestamp(self.first)}" if self.first else ""
@@ -54,10 +54,8 @@ class Record:
 
     def due(self, name: str, schedule: str, jobid: int) -> Due:
         """Judge an active job."""
-        return due(schedule, self.began.get(jobid), self._counted_from(name), self.now, self.silent)
-
-    def _counted_from(self, name: str) -> datetime:
-        return max(self.since, self.recorded.get(f"job {name}", self.since))
+        counted_from = max(self.since, self.recorded.get(f"job {name}", self.since))
+        return due(schedule, self.began.get(jobid), counted_from, self.now, self.silent)
 
 
 def due(schedule: str, began: datetime | None, counted_from: datetime, now: datetime, silent: str = "") -> Due:

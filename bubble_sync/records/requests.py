@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bubble_sync.database.database import Connection, Row
-from bubble_sync.database.table_names import QUEUE_TABLE, RESPONSE_TABLE
+from bubble_sync.database.database import Connection, Database, Row
+from bubble_sync.database.polling import poll
+from bubble_sync.database.table_names import QUEUE_TABLE, REQUEST_TABLE, RESPONSE_TABLE
 from bubble_sync.formatting import format_age
 from bubble_sync.records.messages import readable
 from bubble_sync.records.verdicts import ANSWERED, BAD, OUTSTANDING, first_characters, verdict_of
-from bubble_sync.records.visibility import Visibility
+from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
 LONGEST_ANSWER = timedelta(minutes=3)
@@ -50,14 +51,22 @@ class Request:
         counts = [f"{number} {word}" for number, word in numbers if number is not None]
         status = f"HTTP {self.status_code}" if self.status_code else ""
         moved = "an item was processed since" if self.moved else ""
-        facts = [status, self._took(), *counts, moved, self.error, self.quote]
+        took = ""
+        if self.duration_ms is not None:
+            took = f"in {format_age(self.duration_ms / 1000)}" if self.duration_ms >= 1000 else "in under 1 s"
+        facts = [status, took, *counts, moved, self.error, self.quote]
         text = ", ".join(fact for fact in facts if fact)
         return f"{self.verdict} ({text})" if text else self.verdict
 
-    def _took(self) -> str:
-        if self.duration_ms is None:
-            return ""
-        return f"in {format_age(self.duration_ms / 1000)}" if self.duration_ms >= 1000 else "in under 1 s"
+
+@dataclass(frozen=True)
+class SentRequest:
+    """A request in progress."""
+
+    function: str
+    request_id: int
+    waiting: int
+    sent_at: datetime
 
 
 def requests_in(rows: Iterable[Row]) -> tuple[Request, ...]:
@@ -132,3 +141,32 @@ def _with_answer(request: Request, answer: Row) -> Request:
         request = replace(request, **facts, error=readable(answer["error"]))
     text = first_characters(answer["content"]) if request.verdict in WORDED else ""
     return replace(request, quote=text)
+
+
+@in_one_read("looking for pg_net's answers")
+def why_not_followed(conn: Connection, visible: Visibility) -> str:
+    """Return why requests cannot be followed; nothing when they can."""
+    return visible.why_unreadable(RESPONSE_TABLE, REQUEST_TABLE)
+
+
+def follow(database: Database, sent: SentRequest, seconds: float) -> Request:
+    """Poll for the response until the deadline; without one the verdict is `outstanding` or `lost`."""
+    return poll(
+        lambda: _look(database, sent),
+        lambda request: request.settled_at is not None,
+        seconds,
+    )
+
+
+@in_one_read("reading pg_net's answer")
+def _look(conn: Connection, visible: Visibility, sent: SentRequest) -> Request:
+    row: Row = {**vars(sent), "runid": None, "settled_at": None, "verdict": None, "error": None}
+    row |= {**dict.fromkeys(("status_code", "duration_ms", "processed", "failed")), "skipped": 0}
+    # Keep this order: a request leaves the queue after its response is written.
+    queued = conn.execute(query("requests", "queued"), {"id": sent.request_id}).fetchone() is not None
+    answers = verdict_of(conn, [(sent.request_id, sent.sent_at)])
+    if answers:
+        row["settled_at"] = answers[sent.request_id]["read_at"]
+    elif not queued:
+        row["verdict"] = "lost"
+    return moved_on(conn, visible, with_answers(requests_in([row]), answers))[0]

@@ -18,7 +18,6 @@ GOOD = ("ok", OUTSTANDING)
 BAD = ("rejected", REFUSED_BY_BODY, FOREIGN)
 """Verdicts that prove a request did nothing."""
 SUCCESS = range(200, 300)
-"""The good statuses of HTTP."""
 
 _LONGEST_SHOWN = 120
 

@@ -5,15 +5,19 @@ No row is an answer only where every row would be shown: row security hides rows
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from bubble_sync.converge import ledger
-from bubble_sync.database.database import Connection, Row
+from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, LEDGER_TABLE, RUN_TABLE
 from bubble_sync.sql_loader import query
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _OWN_ROWS = (JOB_TABLE, RUN_TABLE)
 """pg_cron shows each role its own rows only."""
 _OF_ALL_ROLES, _OF_THE_ROLE = ":all", ":own"
@@ -78,3 +82,20 @@ def probe_visibility(conn: Connection) -> Visibility:
     """Read the catalog."""
     rows = conn.execute(query("sight", "tables")).fetchall()
     return Visibility({row["name"]: row for row in rows}, rows[0]["asked_at"])
+
+
+_Reader = Callable[Concatenate[Connection, Visibility, _P], _T]
+_Read = Callable[Concatenate[Database, _P], _T]
+
+
+def in_one_read(doing: str) -> Callable[[_Reader[_P, _T]], _Read[_P, _T]]:
+    """Return a decorator for readers: callers pass a Database, and the reader runs in one read-only transaction."""
+
+    def decorated(reader: _Reader[_P, _T]) -> _Read[_P, _T]:
+        @wraps(reader)
+        def read(database: Database, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+            return database.read(doing, lambda conn: reader(conn, probe_visibility(conn), *args, **kwargs))
+
+        return read
+
+    return decorated

@@ -274,7 +274,7 @@ class TestAKeyIsNotProven:
         [
             (Said(401, GATEWAY), False, "the gateway demands a JWT"),
             (Said(401, "["), False, "the function itself refuses the key"),
-            (Said(403), False, "who answers knows the key"),
+            (Said(403), False, "the endpoint knows the key"),
             (Said(404, '{"code": "NOT_FOUND", "message": "no"}'), None, "no function bubble_sync is deployed"),
             (Said(429), None, "too many requests"),
             (Said(503), None, "the function does not start"),

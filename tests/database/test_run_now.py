@@ -15,8 +15,7 @@ from bubble_sync.converge import functions, vault_secrets
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing, ServerRefused
 from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
-from bubble_sync.records.await_response import follow, why_unreadable
-from bubble_sync.records.requests import Request
+from bubble_sync.records.requests import Request, follow, why_not_followed
 from bubble_sync.records.verdicts import VERDICTS, verdict_of
 from tests.database.test_dispatches import ANSWERS, ODD, REQUEST, answered, sent, tick
 from tests.fixtures.history import item
@@ -288,9 +287,9 @@ class TestWhatBecameOfIt:
     def test_where_no_answer_can_be_read_it_is_said_why(self, served: Site):
         other = served.as_role("watcher", "revoke all on all tables in schema net from public")
         with closing(other.db):
-            assert why_unreadable(other.db) == "watcher may not read net._http_response"
+            assert why_not_followed(other.db) == "watcher may not read net._http_response"
         served.by_hand("grant all on all tables in schema net to public")
-        assert why_unreadable(served.db) == ""
+        assert why_not_followed(served.db) == ""
 
 
 class TestOneVerdict:

@@ -35,7 +35,7 @@ def test_a_stack_is_never_up_then_clean_then_drifted(stack: Stack, site: Site):
     never = stack.ours("drift", **given)
     assert (never.returncode, never.stderr) == (1, "")
     first, then = never.stdout.splitlines()
-    assert first == "stack local: never up: the database remembers no object of it"
+    assert first == "stack local: never up: the ledger holds no object of it"
     assert then.startswith("next: `bubble-sync diff --stack local")
 
     stack.up()

@@ -161,7 +161,7 @@ class TestRotate:
 
         refused = converged.sync("key", "rotate", key="sb_secret_any", expect=1)
         assert "a wrong key is accepted too" in refused
-        assert "Where it is so: --accept-unchecked." in refused
+        assert "If the endpoint checks no key: --accept-unchecked." in refused
         assert site.by_hand(KEY)[0]["value"] == site.addresses.service_role_key
 
         assert "nothing is proven" in converged.sync("key", "rotate", "--accept-unchecked", key="sb_secret_any")
@@ -242,7 +242,7 @@ class TestRotate:
             assert "rotated" in stdout.read()
 
         assert rotating.wait() == 0
-        assert "this is finished first" in rest
+        assert "finishing first" in rest
         assert site.by_hand(KEY)[0]["value"] == site.addresses.secret_key
         converged.expect_no_changes()
 
@@ -269,7 +269,7 @@ class TestRotate:
 
         said = converged.sync("key", "rotate", key=site.addresses.secret_key, expect=1)
 
-        assert "in the database is not what the configuration says" in said
+        assert "in the database differs from the configuration" in said
         assert "Run `pulumi up --stack local" in said
         assert "trying the new key" not in said
 

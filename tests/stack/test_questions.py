@@ -124,7 +124,16 @@ def test_outside_a_project_the_bare_command_says_what_is_missing(tmp_path):
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2 h"), (200_000, "2 d")],
+    [
+        (-3, "0 s"),
+        (-0.4, "0 s"),
+        (0, "0 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7199, "120 min"),
+        (7200, "2 h"),
+        (200_000, "2 d"),
+    ],
 )
 def test_a_duration_is_said_in_its_largest_unit(seconds: float, said: str):
     assert format_age(seconds) == said

@@ -44,7 +44,7 @@ def test_what_up_has_brought_about_stays(stack: Recorded):
 
 def test_what_a_program_does_not_take_from_the_configuration_is_put_back(stack: Recorded):
     with pytest.raises(
-        PulumiRefused, match=r"^`pulumi up` did not bring it about, and everything is as it was: the job still runs$"
+        PulumiRefused, match=r"^`pulumi up` succeeded without effect, and everything is as it was: the job still runs$"
     ):
         deploy(stack, SETTINGS, [], lambda said: None, lambda: "the job still runs")
 

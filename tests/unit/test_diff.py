@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from bubble_sync.cli.render.diff_json import comparison_document
-from bubble_sync.cli.render.diff_markdown import comparison_markdown
-from bubble_sync.cli.render.diff_text import comparison_text
+from bubble_sync.cli.render.diff import comparison_document, comparison_markdown, comparison_text
 from bubble_sync.compare.diff import Change, Comparison, ObjectDiff, State, compare_object, diff
 from bubble_sync.compare.sql_script import forward
 from bubble_sync.compare.undo_script import back, holds_a_key

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 
 from bubble_sync.cli import doctor
-from bubble_sync.cli.output import screen
 from bubble_sync.health.doctor import Diagnosis, Finding, explained
 
 LONG = "the key of a project that has been copied from another one and still has the secrets of the one it came from"
@@ -18,7 +17,7 @@ ASKED_AT = datetime(2026, 11, 22, 4, 5, 6, tzinfo=UTC)
 
 
 def shown(capsys: pytest.CaptureFixture[str], *findings: Finding, **unknown: str) -> list[str]:
-    doctor._show(Diagnosis("local", ASKED_AT, findings, unknown, 38), screen())
+    doctor.print_diagnosis(Diagnosis("local", ASKED_AT, findings, unknown, 38), as_json=False)
     return capsys.readouterr().out.splitlines()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bubble_sync.cli.files import write_atomically
+from bubble_sync.cli.output import write_atomically
 from bubble_sync.errors import ConfigurationError
 
 

@@ -70,7 +70,7 @@ class TestTheKeyIsAccepted:
         ("not the function's answer", "<!doctype html>\n<title>Log in</title>",
          "something else than the function answers: <!doctype html> <title>Log in</title>"),
         ("refused by its body", '{"success": false, "error": "who is ada@example.com?"}',
-         'the body says no, and not whether to the key: {"success": false, "error": "who is [email]?"}'),
+         'the body says no, but not to what: {"success": false, "error": "who is [email]?"}'),
     ],
 )  # fmt: skip
 def test_a_good_status_with_another_body_tells_nothing_of_the_key(verdict_of_the_body: str, content: str, cause: str):

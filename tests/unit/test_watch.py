@@ -18,8 +18,7 @@ from bubble_sync.config.schedules import next_due
 from bubble_sync.errors import Unreachable
 from bubble_sync.health.doctor import Diagnosis, Finding
 from bubble_sync.health.jobs import Job
-from bubble_sync.health.status import QueueStats, Status
-from bubble_sync.health.watch import WatchSnapshot
+from bubble_sync.health.status import QueueStats, Status, WatchSnapshot
 
 NOW = datetime(2026, 11, 22, 4, 30, 10, tzinfo=UTC)
 WORKS = Liveness(LivenessVerdict.LIKELY, "the last run succeeded")

@@ -116,10 +116,14 @@ def depth_chart(depths: Sequence[Depth], past: History) -> Chart:
     top = above(max(depth.most for depth in depths))
     floor, step = TOP + PLOT_HEIGHT, PLOT_WIDTH / SPAN_PARTS
     marks = tuple(
-        Mark(LEFT + number * step, floor - high, max(step - 1, 1), high, "open", _of_depth(depth))
+        Mark(
+            LEFT + number * step, floor - high, max(step - 1, 1), high, "open",
+            f"from {format_minute(depth.at)}: at most {depth.most}, {depth.enqueued} enqueued, "
+            f"{depth.completed} completed",
+        )
         for number, depth in enumerate(depths)
         if depth.most and (high := max(_SEEN, PLOT_HEIGHT * depth.most / top))
-    )
+    )  # fmt: skip
     highest = max(depths, key=lambda depth: depth.most)
     description = (
         f"{sum(depth.enqueued for depth in depths)} items enqueued and "
@@ -143,24 +147,19 @@ def request_chart(sent: Sequence[SentCount], past: History) -> Chart:
     marks = tuple(
         Mark(
             LEFT + round((at - past.since).total_seconds() / seconds) * step,
-            TOP + VERDICTS.index(verdict) * _LANE_HEIGHT + 4,
-            max(step - 1, 1),
-            _LANE_HEIGHT - 8,
-            verdict.replace(" ", "-").replace("'", ""),
-            f"from {format_minute(at)}: {requests} {verdict}",
+            TOP + VERDICTS.index(verdict) * _LANE_HEIGHT + 4, max(step - 1, 1), _LANE_HEIGHT - 8,
+            verdict.replace(" ", "-").replace("'", ""), f"from {format_minute(at)}: {requests} {verdict}",
         )
         for (at, verdict), requests in sorted(counts.items())
-    )
-    totals = Counter({verdict: sum(one.requests for one in sent if one.verdict == verdict) for verdict in VERDICTS})
-    description = (
-        ", ".join(f"{totals[verdict]} {verdict}" for verdict in VERDICTS if totals[verdict]) or "no request was sent"
-    )
-    floor = TOP + len(VERDICTS) * _LANE_HEIGHT
+    )  # fmt: skip
+    totals = {verdict: sum(one.requests for one in sent if one.verdict == verdict) for verdict in VERDICTS}
+    description = ", ".join(f"{many} {verdict}" for verdict, many in totals.items() if many) or "no request was sent"
+    tops = [TOP + number * _LANE_HEIGHT for number in range(len(VERDICTS) + 1)]
     names = tuple(
-        Label(LEFT - 8, TOP + (number + 0.5) * _LANE_HEIGHT + 4, verdict, "end")
-        for number, verdict in enumerate(VERDICTS)
+        Label(LEFT - 8, y + _LANE_HEIGHT / 2 + 4, verdict, "end") for y, verdict in zip(tops, VERDICTS, strict=False)
     )
-    lanes = tuple(ChartLine(LEFT, y, RIGHT_EDGE, y) for y in (TOP + n * _LANE_HEIGHT for n in range(len(VERDICTS) + 1)))
+    lanes = tuple(ChartLine(LEFT, y, RIGHT_EDGE, y) for y in tops)
+    floor = tops[-1]
     hours, ticks = times(past, floor)
     return Chart(
         "requests", "Requests by verdict", f"{description}.", floor + BOTTOM, marks, names + hours, lanes + ticks
@@ -180,7 +179,8 @@ def latency_chart(latency: Latency) -> Chart:
         if items and (high := max(_SEEN, (PLOT_HEIGHT - 12) * items / top))
     )  # fmt: skip
     promise = LEFT + EDGES.index(TARGET_SECONDS) * step
-    edges = tuple(Label(LEFT + number * step, floor + 18, _shorter(edge)) for number, edge in enumerate(EDGES))
+    names = [format_age(edge).replace(" min", "m").replace(" ", "") for edge in EDGES]
+    edges = tuple(Label(LEFT + number * step, floor + 18, name) for number, name in enumerate(names))
     description = f"{latency.kept} of {latency.items} sign-ups took less than {TARGET_SECONDS} s."
     labels, lines = scale(top, PLOT_HEIGHT - 12)
     limit = ChartLine(promise, TOP, promise, floor, "limit")
@@ -196,13 +196,3 @@ def bin_name(number: int) -> str:
     if number + 1 == len(EDGES):
         return f"{format_age(EDGES[number])} and more"
     return f"{format_age(EDGES[number])} to {format_age(EDGES[number + 1])}"
-
-
-def _shorter(seconds: int) -> str:
-    return format_age(seconds).replace(" min", "m").replace(" ", "")
-
-
-def _of_depth(depth: Depth) -> str:
-    return (
-        f"from {format_minute(depth.at)}: at most {depth.most}, {depth.enqueued} enqueued, {depth.completed} completed"
-    )

@@ -33,7 +33,7 @@ def page(report: Report) -> str:
         loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_shown
     )
     environment.filters |= {
-        "px": _px,
+        "px": lambda number: f"{number:.1f}".removesuffix(".0"),
         "minute": format_minute,
         "timestamp": format_timestamp,
         "time": format_time,
@@ -63,19 +63,12 @@ def headline_of(report: Report) -> Headline:
         "cause of trouble": sum(finding.level != "info" for finding in report.diagnosis.causes),
         "check without an answer": len(report.diagnosis.unknown),
     }
-    problems = [f"{number} {_many(what) if number > 1 else what}" for what, number in counts.items() if number]
+    problems = [
+        f"{number} {what.replace(' ', 's ', 1) if number > 1 else what}" for what, number in counts.items() if number
+    ]
     return Headline(not problems, "; ".join(problems) or "Everything was seen, and nothing is wrong now.")
-
-
-def _many(what: str) -> str:
-    first, _, rest = what.partition(" ")
-    return f"{first}s {rest}"
 
 
 def _shown(value: object) -> object:
     """Redact keys and emails in every text, and complete commands."""
     return complete_for_stack(anonymous(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _px(number: float) -> str:
-    return f"{number:.1f}".removesuffix(".0")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType, group
 from rich.text import Text
 
 from bubble_sync.cli.doctor import STYLE
@@ -20,17 +20,14 @@ from bubble_sync.records.verdicts import GOOD
 if TYPE_CHECKING:
     from bubble_sync.health.doctor import Diagnosis
     from bubble_sync.health.jobs import Job
-    from bubble_sync.health.watch import WatchSnapshot
+    from bubble_sync.health.status import WatchSnapshot
 
 _MOST_FINDINGS = 6
 
 
-def drawn(found: WatchSnapshot, diagnosis: Diagnosis | None, trouble: str, age: float) -> Group:
+@group()
+def drawn(found: WatchSnapshot, diagnosis: Diagnosis | None, trouble: str, age: float) -> Iterator[RenderableType]:
     """Draw a snapshot that is `age` seconds old; `trouble` explains why no newer one exists."""
-    return Group(*_parts(found, diagnosis, trouble, age))
-
-
-def _parts(found: WatchSnapshot, diagnosis: Diagnosis | None, trouble: str, age: float) -> Iterator[RenderableType]:
     status = found.status
     now = status.asked_at + timedelta(seconds=age)
     yield Text(f"stack {status.stack}, {format_time(now)} UTC; Ctrl-C leaves", style="bold")
