@@ -13,7 +13,6 @@ from bubble_sync.converge import ledger, prerequisites, vault_secrets
 from bubble_sync.converge.lifecycle import observe_in, preflight_change, sections_of
 from bubble_sync.converge.preflight import refusals
 from bubble_sync.converge.references import REFERENCE_SECTIONS, pattern_of
-from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Database
 from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.errors import PrerequisiteMissing, SyncError
@@ -102,7 +101,7 @@ def sections_about(specs: Sequence[Spec]) -> set[str]:
 
 def sections_to_judge(specs: Sequence[Spec]) -> set[str]:
     """Return the sections for judging objects."""
-    return {part for spec in specs for part in sections_of(kind_of(spec), spec)}
+    return {part for spec in specs for part in sections_of(spec)}
 
 
 def diff(stack: str, specs: Sequence[Spec], snapshot: Snapshot, *, adopt: bool = True) -> Comparison:
@@ -116,8 +115,7 @@ def diff(stack: str, specs: Sequence[Spec], snapshot: Snapshot, *, adopt: bool =
 
 def compare_object(spec: Spec, snapshot: Snapshot, *, adopt: bool = True, hide: Sequence[str] = ()) -> ObjectDiff:
     """Return the change of one object; `hide` are values to keep out of every text."""
-    kind = kind_of(spec)
-    there = observe_in(kind, spec, snapshot)
+    there = observe_in(spec, snapshot)
     recorded = not isinstance(spec, RecordedSpec) or spec.object_name in ledger.rows(snapshot)
     differences = compare(spec, there) if there else ()
     if not recorded:
@@ -125,7 +123,7 @@ def compare_object(spec: Spec, snapshot: Snapshot, *, adopt: bool = True, hide: 
         differences = tuple(one for one in differences if one.field not in ("stack", "project_ref"))
     changes = tuple(_change(spec, one, snapshot, hide) for one in differences)
     try:
-        preflight_change(kind, spec, snapshot, adopt=adopt)
+        preflight_change(spec, snapshot, adopt=adopt)
     except SyncError as refusal:
         missing = isinstance(refusal, PrerequisiteMissing)
         return ObjectDiff(spec, State.MISSING if missing else State.FOREIGN, there, changes, str(refusal))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from types import ModuleType
 
 import pulumi
 from pulumi.dynamic import Resource
@@ -16,12 +15,6 @@ class ExtensionProvider(ConvergingProvider):
     """The provider of extensions."""
 
     spec_type = ExtensionSpec
-
-    def kind(self) -> ModuleType:
-        """Import `converge.extensions`."""
-        from bubble_sync.converge import extensions
-
-        return extensions
 
 
 class Extension(Resource, module="bubble_sync", name="Extension"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from types import ModuleType
 from typing import Any
 
 import pulumi
@@ -19,12 +18,6 @@ class LedgerProvider(ConvergingProvider):
     """The provider of the ledger."""
 
     spec_type = LedgerSpec
-
-    def kind(self) -> ModuleType:
-        """Import `converge.ledger`."""
-        from bubble_sync.converge import ledger
-
-        return ledger
 
     def create(self, props: Props) -> CreateResult:
         """Create the ledger, the first object, and explain Pulumi's "+ create" for adopted objects."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from types import ModuleType
 
 import pulumi
 from pulumi.dynamic import Resource
@@ -16,12 +15,6 @@ class VaultSecretProvider(ConvergingProvider):
     """The provider of secrets."""
 
     spec_type = VaultSecretSpec
-
-    def kind(self) -> ModuleType:
-        """Import `converge.vault_secrets`."""
-        from bubble_sync.converge import vault_secrets
-
-        return vault_secrets
 
 
 class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):
