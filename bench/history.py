@@ -21,7 +21,6 @@ from bench.workbench import CHECKOUT, Workbench
 from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.settings import read_settings
 from bubble_sync.config.stacks import CONFIG_VARIABLE
-from bubble_sync.converge.registry import kind_of
 from bubble_sync.health.doctor import doctor
 from bubble_sync.health.failures import failures
 from bubble_sync.health.report import report
@@ -136,4 +135,4 @@ def _tick(conn: psycopg.Connection[Any], before: tuple[LiteralString, ...]) -> T
 def _converge(site: Site) -> None:
     for spec in desired_state(SETTINGS, Owner(STACK, REF)):
         if not isinstance(spec, PrerequisitesSpec):
-            site.converge(kind_of(spec), spec)
+            site.converge(spec)

@@ -10,7 +10,6 @@ import psycopg
 
 from bench.measure import Row, alternate, sample_row
 from bench.workbench import Workbench
-from bubble_sync.converge import extensions, functions, ledger
 from bubble_sync.model.setup import EXTENSIONS
 from bubble_sync.specs import ExtensionSpec
 from tests.fixtures.site import stack_functions
@@ -70,11 +69,11 @@ class Tick(NamedTuple):
 def run(bench: Workbench) -> Iterator[Row]:
     """Ask EXPLAIN for the whole call: the counts include every statement inside the function."""
     site = bench.site()
-    site.converge(ledger, ledger_spec())
+    site.converge(ledger_spec())
     for name in EXTENSIONS:
-        site.converge(extensions, ExtensionSpec(name=name, stack=STACK))
+        site.converge(ExtensionSpec(name=name, stack=STACK))
     for spec in stack_functions():
-        site.converge(functions, spec)
+        site.converge(spec)
     with psycopg.connect(bench.addresses.admin_url, autocommit=True) as conn:
         _drop_indexes(conn)
         conn.execute("alter table public.sync_queue set (autovacuum_enabled = false)")

@@ -1,8 +1,6 @@
 """Declare the set-up as one tree of ComponentResources, in order."""
 
-from .alerts import AlertsArgs
 from .program import key_facts, read_stack
-from .sync_setup import AccessArgs, SyncSetup, SyncSetupArgs
-from .vault_secrets import VaultSecretsArgs
+from .sync_setup import AccessArgs, AlertsArgs, SyncSetup, SyncSetupArgs, VaultSecretsArgs
 
 __all__ = ["AccessArgs", "AlertsArgs", "SyncSetup", "SyncSetupArgs", "VaultSecretsArgs", "key_facts", "read_stack"]

@@ -11,9 +11,8 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from bubble_sync.config.commands import complete_commands
-from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.config.database_url import NAMESPACE, session_address
 from bubble_sync.config.keys import key_warnings, read_key
-from bubble_sync.config.session_address import session_address
 from bubble_sync.config.settings import ConfigValue, StackSettings, read_settings
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.formatting import format_day

@@ -69,7 +69,7 @@ def _compare(stack: str | None, config_file: Path | None) -> tuple[Comparison, S
 
 
 def _show_undo(comparison: Comparison, snapshot: Snapshot) -> None:
-    from bubble_sync.compare.undo_script import back, holds_a_key
+    from bubble_sync.compare.sql_script import back, holds_a_key
 
     script = back(comparison, snapshot)
     if holds_a_key(script):

@@ -116,7 +116,8 @@ def diff(stack: str, specs: Sequence[Spec], snapshot: Snapshot, *, adopt: bool =
 def compare_object(spec: Spec, snapshot: Snapshot, *, adopt: bool = True, hide: Sequence[str] = ()) -> ObjectDiff:
     """Return the change of one object; `hide` are values to keep out of every text."""
     there = observe_in(spec, snapshot)
-    recorded = not isinstance(spec, RecordedSpec) or spec.object_name in ledger.rows(snapshot)
+    known = isinstance(spec, RecordedSpec) and spec.object_name in ledger.rows(snapshot)
+    recorded = known or not isinstance(spec, RecordedSpec)
     differences = compare(spec, there) if there else ()
     if not recorded:
         # Adopting implies a missing ledger row.
@@ -128,7 +129,7 @@ def compare_object(spec: Spec, snapshot: Snapshot, *, adopt: bool = True, hide: 
         missing = isinstance(refusal, PrerequisiteMissing)
         return ObjectDiff(spec, State.MISSING if missing else State.FOREIGN, there, changes, str(refusal))
     if there is None:
-        reason = "the ledger knows it: it has been removed since" if _known(spec, snapshot) else ""
+        reason = "the ledger lists it: it has been removed since" if known else ""
         return ObjectDiff(spec, State.CREATE, reason=reason)
     if recorded:
         return ObjectDiff(spec, State.UPDATE if changes else State.EQUAL, there, changes)
@@ -148,10 +149,6 @@ def _held_up(item: ObjectDiff, snapshot: Snapshot, *, adopt: bool) -> ObjectDiff
         state = State.FOREIGN if item.state is State.EQUAL else item.state
         return replace(item, state=state, reason=str(refusal))
     return item
-
-
-def _known(spec: Spec, snapshot: Snapshot) -> bool:
-    return isinstance(spec, RecordedSpec) and spec.object_name in ledger.rows(snapshot)
 
 
 def _change(spec: Spec, difference: Difference, snapshot: Snapshot, hide: Sequence[str]) -> Change:

@@ -9,8 +9,7 @@ import psycopg
 import pytest
 
 from bubble_sync.compare.diff import Comparison, State
-from bubble_sync.compare.sql_script import forward
-from bubble_sync.compare.undo_script import back
+from bubble_sync.compare.sql_script import back, forward
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing, SyncError, WrongEnvironment
 from bubble_sync.specs import VaultSecretSpec
 from tests.fixtures.adoption import FOLDER, WANTED, converge_all, look, play, snapshot, states

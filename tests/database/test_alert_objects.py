@@ -9,8 +9,7 @@ import pytest
 
 from bubble_sync.compare.diff import State
 from bubble_sync.compare.drift import DriftReport, StackStatus, drift, read_drift
-from bubble_sync.compare.sql_script import forward
-from bubble_sync.compare.undo_script import back
+from bubble_sync.compare.sql_script import back, forward
 from bubble_sync.config.settings import read_settings
 from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.model.setup import desired_state

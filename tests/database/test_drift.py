@@ -173,7 +173,7 @@ def test_of_a_secret_vault_itself_knows_since_when(site: Site):
     ("by_hand", "verdict", "says"),
     [
         ((RUN.format(runid=1, status="failed", ago="5 s"),), LivenessVerdict.NO, "failed, at "),
-        ((RUN.format(runid=1, status="succeeded", ago="5 h"),), LivenessVerdict.UNKNOWN, "it was due again at "),
+        ((RUN.format(runid=1, status="succeeded", ago="5 h"),), LivenessVerdict.UNKNOWN, "the job was due again at "),
         (("update cron.job set active = false",), LivenessVerdict.NO, "is not active"),
         (("delete from cron.job",), LivenessVerdict.NO, "is not there"),
     ],
