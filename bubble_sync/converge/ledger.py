@@ -178,13 +178,13 @@ def creations(spec: LedgerSpec, there: LedgerSpec | None) -> list[sql.SQL | sql.
 
 def revoke(spec: LedgerSpec) -> sql.Composed:
     """Compose the statement that revokes unwanted privileges; wanted roles keep USAGE on the schema."""
-    return sql.SQL(query("ledger_rights", "revoke")).format(grantees=sql.Literal(list(spec.grantees)))
+    return sql.SQL(query("ledger", "revoke")).format(grantees=sql.Literal(list(spec.grantees)))
 
 
 def retention_reason(conn: Connection, spec: LedgerSpec) -> str | None:
     """Return the reason to keep the ledger, which always stays; drop the alerts' table without its function."""
     if ALERTS in tables.names(spec.tables):
-        conn.execute(query("dropped", "alerts_of_no_function"))
+        conn.execute(query("tables", "drop_alerts_of_no_function"))
     return "it remembers what was made here and what was adopted"
 
 

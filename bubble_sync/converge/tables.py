@@ -171,7 +171,7 @@ def cannot_be_mended(what: str, table: str) -> ForeignObject:
 def statements(wanted: Collection[str], there: Collection[str]) -> list[sql.SQL | sql.Composed]:
     """Return the statements that create or repair the wanted tables, and drop unwanted ones."""
     made = {DISPATCHES: sql.SQL(query("tables", "dispatches")), ALERTS: sql.SQL(query("tables", "alerts"))}
-    dropped = [sql.SQL(query("dropped", "alerts"))] if ALERTS in there and ALERTS not in wanted else []
+    dropped = [sql.SQL(query("tables", "drop_alerts"))] if ALERTS in there and ALERTS not in wanted else []
     broken = names([one for one in there if " (" in one])
     mended = [_mending(name) for name in (LEDGER, *wanted) if name in broken]
     return [*(made[name] for name in wanted), *mended, *dropped]
@@ -243,7 +243,7 @@ def _removal(table: str, part: TablePart) -> sql.Composed:
 def _mending(table: str) -> sql.Composed:
     """Compose the statements that add a table's missing parts."""
     steps = [{**part._asdict(), "step": _making(table, part).as_string()} for part in WANTED[table]]
-    return sql.SQL(query("table_parts", "mend")).format(
+    return sql.SQL(query("tables", "mend")).format(
         steps=sql.Literal(json.dumps(steps, indent=1)), relation=sql.Literal(f"{SCHEMA}.{table}")
     )
 

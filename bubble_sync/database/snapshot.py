@@ -100,12 +100,12 @@ ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused
 
 def read_accessible(conn: Connection, parts: Collection[str], specs: Sequence[Spec]) -> Snapshot:
     """Read the parts for `specs`; raise PrivilegeMissing with the missing grant."""
-    way = conn.execute(query("watching", "way")).fetchone()
+    way = conn.execute(query("observe", "way")).fetchone()
     if way is None or way["owner"] in (None, way["role"]):
         return read_snapshot(conn, tuple(sorted(parts)), specs)
     _require_observer(way)
     salt = secrets.token_hex(16)
-    row = conn.execute(query("watching", "observe"), {"salt": salt}).fetchone()
+    row = conn.execute(query("observe", "call"), {"salt": salt}).fetchone()
     snapshot = Snapshot(row["answer"] if row else {}, salt)
     if lacking := (ALWAYS_THERE & set(parts)) - set(snapshot.parts):
         raise PrerequisiteMissing(
