@@ -24,7 +24,9 @@ def configured() -> tuple[StackSettings, str | None]:
     prefix = f"{NAMESPACE}:"
     values = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     config = {
-        key.removeprefix(prefix): ConfigValue(_text(value), runtime_config.is_config_secret(key))
+        key.removeprefix(prefix): ConfigValue(
+            value if isinstance(value, str) else json.dumps(value), runtime_config.is_config_secret(key)
+        )
         for key, value in values.items()
         if key.startswith(prefix)
     }
@@ -80,7 +82,3 @@ def key_facts(settings: StackSettings) -> dict[str, str]:
     if shape.expires_at is not None:
         facts["expires"] = format_day(shape.expires_at)
     return facts
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -60,7 +60,9 @@ def read_snapshot(
 def rows_of_block(conn: Connection, block: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
     """Run a PL/pgSQL block, which takes no parameters, with literals; return the rows of its cursor."""
     literals = {name: sql.Literal(value) for name, value in values.items()}
-    cursor = conn.execute(_statement(filled(block, literals).as_string(conn)))
+    quoted = dollar_quoted(f"\n{filled(block, literals).as_string(conn)}\n", "$observe$")
+    # A DO block returns no rows, but its open cursor lives until the end of the transaction.
+    cursor = conn.execute(sql.SQL(f"do {quoted}; fetch all in bubble_sync_answer; close bubble_sync_answer"))
     cursor.nextset()
     return cursor.fetchall()
 
@@ -85,13 +87,11 @@ def names_of(specs: Iterable[Spec]) -> dict[str, list[str]]:
     return names
 
 
-def _statement(block: str) -> sql.SQL:
-    tag = "$observe$"
-    while tag in block:
+def dollar_quoted(text: str, tag: str) -> str:
+    """Quote a text with the tag, made longer until the text does not contain it."""
+    while tag in text:
         tag = f"{tag[:-1]}_$"
-    # A DO block returns no rows, but its open cursor lives until the end of the transaction.
-    text = f"do {tag}\n{block}\n{tag}; fetch all in bubble_sync_answer; close bubble_sync_answer"
-    return sql.SQL(text)
+    return f"{tag}{text}{tag}"
 
 
 ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused", "schema", "server", "tables"})

@@ -137,9 +137,8 @@ class ConvergingProvider(ResourceProvider):
 
     def _failure(self, field: str, message: str) -> CheckFailure:
         # The engine prints the value of a failing property.
-        return (
-            CheckFailure("", f"{field}: {message}") if field in self.spec_type.secret else CheckFailure(field, message)
-        )
+        secret = field in self.spec_type.secret
+        return CheckFailure("", f"{field}: {message}") if secret else CheckFailure(field, message)
 
 
 def _database(address: DatabaseAddress) -> Database:

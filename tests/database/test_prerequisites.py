@@ -182,7 +182,7 @@ FOREIGN = {
     "function public.invoke_bubble_sync_processor is owned by service_role":
         "create function public.invoke_bubble_sync_processor() returns void language sql as '';"
         "alter function public.invoke_bubble_sync_processor() owner to service_role",
-    "function public.invoke_bubble_sync_retry: something else of that name is there":
+    "function public.invoke_bubble_sync_retry: something else has this name":
         "create procedure public.invoke_bubble_sync_retry() language sql as '';"
         "alter procedure public.invoke_bubble_sync_retry() owner to postgres",
     "job bubble-sync-retry exists for the role anon":
