@@ -83,7 +83,7 @@ def read_drift(conn: Connection, specs: Sequence[Spec]) -> tuple[Snapshot, Liven
     return snapshot, liveness_in(conn, specs, snapshot)
 
 
-def drift(  # what was read, and how to speak of it
+def drift(  # the reading, and the options of commands
     stack: str,
     specs: Sequence[Spec],
     snapshot: Snapshot,
@@ -116,7 +116,7 @@ def drift(  # what was read, and how to speak of it
 def _next(findings: Sequence[DriftFinding]) -> str:
     if all(finding.reason for finding in findings):
         return "do what each finding says, then `bubble-sync drift`" if findings else ""
-    return "`pulumi up` repairs; the line at `accept` keeps what is there"
+    return "`pulumi up` repairs; the `accept` line keeps the current value"
 
 
 def _changes(item: ObjectDiff, snapshot: Snapshot) -> Iterator[Change]:

@@ -88,9 +88,7 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
     stated = {"host": host, "user": user, "password": parts.password, "port": port, "dbname": parts.path.strip("/")}
     hidden = {"service", *(key for key, value in stated.items() if value)} & set(query)
     if repeated or hidden:
-        raise ValueError(
-            f"says {', '.join(sorted({*repeated, *hidden}))} again after the question mark; give each once"
-        )
+        raise ValueError(f"repeats {', '.join(sorted({*repeated, *hidden}))} after the question mark; give each once")
     host = host or query.get("host", [None])[0]
     # libpq ends the password at the first @, urlsplit at the last: two @ would mean two hosts.
     misread = re.search(r"\s|%(?![0-9A-Fa-f]{2})", url) or parts.netloc.count("@") != 1 or "," in parts.netloc

@@ -111,7 +111,7 @@ def all_stacks(start: Path, environment: Mapping[str, str], but: str) -> list[St
     folder = project_folder(start)
     if not (found := [name for name in stack_names(folder) if name != but]):
         where = config_folder(folder)
-        raise ConfigurationError(f"there is no Pulumi.<stack>.yaml in {where} but {but}'s: nothing to look at")
+        raise ConfigurationError(f"there is no Pulumi.<stack>.yaml in {where} but {but}'s: no stack to check")
     return [locate_stack(name, None, folder, environment).without_given_config() for name in found]
 
 

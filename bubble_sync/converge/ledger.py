@@ -53,8 +53,8 @@ def require(spec: RecordedSpec, snapshot: Snapshot) -> None:
     """Raise PrerequisiteMissing without a ledger."""
     if not any(row["present"] for row in snapshot.rows("ledger")):
         raise PrerequisiteMissing(
-            f"{spec.object_name}: the ledger {LEDGER_TABLE} is not there. "
-            f"Run `pulumi up --stack {spec.stack}` for all of it."
+            f"{spec.object_name}: the ledger {LEDGER_TABLE} does not exist. "
+            f"Run `pulumi up --stack {spec.stack}` for the whole stack."
         )
 
 
@@ -70,7 +70,7 @@ def require_ours(snapshot: Snapshot, stack: str, project_ref: str) -> None:
     if schema is not None and not schema["ledger"]:
         raise ForeignObject(
             f"{LEDGER_TABLE} is not our ledger, or has lost its columns object, stack or origin: nothing was changed. "
-            f"Put it aside, and `pulumi up` adopts what is there: {tables.aside(tables.LEDGER)}"
+            f"Move it aside; `pulumi up` then adopts the existing objects: {tables.aside(tables.LEDGER)}"
         )
     for row in rows(snapshot).values():
         if project_ref and row.project_ref and row.project_ref != project_ref:
@@ -90,9 +90,9 @@ def require_configured(objects: Collection[str]) -> None:
     """Raise ConfigurationError when the program does not use the stack's configuration."""
     if PROGRAM in objects:
         raise ConfigurationError(
-            "the program of this stack fills SyncSetupArgs itself, so that its configuration does not say what is "
-            "wanted: nothing was compared or changed. `pulumi preview --expect-no-changes` finds drift; trace, runs, "
-            "failures, run-now, requeue and release-stalled work"
+            "the program of this stack fills SyncSetupArgs itself, so its configuration does not describe the stack: "
+            "nothing was compared or changed. `pulumi preview --expect-no-changes` finds drift; trace, runs, failures, "
+            "run-now, requeue and release-stalled work"
         )
 
 
@@ -185,7 +185,7 @@ def retention_reason(conn: Connection, spec: LedgerSpec) -> str | None:
     """Return the reason to keep the ledger, which always stays; drop the alerts' table without its function."""
     if ALERTS in tables.names(spec.tables):
         conn.execute(query("tables", "drop_alerts_of_no_function"))
-    return "it remembers what was made here and what was adopted"
+    return "it lists the objects that the stack made or adopted"
 
 
 def remove(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec]) -> None:

@@ -165,7 +165,7 @@ def aside(table: str) -> str:
 
 def cannot_be_mended(what: str, table: str) -> ForeignObject:
     """Return the error for a table that must be moved out of the way."""
-    return ForeignObject(f"{SCHEMA}.{table} {what}; nothing was changed. Put it aside: {aside(table)}")
+    return ForeignObject(f"{SCHEMA}.{table} {what}; nothing was changed. Move it aside: {aside(table)}")
 
 
 def statements(wanted: Collection[str], there: Collection[str]) -> list[sql.SQL | sql.Composed]:

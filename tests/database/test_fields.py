@@ -258,7 +258,7 @@ def test_rows_that_a_key_refuses_when_it_comes_back_are_told_of_with_what_puts_t
 
     with pytest.raises(ForeignObject, match=r"holds rows that its own constraints refuse.*create schema") as refused:
         stack.converge(ledger)
-    stack.by_hand("set role postgres", str(refused.value).split("Put it aside: ")[1])
+    stack.by_hand("set role postgres", str(refused.value).split("Move it aside: ")[1])
     converge_all(stack)
 
     assert found(stack) == []
