@@ -45,13 +45,8 @@ def other_callers(snapshot: Snapshot) -> Iterator[UnmanagedObject]:
         called = "by itself" if by_itself else f"through {row['via']}"
         text = f"it also sends to the queue's Edge Function, {called}: items are sent twice"
         fires = row["active"] and row["kind"] not in ("view", "function")
-        yield UnmanagedObject(
-            _what(row, name),
-            text,
-            _removal(row, name),
-            fires,
-            row["via"] if row["kind"] == "job" and row["ours"] else "",
-        )
+        calls = row["via"] if row["kind"] == "job" and row["ours"] else ""
+        yield UnmanagedObject(_what(row, name), text, _removal(row, name), fires, calls)
 
 
 def _what(row: SnapshotRow, name: str) -> str:
@@ -83,12 +78,9 @@ def _users(specs: Sequence[Spec], snapshot: Snapshot) -> Iterator[UnmanagedObjec
 
 
 def _executors(specs: Sequence[Spec], snapshot: Snapshot) -> Iterator[UnmanagedObject]:
-    for spec in specs:
-        there = functions.observe(spec, snapshot) if isinstance(spec, FunctionSpec) else None
-        if there is None or not isinstance(spec, FunctionSpec):
-            continue
-        roles = ", ".join(one for one in there.actual.executors if one not in spec.executors)
-        if roles:
+    for spec in (spec for spec in specs if isinstance(spec, FunctionSpec)):
+        there = functions.observe(spec, snapshot)
+        if there and (roles := ", ".join(one for one in there.actual.executors if one not in spec.executors)):
             yield UnmanagedObject(
                 f"EXECUTE on {spec.name} for {roles}",
                 "`up` revokes it; an app may call the function by RPC",

@@ -104,9 +104,7 @@ class ConvergingProvider(ResourceProvider):
             lambda conn: remove(conn, spec, claim=claim, declared=declared),
         )
         if reason is not None:
-            # The engine shows a provider's standard output; one write keeps threads apart.
-            sys.stdout.write(f"kept {spec.object_name}: {reason}\n")
-            sys.stdout.flush()
+            show(f"kept {spec.object_name}: {reason}")
 
     def _converge(self, props: Props, claim: str) -> Props:
         from bubble_sync.converge.lifecycle import converge
@@ -139,6 +137,13 @@ class ConvergingProvider(ResourceProvider):
         # The engine prints the value of a failing property.
         secret = field in self.spec_type.secret
         return CheckFailure("", f"{field}: {message}") if secret else CheckFailure(field, message)
+
+
+def show(line: str) -> None:
+    """Write a line that the engine shows."""
+    # One write keeps threads apart.
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _database(address: DatabaseAddress) -> Database:

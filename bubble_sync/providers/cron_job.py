@@ -50,13 +50,7 @@ class CronJob(Resource, module="bubble_sync", name="CronJob"):
     jobid: pulumi.Output[str]
     username: pulumi.Output[str]
 
-    def __init__(
-        self,
-        resource_name: str,
-        *,
-        spec: CronJobSpec,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, resource_name: str, *, spec: CronJobSpec, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare a job in the stack's database with the configurable part of its spec."""
         wanted = {"name", "schedule", "command", "active", "stack", "project_ref"}
         props = {**spec.model_dump(include=wanted), "jobid": None, "username": None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, Resource
 
-from bubble_sync.providers.converging import ConvergingProvider, Props
+from bubble_sync.providers.converging import ConvergingProvider, Props, show
 from bubble_sync.specs import LedgerSpec, Owner
 
 
@@ -22,9 +21,7 @@ class LedgerProvider(ConvergingProvider):
     def create(self, props: Props) -> CreateResult:
         """Create the ledger, the first object, and explain Pulumi's "+ create" for adopted objects."""
         made = super().create(props)
-        # The engine shows a provider's standard output.
-        sys.stdout.write(f"+ create adopts what exists; see `bubble-sync diff --stack {props['stack']}`\n")
-        sys.stdout.flush()
+        show(f"+ create adopts what exists; see `bubble-sync diff --stack {props['stack']}`")
         return made
 
 

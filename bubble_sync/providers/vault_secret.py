@@ -7,8 +7,9 @@ from dataclasses import asdict
 import pulumi
 from pulumi.dynamic import Resource
 
+from bubble_sync.model.secrets import SecretObject
 from bubble_sync.providers.converging import ConvergingProvider
-from bubble_sync.specs import Owner, VaultSecretSpec
+from bubble_sync.specs import VaultSecretSpec
 
 
 class VaultSecretProvider(ConvergingProvider):
@@ -26,18 +27,16 @@ class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):
         self,
         resource_name: str,
         *,
-        name: pulumi.Input[str],
+        declared: SecretObject,
         value: pulumi.Input[str],
-        description: pulumi.Input[str],
-        owner: Owner,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare a secret, and mark its value as secret for Pulumi."""
         props = {
-            "name": name,
+            "name": declared.name,
             "value": pulumi.Output.secret(value),
-            "description": description,
-            **asdict(owner),
+            "description": declared.description,
+            **asdict(declared.owner),
             "secret_id": None,
         }
         super().__init__(VaultSecretProvider(), resource_name, props, opts)
