@@ -2,10 +2,8 @@
 
 from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings
 
-from .alerts import AlertsArgs
 from .program import key_facts, read_stack
-from .sync_setup import AccessArgs, SyncSetup, SyncSetupArgs
-from .vault_secrets import VaultSecretsArgs
+from .sync_setup import AccessArgs, AlertsArgs, SyncSetup, SyncSetupArgs, VaultSecretsArgs
 
 __all__ = [
     "AccessArgs",

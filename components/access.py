@@ -10,7 +10,7 @@ import os
 import pulumi
 import pulumi_postgresql as postgresql
 
-from bubble_sync.config.session_address import SessionAddress
+from bubble_sync.config.database_url import SessionAddress
 from bubble_sync.database.scram import salt_of, verifier
 from bubble_sync.database.table_names import SCHEMA
 from bubble_sync.providers.function import Function

@@ -13,7 +13,7 @@ from bubble_sync.providers.cron_job import CronJob
 from bubble_sync.providers.extension import Extension
 from bubble_sync.providers.function import Function
 from bubble_sync.providers.vault_secret import VaultSecret
-from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, Owner, Spec
+from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, Spec
 
 _TOKENS: Mapping[str, str] = {
     "extensions": "Extensions",
@@ -65,17 +65,9 @@ class ObjectGroup(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> Resource:
         if isinstance(wanted, SecretObject):
-            return VaultSecret(
-                f"{name}-{wanted.name}",
-                name=wanted.name,
-                value=values[wanted.role],
-                description=wanted.description,
-                owner=wanted.owner,
-                opts=opts,
-            )
+            return VaultSecret(f"{name}-{wanted.name}", declared=wanted, value=values[wanted.role], opts=opts)
         if isinstance(wanted, ExtensionSpec):
-            owner = Owner(wanted.stack, wanted.project_ref)
-            extension = Extension(f"{name}-{wanted.name}", name=wanted.name, owner=owner, opts=opts)
+            extension = Extension(f"{name}-{wanted.name}", spec=wanted, opts=opts)
             self.versions[wanted.name] = extension.version
             return extension
         if isinstance(wanted, FunctionSpec):

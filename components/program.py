@@ -10,9 +10,8 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from bubble_sync.config.commands import complete_commands
-from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.config.database_url import NAMESPACE, session_address
 from bubble_sync.config.keys import key_warnings, read_key
-from bubble_sync.config.session_address import session_address
 from bubble_sync.config.settings import ConfigValue, StackSettings, read_settings
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.formatting import format_day
@@ -24,7 +23,9 @@ def configured() -> tuple[StackSettings, str | None]:
     prefix = f"{NAMESPACE}:"
     values = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     config = {
-        key.removeprefix(prefix): ConfigValue(_text(value), runtime_config.is_config_secret(key))
+        key.removeprefix(prefix): ConfigValue(
+            value if isinstance(value, str) else json.dumps(value), runtime_config.is_config_secret(key)
+        )
         for key, value in values.items()
         if key.startswith(prefix)
     }
@@ -71,7 +72,3 @@ def key_facts(settings: StackSettings) -> dict[str, str]:
     if shape.expires_at is not None:
         facts["expires"] = format_day(shape.expires_at)
     return facts
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""Declare the whole set-up as one component, with its order and dependencies."""
+"""Declare the whole set-up as one component, with its arguments, its order and its dependencies."""
 
 from __future__ import annotations
 
@@ -10,21 +10,62 @@ from typing import Any
 
 import pulumi
 
-from bubble_sync.config.database_url import NAMESPACE
-from bubble_sync.config.session_address import SessionAddress, session_address
-from bubble_sync.config.settings import JobSettings, ProcessorSettings, RetrySettings, StackSettings
+from bubble_sync.config.database_url import NAMESPACE, SessionAddress, session_address
+from bubble_sync.config.settings import AlertSettings, JobSettings, ProcessorSettings, RetrySettings, StackSettings
 from bubble_sync.errors import SyncError
 from bubble_sync.model.jobs import MANAGED_JOBS, PROCESSOR, RETRY
-from bubble_sync.model.secrets import MANAGED_SECRETS, WEBHOOK
+from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK
 from bubble_sync.model.setup import Group, SetupSettings, default_jobs, groups
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
 from bubble_sync.specs import FunctionSpec, LedgerSpec, Owner, PrerequisitesSpec
 
-from .alerts import AlertsArgs
 from .object_group import ObjectGroup
 from .program import configured
-from .vault_secrets import VaultSecretsArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaultSecretsArgs:
+    """Names and values of the secrets."""
+
+    supabase_url: pulumi.Input[str]
+    service_role_key: pulumi.Input[str]
+    supabase_url_name: str = "supabase_url"
+    service_role_key_name: str = "service_role_key"
+    others: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """The values of further secrets by role."""
+
+    @classmethod
+    def of(cls, settings: StackSettings) -> VaultSecretsArgs:
+        """Return the arguments from a stack's settings."""
+        values = {one.role: one.value_in(settings) for one in MANAGED_SECRETS if one not in (URL, KEY, WEBHOOK)}
+        return cls(
+            supabase_url=settings.url,
+            service_role_key=settings.service_role_key,
+            supabase_url_name=settings.supabase_url_name,
+            service_role_key_name=settings.service_role_key_name,
+            others={role: value for role, value in values.items() if value is not None},
+        )
+
+    @property
+    def values(self) -> dict[str, pulumi.Input[str]]:
+        """Return the value of each secret by role."""
+        return {URL.role: self.supabase_url, KEY.role: self.service_role_key, **self.others}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertsArgs:
+    """The webhook and the thresholds of the alerts."""
+
+    webhook_url: pulumi.Input[str]
+    numbers: AlertSettings
+
+    @classmethod
+    def of(cls, settings: StackSettings) -> AlertsArgs | None:
+        """Return the arguments from a stack's settings; None without alerts."""
+        if settings.alert_webhook_url is None:
+            return None
+        return cls(webhook_url=settings.alert_webhook_url, numbers=settings.alerts)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ def diff(
         raise ConfigurationError("--json, --markdown, --sql and --undo-sql are four ways to print it: choose one")
     comparison, snapshot = _compare(stack, config_file)
     if as_undo:
-        from bubble_sync.compare.undo_script import back, holds_a_key
+        from bubble_sync.compare.sql_script import back, holds_a_key
 
         script = back(comparison, snapshot)
         if holds_a_key(script):

@@ -64,7 +64,7 @@ def exit_code(reports: Sequence[DriftReport]) -> int:
 
 def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -> list[DriftReport]:
     # Imported here: other commands need no database driver.
-    from bubble_sync.compare.all_stacks import check_all_stacks, check_stack
+    from bubble_sync.compare.drift import check_all_stacks, check_stack
     from bubble_sync.config import stacks
 
     if all_stacks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -54,27 +54,25 @@ def acceptance(spec: Spec, change: Change, arguments: str, secret_keys: Mapping[
         key = secret_keys[spec.name]
         secret = "" if key == "supabaseUrl" else "--secret "
         return Acceptance((f"pulumi config set {secret}{NAMESPACE}:{key} {arguments}",))
-    if isinstance(spec, LedgerSpec) and change.field == "tables" and _without_log(change.wanted) == change.actual:
+    tables = change.wanted if isinstance(spec, LedgerSpec) and change.field == "tables" else ()
+    if isinstance(tables, list) and change.actual == [one for one in tables if one != DISPATCHES]:
         return Acceptance((_log(on=False, arguments=arguments),))
-    return Acceptance(impossible=_why_not(change))
-
-
-def _without_log(tables: object) -> object:
-    return [one for one in tables if one != DISPATCHES] if isinstance(tables, list) else None
+    if change.secret:
+        return Acceptance(impossible="it cannot be decrypted here")
+    if change.field == "moved":
+        return Acceptance(impossible="not by a setting; the SQL of the refusal leaves it there")
+    return Acceptance(impossible="no setting wants it" if change.field else "the program wants it there")
 
 
 def _constants(spec: FunctionSpec, actual: str, arguments: str) -> Acceptance:
     """Accept a body that differs only in numbers that are settings."""
-    there, wanted = constants_in(actual), constants_in(spec.body)
-    changed = {name: value for name, value in there.items() if wanted.get(name) != value}
-    numbers = {name: value for name, value in changed.items() if isinstance(value, int) and _is_number(wanted, name)}
-    if spec.name in _GROUPS and changed and numbers == changed and with_constants(spec.body, numbers) == actual:
+    wanted = constants_in(spec.body)
+    changed = {name: value for name, value in constants_in(actual).items() if wanted.get(name) != value}
+    numbers = {name: value for name, value in changed.items() if isinstance(value, int)}
+    settable = numbers == changed and all(isinstance(wanted.get(name), int) for name in numbers)
+    if spec.name in _GROUPS and changed and settable and with_constants(spec.body, numbers) == actual:
         return _settings(spec.name, numbers, arguments)
     return Acceptance(impossible="the body is the program's; change sql/functions there")
-
-
-def _is_number(constants: Mapping[str, int | str], name: str) -> bool:
-    return isinstance(constants.get(name), int)
 
 
 def _settings(name: str, values: Mapping[str, object], arguments: str) -> Acceptance:
@@ -85,25 +83,14 @@ def _settings(name: str, values: Mapping[str, object], arguments: str) -> Accept
     except ValidationError:
         return Acceptance(impossible=f"the configuration does not take {', '.join(map(str, values.values()))}")
     commands = [_log(on=bool(values[_LOG]), arguments=arguments)] if _LOG in values else []
-    return Acceptance((*commands, *_commands(group, model, of_job, arguments)))
+    for name, value in of_job.items():
+        key = f"{NAMESPACE}:{group}.{model.model_fields[name].alias}"
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        quoted = text if re.fullmatch(r"\w+", text) else f"'{text}'"
+        commands.append(f"pulumi config set --path {shlex.quote(key)} {quoted} {arguments}")
+    return Acceptance(tuple(commands))
 
 
 def _log(*, on: bool, arguments: str) -> str:
     """Return the setting of the request log: one for both functions and the table."""
     return f"pulumi config set {NAMESPACE}:{StackSettings.model_fields[_LOG].alias} {str(on).lower()} {arguments}"
-
-
-def _commands(group: str, model: type[Settings], values: Mapping[str, object], arguments: str) -> Iterator[str]:
-    for name, value in values.items():
-        key = f"{NAMESPACE}:{group}.{model.model_fields[name].alias}"
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        quoted = text if re.fullmatch(r"\w+", text) else f"'{text}'"
-        yield f"pulumi config set --path {shlex.quote(key)} {quoted} {arguments}"
-
-
-def _why_not(change: Change) -> str:
-    if change.secret:
-        return "it cannot be decrypted here"
-    if change.field == "moved":
-        return "not by a setting; the SQL of the refusal leaves it there"
-    return "no setting wants it" if change.field else "the program wants it there"

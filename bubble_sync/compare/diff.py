@@ -13,7 +13,6 @@ from bubble_sync.converge import ledger, prerequisites, vault_secrets
 from bubble_sync.converge.lifecycle import observe_in, preflight_change, sections_of
 from bubble_sync.converge.preflight import refusals
 from bubble_sync.converge.references import REFERENCE_SECTIONS, pattern_of
-from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Database
 from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.errors import PrerequisiteMissing, SyncError
@@ -101,7 +100,7 @@ def sections_about(specs: Sequence[Spec]) -> set[str]:
 
 def sections_to_judge(specs: Sequence[Spec]) -> set[str]:
     """Return the sections for judging objects."""
-    return {part for spec in specs for part in sections_of(kind_of(spec), spec)}
+    return {part for spec in specs for part in sections_of(spec)}
 
 
 def diff(stack: str, specs: Sequence[Spec], snapshot: Snapshot, *, adopt: bool = True) -> Comparison:
@@ -115,21 +114,21 @@ def diff(stack: str, specs: Sequence[Spec], snapshot: Snapshot, *, adopt: bool =
 
 def compare_object(spec: Spec, snapshot: Snapshot, *, adopt: bool = True, hide: Sequence[str] = ()) -> ObjectDiff:
     """Return the change of one object; `hide` are values to keep out of every text."""
-    kind = kind_of(spec)
-    there = observe_in(kind, spec, snapshot)
-    recorded = not isinstance(spec, RecordedSpec) or spec.object_name in ledger.rows(snapshot)
+    there = observe_in(spec, snapshot)
+    known = isinstance(spec, RecordedSpec) and spec.object_name in ledger.rows(snapshot)
+    recorded = known or not isinstance(spec, RecordedSpec)
     differences = compare(spec, there) if there else ()
     if not recorded:
         # Adopting implies a missing ledger row.
         differences = tuple(one for one in differences if one.field not in ("stack", "project_ref"))
     changes = tuple(_change(spec, one, snapshot, hide) for one in differences)
     try:
-        preflight_change(kind, spec, snapshot, adopt=adopt)
+        preflight_change(spec, snapshot, adopt=adopt)
     except SyncError as refusal:
         missing = isinstance(refusal, PrerequisiteMissing)
         return ObjectDiff(spec, State.MISSING if missing else State.FOREIGN, there, changes, str(refusal))
     if there is None:
-        reason = "the ledger knows it: it has been removed since" if _known(spec, snapshot) else ""
+        reason = "the ledger lists it: it has been removed since" if known else ""
         return ObjectDiff(spec, State.CREATE, reason=reason)
     if recorded:
         return ObjectDiff(spec, State.UPDATE if changes else State.EQUAL, there, changes)
@@ -149,10 +148,6 @@ def _held_up(item: ObjectDiff, snapshot: Snapshot, *, adopt: bool) -> ObjectDiff
         state = State.FOREIGN if item.state is State.EQUAL else item.state
         return replace(item, state=state, reason=str(refusal))
     return item
-
-
-def _known(spec: Spec, snapshot: Snapshot) -> bool:
-    return isinstance(spec, RecordedSpec) and spec.object_name in ledger.rows(snapshot)
 
 
 def _change(spec: Spec, difference: Difference, snapshot: Snapshot, hide: Sequence[str]) -> Change:

@@ -1,21 +1,25 @@
-"""Drift of a converged stack, field by field: when each field changed, and how to repair or accept it."""
+"""Find drift of converged stacks, field by field: when each field changed, and how to repair or accept it."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from bubble_sync.compare.accept import Acceptance, acceptance
 from bubble_sync.compare.diff import Change, ObjectDiff, State, compare_object, sections_to_judge
 from bubble_sync.compare.liveness import LIVENESS_SECTIONS, Liveness, liveness_in
+from bubble_sync.config.stacks import Stack
 from bubble_sync.converge import ledger
-from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Snapshot
-from bubble_sync.database.snapshot_access import read_accessible
-from bubble_sync.model.setup import values_to_hide
-from bubble_sync.specs import RecordedSpec, Spec, VaultSecretSpec
+from bubble_sync.database.database import Connection, Database
+from bubble_sync.database.snapshot import Snapshot, read_accessible
+from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
+from bubble_sync.model.secrets import configuration_keys
+from bubble_sync.model.setup import desired_state, values_to_hide
+from bubble_sync.specs import Owner, RecordedSpec, Spec, VaultSecretSpec
 
 PRESENCE = "presence"
 """The field of an absent object."""
@@ -79,7 +83,7 @@ def read_drift(conn: Connection, specs: Sequence[Spec]) -> tuple[Snapshot, Liven
     return snapshot, liveness_in(conn, specs, snapshot)
 
 
-def drift(  # what was read, and how to speak of it
+def drift(  # the reading, and the options of commands
     stack: str,
     specs: Sequence[Spec],
     snapshot: Snapshot,
@@ -112,7 +116,7 @@ def drift(  # what was read, and how to speak of it
 def _next(findings: Sequence[DriftFinding]) -> str:
     if all(finding.reason for finding in findings):
         return "do what each finding says, then `bubble-sync drift`" if findings else ""
-    return "`pulumi up` repairs; the line at `accept` keeps what is there"
+    return "`pulumi up` repairs; the `accept` line keeps the current value"
 
 
 def _changes(item: ObjectDiff, snapshot: Snapshot) -> Iterator[Change]:
@@ -131,3 +135,53 @@ def _since(spec: Spec, change: Change, snapshot: Snapshot) -> ChangedSince | Non
             return ChangedSince(datetime.fromisoformat(changed), exact=True)
     recorded = (row.get("recorded_at") for row in snapshot.rows("recorded") if row["object"] == spec.object_name)
     return next((ChangedSince(datetime.fromisoformat(at), exact=False) for at in recorded if at), None)
+
+
+AT_ONCE = 8
+_CHANGED_BY_HAND = (
+    "If it was changed in the database: set bubble-sync:monitorPassword to a new value, and run `pulumi up` as "
+    "the owner."
+)
+
+
+def check_stack(stack: Stack) -> DriftReport:
+    """Compare one converged stack with its database; raises no error that an operator can fix."""
+    try:
+        report = _check_stack(stack)
+        return replace(report, next=stack.completed(report.next))
+    except ConfigurationError as problem:
+        return DriftReport(stack.name, StackStatus.CONFIGURATION, cause=stack.completed(str(problem)))
+    except SyncError as problem:
+        return DriftReport(stack.name, StackStatus.UNREACHABLE, cause=stack.completed(str(problem)))
+
+
+def check_all_stacks(stacks: Sequence[Stack]) -> list[DriftReport]:
+    """Check every stack in parallel; results keep the given order."""
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return list(threads.map(check_stack, stacks))
+
+
+def _check_stack(stack: Stack) -> DriftReport:
+    settings = stack.settings()
+    specs = desired_state(settings, Owner(stack.name, settings.project(stack.environment) or ""))
+    address = settings.address(stack.environment)
+    database = Database(address)
+    try:
+        snapshot, liveness = database.read("reading the stack", lambda conn: read_drift(conn, specs))
+    except Unreachable as problem:
+        if address.user != settings.access.monitor_role or "password" not in str(problem):
+            raise
+        # pulumi-postgresql does not detect the change, and repeating the known value is no change.
+        raise Unreachable(f"{problem} {_CHANGED_BY_HAND}", problem.retry) from None
+    finally:
+        database.close()
+    ledger.require_configured(ledger.rows(snapshot))
+    return drift(
+        stack.name,
+        specs,
+        snapshot,
+        liveness,
+        arguments=shlex.join(stack.options),
+        secret_keys=configuration_keys(settings),
+        adopt=settings.adopt != "never",
+    )

@@ -1,7 +1,7 @@
 """Whether the sync works right now: the one verdict of `drift`, `status`, `verify`, the report and the metrics.
 
-A green run of pg_cron means that its SQL ran: what became of the request is in our own log. Without a log there is
-pg_net's table, which names no request's sender: signs, and no proof. A missing fact is reported as unknown.
+A successful run of pg_cron proves only that the SQL ran; our own log has the outcome of the request. Without the log,
+pg_net's table gives signs and no proof, since pg_net does not record senders. A missing fact is reported as unknown.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.converge import cron_jobs
 from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Connection, translated
-from bubble_sync.database.snapshot import Snapshot, SnapshotRow
-from bubble_sync.database.snapshot_access import read_accessible
+from bubble_sync.database.snapshot import Snapshot, SnapshotRow, read_accessible
 from bubble_sync.database.table_names import RUN_TABLE
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
@@ -54,6 +53,9 @@ class LivenessVerdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+_LIKELY, _NO, _UNKNOWN = LivenessVerdict
+
+
 @dataclass(frozen=True)
 class Liveness:
     """The verdict with its evidence."""
@@ -73,7 +75,7 @@ def read_liveness(conn: Connection, settings: StackSettings, stack: str) -> Live
         with translated("reading the stack"), conn.transaction():
             snapshot = read_accessible(conn, LIVENESS_SECTIONS, specs)
     except (PrivilegeMissing, PrerequisiteMissing) as problem:
-        return Liveness(LivenessVerdict.UNKNOWN, str(problem))
+        return Liveness(_UNKNOWN, str(problem))
     return liveness_in(conn, specs, snapshot)
 
 
@@ -92,29 +94,26 @@ def judge_liveness(
 ) -> Liveness:
     """Judge by objects, the processor's newest run and our newest requests; without a log by the newest response."""
     spec = next(spec for spec in specs if isinstance(spec, CronJobSpec))
-    job, run = cron_jobs.observe(spec, snapshot), _newest_run(spec, snapshot)
+    job = cron_jobs.observe(spec, snapshot)
+    run = next((row for row in snapshot.rows("runs") if row["name"] == spec.name), None)
     if why := next(_stops(specs, snapshot), ""):
-        return Liveness(LivenessVerdict.NO, why)
+        return Liveness(_NO, why)
     if job is None or not job.actual.active:
         wanted = "" if spec.active else ", as the configuration wants it"
-        return Liveness(LivenessVerdict.NO, f"{spec.object_name} is not active{wanted}")
+        return Liveness(_NO, f"{spec.object_name} is not active{wanted}")
     if run is not None and run["status"] != "succeeded":
-        where = f"see {RUN_TABLE}, runid {run['runid']}"
-        return Liveness(
-            LivenessVerdict.NO, f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}: {where}"
-        )
+        failed = f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}"
+        return Liveness(_NO, f"{failed}: see {RUN_TABLE}, runid {run['runid']}")
     changed = _changed(specs, snapshot)
     if requests is not None and (refused := _refused(requests, changed, now)):
         return refused
     if run is None:
-        return Liveness(LivenessVerdict.UNKNOWN, f"no run of {spec.object_name} is known")
+        return Liveness(_UNKNOWN, f"no run of {spec.object_name} is known")
     ran = f"the last run of {spec.object_name} succeeded, {_at(run, 'start_time')}"
     missed = _missed(spec, job.actual.schedule, run, snapshot)
     if missed is not None:
-        return Liveness(
-            LivenessVerdict.UNKNOWN,
-            f"{ran}; it was due again at {format_timestamp(missed)}, and no run since is on record",
-        )
+        since = f"the job was due again at {format_timestamp(missed)}, and no run since is on record"
+        return Liveness(_UNKNOWN, f"{ran}; {since}")
     return _by_response(ran, snapshot, changed) if requests is None else _by_request(ran, requests, changed)
 
 
@@ -137,33 +136,31 @@ def _stops(specs: Sequence[Spec], snapshot: Snapshot) -> Iterator[str]:
 def _refused(requests: Sequence[Request], changed: datetime, now: datetime) -> Liveness | None:
     """Return no when our newest requests are unanswered, or refused since the last change of a secret."""
     if waiting := stuck(requests, now):
-        return Liveness(LivenessVerdict.NO, f"{_named(waiting)}, has no answer")
+        return Liveness(_NO, f"{_named(waiting)}, has no answer")
     newest = newest_answered(requests)
     if newest is None or newest.verdict not in BAD or newest.sent_at < changed:
         return None
-    return Liveness(LivenessVerdict.NO, f"{_named(newest)}, was {newest}")
+    return Liveness(_NO, f"{_named(newest)}, was {newest}")
 
 
 def _by_request(ran: str, requests: Sequence[Request], changed: datetime) -> Liveness:
     newest = newest_answered(requests)
     if newest is None:
-        return Liveness(LivenessVerdict.UNKNOWN, f"{ran}, so its SQL ran; no answer to a request of ours is on record")
+        return Liveness(_UNKNOWN, f"{ran}, so its SQL ran; no answer to a request of ours is on record")
     text = f"{ran}; {_named(newest)}, was {newest}"
     if newest.sent_at < changed:
-        return Liveness(LivenessVerdict.UNKNOWN, f"{text}, before a secret was changed")
-    return Liveness(LivenessVerdict.LIKELY if newest.verdict in ("ok", "partial") else LivenessVerdict.UNKNOWN, text)
+        return Liveness(_UNKNOWN, f"{text}, before a secret was changed")
+    return Liveness(_LIKELY if newest.verdict in ("ok", "partial") else _UNKNOWN, text)
 
 
 def _by_response(ran: str, snapshot: Snapshot, changed: datetime) -> Liveness:
     response = next(iter(snapshot.rows("responses")), None)
     if response is None:
-        return Liveness(LivenessVerdict.UNKNOWN, f"{ran}, which says that its SQL ran; no response is known")
-    text = (
-        f"the last response that pg_net has, to whatever request, is {outcome_of(response)}, {_at(response, 'created')}"
-    )
+        return Liveness(_UNKNOWN, f"{ran}, so its SQL ran; no response is known")
+    text = f"pg_net's last response, to any request, is {outcome_of(response)}, {_at(response, 'created')}"
     if datetime.fromisoformat(response["created"]) < changed:
-        return Liveness(LivenessVerdict.UNKNOWN, f"{ran}; {text}, before a secret was changed")
-    return Liveness(LivenessVerdict.LIKELY if response.get("good") else LivenessVerdict.UNKNOWN, f"{ran}; {text}")
+        return Liveness(_UNKNOWN, f"{ran}; {text}, before a secret was changed")
+    return Liveness(_LIKELY if response.get("good") else _UNKNOWN, f"{ran}; {text}")
 
 
 def _named(request: Request) -> str:
@@ -179,10 +176,6 @@ def _changed(specs: Sequence[Spec], snapshot: Snapshot) -> datetime:
 
 def _with_timestamps(row: SnapshotRow) -> dict[str, Any]:
     return {**row, **{name: datetime.fromisoformat(row[name]) for name in ("sent_at", "settled_at") if row[name]}}
-
-
-def _newest_run(spec: CronJobSpec, snapshot: Snapshot) -> SnapshotRow | None:
-    return next((row for row in snapshot.rows("runs") if row["name"] == spec.name), None)
 
 
 def outcome_of(response: SnapshotRow) -> str:

@@ -1,21 +1,34 @@
-"""The SQL of a stack's changes, to be read and run by hand, section by section.
+"""The SQL of a stack's changes, and the SQL that restores the current state: to be read and run by hand.
 
-What `up` runs is taken from the same places. A secret's value is never in it: a placeholder stands there, and while it
-stands there the statement does nothing.
+`up` takes its statements from the same places. Neither script contains a secret's value: the first has a placeholder,
+and does nothing while the placeholder is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import LiteralString
 
 from psycopg import sql
 
 from bubble_sync.compare.diff import Comparison, ObjectDiff, State
-from bubble_sync.converge import extensions, functions, ledger
+from bubble_sync.config.keys import masked
+from bubble_sync.converge import extensions, functions, ledger, tables
 from bubble_sync.converge.cron_jobs import alterations, is_elsewhere
 from bubble_sync.converge.vault_secrets import Stored
-from bubble_sync.database.snapshot import filled
-from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, LedgerSpec, RecordedSpec, Spec, VaultSecretSpec
+from bubble_sync.database.snapshot import Snapshot, filled
+from bubble_sync.database.table_names import LEDGER_TABLE
+from bubble_sync.specs import (
+    ALERTS,
+    DISPATCHES,
+    CronJobSpec,
+    ExtensionSpec,
+    FunctionSpec,
+    LedgerSpec,
+    RecordedSpec,
+    VaultSecretSpec,
+)
 from bubble_sync.sql_loader import query
 
 _SECTIONS = {
@@ -26,8 +39,11 @@ _SECTIONS = {
     "function": "functions",
     "job": "jobs",
 }
-_REFUSED = (State.FOREIGN, State.MISSING)
-_FILLED_IN = "given.value !~ '^<.*>$'"
+_LEDGER_FIELDS = {"stack", "project_ref"}
+_MY_JOB: LiteralString = "from cron.job where jobname = {job} and username = current_user;"
+_UNSCHEDULE: LiteralString = f"select cron.unschedule(jobid) {_MY_JOB}"
+# A statement with its placeholder left in changes nothing.
+_FILLED_IN = sql.SQL("given.value !~ '^<.*>$'")
 
 
 def forward(comparison: Comparison) -> str:
@@ -40,147 +56,216 @@ def forward(comparison: Comparison) -> str:
     for number, (kind, title) in enumerate(_SECTIONS.items(), 1):
         lines += ["", f"-- {number}. {title}"]
         of_kind = [item for item in comparison.items if item.spec.kind == kind and item.state is not State.EQUAL]
-        for item in of_kind:
-            lines += section(item, _statements)
-        if not of_kind:
-            lines.append("-- nothing to do")
-    lines += ["", "-- 7. what the ledger remembers", *(_record(item) for item in comparison.items if _unrecorded(item))]
+        lines += [line for item in of_kind for line in _section(item, _changes)] or ["-- nothing to do"]
+    recorded = (_record(item, item.spec) for item in comparison.items if isinstance(item.spec, RecordedSpec))
+    return "\n".join([*lines, "", "-- 7. what the ledger remembers", *filter(None, recorded)])
+
+
+def back(comparison: Comparison, snapshot: Snapshot) -> str:
+    """Return a script that restores the current state; running the script twice is harmless.
+
+    Extensions stay: dropping one drops what others have built on it by then.
+    """
+    lines = [f"-- Back to what the database of stack {comparison.stack} held before `pulumi up`, for the SQL editor."]
+    for item in reversed(comparison.items):
+        if item.state not in (State.EQUAL, State.MISSING):
+            lines += ["", *_section(item, partial(_restoration, snapshot=snapshot))]
     return "\n".join(lines)
 
 
-def section(item: ObjectDiff, statements: Callable[[ObjectDiff], Iterator[str]]) -> list[str]:
+def holds_a_key(script: str) -> bool:
+    """Return whether a current function or job contains a key."""
+    return masked(script) != script
+
+
+def _section(item: ObjectDiff, statements: Callable[[ObjectDiff], Iterator[str]]) -> list[str]:
     """Return one object's part of a script; for a refused object, the reason as a comment."""
     title = f"-- {item.spec.object_name}: {item.state}"
-    if item.state in _REFUSED:
+    if item.state in (State.FOREIGN, State.MISSING):
         return [title, *(f"--     {line}" for line in item.reason.splitlines())]
     return [title, *statements(item)]
 
 
-def alter(spec: CronJobSpec, given: Mapping[str, object]) -> str:
-    """Return the call that changes fields of the connecting role's job; None leaves a field."""
-    arguments = [
-        sql.SQL("{name} => {value}").format(name=sql.SQL(name), value=_argument(name, value))
-        for name, value in given.items()
-        if value is not None
-    ]
-    alter_job = sql.SQL("select cron.alter_job(job_id => jobid, {arguments})\n{job}")
-    return _text(alter_job.format(arguments=sql.SQL(", ").join(arguments), job=my_job(spec)))
-
-
-def my_job(spec: CronJobSpec) -> sql.Composed:
-    """Return the end of a statement about the connecting role's job."""
-    return sql.SQL("from cron.job where jobname = {name} and username = current_user;").format(
-        name=sql.Literal(spec.name)
-    )
-
-
-def _argument(name: str, value: object) -> sql.Composable:
-    here = name == "database" and value is True
-    return sql.SQL("current_database()") if here else sql.Literal(value)
-
-
-def _statements(item: ObjectDiff) -> Iterator[str]:
-    spec = item.spec
-    if isinstance(spec, LedgerSpec):
-        there = item.actual.actual if item.actual else None
-        yield from map(_text, ledger.creations(spec, there if isinstance(there, LedgerSpec) else None))
-        yield _text(ledger.revoke(spec))
-    elif isinstance(spec, ExtensionSpec) and item.state is State.CREATE:
-        yield f"{_text(extensions.extension_statement(spec))};"
-    elif isinstance(spec, VaultSecretSpec):
-        yield from _secret(item, spec)
-    elif isinstance(spec, FunctionSpec) and item.state is not State.ADOPT:
-        there = item.actual.actual if item.actual else None
-        yield _text(functions.function_statement(spec, there if isinstance(there, FunctionSpec) else None))
-    elif isinstance(spec, CronJobSpec):
-        yield from _job(item, spec)
-
-
-def _job(item: ObjectDiff, spec: CronJobSpec) -> Iterator[str]:
+def _changes(item: ObjectDiff) -> Iterator[str]:
     there = item.actual.actual if item.actual else None
-    anew = isinstance(there, CronJobSpec) and is_elsewhere(there)
-    if anew:
-        yield f"select cron.unschedule(jobid) {_text(my_job(spec))}"
-    if there is None or anew:
-        values = [sql.Literal(value) for value in (spec.name, spec.schedule, spec.command)]
-        yield _text(sql.SQL("select cron.schedule({values});").format(values=sql.SQL(", ").join(values)))
-        if not spec.active:
-            yield alter(spec, {"active": False})
-    elif isinstance(there, CronJobSpec):
+    match item.spec, there:
+        case LedgerSpec() as spec, LedgerSpec() | None:
+            yield from (one.as_string() for one in (*ledger.creations(spec, there), ledger.revoke(spec)))
+        case ExtensionSpec() as spec, None:
+            yield f"{extensions.extension_statement(spec).as_string()};"
+        case VaultSecretSpec() as spec, _:
+            yield from _secret(item, spec)
+        case FunctionSpec() as spec, FunctionSpec() | None if item.state is not State.ADOPT:
+            yield functions.function_statement(spec, there).as_string()
+        case CronJobSpec() as spec, CronJobSpec() | None:
+            yield from _job(spec, there)
+
+
+def _restoration(item: ObjectDiff, snapshot: Snapshot) -> Iterator[str]:
+    there = item.actual.actual if item.actual else None
+    match item.spec, there:
+        case CronJobSpec() as spec, None:
+            yield _text(_UNSCHEDULE, job=spec.name)
+        case CronJobSpec() as spec, CronJobSpec():
+            yield from _former_job(spec, there)
+        case FunctionSpec() as spec, None:
+            yield f"{functions.drop(spec).as_string().replace('drop function', 'drop function if exists', 1)};"
+        case FunctionSpec() as spec, FunctionSpec():
+            yield from _former_function(spec, there, snapshot)
+        case VaultSecretSpec() as spec, None:
+            yield _text("delete from vault.secrets where name = {name};", name=spec.name)
+        case VaultSecretSpec(), VaultSecretSpec():
+            yield from _former_secret(item, there)
+        case ExtensionSpec() as spec, None:
+            yield "-- It was not installed. When nothing else has come to use it:"
+            yield _text("--     drop extension {name};", name=sql.Identifier(spec.name))
+        case LedgerSpec() as spec, LedgerSpec() | None:
+            yield from _former_ledger(item, spec, there, snapshot)
+    if isinstance(item.spec, RecordedSpec) and item.state is not State.UPDATE and "recorded" in snapshot.parts:
+        yield _text(
+            "delete from {ledger} where object = {object};", ledger=sql.SQL(LEDGER_TABLE), object=item.spec.object_name
+        )
+
+
+def _job(spec: CronJobSpec, there: CronJobSpec | None) -> Iterator[str]:
+    if there is not None and is_elsewhere(there):
+        yield _text(_UNSCHEDULE, job=spec.name)
+        there = None
+    if there is not None:
         given = alterations(spec, there)
-        given["database"] = given.pop("here")
-        if any(value is not None for value in given.values()):
-            yield alter(spec, given)
+        here = sql.SQL("current_database()") if given.pop("here") else None
+        yield from _alter(spec, {**given, "database": here})
+        return
+    values = {"name": spec.name, "schedule": spec.schedule, "command": spec.command}
+    yield _text("select cron.schedule({name}, {schedule}, {command});", **values)
+    if not spec.active:
+        yield from _alter(spec, {"active": False})
+
+
+def _former_job(spec: CronJobSpec, there: CronJobSpec) -> Iterator[str]:
+    given = alterations(there, spec)
+    if is_elsewhere(there):
+        yield "-- The server that pg_cron connected to for it is not brought back: only a superuser can set it."
+    database = there.database if given.pop("here") and not is_elsewhere(there) else None
+    yield from _alter(spec, {**given, "database": database})
+
+
+def _alter(spec: CronJobSpec, given: Mapping[str, object]) -> Iterator[str]:
+    """Return the call that changes fields of the connecting role's job, if any; None leaves a field."""
+    changed = {name: value for name, value in given.items() if value is not None}
+    if changed:
+        arguments = sql.SQL(", ").join(sql.SQL(f"{name} => {{}}").format(changed[name]) for name in changed)
+        call: LiteralString = f"select cron.alter_job(job_id => jobid, {{arguments}})\n{_MY_JOB}"
+        yield _text(call, arguments=arguments, job=spec.name)
+
+
+def _former_function(spec: FunctionSpec, there: FunctionSpec, snapshot: Snapshot) -> Iterator[str]:
+    row = next(
+        row
+        for row in snapshot.rows("definitions")
+        if row["name"] == spec.name and row["identity_arguments"] == spec.arguments
+    )
+    signature = sql.SQL(row["signature"])
+    yield f"{row['definition'].rstrip()};"
+    text = there.comment or sql.SQL("null")
+    yield _text("comment on function {signature} is {text};", signature=signature, text=text)
+    for grant in row["grants"]:
+        option: LiteralString = " with grant option" if grant["passes_on"] else ""
+        grantee = sql.Identifier(grant["grantee"])
+        yield _text(f"grant execute on function {{signature}} to {{to}}{option};", signature=signature, to=grantee)
 
 
 def _secret(item: ObjectDiff, spec: VaultSecretSpec) -> Iterator[str]:
     value_is = next((change.secret for change in item.changes if change.field == "value"), "")
-    values: dict[str, sql.Composable] = {
-        "name": sql.Literal(spec.name),
-        "description": sql.Literal(spec.description),
-        "placeholder": sql.Literal(f"<the value of {spec.name}>"),
-        "filled_in": sql.SQL(_FILLED_IN),
-    }
+    value = sql.SQL("(values ({})) as given (value)").format(f"<the value of {spec.name}>")
+    given = partial(_text, name=spec.name, description=spec.description, value=value, filled_in=_FILLED_IN)
     if value_is == Stored.UNREADABLE:
         yield "-- What is stored cannot be decrypted here, and then vault.update_secret cannot change it."
-        yield _text(sql.SQL(
-            "delete from vault.secrets as secret using (values ({placeholder})) as given (value)\n"
-            "where secret.name = {name} and {filled_in};"
-        ).format(**values))  # fmt: skip
+        yield given("delete from vault.secrets as secret using {value}\nwhere secret.name = {name} and {filled_in};")
     if value_is == Stored.UNREADABLE or item.actual is None:
-        yield _text(sql.SQL(
-            "select vault.create_secret(given.value, {name}, {description})\n"
-            "from (values ({placeholder})) as given (value)\n"
+        yield given(
+            "select vault.create_secret(given.value, {name}, {description})\nfrom {value}\n"
             "where {filled_in} and not exists (select from vault.secrets where name = {name});"
-        ).format(**values))  # fmt: skip
+        )
         return
     if value_is:
-        yield _text(sql.SQL(
-            "select vault.update_secret(secret.id, given.value)\n"
-            "from vault.secrets as secret, (values ({placeholder})) as given (value)\n"
+        yield given(
+            "select vault.update_secret(secret.id, given.value)\nfrom vault.secrets as secret, {value}\n"
             "where secret.name = {name} and {filled_in};"
-        ).format(**values))  # fmt: skip
+        )
     if any(change.field == "description" for change in item.changes):
-        yield describe(spec)
+        yield _describe(spec)
 
 
-def describe(spec: VaultSecretSpec) -> str:
-    """Return the statement that sets a secret's description."""
-    text = "select vault.update_secret(id, new_description => {text}) from vault.secrets where name = {name};"
-    return _text(sql.SQL(text).format(text=sql.Literal(spec.description), name=sql.Literal(spec.name)))
+def _former_secret(item: ObjectDiff, there: VaultSecretSpec) -> Iterator[str]:
+    for change in item.changes:
+        if change.field == "description":
+            yield _describe(there)
+        elif change.secret == Stored.UNREADABLE:
+            yield "-- Its value cannot be decrypted here: there is none to go back to."
+        elif change.secret:
+            given = partial(_text, name=there.name, copy=f"{there.name} before bubble-sync")
+            yield "-- Its value is not shown. To come back to it, keep a copy in Vault before anything changes it:"
+            yield given(
+                "--     select vault.create_secret(decrypted_secret, {copy}) from vault.decrypted_secrets "
+                "where name = {name};"
+            )
+            yield "-- This brings it back where there is one; delete the copy when it has served:"
+            yield given(
+                "select vault.update_secret(now.id, copy.decrypted_secret)\n"
+                "from vault.secrets as now, vault.decrypted_secrets as copy\n"
+                "where now.name = {name} and copy.name = {copy};"
+            )
 
 
-def _unrecorded(item: ObjectDiff) -> bool:
-    ledger_fields = any(change.field in ("stack", "project_ref") for change in item.changes)
-    new = item.state in (State.CREATE, State.ADOPT, State.ADOPT_AND_CHANGE)
-    return isinstance(item.spec, RecordedSpec) and (new or (item.state is State.UPDATE and ledger_fields))
+def _describe(spec: VaultSecretSpec) -> str:
+    text: LiteralString = "select vault.update_secret(id, new_description => {text}) from vault.secrets where name = "
+    return _text(text + "{name};", text=spec.description, name=spec.name)
 
 
-def _record(item: ObjectDiff) -> str:
-    spec = item.spec
-    values = {"object": spec.object_name, "origin": "made" if item.actual is None else "adopted"}
-    if isinstance(spec, RecordedSpec):
-        values |= {"stack": spec.stack, "project_ref": spec.project_ref}
-    name = "move" if item.state is State.UPDATE else "record"
-    literals: dict[str, sql.Composable] = {key: sql.Literal(value) for key, value in values.items()}
-    written = filled(query("ledger", name), {**literals, "there": _there(item)})
-    return _text(written + _placed(spec))
+def _former_ledger(item: ObjectDiff, spec: LedgerSpec, there: LedgerSpec | None, snapshot: Snapshot) -> Iterator[str]:
+    if there is None:
+        yield from (f"drop table if exists bubble_sync.{table};" for table in (*spec.tables, "ledger"))
+        if not snapshot.rows("schema"):
+            yield "drop schema if exists bubble_sync;"
+    for row in snapshot.rows("schema"):
+        yield _text("comment on schema bubble_sync is {text};", text=row["comment"] or sql.SQL("null"))
+    for change in item.changes:
+        if change.field == "grantees":
+            yield "-- Privileges that other roles hold on it are not brought back."
+        elif change.field == "tables" and there is not None:
+            present = tables.names(there.tables)
+            yield from (f"drop table if exists bubble_sync.{table};" for table in spec.tables if table not in present)
+            gone = [table for table in (DISPATCHES, ALERTS) if table in present and table not in spec.tables]
+            yield from (one.as_string() for one in tables.statements(gone, gone))
 
 
-def _there(item: ObjectDiff) -> sql.Composable:
-    """Return the condition for a ledger row: a secret with its placeholder left in does not exist."""
-    if not isinstance(item.spec, VaultSecretSpec) or item.actual is not None:
-        return sql.SQL("true")
-    return sql.SQL("exists (select from vault.secrets where name = {})").format(sql.Literal(item.spec.name))
-
-
-def _placed(spec: Spec) -> sql.Composable:
+def _record(item: ObjectDiff, spec: RecordedSpec) -> str:
+    """Return the statement that records a new object, or the new owner of a recorded one; else an empty text."""
+    if item.state is State.UPDATE:
+        if not _LEDGER_FIELDS.intersection(change.field for change in item.changes):
+            return ""
+    elif item.state not in (State.CREATE, State.ADOPT, State.ADOPT_AND_CHANGE):
+        return ""
+    name = sql.Literal(spec.name) if isinstance(spec, ExtensionSpec | VaultSecretSpec) else sql.SQL("null")
+    condition: LiteralString = "true"
+    # A secret with its placeholder left in does not exist.
+    if isinstance(spec, VaultSecretSpec) and item.actual is None:
+        condition = "exists (select from vault.secrets where name = {})"
+    values = {
+        "object": sql.Literal(spec.object_name),
+        "origin": sql.Literal("made" if item.actual is None else "adopted"),
+        "stack": sql.Literal(spec.stack),
+        "project_ref": sql.Literal(spec.project_ref),
+        "there": sql.SQL(condition).format(name),
+    }
+    written = filled(query("ledger", "move" if item.state is State.UPDATE else "record"), values).as_string()
     if not isinstance(spec, ExtensionSpec):
-        return sql.SQL("")
+        return written
     schema = sql.SQL("(select extnamespace::regnamespace::text from pg_catalog.pg_extension where extname = {})")
-    place = {"place": schema.format(sql.Literal(spec.name)), "object": sql.Literal(spec.object_name)}
-    return sql.SQL("\n") + sql.SQL(query("ledger", "record_place")).format(**place)
+    return f"{written}\n" + _text(query("ledger", "record_place"), place=schema.format(name), object=spec.object_name)
 
 
-def _text(composed: sql.Composable) -> str:
-    return composed.as_string(None)
+def _text(statement: LiteralString, **values: object) -> str:
+    """Return a statement with plain values as literals."""
+    return sql.SQL(statement).format(**values).as_string()

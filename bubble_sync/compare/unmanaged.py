@@ -1,6 +1,6 @@
 """Unmanaged objects: other installations of the sync, users of the key, executors of the functions.
 
-Nothing of it is touched by `up`, but for EXECUTE on our functions, which goes from everyone unwanted.
+`up` changes none of them, except that it revokes EXECUTE on our functions from unwanted roles.
 """
 
 from __future__ import annotations
@@ -43,15 +43,10 @@ def other_callers(snapshot: Snapshot) -> Iterator[UnmanagedObject]:
         name = masked(row["name"] or "")
         by_itself = row["via"] in ("", name.partition("(")[0])
         called = "by itself" if by_itself else f"through {row['via']}"
-        text = f"it sends to the queue's Edge Function too, {called}, so that items are sent twice"
+        text = f"it also sends to the queue's Edge Function, {called}: items are sent twice"
         fires = row["active"] and row["kind"] not in ("view", "function")
-        yield UnmanagedObject(
-            _what(row, name),
-            text,
-            _removal(row, name),
-            fires,
-            row["via"] if row["kind"] == "job" and row["ours"] else "",
-        )
+        calls = row["via"] if row["kind"] == "job" and row["ours"] else ""
+        yield UnmanagedObject(_what(row, name), text, _removal(row, name), fires, calls)
 
 
 def _what(row: SnapshotRow, name: str) -> str:
@@ -78,17 +73,14 @@ def _users(specs: Sequence[Spec], snapshot: Snapshot) -> Iterator[UnmanagedObjec
     key = key_of(specs)
     for user in references_in(snapshot):
         if user.split("(")[0] not in ours and key:
-            names = f"it names the secret {key}: what it reads there is this stack's value after `up`"
+            names = f"it names the secret {key}: after `up`, it reads this stack's value"
             yield UnmanagedObject(user, names, "")
 
 
 def _executors(specs: Sequence[Spec], snapshot: Snapshot) -> Iterator[UnmanagedObject]:
-    for spec in specs:
-        there = functions.observe(spec, snapshot) if isinstance(spec, FunctionSpec) else None
-        if there is None or not isinstance(spec, FunctionSpec):
-            continue
-        roles = ", ".join(one for one in there.actual.executors if one not in spec.executors)
-        if roles:
+    for spec in (spec for spec in specs if isinstance(spec, FunctionSpec)):
+        there = functions.observe(spec, snapshot)
+        if there and (roles := ", ".join(one for one in there.actual.executors if one not in spec.executors)):
             yield UnmanagedObject(
                 f"EXECUTE on {spec.name} for {roles}",
                 "`up` revokes it; an app may call the function by RPC",

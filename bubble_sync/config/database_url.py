@@ -1,15 +1,21 @@
-"""Parse the `postgresql://` URL, which contains the password and is never shown."""
+"""Parse the `postgresql://` URL, which contains the password and is never shown.
+
+Clients that take no URL and need a session get its parts, and read the password from the environment variable
+PGPASSWORD.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from bubble_sync.config.project_ref import ref_of_database
 from bubble_sync.errors import ConfigurationError
+from bubble_sync.formatting import printable
 
 NAMESPACE = "bubble-sync"
 """The namespace of all configuration keys, in any Pulumi project."""
@@ -18,6 +24,9 @@ ONE_DATABASE = (
     f"set {NAMESPACE}:databaseUrlEnv to the name of an environment variable that holds the postgresql:// URL, "
     f"or the URL itself with `pulumi config set --secret {NAMESPACE}:databaseUrl`"
 )
+_ENCRYPTED = ("require", "verify-ca", "verify-full")
+_VARIABLE = "PGPASSWORD"
+_TRANSACTION_PORT, _SESSION_PORT = 6543, 5432
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class DatabaseAddress:
         parts = [self.host, f"port {self.port}", f"database {self.database}", f"user {self.user}"]
         if self.source:
             parts.append(f"URL from {self.source}")
-        return "".join(one if one.isprintable() else "?" for one in ", ".join(parts))
+        return printable(", ".join(parts))
 
     @property
     def loopback(self) -> bool:
@@ -79,9 +88,7 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
     stated = {"host": host, "user": user, "password": parts.password, "port": port, "dbname": parts.path.strip("/")}
     hidden = {"service", *(key for key, value in stated.items() if value)} & set(query)
     if repeated or hidden:
-        raise ValueError(
-            f"says {', '.join(sorted({*repeated, *hidden}))} again after the question mark; give each once"
-        )
+        raise ValueError(f"repeats {', '.join(sorted({*repeated, *hidden}))} after the question mark; give each once")
     host = host or query.get("host", [None])[0]
     # libpq ends the password at the first @, urlsplit at the last: two @ would mean two hosts.
     misread = re.search(r"\s|%(?![0-9A-Fa-f]{2})", url) or parts.netloc.count("@") != 1 or "," in parts.netloc
@@ -98,7 +105,7 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
         str(port or query.get("port", [5432])[0]),
         unquote(parts.path.strip("/")) or query.get("dbname", [unquote(user)])[0],
     )
-    if sslmode not in (None, "require", "verify-ca", "verify-full") and not address.loopback:
+    if sslmode not in (None, *_ENCRYPTED) and not address.loopback:
         raise ValueError(
             f"asks for sslmode={sslmode}, which allows eavesdropping; remove the parameter (verify-full is the default)"
         )
@@ -137,3 +144,59 @@ def database_address(
         return replace(read_database_url(url, ca), configured=configured, source=source)
     except ValueError as error:
         raise ConfigurationError(f"{url_env or f'{NAMESPACE}:databaseUrl'}: {error}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionAddress:
+    """Host, port, database and user of a session, and the checks of the server's identity."""
+
+    host: str
+    port: int
+    database: str
+    username: str
+    """The login; for a pooler, with the project after a dot."""
+    role: str
+    """The role inside the database."""
+    sslmode: str
+    ca: str | None
+    password: str | None = field(repr=False)
+    """The URL's password, for a comparison with PGPASSWORD."""
+
+    def password_problem(self, environment: Mapping[str, str]) -> str | None:
+        """Return the problem with PGPASSWORD, without its value, or None."""
+        given = environment.get(_VARIABLE)
+        if not given:
+            return f"{_VARIABLE} is not set: export it with the password of {self.username} at {self.host}"
+        if self.password is not None and given != self.password:
+            return (
+                f"{_VARIABLE} is not the password that the database URL holds: export the one of "
+                f"{self.username} at {self.host}"
+            )
+        return None
+
+
+def session_address(address: DatabaseAddress) -> SessionAddress:
+    """Split a database URL; raise ConfigurationError for a part without a counterpart."""
+    if address.hostaddr is not None:
+        raise ConfigurationError(
+            f"the database URL says hostaddr, which the plugin behind {NAMESPACE}:access does not know: it would send "
+            "the password to another server. Give the address as the host."
+        )
+    parts = urlsplit(address.url)
+    query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+    hosted = ref_of_database(address.host, address.user)
+    port = int(address.port)
+    password = query.get("password") if parts.password is None else unquote(parts.password)
+    return SessionAddress(
+        # The plugin copies the host into a URL unchanged.
+        host=f"[{address.host}]" if ":" in address.host else address.host,
+        # The plugin uses prepared statements, which need a session.
+        port=_SESSION_PORT if hosted and port == _TRANSACTION_PORT else port,
+        database=address.database,
+        username=address.user,
+        role=address.user.removesuffix(f".{hosted}"),
+        # "allow" and "prefer" are valid on loopback only, and unknown to the plugin's library.
+        sslmode=address.sslmode if address.sslmode in _ENCRYPTED else "disable" if address.loopback else "verify-full",
+        ca=address.ca,
+        password=password,
+    )

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from bubble_sync.errors import WrongEnvironment
 
 _REF = re.compile(r"[a-z0-9]{8,40}")
+_DOMAINS = (".supabase.co", ".supabase.in", ".supabase.red")
 
 
 def is_project_ref(text: str) -> bool:
@@ -21,16 +22,14 @@ def is_project_ref(text: str) -> bool:
 
 def ref_of_url(url: str) -> str | None:
     """Return the project of `https://<ref>.supabase.co`, or None."""
-    return _ref_before(urlsplit(url).hostname or "", (".supabase.co", ".supabase.in", ".supabase.red"))
+    return _ref_before_domain(urlsplit(url).hostname or "")
 
 
 def ref_of_database(host: str | None, user: str | None) -> str | None:
     """Return the project of a direct host (`db.<ref>.supabase.co`) or a pooler's user (`postgres.<ref>`), or None."""
     for one in (host or "").lower().split(","):
-        if one.startswith("db."):
-            ref = _ref_before(one[3:], (".supabase.co", ".supabase.in", ".supabase.red"))
-            if ref is not None:
-                return ref
+        if one.startswith("db.") and (ref := _ref_before_domain(one[3:])):
+            return ref
     if ".pooler.supabase." in f"{host or ''}." and "." in (user or ""):
         ref = (user or "").rsplit(".", 1)[1]
         return ref if is_project_ref(ref) else None
@@ -50,8 +49,6 @@ def require_one_project(named_by: Mapping[str, str | None]) -> str | None:
     return known[0][1] if known else None
 
 
-def _ref_before(host: str, domains: tuple[str, ...]) -> str | None:
-    for domain in domains:
-        if host.endswith(domain) and is_project_ref(host.removesuffix(domain)):
-            return host.removesuffix(domain)
-    return None
+def _ref_before_domain(host: str) -> str | None:
+    names = (host.removesuffix(domain) for domain in _DOMAINS if host.endswith(domain))
+    return next(filter(is_project_ref, names), None)

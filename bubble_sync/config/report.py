@@ -82,11 +82,10 @@ def with_problems(
         problems_of.setdefault(key, []).append(text)
     listed = []
     for one in found.settings:
-        if one.key in problems_of:
+        if texts := problems_of.pop(one.key, None):
             place = source if _top(one) in written else one.source
-            listed.append(replace(one, value=None, note="", source=place, problem="; ".join(problems_of.pop(one.key))))
-        else:
-            listed.append(one)
+            one = replace(one, value=None, note="", source=place, problem="; ".join(texts))
+        listed.append(one)
     listed += [Setting(key, None, UNKNOWN_KEY, problem="; ".join(texts)) for key, texts in problems_of.items()]
     return replace(found, settings=tuple(listed))
 
@@ -117,13 +116,11 @@ def _listed(
         elif key == "supabaseUrl" and not value and settings.project_ref:
             yield Setting(full, settings.url, DERIVED)
         elif key == "databaseUrlEnv" and value:
-            yield Setting(full, value, origin, note=_variable(environment.get(value)))
+            held = environment.get(value)
+            note = f"which is set: {_place(held)}" if held else "which is not set"
+            yield Setting(full, value, origin, note=note)
         else:
             yield Setting(full, value or None if isinstance(value, str) else value, origin)
-
-
-def _variable(held: str | None) -> str:
-    return f"which is set: {_place(held)}" if held else "which is not set"
 
 
 def _kind(key: str, value: str) -> str:

@@ -1,7 +1,6 @@
 """Find a command's stack, its configuration file and its settings.
 
-Settings come from the environment variable `BUBBLE_SYNC_CONFIG` if set, else from one call of Pulumi, which decrypts
-secrets.
+Settings come from the environment variable `BUBBLE_SYNC_CONFIG` if set; else Pulumi decrypts them in one call.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel, RootModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bubble_sync.config.commands import complete_commands
 from bubble_sync.config.database_url import NAMESPACE
@@ -38,8 +37,8 @@ class _Value(BaseModel):
     secret: bool = False
 
 
-class _Config(RootModel[dict[str, _Value]]):
-    """The JSON output of Pulumi."""
+_CONFIG = TypeAdapter(dict[str, _Value])
+"""The JSON output of Pulumi."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +111,14 @@ def all_stacks(start: Path, environment: Mapping[str, str], but: str) -> list[St
     folder = project_folder(start)
     if not (found := [name for name in stack_names(folder) if name != but]):
         where = config_folder(folder)
-        raise ConfigurationError(f"there is no Pulumi.<stack>.yaml in {where} but {but}'s: nothing to look at")
+        raise ConfigurationError(f"there is no Pulumi.<stack>.yaml in {where} but {but}'s: no stack to check")
     return [locate_stack(name, None, folder, environment).without_given_config() for name in found]
 
 
 def parse_config(text: str) -> dict[str, ConfigValue]:
     """Return the stack's own keys from the output of `pulumi config --json --show-secrets`."""
     try:
-        config = _Config.model_validate_json(text).root
+        config = _CONFIG.validate_json(text)
     except ValidationError:
         raise ConfigurationError(
             f"{CONFIG_VARIABLE} is not what `pulumi {' '.join(_SHOW)}` prints: set it anew"

@@ -51,9 +51,9 @@ def check_url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError(not_a_url)
     if parts.username or parts.password:
-        raise ValueError("holds a user or password; leave them out of the URL")
+        raise ValueError("contains a user or password; remove them from the URL")
     if parts.path not in ("", "/") or parts.query or parts.fragment or value.endswith(("?", "#")):
-        raise ValueError(f"{value!r} has more than scheme and host; the path to the Edge Function is added by us")
+        raise ValueError(f"{value!r} has more than scheme and host; we add the path to the Edge Function")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError(f"{value!r} would send the key in clear text; use https")
     # urlsplit silently drops line breaks and more, so the value itself must match too.
@@ -138,7 +138,7 @@ def check_reason(value: str) -> str:
     if len(value) > _LONGEST_REASON or not value.isprintable():
         raise ValueError(f"is not one line of at most {_LONGEST_REASON} printable characters")
     if masked(value) != value:
-        raise ValueError("holds what looks like a key, and is kept in clear text")
+        raise ValueError("looks like it contains a key, and is stored in clear text")
     return value
 
 
@@ -150,4 +150,4 @@ def read_timestamp(value: str) -> datetime:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise ValueError(f"{value!r} is not a moment with a zone, as in 2027-01-31T18:00:00Z")
+    raise ValueError(f"{value!r} is not a time with a zone, as in 2027-01-31T18:00:00Z")

@@ -13,8 +13,6 @@ from bubble_sync.specs import CronJobSpec, Observation
 from bubble_sync.sql_loader import query
 
 SECTIONS = ("jobs", "reader")
-
-
 _ANEW = " (`up` makes the job anew, with another jobid)"
 
 
@@ -23,13 +21,14 @@ def observe(spec: CronJobSpec, snapshot: Snapshot) -> Observation[CronJobSpec] |
     row = next((row for row in _same_name(spec, snapshot) if row["mine"]), None)
     if row is None:
         return None
+    elsewhere = f" on {row['node']}{_ANEW}" if row.get("node") else ""
     others = sorted({other["username"] for other in _same_name(spec, snapshot) if not other["mine"]})
     actual = spec.model_copy(
         update={
             "duplicates": tuple(others),
             "schedule": row["schedule"],
             "command": row["command"],
-            "database": ("current_database()" if row["here"] else row["database"]) + _node(row.get("node") or ""),
+            "database": ("current_database()" if row["here"] else row["database"]) + elsewhere,
             "active": row["active"],
         }
     )
@@ -51,7 +50,7 @@ def preflight(spec: CronJobSpec, snapshot: Snapshot) -> None:
         if reader["own_alone"] and reader["keeper"] != reader["role"]:
             raise PrivilegeMissing(
                 f"{spec.object_name} is in the ledger, and {reader['role']} sees no other role's jobs: nothing was "
-                f"changed. Connect as {reader['keeper']}, whose the ledger is."
+                f"changed. Connect as {reader['keeper']}, the ledger's owner."
             )
     for row in _same_name(spec, snapshot):
         if row["mine"]:
@@ -69,9 +68,10 @@ def apply(conn: Connection, spec: CronJobSpec, observed: Observation[CronJobSpec
         remove(conn, spec, observed)
         observed = None
     if observed is None:
-        jobid = _schedule(conn, spec)
-        if not spec.active:
-            _alter(conn, jobid, active=False)
+        given = {"name": spec.name, "schedule": spec.schedule, "command": spec.command}
+        scheduled = conn.execute(query("cron", "schedule"), given).fetchone()
+        if scheduled and not spec.active:
+            _alter(conn, str(scheduled["jobid"]), active=False)
         return
     changed = alterations(spec, observed.actual)
     if any(value is not None for value in changed.values()):
@@ -113,22 +113,12 @@ def require_same_role(conn: Connection, name: str, username: str) -> None:
         )
 
 
-def _node(node: str) -> str:
-    return f" on {node}{_ANEW}" if node else ""
-
-
 def _version(snapshot: Snapshot) -> str:
     return next((row.get("pg_cron") or "" for row in snapshot.rows("reader")), "")
 
 
 def _same_name(spec: CronJobSpec, snapshot: Snapshot) -> list[SnapshotRow]:
     return [row for row in snapshot.rows("jobs") if row["name"] == spec.name]
-
-
-def _schedule(conn: Connection, spec: CronJobSpec) -> str:
-    given = {"name": spec.name, "schedule": spec.schedule, "command": spec.command}
-    scheduled = conn.execute(query("cron", "schedule"), given).fetchone()
-    return str(scheduled["jobid"]) if scheduled else ""
 
 
 def _alter(conn: Connection, jobid: str, **changes: object) -> None:

@@ -15,8 +15,6 @@ from bubble_sync.specs import ExtensionSpec, Observation
 
 # The schemas of hosted projects; supabase_vault's control file sets its own.
 _SCHEMA_ON_CREATE = {"pg_cron": "pg_catalog", "pg_net": "extensions"}
-
-
 SECTIONS = ("extensions",)
 
 
@@ -41,8 +39,8 @@ def preflight(spec: ExtensionSpec, snapshot: Snapshot) -> None:
     accept = sql.SQL("update {} set place = {now} where object = {object};")
     given = {"now": sql.Literal(there.facts["schema"]), "object": sql.Literal(spec.object_name)}
     raise ForeignObject(
-        f"{spec.object_name} has moved {there.actual.moved}: nothing was changed. To bring it back, and lose what it "
-        f"holds: {back.format(name=sql.Identifier(spec.name), before=before).as_string()} To leave it there: "
+        f"{spec.object_name} has moved {there.actual.moved}: nothing was changed. To bring it back, and lose its "
+        f"contents: {back.format(name=sql.Identifier(spec.name), before=before).as_string()} To leave it there: "
         + accept.format(sql.SQL(LEDGER_TABLE), **given).as_string()
     )
 

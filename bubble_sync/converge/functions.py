@@ -6,7 +6,7 @@ from psycopg import errors, sql
 
 from bubble_sync.converge.references import references_to
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import Snapshot, SnapshotRow
+from bubble_sync.database.snapshot import Snapshot, SnapshotRow, dollar_quoted
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import FunctionSpec, Observation
 from bubble_sync.sql_loader import query
@@ -94,7 +94,7 @@ def function_statement(spec: FunctionSpec, there: FunctionSpec | None = None) ->
         volatility=sql.SQL(spec.volatility),
         security=sql.SQL(spec.security),
         settings=sql.SQL("\n").join(_setting(one) for one in spec.config),
-        body=_quoted(spec.body),
+        body=sql.SQL(dollar_quoted(spec.body, "$function$")),
         comment=sql.Literal(spec.comment),
     )
     return create + sql.SQL(query("functions", "revoke")).format(
@@ -138,16 +138,8 @@ def _overloads(spec: FunctionSpec, rows: list[SnapshotRow]) -> list[SnapshotRow]
     return [] if spec.arguments else bare
 
 
-def _quoted(text: str) -> sql.SQL:
-    """Quote a body with a dollar tag that does not occur in the body."""
-    tag = "$function$"
-    while tag in text:
-        tag = f"{tag[:-1]}_$"
-    return sql.SQL(f"{tag}{text}{tag}")
-
-
 def _something_else(spec: FunctionSpec) -> ForeignObject:
     return ForeignObject(
-        f"{spec.object_name}: something else of that name is there, which cannot be replaced: nothing was changed. "
+        f"{spec.object_name}: something else has this name, and cannot be replaced: nothing was changed. "
         f"Rename or drop it: drop routine {spec.name};"
     )

@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from psycopg import errors, sql
 
-from bubble_sync.converge import schema, tables
-from bubble_sync.converge.table_parts import LEDGER
+from bubble_sync.converge import tables
 from bubble_sync.database.database import Connection, fetch
-from bubble_sync.database.snapshot import Snapshot
-from bubble_sync.database.table_names import LEDGER_TABLE
+from bubble_sync.database.snapshot import Snapshot, SnapshotRow
+from bubble_sync.database.table_names import LEDGER_TABLE, SCHEMA
 from bubble_sync.errors import ConfigurationError, ForeignObject, PrerequisiteMissing, WrongEnvironment
 from bubble_sync.specs import ALERTS, LedgerSpec, Observation, RecordedSpec, Spec
 from bubble_sync.sql_loader import query
@@ -33,10 +32,11 @@ class LedgerRow(NamedTuple):
     """The claim of the managing resource; empty in rows of 0.1.0 or of a script."""
 
 
-ROW_SECTIONS = (*schema.SECTIONS, "ledger", "recorded")
+ROW_SECTIONS = ("schema", "ledger", "recorded")
 SECTIONS = (*ROW_SECTIONS, *tables.SECTIONS)
 PROGRAM = "program"
 """The ledger row that marks a program with arguments of its own."""
+_COMMENT = "bubble-sync: private objects of the sync"
 
 
 def rows(snapshot: Snapshot) -> dict[str, LedgerRow]:
@@ -51,16 +51,27 @@ def rows(snapshot: Snapshot) -> dict[str, LedgerRow]:
 
 def require(spec: RecordedSpec, snapshot: Snapshot) -> None:
     """Raise PrerequisiteMissing without a ledger."""
-    if not _state(snapshot).present:
+    if not any(row["present"] for row in snapshot.rows("ledger")):
         raise PrerequisiteMissing(
-            f"{spec.object_name}: the ledger {LEDGER_TABLE} is not there. "
-            f"Run `pulumi up --stack {spec.stack}` for all of it."
+            f"{spec.object_name}: the ledger {LEDGER_TABLE} does not exist. "
+            f"Run `pulumi up --stack {spec.stack}` for the whole stack."
         )
 
 
 def require_ours(snapshot: Snapshot, stack: str, project_ref: str) -> None:
     """Raise ForeignObject or WrongEnvironment for a schema or row of another owner, stack or project."""
-    schema.require_our_schema(snapshot)
+    schema = _schema(snapshot)
+    if schema is not None and not schema["ours"]:
+        held = ", ".join(schema["holds"]) or "nothing but a comment or grants of its own"
+        raise ForeignObject(
+            f"the schema {SCHEMA} is not ours (it holds {held}), and we need the name: nothing was changed. "
+            f"Rename yours, and its references: alter schema {SCHEMA} rename to {SCHEMA}_app;"
+        )
+    if schema is not None and not schema["ledger"]:
+        raise ForeignObject(
+            f"{LEDGER_TABLE} is not our ledger, or has lost its columns object, stack or origin: nothing was changed. "
+            f"Move it aside; `pulumi up` then adopts the existing objects: {tables.aside(tables.LEDGER)}"
+        )
     for row in rows(snapshot).values():
         if project_ref and row.project_ref and row.project_ref != project_ref:
             raise WrongEnvironment(
@@ -79,9 +90,9 @@ def require_configured(objects: Collection[str]) -> None:
     """Raise ConfigurationError when the program does not use the stack's configuration."""
     if PROGRAM in objects:
         raise ConfigurationError(
-            "the program of this stack fills SyncSetupArgs itself, so that its configuration does not say what is "
-            "wanted: nothing was compared or changed. `pulumi preview --expect-no-changes` finds drift; trace, runs, "
-            "failures, run-now, requeue and release-stalled work"
+            "the program of this stack fills SyncSetupArgs itself, so its configuration does not describe the stack: "
+            "nothing was compared or changed. `pulumi preview --expect-no-changes` finds drift; trace, runs, failures, "
+            "run-now, requeue and release-stalled work"
         )
 
 
@@ -109,17 +120,21 @@ def forget(conn: Connection, spec: Spec) -> None:
 
 def observe(spec: LedgerSpec, snapshot: Snapshot) -> Observation[LedgerSpec] | None:
     """Return the ledger, with the first foreign stack or project if there is one."""
-    state = _state(snapshot)
-    if not state.present or not schema.is_ours(snapshot):
+    state, schema = next(iter(snapshot.rows("ledger")), None), _schema(snapshot)
+    if state is None or not state["present"] or (schema and not (schema["ours"] and schema["ledger"])):
         return None
     known = rows(snapshot).values()
     others = [row.project_ref for row in known if row.project_ref and spec.project_ref != row.project_ref]
-    foreign = [f"{one} (more than usage)" if one in spec.grantees else one for one in state.foreign(spec)]
+    foreign = [
+        f"{one} (more than usage)" if one in spec.grantees else one
+        for one in state["grantees"]
+        if one not in spec.grantees or one not in state["users"]
+    ]
     actual = spec.model_copy(
         update={
             "stack": next((row.stack for row in known if row.stack != spec.stack), spec.stack),
             "project_ref": next(iter(others), spec.project_ref) if spec.project_ref else "",
-            "tables": (*schema.differences(snapshot), *tables.state(spec.tables, snapshot)),
+            "tables": (*_schema_differences(schema), *tables.state(spec.tables, snapshot)),
             "grantees": tuple(sorted({*spec.grantees, *foreign})),
             "own_arguments": PROGRAM in rows(snapshot),
         }
@@ -130,7 +145,13 @@ def observe(spec: LedgerSpec, snapshot: Snapshot) -> Observation[LedgerSpec] | N
 def preflight(spec: LedgerSpec, snapshot: Snapshot) -> None:
     """Raise WrongEnvironment or ForeignObject for a ledger, or a table of that name, of another owner."""
     require_ours(snapshot, spec.stack, spec.project_ref)
-    schema.preflight(snapshot)
+    schema = _schema(snapshot)
+    if schema is not None and not schema["mine"]:
+        # Only the owner can hand a schema over.
+        change = sql.SQL("alter schema bubble_sync owner to {};").format(sql.Identifier(schema["role"])).as_string()
+        raise ForeignObject(
+            f"the schema bubble_sync is owned by {schema['owner']}: nothing was changed. As that role: {change}"
+        )
     tables.preflight(spec.tables, snapshot)
 
 
@@ -141,7 +162,7 @@ def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] 
             conn.execute(statement)
     except errors.IntegrityError as problem:
         # A restored key, CHECK or NOT NULL can conflict with rows written without the constraint.
-        table = problem.diag.table_name or LEDGER
+        table = problem.diag.table_name or tables.LEDGER
         raise tables.cannot_be_mended("holds rows that its own constraints refuse", table) from None
     conn.execute(revoke(spec))
     if spec.own_arguments:
@@ -157,14 +178,14 @@ def creations(spec: LedgerSpec, there: LedgerSpec | None) -> list[sql.SQL | sql.
 
 def revoke(spec: LedgerSpec) -> sql.Composed:
     """Compose the statement that revokes unwanted privileges; wanted roles keep USAGE on the schema."""
-    return sql.SQL(query("ledger_rights", "revoke")).format(grantees=sql.Literal(list(spec.grantees)))
+    return sql.SQL(query("ledger", "revoke")).format(grantees=sql.Literal(list(spec.grantees)))
 
 
 def retention_reason(conn: Connection, spec: LedgerSpec) -> str | None:
     """Return the reason to keep the ledger, which always stays; drop the alerts' table without its function."""
     if ALERTS in tables.names(spec.tables):
-        conn.execute(query("dropped", "alerts_of_no_function"))
-    return "it remembers what was made here and what was adopted"
+        conn.execute(query("tables", "drop_alerts_of_no_function"))
+    return "it lists the objects that the stack made or adopted"
 
 
 def remove(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec]) -> None:
@@ -177,18 +198,16 @@ def _accept(column: str, value: str) -> str:
     return update.format(sql.SQL(LEDGER_TABLE), **names).as_string()
 
 
-class _State(NamedTuple):
-    present: bool
-    grantees: tuple[str, ...]
-    users: tuple[str, ...]
-
-    def foreign(self, spec: LedgerSpec) -> tuple[str, ...]:
-        """Return the roles with unwanted privileges."""
-        return tuple(one for one in self.grantees if one not in spec.grantees or one not in self.users)
+def _schema(snapshot: Snapshot) -> SnapshotRow | None:
+    return next(iter(snapshot.rows("schema")), None)
 
 
-def _state(snapshot: Snapshot) -> _State:
-    return next(
-        (_State(row["present"], tuple(row["grantees"]), tuple(row["users"])) for row in snapshot.rows("ledger")),
-        _State(False, (), ()),
-    )
+def _schema_differences(row: SnapshotRow | None) -> tuple[str, ...]:
+    if row is None:
+        return ()
+    wrong = {
+        f"schema (owner {row['owner']})": not row["mine"],
+        "schema (without the rights of its owner)": not row["usable"],
+        f"schema (comment {row['comment']!r})": row["comment"] != _COMMENT,
+    }
+    return tuple(text for text, applies in wrong.items() if applies)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from bubble_sync.converge import ledger, preflight
-from bubble_sync.converge.kind import Kind
+from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Connection
 from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.errors import ServerRefused
@@ -19,38 +19,38 @@ _S = TypeVar("_S", bound=Spec)
 _MANAGED = "another resource of this stack manages it now; if none does, `pulumi up --refresh` claims it again"
 
 
-def sections_of(kind: Kind[_S], spec: _S) -> tuple[str, ...]:
+def sections_of(spec: Spec) -> tuple[str, ...]:
     """Return the parts to read for a change."""
-    return (*kind.SECTIONS, *ledger.ROW_SECTIONS) if isinstance(spec, RecordedSpec) else kind.SECTIONS
+    sections = kind_of(spec).SECTIONS
+    return (*sections, *ledger.ROW_SECTIONS) if isinstance(spec, RecordedSpec) else sections
 
 
-def observe(conn: Connection, kind: Kind[_S], spec: _S, *, claim: str | None = None) -> Observation[_S] | None:
+def observe(conn: Connection, spec: _S, *, claim: str | None = None) -> Observation[_S] | None:
     """Observe the object, with stack and project from the ledger.
 
     Args:
         conn: The connection.
-        kind: The module of the object's kind.
         spec: The desired object.
         claim: The claim of the reading resource; with another claim in the ledger the object has no stack, so that
             `up` claims the object again. None for a reader without a resource.
     """
-    snapshot = _read(conn, kind, spec)
+    snapshot = _read(conn, spec)
     row = ledger.rows(snapshot).get(spec.object_name) if isinstance(spec, RecordedSpec) else None
     if row is not None and claim not in (None, row.claim):
-        bare = kind.observe(spec, snapshot)
+        bare = kind_of(spec).observe(spec, snapshot)
         return None if bare is None else _as_recorded(bare, None)
-    return observe_in(kind, spec, snapshot)
+    return observe_in(spec, snapshot)
 
 
-def observe_in(kind: Kind[_S], spec: _S, snapshot: Snapshot) -> Observation[_S] | None:
+def observe_in(spec: _S, snapshot: Snapshot) -> Observation[_S] | None:
     """Return the object from a snapshot, with stack and project from the ledger."""
-    bare = kind.observe(spec, snapshot)
+    bare = kind_of(spec).observe(spec, snapshot)
     if bare is None or not isinstance(spec, RecordedSpec):
         return bare
     return _as_recorded(bare, ledger.rows(snapshot).get(spec.object_name))
 
 
-def preflight_change(kind: Kind[_S], spec: _S, snapshot: Snapshot, *, adopt: bool = True) -> None:
+def preflight_change(spec: _S, snapshot: Snapshot, *, adopt: bool = True) -> None:
     """Raise the errors of `converge` that precede any change, except for a missing ledger.
 
     Raises:
@@ -60,18 +60,17 @@ def preflight_change(kind: Kind[_S], spec: _S, snapshot: Snapshot, *, adopt: boo
     if isinstance(spec, RecordedSpec):
         ledger.require_ours(snapshot, spec.stack, spec.project_ref)
         if not adopt:
-            preflight.refuse_adoption(kind, spec, snapshot)
-    there: Observation[Spec] | None = observe_in(kind, spec, snapshot)
+            preflight.refuse_adoption(spec, snapshot)
+    there: Observation[Spec] | None = observe_in(spec, snapshot)
     if compare(spec, there):
-        kind.preflight(spec, snapshot)
+        kind_of(spec).preflight(spec, snapshot)
 
 
-def converge(conn: Connection, kind: Kind[_S], spec: _S, *, adopt: bool = True, claim: str = "") -> Observation[_S]:
+def converge(conn: Connection, spec: _S, *, adopt: bool = True, claim: str = "") -> Observation[_S]:
     """Converge one object to its spec, and return its new state.
 
     Args:
         conn: The connection, in the transaction of the change.
-        kind: The module of the object's kind.
         spec: The desired state.
         adopt: Whether to adopt an existing object without a ledger row.
         claim: The claim of the managing resource; empty keeps the recorded claim.
@@ -79,19 +78,19 @@ def converge(conn: Connection, kind: Kind[_S], spec: _S, *, adopt: bool = True, 
     Raises:
         SyncError: As `preflight_change` does, and PrerequisiteMissing when there is no ledger.
     """
-    snapshot = _read(conn, kind, spec)
+    snapshot = _read(conn, spec)
     row = ledger.rows(snapshot).get(spec.object_name)
     if isinstance(spec, PrerequisitesSpec):
         preflight.refuse_foreign_objects(conn, spec, snapshot, adopt=adopt)
     if isinstance(spec, RecordedSpec):
         ledger.require(spec, snapshot)
-    preflight_change(kind, spec, snapshot, adopt=adopt)
-    before = observe_in(kind, spec, snapshot)
+    preflight_change(spec, snapshot, adopt=adopt)
+    before = observe_in(spec, snapshot)
     if before is not None and not compare(spec, before):
         if row is not None and claim not in ("", row.claim):
             ledger.record_claim(conn, spec.object_name, claim)
         return before
-    settled = _apply_and_verify(conn, kind, spec, kind.observe(spec, snapshot))
+    settled = _apply_and_verify(conn, spec, kind_of(spec).observe(spec, snapshot))
     if isinstance(spec, RecordedSpec):
         made = before is None or (row is not None and row.made)
         place = settled.facts.get("schema", "")
@@ -100,14 +99,13 @@ def converge(conn: Connection, kind: Kind[_S], spec: _S, *, adopt: bool = True, 
     return settled
 
 
-def remove(conn: Connection, kind: Kind[_S], spec: _S, *, claim: str = "", declared: bool = False) -> str | None:
+def remove(conn: Connection, spec: _S, *, claim: str = "", declared: bool = False) -> str | None:
     """Remove an object of ours without users; return the reason to keep it, or None once removed.
 
     Pulumi deletes a replaced or renamed resource before or after the successor claims the object.
 
     Args:
         conn: The connection, in the transaction of the change.
-        kind: The module of the object's kind.
         spec: The object.
         claim: The claim of the deleted resource; another claim in the ledger keeps the object.
         declared: Whether the running program declares the object, which keeps it.
@@ -115,7 +113,7 @@ def remove(conn: Connection, kind: Kind[_S], spec: _S, *, claim: str = "", decla
     Raises:
         SyncError: As `converge` does, when the ledger is another stack's or another project's.
     """
-    snapshot = _read(conn, kind, spec)
+    snapshot = _read(conn, spec)
     row = ledger.rows(snapshot).get(spec.object_name)
     if isinstance(spec, RecordedSpec):
         ledger.require_ours(snapshot, spec.stack, spec.project_ref)
@@ -123,6 +121,7 @@ def remove(conn: Connection, kind: Kind[_S], spec: _S, *, claim: str = "", decla
             return _MANAGED
         if declared:
             return "the program still declares it"
+    kind = kind_of(spec)
     there = kind.observe(spec, snapshot)
     if there is not None:
         reason = kind.retention_reason(conn, spec)
@@ -136,12 +135,13 @@ def remove(conn: Connection, kind: Kind[_S], spec: _S, *, claim: str = "", decla
     return None
 
 
-def _read(conn: Connection, kind: Kind[_S], spec: _S) -> Snapshot:
-    return read_snapshot(conn, sections_of(kind, spec), [spec])
+def _read(conn: Connection, spec: _S) -> Snapshot:
+    return read_snapshot(conn, sections_of(spec), [spec])
 
 
-def _apply_and_verify(conn: Connection, kind: Kind[_S], spec: _S, before: Observation[_S] | None) -> Observation[_S]:
+def _apply_and_verify(conn: Connection, spec: _S, before: Observation[_S] | None) -> Observation[_S]:
     """Apply the spec, observe again, and raise when a field still differs."""
+    kind = kind_of(spec)
     kind.apply(conn, spec, before)
     after = kind.observe(spec, read_snapshot(conn, kind.SECTIONS, [spec]))
     left = compare(spec, after)

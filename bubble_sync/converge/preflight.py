@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from psycopg.errors import InsufficientPrivilege
 
 from bubble_sync.converge import cron_jobs, functions, ledger, prerequisites
-from bubble_sync.converge.kind import Kind
 from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Connection
 from bubble_sync.database.snapshot import Snapshot, read_snapshot
@@ -17,10 +14,10 @@ from bubble_sync.specs import PrerequisitesSpec, RecordedSpec
 PREFLIGHT_SECTIONS = (*functions.SECTIONS, *cron_jobs.SECTIONS, "secrets", *ledger.ROW_SECTIONS)
 
 
-def refuse_adoption(kind: Kind[Any], spec: RecordedSpec, snapshot: Snapshot) -> None:
+def refuse_adoption(spec: RecordedSpec, snapshot: Snapshot) -> None:
     """Raise ForeignObject for an existing object that the stack did not make."""
     unknown = spec.object_name not in ledger.rows(snapshot)
-    if spec.adoptable and unknown and kind.observe(spec, snapshot) is not None:
+    if spec.adoptable and unknown and kind_of(spec).observe(spec, snapshot) is not None:
         raise ForeignObject(
             f"{spec.object_name} was not made by this stack, and bubble-sync:adopt is 'never': nothing was "
             "changed. Remove it, or take it over with `pulumi config set bubble-sync:adopt always "
@@ -34,7 +31,7 @@ def refusals(spec: PrerequisitesSpec, snapshot: Snapshot, *, adopt: bool) -> dic
     for one in prerequisites.wanted(spec):
         try:
             if not adopt:
-                refuse_adoption(kind_of(one), one, snapshot)
+                refuse_adoption(one, snapshot)
             kind_of(one).preflight(one, snapshot)
         except SyncError as refusal:
             reasons[one.object_name] = str(refusal)

@@ -40,7 +40,7 @@ def raise_refusals(spec: PrerequisitesSpec, snapshot: Snapshot, reasons: Collect
         return
     missing = observe(spec, snapshot).actual.missing
     listed = _listed(sorted(reason.replace(": nothing was changed", "") for reason in reasons))
-    in_the_way = f"what the sync would make is refused; nothing was changed. Put right, then run again:{listed}"
+    in_the_way = f"objects of the sync are refused; nothing was changed. Correct them, then run again:{listed}"
     raise PrerequisiteMissing(f"{_lacking(missing)}\n{in_the_way}") if missing else ForeignObject(in_the_way)
 
 
@@ -72,7 +72,7 @@ def _named(kind: str, name: str) -> RecordedSpec:
 
 def _lacking(missing: Sequence[str]) -> str:
     listed = _listed(missing)
-    return f"the database lacks what the sync is built on; nothing was changed. Provide, then run again:{listed}"
+    return f"the database lacks requirements of the sync; nothing was changed. Provide them, then run again:{listed}"
 
 
 def _listed(lines: Sequence[str]) -> str:

@@ -1,22 +1,50 @@
-"""Map each kind of object to its module."""
+"""Map each kind of object to its module, and define what these modules have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from bubble_sync.converge import cron_jobs, extensions, functions, ledger, prerequisites, vault_secrets
-from bubble_sync.converge.kind import Kind
+from bubble_sync.database.database import Connection
+from bubble_sync.database.snapshot import Snapshot
 from bubble_sync.specs import (
     CronJobSpec,
     ExtensionSpec,
     FunctionSpec,
     LedgerSpec,
+    Observation,
     PrerequisitesSpec,
     Spec,
     VaultSecretSpec,
 )
+
+_S = TypeVar("_S", bound=Spec)
+
+
+class Kind(Protocol[_S]):
+    """The functions of a module for one kind of object."""
+
+    @property
+    def SECTIONS(self) -> tuple[str, ...]:
+        """The parts to read for an observation."""
+
+    def observe(self, spec: _S, snapshot: Snapshot) -> Observation[_S] | None:
+        """Return the observed object, or None when missing."""
+
+    def preflight(self, spec: _S, snapshot: Snapshot) -> None:
+        """Raise when the object must not be changed; called only if a field differs."""
+
+    def apply(self, conn: Connection, spec: _S, observed: Observation[_S] | None) -> None:
+        """Create the object, or change the fields that differ."""
+
+    def retention_reason(self, conn: Connection, spec: _S) -> str | None:
+        """Return the reason to keep the object, or None."""
+
+    def remove(self, conn: Connection, spec: _S, observed: Observation[_S]) -> None:
+        """Remove the existing object."""
+
 
 KINDS: Mapping[type[Spec], Kind[Any]] = MappingProxyType(
     {

@@ -52,7 +52,8 @@ def preflight(spec: VaultSecretSpec, snapshot: Snapshot) -> None:
 def apply(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSecretSpec] | None) -> None:
     """Create the secret, or update the fields that differ; recreate a secret that cannot be decrypted."""
     if observed is None:
-        _create(conn, spec)
+        _receive(conn, spec.value)
+        _insert(conn, spec)
         return
     secret_id = observed.facts["secret_id"]
     if observed.actual.value != spec.value:
@@ -78,11 +79,6 @@ def retention_reason(conn: Connection, spec: VaultSecretSpec) -> str | None:
 def remove(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSecretSpec]) -> None:
     """Delete the secret."""
     conn.execute(query("vault", "remove"), {"id": observed.facts["secret_id"]})
-
-
-def _create(conn: Connection, spec: VaultSecretSpec) -> None:
-    _receive(conn, spec.value)
-    _insert(conn, spec)
 
 
 def _insert(conn: Connection, spec: VaultSecretSpec) -> None:

@@ -1,32 +1,64 @@
-"""Run transactions and translate psycopg's errors; all database access goes through this module."""
+"""Run transactions with fixed settings, and translate psycopg's errors; all database access passes through here."""
 
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, LiteralString, TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal, LiteralString, TypeVar
 
 import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
 from bubble_sync.config.database_url import DatabaseAddress
-from bubble_sync.database import blockers
+from bubble_sync.config.keys import masked
 from bubble_sync.database.connection import Connection as Connection
 from bubble_sync.database.connection import Pool
 from bubble_sync.database.errors import refusal
-from bubble_sync.database.transactions import How, begin, rolled_back
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
+from bubble_sync.formatting import format_timestamp, printable
+from bubble_sync.sql_loader import query
 
 Row = dict[str, Any]
 T = TypeVar("T")
-
+How = Literal["change", "reading", "operation"]
+_STEPS: Mapping[How, tuple[str, ...]] = {
+    "change": ("begin", "limits", "settings", "search_path", "alone"),
+    "reading": ("begin_reading", "limits", "settings", "search_path"),
+    # The role's own search_path, as for pg_cron or the application: commands and triggers depend on it.
+    "operation": ("begin", "limits", "settings"),
+}
+"""The statements that begin a transaction, in one round trip."""
 _NO_MORE_WAITING: LiteralString = "set local lock_timeout = '1ms'"
 _ATTEMPTS = 10
 """Attempts of a change that loses to another session's."""
+_RELATION = re.compile(r'in relation "([^"]+)"')
+
+
+def _begin(conn: Connection, how: How) -> None:
+    """Begin a transaction; raise psycopg's errors."""
+    first, *steps = _STEPS[how]
+    since_17 = ["limits_since_17"] if conn.info.server_version >= 170000 else []
+    try:
+        conn.execute("\n".join(query("transaction", step) for step in (first, *since_17, *steps)))
+    except psycopg.Error:
+        if not conn.closed:
+            conn.rollback()
+        raise
+
+
+@contextmanager
+def _rolled_back(conn: Connection) -> Iterator[None]:
+    """Roll back uncommitted work at the end of a block."""
+    try:
+        yield
+    finally:
+        if not conn.closed:
+            conn.rollback()
 
 
 class Database:
@@ -40,21 +72,11 @@ class Database:
 
     def read(self, doing: str, work: Callable[[Connection], T]) -> T:
         """Run `work` in a read-only transaction with local timeouts; retry after a lost race."""
-
-        def once() -> T:
-            with self._begun(doing, "reading") as conn:
-                return work(conn)
-
-        return self._until_won(doing, once)
+        return self._until_won(doing, work, lambda: self._begun(doing, "reading"))
 
     def change(self, doing: str, work: Callable[[Connection], T]) -> T:
         """Run `work` as one change; retry all of it after a lost race."""
-
-        def once() -> T:
-            with self.transaction(doing) as conn:
-                return work(conn)
-
-        return self._until_won(doing, once)
+        return self._until_won(doing, work, lambda: self.transaction(doing))
 
     @contextmanager
     def transaction(self, doing: str) -> Iterator[Connection]:
@@ -74,10 +96,13 @@ class Database:
         """Close the idle connections."""
         self._pool.close()
 
-    def _until_won(self, doing: str, once: Callable[[], T]) -> T:
+    def _until_won(
+        self, doing: str, work: Callable[[Connection], T], begun: Callable[[], AbstractContextManager[Connection]]
+    ) -> T:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return once()
+                with begun() as conn:
+                    return work(conn)
             except SyncError as error:
                 if not error.lost_race:
                     raise
@@ -85,7 +110,7 @@ class Database:
             # Random, so that two competing sessions do not collide again.
             time.sleep(random.uniform(0, 0.05 * attempt))  # noqa: S311
         with self._begun(doing, "reading") as conn:
-            who = blockers.changing(conn)
+            who = _changing(conn)
         raise type(lost)(f"{lost} Gave up after {_ATTEMPTS} attempts; {who}.")
 
     @contextmanager
@@ -93,7 +118,7 @@ class Database:
         """Run a block in a transaction, and roll back uncommitted work."""
         conn = self._ready(doing, how)
         try:
-            with translated(doing, conn), rolled_back(conn):
+            with translated(doing, conn), _rolled_back(conn):
                 yield conn
         finally:
             self._pool.give_back(conn)
@@ -104,7 +129,7 @@ class Database:
             conn, used = self._pool.take()
             try:
                 with translated(doing, conn):
-                    begin(conn, how)
+                    _begin(conn, how)
             except BaseException as error:
                 self._pool.give_back(conn)
                 # The connection was lost before any work, so a retry is safe.
@@ -157,13 +182,13 @@ def holders_of_lock(conn: Connection, error: psycopg.Error) -> str:
         return ""
     try:
         if status == TransactionStatus.INTRANS:
-            return blockers.lock_holders(conn, error)
+            return _lock_holders(conn, error)
         if status == TransactionStatus.IDLE:
-            begin(conn, "reading")
-            with rolled_back(conn):
-                return blockers.lock_holders(conn, error)
+            _begin(conn, "reading")
+            with _rolled_back(conn):
+                return _lock_holders(conn, error)
     except psycopg.Error:
-        return ""
+        pass
     return ""
 
 
@@ -181,3 +206,40 @@ def translated(doing: str, conn: Connection | None = None) -> Iterator[None]:
     else:
         return
     raise reason from None
+
+
+def _lock_holders(conn: Connection, error: psycopg.Error) -> str:
+    """Describe the holders of the lock behind `error`, as a sentence without its full stop.
+
+    The transaction of `conn` must be usable. The server does not name the lock, so we report the locks held right after
+    the failure.
+    """
+    named = _RELATION.search(error.diag.context or "")
+    rows = conn.execute(query("others", "holders"), {"relation": named[1] if named else None}).fetchall()
+    if not rows:
+        return "another session held a lock (SQLSTATE 55P03), and has released it since: run again"
+    held = "; ".join(f"the lock on {row['object']} is held by {_session(row)}" for row in rows)
+    first = next((pid for row in rows for pid in row["waits_for"]), rows[0]["pid"])
+    return f"{held}. Wait for it, or end it: select pg_terminate_backend({first})"
+
+
+def _changing(conn: Connection) -> str:
+    """Describe the sessions that are changing data now."""
+    rows = conn.execute(query("others", "changing")).fetchall()
+    return "; ".join(f"active now: {_session(row)}" for row in rows) or "no other session is visible now"
+
+
+def _session(row: Row) -> str:
+    known = [f"role {row['role']}"] if row["role"] else []
+    if row["application"]:
+        known.insert(0, f"application {printable(masked(row['application']))}")
+    if row["since"]:
+        known.append(f"in a transaction since {format_timestamp(row['since'])}")
+    if row["command"]:
+        known.append(f"last command {row['command']}")
+    else:
+        known.append("details need pg_read_all_stats")
+    waits = row.get("waits_for")
+    if waits:
+        known.append(f"which itself waits for pid {', '.join(map(str, waits))}")
+    return f"pid {row['pid']} ({', '.join(known)})"

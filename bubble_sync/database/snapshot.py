@@ -1,6 +1,8 @@
-"""Read all requested parts of the database in one round trip.
+"""Read all requested parts of the database in one round trip, as the owner or through `bubble_sync.observe`.
 
-The result is plain rows; the modules of `converge` turn them into observations without further queries.
+The body of `bubble_sync.observe` is the same block, so both ways return the same plain rows; the modules of `converge`
+turn the rows into observations without further queries. A missing privilege is an error, never "gone": row security
+hides all jobs from other roles.
 """
 
 from __future__ import annotations
@@ -8,15 +10,16 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import sql
 
 from bubble_sync.database.database import Connection
+from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.specs import RecordedSpec, Spec
-from bubble_sync.sql_loader import reading_block
+from bubble_sync.sql_loader import query, reading_block
 
 SnapshotRow = Mapping[str, Any]
 
@@ -57,7 +60,9 @@ def read_snapshot(
 def rows_of_block(conn: Connection, block: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
     """Run a PL/pgSQL block, which takes no parameters, with literals; return the rows of its cursor."""
     literals = {name: sql.Literal(value) for name, value in values.items()}
-    cursor = conn.execute(_statement(filled(block, literals).as_string(conn)))
+    quoted = dollar_quoted(f"\n{filled(block, literals).as_string(conn)}\n", "$observe$")
+    # A DO block returns no rows, but its open cursor lives until the end of the transaction.
+    cursor = conn.execute(sql.SQL(f"do {quoted}; fetch all in bubble_sync_answer; close bubble_sync_answer"))
     cursor.nextset()
     return cursor.fetchall()
 
@@ -82,10 +87,45 @@ def names_of(specs: Iterable[Spec]) -> dict[str, list[str]]:
     return names
 
 
-def _statement(block: str) -> sql.SQL:
-    tag = "$observe$"
-    while tag in block:
+def dollar_quoted(text: str, tag: str) -> str:
+    """Quote a text with the tag, made longer until the text does not contain it."""
+    while tag in text:
         tag = f"{tag[:-1]}_$"
-    # A DO block returns no rows, but its open cursor lives until the end of the transaction.
-    text = f"do {tag}\n{block}\n{tag}; fetch all in bubble_sync_answer; close bubble_sync_answer"
-    return sql.SQL(text)
+    return f"{tag}{text}{tag}"
+
+
+ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused", "schema", "server", "tables"})
+"""Parts of every answer, from the system catalogs."""
+
+
+def read_accessible(conn: Connection, parts: Collection[str], specs: Sequence[Spec]) -> Snapshot:
+    """Read the parts for `specs`; raise PrivilegeMissing with the missing grant."""
+    way = conn.execute(query("observe", "way")).fetchone()
+    if way is None or way["owner"] in (None, way["role"]):
+        return read_snapshot(conn, tuple(sorted(parts)), specs)
+    _require_observer(way)
+    salt = secrets.token_hex(16)
+    row = conn.execute(query("observe", "call"), {"salt": salt}).fetchone()
+    snapshot = Snapshot(row["answer"] if row else {}, salt)
+    if lacking := (ALWAYS_THERE & set(parts)) - set(snapshot.parts):
+        raise PrerequisiteMissing(
+            f"bubble_sync.observe(text) does not return {', '.join(sorted(lacking))}: its version is another. "
+            f"As {way['owner']}: `pulumi up`."
+        )
+    return snapshot
+
+
+def _require_observer(way: SnapshotRow) -> None:
+    role, owner = way["role"], way["owner"]
+    if way["may_observe"] is None:
+        raise PrivilegeMissing(
+            f"{role} may not read a stack that is {owner}'s, and there is no bubble_sync.observe(text), which "
+            f"would allow this: connect as {owner}, or set bubble-sync:access.monitorRole to {role} and run "
+            "`pulumi up`."
+        )
+    grants = {
+        f"grant usage on schema bubble_sync to {role};": way["may_use"],
+        f"grant execute on function bubble_sync.observe(text) to {role};": way["may_observe"],
+    }
+    if lacking := " ".join(grant for grant, held in grants.items() if not held):
+        raise PrivilegeMissing(f"{role} may not call bubble_sync.observe(text). As {owner}: {lacking}")

@@ -11,8 +11,7 @@ from bubble_sync.compare.diff import ObjectDiff, State, diff, sections_about
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict, read_liveness
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, savepoint, translated
-from bubble_sync.database.snapshot import Snapshot
-from bubble_sync.database.snapshot_access import read_accessible
+from bubble_sync.database.snapshot import Snapshot, read_accessible
 from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, QUEUE_TABLE, RUN_TABLE
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_age, format_tenths, format_timestamp

@@ -40,7 +40,7 @@ def runs_from(program: Path) -> Iterator[int]:
                     yield int(entry.name)
 
 
-def end(pid: int, first: signal.Signals = signal.SIGTERM, patience: float = 5.0) -> None:
+def end_process(pid: int, first: signal.Signals = signal.SIGTERM, patience: float = 5.0) -> None:
     """End a process: send a signal, wait up to `patience` seconds, then kill it and wait again."""
     try:
         guardian.end(os.pidfd_open(pid), first, patience)
@@ -119,7 +119,7 @@ class Emulator:
         """End the recorded process, unless another process has its pid."""
         pid = self.pid()
         if pid is not None:
-            end(pid)
+            end_process(pid)
         self._record.unlink(missing_ok=True)
 
 

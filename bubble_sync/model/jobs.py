@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Generic, TypeVar
 
 from bubble_sync.config.settings import (
@@ -62,14 +62,7 @@ class ManagedJob(Generic[_S]):
 
     def spec(self, owner: Owner, schedule: str, *, active: bool = True) -> CronJobSpec:
         """Return the job's spec."""
-        return CronJobSpec(
-            name=self.name,
-            schedule=schedule,
-            command=self.command,
-            active=active,
-            stack=owner.stack,
-            project_ref=owner.project_ref,
-        )
+        return CronJobSpec(name=self.name, schedule=schedule, command=self.command, active=active, **asdict(owner))
 
 
 PROCESSOR = ManagedJob("processor", "bubble-sync-processor", "public.invoke_bubble_sync_processor", ProcessorSettings)

@@ -31,7 +31,6 @@ from bubble_sync.providers.deployments import declare, may_declare
 from bubble_sync.specs import Observation, RecordedSpec, Spec
 
 if TYPE_CHECKING:
-    from bubble_sync.converge.kind import Kind
     from bubble_sync.database.database import Database
 
 Props = dict[str, Any]
@@ -48,10 +47,6 @@ class ConvergingProvider(ResourceProvider):
 
     spec_type: ClassVar[type[Spec]]
     _config: dict[str, str | None]
-
-    def kind(self) -> Kind[Any]:
-        """Import the `converge` module late, since it imports the database driver."""
-        raise NotImplementedError
 
     def configure(self, req: ConfigureRequest) -> None:
         """Store the connection settings without connecting."""
@@ -91,9 +86,7 @@ class ConvergingProvider(ResourceProvider):
         from bubble_sync.converge.lifecycle import observe
 
         claim = props.get("claim", "")
-        observed = self._database().read(
-            f"reading {spec.object_name}", lambda conn: observe(conn, self.kind(), spec, claim=claim)
-        )
+        observed = self._database().read(f"reading {spec.object_name}", lambda conn: observe(conn, spec, claim=claim))
         if observed is None:
             return ReadResult("", {})
         # `delete` receives these outputs: they name the owner by the program, not by the current ledger.
@@ -108,12 +101,10 @@ class ConvergingProvider(ResourceProvider):
         claim, declared = _props.get("claim", ""), may_declare(spec)
         reason = self._database().change(
             f"removing {spec.object_name}",
-            lambda conn: remove(conn, self.kind(), spec, claim=claim, declared=declared),
+            lambda conn: remove(conn, spec, claim=claim, declared=declared),
         )
         if reason is not None:
-            # The engine shows a provider's standard output; one write keeps threads apart.
-            sys.stdout.write(f"kept {spec.object_name}: {reason}\n")
-            sys.stdout.flush()
+            show(f"kept {spec.object_name}: {reason}")
 
     def _converge(self, props: Props, claim: str) -> Props:
         from bubble_sync.converge.lifecycle import converge
@@ -122,7 +113,7 @@ class ConvergingProvider(ResourceProvider):
         adopt = self._config["adopt"] != "never"
         converged = self._database().change(
             f"converging {spec.object_name}",
-            lambda conn: _outputs(converge(conn, self.kind(), spec, adopt=adopt, claim=claim)),
+            lambda conn: _outputs(converge(conn, spec, adopt=adopt, claim=claim)),
         )
         return {**converged, **({"claim": claim} if isinstance(spec, RecordedSpec) else {})}
 
@@ -144,9 +135,15 @@ class ConvergingProvider(ResourceProvider):
 
     def _failure(self, field: str, message: str) -> CheckFailure:
         # The engine prints the value of a failing property.
-        return (
-            CheckFailure("", f"{field}: {message}") if field in self.spec_type.secret else CheckFailure(field, message)
-        )
+        secret = field in self.spec_type.secret
+        return CheckFailure("", f"{field}: {message}") if secret else CheckFailure(field, message)
+
+
+def show(line: str) -> None:
+    """Write a line that the engine shows."""
+    # One write keeps threads apart.
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _database(address: DatabaseAddress) -> Database:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import pulumi
 from pulumi.dynamic import DiffResult, ReadResult, Resource, UpdateResult
 
@@ -16,12 +14,6 @@ class CronJobProvider(ConvergingProvider):
     """The provider of jobs."""
 
     spec_type = CronJobSpec
-
-    def kind(self) -> ModuleType:
-        """Import `converge.cron_jobs`."""
-        from bubble_sync.converge import cron_jobs
-
-        return cron_jobs
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """Observe the job; raise for another role's job, which is not missing."""
@@ -58,13 +50,7 @@ class CronJob(Resource, module="bubble_sync", name="CronJob"):
     jobid: pulumi.Output[str]
     username: pulumi.Output[str]
 
-    def __init__(
-        self,
-        resource_name: str,
-        *,
-        spec: CronJobSpec,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, resource_name: str, *, spec: CronJobSpec, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare a job in the stack's database with the configurable part of its spec."""
         wanted = {"name", "schedule", "command", "active", "stack", "project_ref"}
         props = {**spec.model_dump(include=wanted), "jobid": None, "username": None}

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from types import ModuleType
-
 import pulumi
 from pulumi.dynamic import Resource
 
 from bubble_sync.providers.converging import ConvergingProvider
-from bubble_sync.specs import ExtensionSpec, Owner
+from bubble_sync.specs import ExtensionSpec
 
 
 class ExtensionProvider(ConvergingProvider):
     """The provider of extensions."""
 
     spec_type = ExtensionSpec
-
-    def kind(self) -> ModuleType:
-        """Import `converge.extensions`."""
-        from bubble_sync.converge import extensions
-
-        return extensions
 
 
 class Extension(Resource, module="bubble_sync", name="Extension"):
@@ -30,14 +21,7 @@ class Extension(Resource, module="bubble_sync", name="Extension"):
     version: pulumi.Output[str]
     schema: pulumi.Output[str]
 
-    def __init__(
-        self,
-        resource_name: str,
-        *,
-        name: pulumi.Input[str],
-        owner: Owner,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, resource_name: str, *, spec: ExtensionSpec, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare that an extension is installed."""
-        props = {"name": name, **asdict(owner), "version": None, "schema": None}
+        props = {**spec.model_dump(include={"name", "stack", "project_ref"}), "version": None, "schema": None}
         super().__init__(ExtensionProvider(), resource_name, props, opts)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import pulumi
 from pulumi.dynamic import Resource
 
@@ -15,12 +13,6 @@ class FunctionProvider(ConvergingProvider):
     """The provider of functions."""
 
     spec_type = FunctionSpec
-
-    def kind(self) -> ModuleType:
-        """Import `converge.functions`."""
-        from bubble_sync.converge import functions
-
-        return functions
 
 
 class Function(Resource, module="bubble_sync", name="Function"):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from types import ModuleType
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, Resource
 
-from bubble_sync.providers.converging import ConvergingProvider, Props
+from bubble_sync.providers.converging import ConvergingProvider, Props, show
 from bubble_sync.specs import LedgerSpec, Owner
 
 
@@ -20,18 +18,10 @@ class LedgerProvider(ConvergingProvider):
 
     spec_type = LedgerSpec
 
-    def kind(self) -> ModuleType:
-        """Import `converge.ledger`."""
-        from bubble_sync.converge import ledger
-
-        return ledger
-
     def create(self, props: Props) -> CreateResult:
         """Create the ledger, the first object, and explain Pulumi's "+ create" for adopted objects."""
         made = super().create(props)
-        # The engine shows a provider's standard output.
-        sys.stdout.write(f"+ create adopts what exists; see `bubble-sync diff --stack {props['stack']}`\n")
-        sys.stdout.flush()
+        show(f"+ create adopts what exists; see `bubble-sync diff --stack {props['stack']}`")
         return made
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
 
 import pulumi
 from pulumi.dynamic import CheckResult, ReadResult, Resource
@@ -17,12 +16,6 @@ class PrerequisitesProvider(ConvergingProvider):
     """The provider of prerequisites."""
 
     spec_type = PrerequisitesSpec
-
-    def kind(self) -> ModuleType:
-        """Import `converge.prerequisites`."""
-        from bubble_sync.converge import prerequisites
-
-        return prerequisites
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Validate; a state of 0.1.0 stays without names until the stack needs new objects."""

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from types import ModuleType
 
 import pulumi
 from pulumi.dynamic import Resource
 
+from bubble_sync.model.secrets import SecretObject
 from bubble_sync.providers.converging import ConvergingProvider
-from bubble_sync.specs import Owner, VaultSecretSpec
+from bubble_sync.specs import VaultSecretSpec
 
 
 class VaultSecretProvider(ConvergingProvider):
     """The provider of secrets."""
 
     spec_type = VaultSecretSpec
-
-    def kind(self) -> ModuleType:
-        """Import `converge.vault_secrets`."""
-        from bubble_sync.converge import vault_secrets
-
-        return vault_secrets
 
 
 class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):
@@ -33,18 +27,16 @@ class VaultSecret(Resource, module="bubble_sync", name="VaultSecret"):
         self,
         resource_name: str,
         *,
-        name: pulumi.Input[str],
+        declared: SecretObject,
         value: pulumi.Input[str],
-        description: pulumi.Input[str],
-        owner: Owner,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare a secret, and mark its value as secret for Pulumi."""
         props = {
-            "name": name,
+            "name": declared.name,
             "value": pulumi.Output.secret(value),
-            "description": description,
-            **asdict(owner),
+            "description": declared.description,
+            **asdict(declared.owner),
             "secret_id": None,
         }
         super().__init__(VaultSecretProvider(), resource_name, props, opts)

@@ -75,8 +75,8 @@ def due(schedule: str, began: datetime | None, counted_from: datetime, now: date
 
 def record_in(conn: Connection, recorded: Mapping[str, datetime]) -> Record:
     """Read the newest runs and the start of the record; `recorded` comes from the ledger."""
-    (about,) = conn.execute(query("due", "record")).fetchall()
-    began = {row["jobid"]: row["start_time"] for row in conn.execute(query("due", "began")).fetchall()}
+    (about,) = conn.execute(query("runs", "record")).fetchall()
+    began = {row["jobid"]: row["start_time"] for row in conn.execute(query("runs", "began")).fetchall()}
     return Record(about["asked_at"], counted_from(about), began, recorded, _silent(about))
 
 

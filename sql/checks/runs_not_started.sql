@@ -9,7 +9,7 @@ with newest as (
         pg_catalog.row_number() over (partition by r.jobid order by r.runid desc) as age,
         pg_catalog.lag(r.status, 1, 'succeeded') over (partition by r.jobid order by r.runid) as before
     from (
-        -- include: run_ends of_jobs
+        -- include: runs ends
     ) as r
 )
 select

@@ -1,4 +1,5 @@
--- The private schema `bubble_sync` and its ledger of made or adopted objects, written in the transaction of each object.
+-- The private schema `bubble_sync`, its privileges, and its ledger of made or adopted objects, written in the transaction
+-- of each object.
 
 -- name: create
 create schema if not exists bubble_sync;
@@ -21,7 +22,7 @@ comment on table bubble_sync.ledger is 'bubble-sync: which objects each stack ma
 with privilege as (
     select coalesce(pg_catalog.pg_get_userbyid(nullif(g.grantee, 0)), 'public') as grantee, g.harmless
     from (
-        -- include: ledger_rights held
+        -- include: ledger held
     ) as g
     where g.grantee <> g.owner
 )
@@ -71,3 +72,101 @@ update bubble_sync.ledger set stack = %(stack)s, project_ref = nullif(%(project_
 
 -- name: forget
 delete from bubble_sync.ledger where object = %(object)s returning object;
+
+-- name: held
+-- Every privilege on them, with the owner and the role that holds it; `harmless` is to look up names, and no more.
+select n.nspowner as owner, x.grantee, x.privilege_type = 'USAGE' and not x.is_grantable as harmless
+from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as x
+where n.nspname = 'bubble_sync'
+union all
+select c.relowner, x.grantee, false
+from pg_catalog.pg_class as c
+join pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts']) as o (name)
+    on c.oid = pg_catalog.to_regclass('bubble_sync.' || o.name),
+    pg_catalog.aclexplode(c.relacl) as x
+union all
+-- To revoke them from the table takes these back too.
+select c.relowner, x.grantee, false
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = 'bubble_sync'
+join pg_catalog.pg_attribute as a on a.attrelid = c.oid, pg_catalog.aclexplode(a.attacl) as x
+where c.relname in ('ledger', 'dispatches', 'alerts');
+
+-- name: revoke
+-- From every role but the owner, whatever default privileges have given. A wanted role gets USAGE back, if it had more.
+do $revoke$
+declare
+    relations constant regclass[] := array(
+        select pg_catalog.to_regclass('bubble_sync.' || o.name)
+        from pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts']) as o (name)
+        where pg_catalog.to_regclass('bubble_sync.' || o.name) is not null
+    );
+    relation regclass;
+    held record;
+begin
+    for held in
+        select case when g.grantee = 0 then 'public' else g.grantee::regrole::text end as grantee,
+            coalesce('grant usage on schema bubble_sync to ' || pg_catalog.quote_ident(w.name), '') as back
+        from (
+            -- include: ledger held
+        ) as g
+        left join pg_catalog.unnest({grantees}::text[]) as w (name) on w.name = pg_catalog.pg_get_userbyid(g.grantee)
+        where g.grantee <> g.owner
+        group by g.grantee, w.name
+        having w.name is null or not pg_catalog.bool_and(g.harmless)
+    loop
+        execute pg_catalog.format('revoke all on schema bubble_sync from %s cascade', held.grantee);
+        foreach relation in array relations loop
+            execute pg_catalog.format('revoke all on table %s from %s cascade', relation, held.grantee);
+        end loop;
+        execute held.back;
+    end loop;
+end;
+$revoke$;
+
+-- name: schema
+-- One row where there is such a schema. It is ours with our ledger in it, with our comment, or with anything that has a
+-- comment of ours; and one that nobody uses is free. `ledger` is false for a relation of that name that is no ledger of ours.
+with schema as (
+    select n.oid, n.nspowner, n.nspacl, pg_catalog.obj_description(n.oid, 'pg_namespace') as comment
+    from pg_catalog.pg_namespace as n
+    where n.nspname = 'bubble_sync'
+), held as (
+    select c.relname::text as name, pg_catalog.obj_description(c.oid, 'pg_class') as comment
+    from pg_catalog.pg_class as c join schema on c.relnamespace = schema.oid
+    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'c', 'S')
+    union all
+    select f.proname, pg_catalog.obj_description(f.oid, 'pg_proc')
+    from pg_catalog.pg_proc as f join schema on f.pronamespace = schema.oid
+    union all
+    select t.typname, pg_catalog.obj_description(t.oid, 'pg_type')
+    from pg_catalog.pg_type as t join schema on t.typnamespace = schema.oid
+    where t.typtype in ('d', 'e', 'r')
+), ledger as (
+    select c.oid, (
+        select pg_catalog.array_agg(a.attname::text)
+        from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    ) as columns
+    from pg_catalog.pg_class as c join schema on c.relnamespace = schema.oid
+    where c.relname = 'ledger' and c.relkind in ('r', 'p', 'v', 'm', 'f')
+), known as (
+    select (select ledger.columns @> array['object', 'stack', 'origin'] from ledger) as ledger
+)
+select
+    pg_catalog.pg_get_userbyid(schema.nspowner) as owner,
+    schema.nspowner = (select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user) as mine,
+    current_user::text as role,
+    array['USAGE', 'CREATE'] <@ array(
+        select x.privilege_type
+        from pg_catalog.aclexplode(coalesce(schema.nspacl, pg_catalog.acldefault('n', schema.nspowner))) as x
+        where x.grantee = schema.nspowner
+    ) as usable,
+    coalesce(schema.comment, '') as comment,
+    coalesce(known.ledger, true) as ledger,
+    coalesce(known.ledger, false) or coalesce(schema.comment, '') like 'bubble-sync: %'
+        or exists (select from held where held.comment like 'bubble-sync: %')
+        or (not exists (select from held) and schema.comment is null and not exists (
+            select from pg_catalog.aclexplode(schema.nspacl) as x where x.grantee <> schema.nspowner
+        )) as ours,
+    array(select distinct held.name from held order by 1 limit 3) as holds
+from schema, known;

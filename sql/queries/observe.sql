@@ -27,7 +27,7 @@ begin
     -- part: reader = cron reader
     -- part: secrets = vault observe
     -- part: digests = vault digests
-    -- part: schema = schema observe
+    -- part: schema = ledger schema
     -- part: ledger = ledger state
     -- part: recorded = ledger rows
     -- part: tables = tables state
@@ -37,7 +37,7 @@ begin
     -- part: users = references users
     -- part: using_jobs = references jobs
     -- part: reaching = reaching senders
-    -- part: definitions = undo functions
+    -- part: definitions = functions definitions
     -- part: runs = signs runs
     -- part: dispatches = signs dispatches
     -- part: responses = signs responses
@@ -74,3 +74,28 @@ loop
     end;
 end loop;
 answer := answer || pg_catalog.jsonb_build_object('refused', rows);
+
+-- name: way
+-- From the catalog alone: to_regprocedure raises for a schema that one may not use. No owner where there is no ledger.
+select
+    current_user::text as role,
+    (
+        select pg_catalog.pg_get_userbyid(c.relowner)
+        from pg_catalog.pg_class as c
+        join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        where n.nspname = 'bubble_sync' and c.relname = 'ledger'
+    ) as owner,
+    exists (
+        select from pg_catalog.pg_namespace as n
+        where n.nspname = 'bubble_sync' and pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+    ) as may_use,
+    (
+        select pg_catalog.has_function_privilege(f.oid, 'EXECUTE')
+        from pg_catalog.pg_proc as f
+        join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
+        where n.nspname = 'bubble_sync' and f.proname = 'observe' and pg_catalog.oidvectortypes(f.proargtypes) = 'text'
+            and f.prorettype = 'pg_catalog.jsonb'::pg_catalog.regtype
+    ) as may_observe;
+
+-- name: call
+select bubble_sync.observe(%(salt)s::text) as answer;

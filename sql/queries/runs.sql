@@ -76,3 +76,42 @@ where j.jobname = 'bubble-sync-processor' and r.start_time >= %(since)s
     and r.runid > coalesce((select runid from before), (select runid from edge), 0)
 order by r.runid
 limit 1;
+
+-- name: ends
+-- `not_started` is what pg_cron says of a command that it never sent; of any other run it is null.
+select j.jobname, r.jobid, r.runid, r.status, r.start_time, r.return_message,
+    pg_catalog.lower(pg_catalog.substring(
+        r.return_message,
+        '(?i)(startup timeout|connection failed|could not (?:fork|start)|server restarted|job canceled)'
+    )) as not_started
+from (
+    select jobid, runid, status, start_time, return_message from cron.job_run_details order by runid desc limit 1000
+) as r
+join cron.job as j on j.jobid = r.jobid and j.username = current_user
+join pg_catalog.jsonb_to_recordset(%(jobs)s::jsonb) as wanted (name text) on wanted.name = j.jobname
+where r.status in ('succeeded', 'failed');
+
+-- name: record
+-- Data for missed runs: earlier runs than the newest 1,000 of all jobs are unknown.
+-- Since when runs would be on record. An empty history whose numbers are in use was cleared at an unknown time. What the
+-- role may not see of the setting or the sequence is null.
+select
+    pg_catalog.now() as asked_at,
+    pg_catalog.pg_postmaster_start_time() as server_started_at,
+    (
+        select min(newest.start_time)
+        from (select start_time from cron.job_run_details order by runid desc limit 1000) as newest
+    ) as oldest_run_at,
+    (
+        select s.last_value is not null
+        from pg_catalog.pg_sequences as s
+        where s.schemaname = 'cron' and s.sequencename = 'runid_seq'
+    ) as numbered,
+    (select setting from pg_catalog.pg_settings where name = 'cron.log_run') as log_run;
+
+-- name: began
+-- When the newest run of each job began, whatever became of it.
+select jobid, max(start_time) as start_time
+from (select jobid, start_time from cron.job_run_details order by runid desc limit 1000) as newest
+where start_time is not null
+group by jobid;

@@ -246,7 +246,7 @@ def _unreachable(life: Life) -> None:
         (right.replace("//postgres:", "//nobody:"), "Unreachable"),
         (f"{right}?pgbouncer=true", "does not know"),
         (right.replace("@", " @"), "cannot be read"),
-        (f"{right}?password={life.secrets.password.value}", "again after the question mark"),
+        (f"{right}?password={life.secrets.password.value}", "after the question mark"),
     ):
         other = Life(life.platform, life.stack.through(wrong), life.secrets, life.search, life.scratch)
         other.pulumi("preview", "--diff", expect=1, says=says)

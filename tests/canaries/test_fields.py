@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bubble_sync.config.settings import StackSettings, read_settings
-from bubble_sync.converge import cron_jobs, functions, ledger, vault_secrets
 from bubble_sync.errors import ConfigurationError, SyncError
 from bubble_sync.local.platform import Platform
 from bubble_sync.providers.vault_secret import VaultSecretProvider
@@ -122,11 +120,11 @@ class TestDatabase:
     def converge(self, prepared: Site, platform: Platform, canary: str):
         """Converge a spec; return what is there then, or None when it was refused in one line."""
 
-        def converge(kind: ModuleType, spec: Spec) -> Spec | None:
+        def converge(spec: Spec) -> Spec | None:
             log, said = ServerLog(platform.status().parts[0].log), ""
             try:
-                there = prepared.converge(kind, spec).actual
-                assert prepared.observe(kind, spec).actual == there
+                there = prepared.converge(spec).actual
+                assert prepared.observe(spec).actual == there
             except SyncError as refused:
                 there, said = None, str(refused)
             assert canary not in said + log.appended
@@ -141,7 +139,7 @@ class TestDatabase:
         self, prepared: Site, converge, canary: str, around: tuple[str, str], name: str, description: str
     ):
         spec = secret_spec(name=name, value=canary.join(around), description=description)
-        there = converge(vault_secrets, spec)
+        there = converge(spec)
 
         if there is None:
             assert "\0" in spec.name + spec.value + spec.description
@@ -150,13 +148,13 @@ class TestDatabase:
         stored = "select name, decrypted_secret as value, description from vault.decrypted_secrets"
         row = {"name": name, "value": spec.value, "description": description}
         assert row in prepared.by_hand(stored)
-        kept = prepared.remove(vault_secrets, spec)
+        kept = prepared.remove(spec)
         assert (row in prepared.by_hand(stored)) == (kept is not None)
 
     @MANY
     @given(command=TEXTS, schedule=st.just("* * * * *") | TEXTS)
     def test_a_job(self, prepared: Site, converge, command: str, schedule: str):
-        there = converge(cron_jobs, job_spec(name="a job", command=command, schedule=schedule))
+        there = converge(job_spec(name="a job", command=command, schedule=schedule))
 
         if there is None:
             assert "\0" in command or schedule != "* * * * *"
@@ -169,7 +167,7 @@ class TestDatabase:
     def test_a_function(self, converge, comment: str, text: str):
         body = f"\nbegin\n    perform '{text.replace(chr(39), chr(39) * 2)}';\nend;\n"
         spec = function_spec(name="public.of_fields", comment=comment, body=body)
-        there = converge(functions, spec)
+        there = converge(spec)
 
         assert there == spec if there else "\0" in comment + text
 
@@ -177,11 +175,11 @@ class TestDatabase:
     @given(ref=TEXTS)
     def test_the_project_of_the_ledger(self, prepared: Site, converge, ref: str):
         prepared.by_hand("delete from bubble_sync.ledger")
-        there = converge(vault_secrets, secret_spec(project_ref=ref))
+        there = converge(secret_spec(project_ref=ref))
 
         if there is None:
             assert "\0" in ref
             return
         rows = prepared.by_hand("select project_ref from bubble_sync.ledger")
         assert rows == [{"project_ref": ref or None}]
-        assert converge(ledger, ledger_spec(project_ref=ref)) is not None
+        assert converge(ledger_spec(project_ref=ref)) is not None

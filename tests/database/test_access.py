@@ -10,7 +10,6 @@ import psycopg
 import pytest
 
 from bubble_sync.config.database_url import read_database_url
-from bubble_sync.converge import cron_jobs, functions, ledger, vault_secrets
 from bubble_sync.database.database import Database
 from bubble_sync.database.scram import salt_of, verifier
 from bubble_sync.errors import PrivilegeMissing, ServerRefused
@@ -41,11 +40,11 @@ def observe() -> FunctionSpec:
 @pytest.fixture
 def converged(prepared: Site) -> Site:
     """A stack with every kind of object, and the function of the monitor role."""
-    prepared.converge(vault_secrets, secret_spec())
-    prepared.converge(vault_secrets, secret_spec(name="service_role_key", value="hunter2"))
+    prepared.converge(secret_spec())
+    prepared.converge(secret_spec(name="service_role_key", value="hunter2"))
     for spec in (*stack_functions(), observe()):
-        prepared.converge(functions, spec)
-    prepared.converge(cron_jobs, job_spec())
+        prepared.converge(spec)
+    prepared.converge(job_spec())
     return prepared
 
 
@@ -281,22 +280,22 @@ class TestWhatIsWanted:
     def test_with_or_without_the_grants_nothing_of_ours_has_drifted(self, granted: Site):
         wanted = ledger_spec(grantees=[MONITOR])
         for _ in range(2):
-            assert compare(wanted, granted.observe(ledger, wanted)) == ()
-            assert compare(observe(), granted.observe(functions, observe())) == ()
+            assert compare(wanted, granted.observe(wanted)) == ()
+            assert compare(observe(), granted.observe(observe())) == ()
             granted.by_hand(f"revoke all on schema bubble_sync from {MONITOR}",
                             f"revoke all on function {SIGNATURE} from {MONITOR}")  # fmt: skip
 
     def test_another_role_is_found_and_loses_what_it_had_while_the_monitor_keeps_its_own(self, granted: Site):
         wanted = ledger_spec(grantees=[MONITOR])
         granted.by_hand("grant usage on schema bubble_sync to anon", f"grant execute on function {SIGNATURE} to anon")
-        found = [granted.observe(ledger, wanted), granted.observe(functions, observe())]
+        found = [granted.observe(wanted), granted.observe(observe())]
         assert [one.actual.grantees for one in found[:1] if one] == [("anon", MONITOR)]
         assert [one.actual.executors for one in found[1:] if one] == [("anon", MONITOR)]
 
-        granted.converge(ledger, wanted)
-        granted.converge(functions, observe())
+        granted.converge(wanted)
+        granted.converge(observe())
 
-        held = granted.observe(ledger, ledger_spec()), granted.observe(functions, observe())
+        held = granted.observe(ledger_spec()), granted.observe(observe())
         assert held[0] is not None
         assert held[0].actual.grantees == (MONITOR,)
         assert granted.by_hand(f"select has_function_privilege('{MONITOR}', '{SIGNATURE}', 'execute') as monitor, "
@@ -311,11 +310,11 @@ class TestWhatIsWanted:
     def test_more_than_it_needs_is_found_and_taken_back_to_what_it_needs(self, granted: Site, beyond: str):
         wanted = ledger_spec(grantees=[MONITOR])
         granted.by_hand(beyond.format(MONITOR))
-        found = granted.observe(ledger, wanted)
+        found = granted.observe(wanted)
         assert found is not None
         assert found.actual.grantees == (MONITOR, f"{MONITOR} (more than usage)")
 
-        granted.converge(ledger, wanted)
+        granted.converge(wanted)
 
         # 17 has one more privilege on tables: MAINTAIN.
         own = "arwdDxtm" if granted.by_hand("show server_version_num")[0]["server_version_num"] >= "17" else "arwdDxt"
@@ -324,7 +323,7 @@ class TestWhatIsWanted:
         ]
 
     def test_without_access_its_grants_are_drift_like_any_others(self, granted: Site):
-        granted.converge(ledger, ledger_spec())
+        granted.converge(ledger_spec())
 
         assert granted.by_hand(f"select has_schema_privilege('{MONITOR}', 'bubble_sync', 'usage') as v") == [
             {"v": False}
@@ -334,8 +333,8 @@ class TestWhatIsWanted:
         secrets = {"url": "another_url", "key": "service_role_key"}
         (changed,) = functions_in("access", monitor_role=MONITOR, secrets=secrets)
 
-        granted.converge(functions, changed)
+        granted.converge(changed)
 
-        found = granted.observe(functions, changed.model_copy(update={"executors": ()}))
+        found = granted.observe(changed.model_copy(update={"executors": ()}))
         assert found is not None
         assert found.actual.executors == (MONITOR,)

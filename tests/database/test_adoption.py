@@ -9,9 +9,7 @@ import psycopg
 import pytest
 
 from bubble_sync.compare.diff import Comparison, State
-from bubble_sync.compare.sql_script import forward
-from bubble_sync.compare.undo_script import back
-from bubble_sync.converge.registry import kind_of
+from bubble_sync.compare.sql_script import back, forward
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing, SyncError, WrongEnvironment
 from bubble_sync.specs import VaultSecretSpec
 from tests.fixtures.adoption import FOLDER, WANTED, converge_all, look, play, snapshot, states
@@ -245,7 +243,7 @@ def test_a_schema_that_is_refused_is_destroyed_no_more_than_made(site: Site):
     before = snapshot(site)
 
     for spec in reversed(WANTED[:2]):
-        site.remove(kind_of(spec), spec)
+        site.remove(spec)
 
     assert snapshot(site) == before
 

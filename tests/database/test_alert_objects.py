@@ -9,11 +9,9 @@ import pytest
 
 from bubble_sync.compare.diff import State
 from bubble_sync.compare.drift import DriftReport, StackStatus, drift, read_drift
-from bubble_sync.compare.sql_script import forward
-from bubble_sync.compare.undo_script import back
+from bubble_sync.compare.sql_script import back, forward
 from bubble_sync.config.settings import read_settings
 from bubble_sync.config.validators import WEBHOOK_NAME
-from bubble_sync.converge.registry import kind_of
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import Owner, Spec
 from tests.fixtures.adoption import WANTED, converge_all, look, states
@@ -149,7 +147,7 @@ def test_the_script_of_a_stack_that_wants_none_drops_the_table_and_the_way_back_
 def test_what_was_there_before_stays_with_all_that_it_needs(told: Site):
     told.by_hand("update bubble_sync.ledger set origin = 'adopted' where object = 'job bubble-sync-alerts'")
 
-    reasons = {spec.object_name: told.remove(kind_of(spec), spec) for spec in reversed(TOLD[len(WANTED) :])}
+    reasons = {spec.object_name: told.remove(spec) for spec in reversed(TOLD[len(WANTED) :])}
 
     assert reasons.pop("job bubble-sync-alerts") == "it was there before"
     assert reasons.pop("function bubble_sync.alert") == "job bubble-sync-alerts calls it"
@@ -162,7 +160,7 @@ def test_switched_off_they_go_although_the_monitor_role_is_told_of_the_rest(site
     kept = {spec.object_name for spec in fewer}
 
     converge_all(site, fewer)
-    reasons = [site.remove(kind_of(spec), spec) for spec in reversed(WATCHED) if spec.object_name not in kept]
+    reasons = [site.remove(spec) for spec in reversed(WATCHED) if spec.object_name not in kept]
 
     assert reasons == [None] * 7
     assert site.by_hand(LEFT) == []

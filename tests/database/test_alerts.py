@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from bubble_sync.config.settings import AlertSettings
 from bubble_sync.config.validators import WEBHOOK_NAME, check_webhook
-from bubble_sync.converge import functions, ledger, vault_secrets
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import DIFFERS, Owner
 from tests.fixtures.server_log import ServerLog
@@ -53,7 +52,7 @@ class Alerts:
     def install(self, *, log: bool = True, **numbers: object) -> None:
         told = AlertSettings.model_validate(numbers)
         for spec in functions_in("alerts", alerts=told, owner=Owner(STACK, REF), dispatch_log=log):
-            self.site.converge(functions, spec.model_copy(update={"project_ref": ""}))
+            self.site.converge(spec.model_copy(update={"project_ref": ""}))
 
     def tick(self) -> list[str]:
         """Run the job's command as its role, keep what it wrote but for the requests, and return their texts."""
@@ -100,8 +99,8 @@ def webhook() -> str:
 @pytest.fixture
 def fresh(prepared: Site, webhook: str) -> Alerts:
     """Alerts that have never run."""
-    prepared.converge(ledger, ledger_spec(tables=TABLES, project_ref=""))
-    prepared.converge(vault_secrets, secret_spec(name=WEBHOOK_NAME, value=webhook))
+    prepared.converge(ledger_spec(tables=TABLES, project_ref=""))
+    prepared.converge(secret_spec(name=WEBHOOK_NAME, value=webhook))
     alerts = Alerts(prepared, webhook)
     alerts.install()
     return alerts
@@ -127,7 +126,7 @@ class TestOnAndQuiet:
 
     def test_without_a_project_ref_the_stack_is_named_alone(self, fresh: Alerts):
         for spec in functions_in("alerts", alerts=AlertSettings()):
-            fresh.site.converge(functions, spec)
+            fresh.site.converge(spec)
 
         (text,) = fresh.tick()
 
@@ -495,7 +494,7 @@ class TestWhatGoesWrong:
 
         alerts.site.by_hand("alter table net.http_request_queue drop constraint if exists refused",
                             "delete from vault.secrets")  # fmt: skip
-        alerts.site.converge(vault_secrets, secret_spec(name=WEBHOOK_NAME, value=webhook))
+        alerts.site.converge(secret_spec(name=WEBHOOK_NAME, value=webhook))
         assert alerts.lines() == [f"1 newly failed; 1 failed in all{NEXT}"]
 
     def test_without_its_table_the_run_fails(self, alerts: Alerts):
@@ -540,8 +539,8 @@ class TestTheTable:
     WITH = ledger_spec(tables=TABLES)
 
     def test_it_is_made_beside_the_log_and_for_itself(self, site: Site):
-        assert site.converge(ledger, self.WITH).actual == self.WITH
-        assert site.converge(ledger, ledger_spec(tables=["alerts"])).actual.tables == ("alerts",)
+        assert site.converge(self.WITH).actual == self.WITH
+        assert site.converge(ledger_spec(tables=["alerts"])).actual.tables == ("alerts",)
 
     @pytest.mark.parametrize(
         ("by_hand", "seen"),
@@ -560,36 +559,36 @@ class TestTheTable:
         wanted = ledger_spec(tables=TABLES, project_ref="")
         alerts.site.by_hand(by_hand)
 
-        assert alerts.site.observe(ledger, wanted).actual.tables == tuple(seen)
-        assert alerts.site.converge(ledger, wanted).actual == wanted
+        assert alerts.site.observe(wanted).actual.tables == tuple(seen)
+        assert alerts.site.converge(wanted).actual == wanted
         alerts.tick()
 
     def test_what_cannot_be_mended_is_refused(self, alerts: Alerts):
         alerts.site.by_hand("alter table bubble_sync.alerts alter depths type text")
 
         with pytest.raises(ForeignObject, match="alerts set schema bubble_sync_before"):
-            alerts.site.converge(ledger, ledger_spec(tables=TABLES, project_ref=""))
+            alerts.site.converge(ledger_spec(tables=TABLES, project_ref=""))
 
     def test_nobody_else_may_read_it(self, alerts: Alerts):
         wanted = ledger_spec(tables=TABLES, project_ref="")
         alerts.site.by_hand("grant select on bubble_sync.alerts to anon")
 
-        assert alerts.site.observe(ledger, wanted).actual.grantees == ("anon",)
-        assert alerts.site.converge(ledger, wanted).actual == wanted
+        assert alerts.site.observe(wanted).actual.grantees == ("anon",)
+        assert alerts.site.converge(wanted).actual == wanted
 
     def test_where_it_is_wanted_no_more_it_is_seen_and_goes_and_the_log_stays(self, alerts: Alerts):
         without = ledger_spec(project_ref="")
 
-        assert alerts.site.observe(ledger, without).actual.tables == ("dispatches", "alerts")
-        assert alerts.site.converge(ledger, without).actual == without
+        assert alerts.site.observe(without).actual.tables == ("dispatches", "alerts")
+        assert alerts.site.converge(without).actual == without
         assert alerts.site.by_hand("select to_regclass('bubble_sync.alerts') is null as gone") == [{"gone": True}]
 
     def test_another_table_of_that_name_is_left_alone_where_none_is_wanted(self, prepared: Site):
         prepared.by_hand("create table bubble_sync.alerts (mine text)")
 
-        assert prepared.observe(ledger, ledger_spec()).actual == ledger_spec()
-        prepared.converge(ledger, ledger_spec())
-        prepared.remove(ledger, ledger_spec())
+        assert prepared.observe(ledger_spec()).actual == ledger_spec()
+        prepared.converge(ledger_spec())
+        prepared.remove(ledger_spec())
         assert prepared.by_hand("select mine from bubble_sync.alerts") == []
 
     @pytest.mark.parametrize(("function", "gone"), [("there", False), ("gone", True)])
@@ -597,14 +596,14 @@ class TestTheTable:
         if function == "gone":
             alerts.site.by_hand("drop function bubble_sync.alert")
 
-        assert "it remembers" in str(alerts.site.remove(ledger, ledger_spec(tables=TABLES, project_ref="")))
+        assert "it remembers" in str(alerts.site.remove(ledger_spec(tables=TABLES, project_ref="")))
         assert alerts.site.by_hand("select to_regclass('bubble_sync.alerts') is null as gone") == [{"gone": gone}]
 
 
 def test_the_webhook_is_compared_by_a_digest_and_never_logged(fresh: Alerts, webhook: str, server_log: ServerLog):
     new = f"{webhook}-new"
-    seen = fresh.site.observe(vault_secrets, secret_spec(name=WEBHOOK_NAME, value=new))
-    fresh.site.converge(vault_secrets, secret_spec(name=WEBHOOK_NAME, value=new))
+    seen = fresh.site.observe(secret_spec(name=WEBHOOK_NAME, value=new))
+    fresh.site.converge(secret_spec(name=WEBHOOK_NAME, value=new))
 
     assert seen.actual.value == DIFFERS
     assert "vault.update_secret" in server_log.appended

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import ModuleType
 
 import pytest
 
-from bubble_sync.converge import cron_jobs, extensions, functions, ledger, lifecycle, vault_secrets
+from bubble_sync.converge import lifecycle
 from bubble_sync.errors import PrivilegeMissing
 from bubble_sync.specs import ExtensionSpec, Spec, compare
 from tests.fixtures.site import Site
@@ -22,7 +21,6 @@ VIEW_LEDGER = ("grant usage on schema bubble_sync to poor", "grant select, inser
 class Case:
     """One kind: what is wanted, and for each field the statement, or each of several, of a hand that changes it."""
 
-    kind: ModuleType
     spec: Spec
     by_hand: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     stays: bool = False
@@ -37,7 +35,6 @@ def _job(**values: str) -> str:
 
 CASES = {
     "ledger": Case(
-        ledger,
         ledger_spec(),
         {
             "grantees": "grant usage on schema bubble_sync to anon",
@@ -54,13 +51,11 @@ CASES = {
         grants=(),
     ),
     "extension": Case(
-        extensions,
         ExtensionSpec(name="pg_net", stack=STACK),
         {"stack": "delete from bubble_sync.ledger where object = 'extension pg_net'"},
         stays=True,
     ),
     "secret": Case(
-        vault_secrets,
         secret_spec(),
         {
             "value": "select vault.update_secret(id, 'other') from vault.secrets where name = 'supabase_url'",
@@ -69,7 +64,6 @@ CASES = {
         },
     ),
     "function": Case(
-        functions,
         function_spec(),
         {
             "body": "update pg_proc set prosrc = 'begin null; end' where proname = 'tick'",
@@ -89,7 +83,6 @@ CASES = {
         },
     ),
     "job": Case(
-        cron_jobs,
         job_spec(),
         {
             "schedule": _job(schedule="'0 0 * * *'"),
@@ -113,7 +106,7 @@ def ready(site: Site, request: pytest.FixtureRequest) -> Site:
     """A fresh project with all that comes before the kind in question."""
     name = request.node.callspec.params["name"]
     if name == "extension":
-        site.converge(ledger, ledger_spec())
+        site.converge(ledger_spec())
     elif name != "ledger":
         request.getfixturevalue("prepared")
     return site
@@ -122,21 +115,21 @@ def ready(site: Site, request: pytest.FixtureRequest) -> Site:
 @pytest.mark.parametrize("name", CASES)
 def test_an_absent_object_is_made_and_then_is_as_wanted(name: str, ready: Site):
     case = CASES[name]
-    assert ready.observe(case.kind, case.spec) is None
+    assert ready.observe(case.spec) is None
 
-    made = ready.converge(case.kind, case.spec)
+    made = ready.converge(case.spec)
 
     assert compare(case.spec, made) == ()
-    assert compare(case.spec, ready.observe(case.kind, case.spec)) == ()
+    assert compare(case.spec, ready.observe(case.spec)) == ()
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_second_time_writes_nothing_and_changes_no_fact(name: str, ready: Site):
     case = CASES[name]
-    first = ready.converge(case.kind, case.spec)
+    first = ready.converge(case.spec)
 
     with ready.db.transaction("again") as conn:
-        second = lifecycle.converge(conn, case.kind, case.spec)
+        second = lifecycle.converge(conn, case.spec)
         written = conn.execute("select pg_current_xact_id_if_assigned() is not null as written").fetchone()
 
     assert second == first
@@ -146,15 +139,15 @@ def test_a_second_time_writes_nothing_and_changes_no_fact(name: str, ready: Site
 @pytest.mark.parametrize(("name", "changed", "by_hand"), MUTATIONS)
 def test_a_change_by_hand_is_named_and_repaired_in_place(name: str, changed: str, by_hand: str, ready: Site):
     case = CASES[name]
-    made = ready.converge(case.kind, case.spec)
+    made = ready.converge(case.spec)
     ready.by_hand(by_hand)
 
-    differences = compare(case.spec, ready.observe(case.kind, case.spec))
-    repaired = ready.converge(case.kind, case.spec)
+    differences = compare(case.spec, ready.observe(case.spec))
+    repaired = ready.converge(case.spec)
 
     assert [difference.field for difference in differences] == [changed]
     assert repaired == made
-    assert compare(case.spec, ready.observe(case.kind, case.spec)) == ()
+    assert compare(case.spec, ready.observe(case.spec)) == ()
 
 
 def test_every_field_that_can_change_is_changed_by_hand_above():
@@ -167,16 +160,16 @@ def test_every_field_that_can_change_is_changed_by_hand_above():
 @pytest.mark.parametrize("name", CASES)
 def test_removing_twice_is_quiet(name: str, ready: Site):
     case = CASES[name]
-    ready.converge(case.kind, case.spec)
+    ready.converge(case.spec)
 
-    reasons = [ready.remove(case.kind, case.spec) for _ in range(2)]
+    reasons = [ready.remove(case.spec) for _ in range(2)]
 
     if case.stays:
         assert all(reasons)
-        assert ready.observe(case.kind, case.spec) is not None
+        assert ready.observe(case.spec) is not None
     else:
         assert reasons == [None, None]
-        assert ready.observe(case.kind, case.spec) is None
+        assert ready.observe(case.spec) is None
         assert ready.by_hand(f"select * from bubble_sync.ledger where object = '{case.spec.object_name}'") == []
 
 
@@ -186,7 +179,7 @@ def test_a_missing_privilege_is_said_and_nothing_is_changed(name: str, ready: Si
     poor = ready.as_role("poor", *case.grants)
 
     with pytest.raises(PrivilegeMissing, match=case.spec.object_name):
-        poor.converge(case.kind, case.spec)
+        poor.converge(case.spec)
 
     poor.db.close()
-    assert ready.observe(case.kind, case.spec) is None
+    assert ready.observe(case.spec) is None

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bubble_sync.config.settings import ProcessorSettings, RetrySettings, read_settings
-from bubble_sync.converge import functions, ledger, vault_secrets
 from bubble_sync.errors import ForeignObject
 from bubble_sync.model.setup import desired_state
 from bubble_sync.records.requests import Request, as_of_now, requests_in
@@ -76,7 +75,7 @@ def tick(site: Site, *calls: str) -> Tick:
 def install(site: Site, *, log: bool = True, guard: bool = False) -> None:
     jobs = {"processor": ProcessorSettings(overlap_guard=guard), "retry": RetrySettings(overlap_guard=guard)}
     for spec in functions_in("functions", jobs=jobs, dispatch_log=log):
-        site.converge(functions, spec)
+        site.converge(spec)
 
 
 def add_item(site: Site, status: str = "pending") -> None:
@@ -123,7 +122,7 @@ def synced(prepared: Site, canary: str) -> Site:
     """A project with functions and secrets, without items; the key is the canary."""
     install(prepared)
     for name, value in (("supabase_url", "https://example.com"), ("service_role_key", canary)):
-        prepared.converge(vault_secrets, secret_spec(name=name, value=value))
+        prepared.converge(secret_spec(name=name, value=value))
     return prepared
 
 
@@ -721,14 +720,14 @@ class TestTheTable:
     """Made with the ledger, and found when a hand changes it."""
 
     def test_it_is_made_once_and_then_as_wanted(self, site: Site):
-        made = site.converge(ledger, ledger_spec())
+        made = site.converge(ledger_spec())
 
         assert made.actual == ledger_spec()
-        assert site.observe(ledger, ledger_spec()) == made
-        assert site.converge(ledger, ledger_spec()) == made
+        assert site.observe(ledger_spec()) == made
+        assert site.converge(ledger_spec()) == made
 
     def test_it_is_not_made_where_no_log_is_kept(self, site: Site):
-        site.converge(ledger, ledger_spec(tables=[]))
+        site.converge(ledger_spec(tables=[]))
 
         assert site.by_hand("select to_regclass('bubble_sync.dispatches') is null as absent") == [{"absent": True}]
 
@@ -739,10 +738,10 @@ class TestTheTable:
         )
         sent(prepared)
         prepared.by_hand("update bubble_sync.dispatches set verdict = 'ok', settled_at = now()")
-        (seen,) = prepared.observe(ledger, ledger_spec()).actual.tables
+        (seen,) = prepared.observe(ledger_spec()).actual.tables
 
         assert seen.startswith("dispatches (without constraint dispatches_verdict_check")
-        assert prepared.converge(ledger, ledger_spec()).actual == ledger_spec()
+        assert prepared.converge(ledger_spec()).actual == ledger_spec()
         assert prepared.by_hand(
             "insert into bubble_sync.dispatches (verdict) values ('not the function''s answer')",
             "select verdict from bubble_sync.dispatches order by dispatch_id",
@@ -750,10 +749,10 @@ class TestTheTable:
 
     def test_one_that_is_wanted_no_more_stays(self, prepared: Site):
         sent(prepared)
-        prepared.converge(ledger, ledger_spec(tables=[]))
+        prepared.converge(ledger_spec(tables=[]))
 
         assert prepared.by_hand("select count(*) from bubble_sync.dispatches") == [{"count": 1}]
-        assert prepared.observe(ledger, ledger_spec(tables=[])).actual == ledger_spec(tables=[])
+        assert prepared.observe(ledger_spec(tables=[])).actual == ledger_spec(tables=[])
 
     def test_both_settings_want_it(self):
         def tables(**told: str) -> tuple[str, ...]:
@@ -793,8 +792,8 @@ class TestTheTable:
         sent(prepared)
         prepared.by_hand(by_hand)
 
-        assert prepared.observe(ledger, ledger_spec()).actual.tables == seen
-        assert prepared.converge(ledger, ledger_spec()).actual == ledger_spec()
+        assert prepared.observe(ledger_spec()).actual.tables == seen
+        assert prepared.converge(ledger_spec()).actual == ledger_spec()
 
     @pytest.mark.parametrize(
         "by_hand",
@@ -808,7 +807,7 @@ class TestTheTable:
         prepared.by_hand(*by_hand.split("; "))
 
         with pytest.raises(ForeignObject, match="dispatches set schema bubble_sync_before"):
-            prepared.converge(ledger, ledger_spec())
+            prepared.converge(ledger_spec())
 
     @pytest.mark.parametrize(
         "grant",
@@ -820,11 +819,11 @@ class TestTheTable:
     def test_nobody_else_may_read_it(self, prepared: Site, grant: str):
         prepared.by_hand(f"grant {grant}")
 
-        assert prepared.observe(ledger, ledger_spec()).actual.grantees == ("anon",)
-        assert prepared.converge(ledger, ledger_spec()).actual == ledger_spec()
+        assert prepared.observe(ledger_spec()).actual.grantees == ("anon",)
+        assert prepared.converge(ledger_spec()).actual == ledger_spec()
 
     def test_it_is_kept_with_the_ledger(self, prepared: Site):
         sent(prepared)
 
-        assert "it remembers" in str(prepared.remove(ledger, ledger_spec()))
+        assert "it remembers" in str(prepared.remove(ledger_spec()))
         assert prepared.by_hand("select count(*) from bubble_sync.dispatches") == [{"count": 1}]

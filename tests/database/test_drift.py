@@ -173,7 +173,7 @@ def test_of_a_secret_vault_itself_knows_since_when(site: Site):
     ("by_hand", "verdict", "says"),
     [
         ((RUN.format(runid=1, status="failed", ago="5 s"),), LivenessVerdict.NO, "failed, at "),
-        ((RUN.format(runid=1, status="succeeded", ago="5 h"),), LivenessVerdict.UNKNOWN, "it was due again at "),
+        ((RUN.format(runid=1, status="succeeded", ago="5 h"),), LivenessVerdict.UNKNOWN, "the job was due again at "),
         (("update cron.job set active = false",), LivenessVerdict.NO, "is not active"),
         (("delete from cron.job",), LivenessVerdict.NO, "is not there"),
     ],
@@ -275,7 +275,7 @@ def test_a_ledger_of_the_first_release_knows_no_place_and_moves_nothing(site: Si
 def test_the_sql_that_a_moved_extension_comes_with_brings_it_back_or_leaves_it(site: Site):
     converge_all(site)
     (mutation,) = next(some for some in refused() if some[0].field == "moved")
-    for end in ("To bring it back, and lose what it holds: ", "To leave it there: "):
+    for end in ("To bring it back, and lose its contents: ", "To leave it there: "):
         site.by_hand(mutation.sql)
         finding = the_finding(site)
         assert finding.change.actual == "from extensions to public"

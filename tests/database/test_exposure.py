@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from bubble_sync.config.settings import AlertSettings
-from bubble_sync.converge import functions, ledger
 from bubble_sync.health.doctor import Finding
 from tests.fixtures.breaking import diagnose
 from tests.fixtures.site import Site, stack_functions
@@ -24,15 +23,15 @@ def findings(site: Site, check: str) -> list[Finding]:
 
 @pytest.fixture
 def converged(prepared: Site) -> Site:
-    prepared.converge(ledger, ledger_spec(tables=["dispatches", "alerts"], project_ref=""))
+    prepared.converge(ledger_spec(tables=["dispatches", "alerts"], project_ref=""))
     for spec in (*stack_functions(), *functions_in("alerts", alerts=AlertSettings())):
-        prepared.converge(functions, spec)
+        prepared.converge(spec)
     return prepared
 
 
 @pytest.mark.parametrize("check", ["function_executable_by_others", "private_schema_exposed"])
 def test_a_check_is_quiet_about_the_monitor_role_and_no_other(converged: Site, check: str):
-    converged.converge(functions, functions_in("access", monitor_role="bubble_monitor")[0])
+    converged.converge(functions_in("access", monitor_role="bubble_monitor")[0])
     for role in ("bubble_monitor", "bubble_other"):
         converged.by_hand(
             f"create role {role}",
@@ -90,7 +89,7 @@ class TestPlpgsqlCheck:
         assert self.findings(checked, signature) == []
 
     def test_it_finds_nothing_in_the_function_of_the_monitor_role(self, checked: Site):
-        checked.converge(functions, functions_in("access", monitor_role="m")[0])
+        checked.converge(functions_in("access", monitor_role="m")[0])
 
         found = self.findings(checked, "bubble_sync.observe(text)")
 

@@ -7,7 +7,6 @@ import re
 import pytest
 
 from bubble_sync.compare.sql_script import forward
-from bubble_sync.converge.registry import kind_of
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import Spec, compare
 from tests.fixtures.adoption import WANTED, converge_all, look
@@ -139,9 +138,7 @@ def stack(site: Site) -> Site:
 
 def found(site: Site) -> list[tuple[str, str]]:
     """Observe and compare each object, as `preview` and `up` do."""
-    return [
-        (spec.object_name, one.field) for spec in WANTED for one in compare(spec, site.observe(kind_of(spec), spec))
-    ]
+    return [(spec.object_name, one.field) for spec in WANTED for one in compare(spec, site.observe(spec))]
 
 
 def named(name: str) -> Spec:
@@ -165,7 +162,7 @@ def test_what_can_stop_divert_or_blind_is_seen_and_repaired(stack: Site, name: s
     stack.by_hand(*by_hand.split("; "))
     assert found(stack) == [(name, field)]
 
-    stack.converge(kind_of(named(name)), named(name))
+    stack.converge(named(name))
 
     assert found(stack) == []
     writes(stack)
@@ -190,7 +187,7 @@ def test_what_others_have_added_is_seen_and_refused_with_the_sql_that_takes_it_a
     assert (name, field) in found(stack)
 
     with pytest.raises(ForeignObject, match="nothing was changed") as refused:
-        stack.converge(kind_of(named(name)), named(name))
+        stack.converge(named(name))
     (sql,) = re.findall(r": ((?:create|alter|drop) .*;)$", str(refused.value))
     stack.by_hand(sql)
     converge_all(stack)
@@ -209,9 +206,9 @@ def test_what_does_no_harm_is_no_difference(stack: Site, by_hand: str):
 def test_a_job_that_pg_cron_would_run_elsewhere_is_made_anew_and_says_so_first(stack: Site):
     stack.by_hand(JOB.format("nodename = 'db.example.com', active = false"))
     job = named("job bubble-sync-processor")
-    (difference,) = [one for one in compare(job, stack.observe(kind_of(job), job)) if one.field == "database"]
+    (difference,) = [one for one in compare(job, stack.observe(job)) if one.field == "database"]
 
-    repaired = stack.converge(kind_of(job), job)
+    repaired = stack.converge(job)
 
     assert "current_database() on db.example.com:" in str(difference.actual)
     assert "`up` makes the job anew, with another jobid" in str(difference.actual)
@@ -221,11 +218,11 @@ def test_a_job_that_pg_cron_would_run_elsewhere_is_made_anew_and_says_so_first(s
 def test_what_a_failed_up_has_saved_of_a_table_is_not_taken_for_what_is_wanted(stack: Site):
     ledger = named("ledger")
     stack.by_hand(f"create rule none as on insert to {LOG} do instead nothing")
-    saved = stack.observe(kind_of(ledger), ledger).actual
+    saved = stack.observe(ledger).actual
     stack.by_hand(f"drop rule none on {LOG}")
 
     assert saved.tables == ("dispatches (with rule none)",)
-    assert stack.observe(kind_of(ledger), saved).actual == ledger
+    assert stack.observe(saved).actual == ledger
 
 
 def test_a_ledger_that_has_lost_the_projects_gets_them_back(stack: Site):
@@ -244,7 +241,7 @@ def test_a_ledger_that_has_lost_what_it_says_is_put_aside_and_what_is_there_adop
     ledger = named("ledger")
 
     with pytest.raises(ForeignObject, match="has lost its columns") as refused:
-        stack.converge(kind_of(ledger), ledger)
+        stack.converge(ledger)
     stack.by_hand("set role postgres", re.split(": (?=create)", str(refused.value))[1])
     converge_all(stack)
 
@@ -260,8 +257,8 @@ def test_rows_that_a_key_refuses_when_it_comes_back_are_told_of_with_what_puts_t
     ledger = named("ledger")
 
     with pytest.raises(ForeignObject, match=r"holds rows that its own constraints refuse.*create schema") as refused:
-        stack.converge(kind_of(ledger), ledger)
-    stack.by_hand("set role postgres", str(refused.value).split("Put it aside: ")[1])
+        stack.converge(ledger)
+    stack.by_hand("set role postgres", str(refused.value).split("Move it aside: ")[1])
     converge_all(stack)
 
     assert found(stack) == []

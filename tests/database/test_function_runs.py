@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from bubble_sync.config.validators import check_url
-from bubble_sync.converge import functions, vault_secrets
 from bubble_sync.specs import FunctionSpec
 from bubble_sync.sql_loader import with_constants
 from tests.fixtures.recorder import Recorder
@@ -122,12 +121,12 @@ def store(site: Site, url: str | None = None, key: str | None = None) -> None:
     """Store the two secrets, as far as they are given."""
     for name, value in (("supabase_url", url), ("service_role_key", key)):
         if value is not None:
-            site.converge(vault_secrets, secret_spec(name=name, value=value))
+            site.converge(secret_spec(name=name, value=value))
 
 
 def install(site: Site, *specs: FunctionSpec) -> None:
     for spec in specs or stack_functions():
-        site.converge(functions, spec)
+        site.converge(spec)
 
 
 @pytest.fixture
@@ -401,8 +400,8 @@ class TestTheRequest:
         *_, processor, _ = stack_functions()
         names = {"url_secret": "it's a url", "key_secret": "my key"}
         install(synced, processor.model_copy(update={"body": with_constants(processor.body, names)}))
-        synced.converge(vault_secrets, secret_spec(name="it's a url", value="https://other.example.com"))
-        synced.converge(vault_secrets, secret_spec(name="my key", value="sb_secret_other"))
+        synced.converge(secret_spec(name="it's a url", value="https://other.example.com"))
+        synced.converge(secret_spec(name="my key", value="sb_secret_other"))
         add_item(synced)
 
         (queued,) = run(synced, PROCESSOR).queued
@@ -771,11 +770,11 @@ class TestWhoMayCall:
 
         with anon_calling(prepared) as caller:
             for _ in range(200):
-                prepared.converge(functions, processor)
+                prepared.converge(processor)
                 assert "42501" in caller.answers_from_now()
                 prepared.by_hand("alter function public.invoke_bubble_sync_processor() security definer")
-                prepared.converge(functions, processor)
-                assert prepared.remove(functions, processor) is None
+                prepared.converge(processor)
+                assert prepared.remove(processor) is None
 
         assert set(caller.answers) <= {"42501", "42883"}
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import attempt
 from bubble_sync.health.doctor import Diagnosis, Finding, explained
 from bubble_sync.model.setup import desired_state
@@ -66,7 +65,7 @@ def with_alerts(site: Site, webhook: str) -> StackSettings:
     settings = working(alerts="{}", alertWebhookUrl=webhook)
     for spec in desired_state(settings, Owner(STACK, REF)):
         if not isinstance(spec, PrerequisitesSpec):
-            site.converge(kind_of(spec), spec)
+            site.converge(spec)
     site.by_hand(UNTIL_THE_LAUNCHER_IS_BACK)
     return settings
 

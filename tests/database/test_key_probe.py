@@ -16,7 +16,6 @@ import pytest
 from bubble_sync.config.database_url import read_database_url
 from bubble_sync.config.keys import HARMLESS_ACTION, read_key
 from bubble_sync.config.settings import StackSettings, read_settings
-from bubble_sync.converge import functions, vault_secrets
 from bubble_sync.database.database import Connection, Database
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing, ServerRefused
 from bubble_sync.key import probe as key_probe
@@ -375,7 +374,7 @@ class TestTheRequests:
 
     def test_leave_vault_and_the_queue_of_items_alone(self, prepared: Site, platform: Platform):
         platform.sign_up("waits@example.com")
-        prepared.converge(vault_secrets, secret_spec(name="service_role_key", value="sb_secret_stored"))
+        prepared.converge(secret_spec(name="service_role_key", value="sb_secret_stored"))
         rows = (
             "select 'vault' as t, xmin::text, ctid::text, s::text as row from vault.secrets as s union all "
             "select 'queue', xmin::text, ctid::text, q::text from public.sync_queue as q"
@@ -541,7 +540,7 @@ def stored(site: Site, key: str = SECRET_KEY, **changes: str) -> StackSettings:
     """Make the settings of a stack, whose functions are there."""
     found = read_settings(config(projectRef=None, supabaseUrl="https://example.com", serviceRoleKey=key, **changes))
     for spec in stack_functions():
-        site.converge(functions, spec)
+        site.converge(spec)
     return found
 
 
@@ -549,23 +548,23 @@ class TestWhatVaultHolds:
     """The stack's key, another one, or none: told by a digest."""
 
     def test_the_same_key(self, prepared: Site):
-        prepared.converge(vault_secrets, secret_spec(name="service_role_key", value=SECRET_KEY))
+        prepared.converge(secret_spec(name="service_role_key", value=SECRET_KEY))
 
         assert key_in_database(prepared.db, stored(prepared)).stored == "equal"
 
     def test_another_key(self, prepared: Site):
-        prepared.converge(vault_secrets, secret_spec(name="service_role_key", value=f"{SECRET_KEY}x"))
+        prepared.converge(secret_spec(name="service_role_key", value=f"{SECRET_KEY}x"))
 
         assert key_in_database(prepared.db, stored(prepared)).stored == "differs"
 
     def test_a_key_that_cannot_be_decrypted(self, prepared: Site):
-        prepared.converge(vault_secrets, secret_spec(name="service_role_key", value=SECRET_KEY))
+        prepared.converge(secret_spec(name="service_role_key", value=SECRET_KEY))
         prepared.by_hand("update vault.secrets set secret = encode('not of this key, and long enough', 'base64')")
 
         assert key_in_database(prepared.db, stored(prepared)).stored == "unreadable"
 
     def test_a_key_under_another_name(self, prepared: Site):
-        prepared.converge(vault_secrets, secret_spec(name="bubble_sync_key", value=SECRET_KEY))
+        prepared.converge(secret_spec(name="bubble_sync_key", value=SECRET_KEY))
 
         assert key_in_database(prepared.db, stored(prepared)).stored == "absent"
         assert key_in_database(prepared.db, stored(prepared, serviceRoleKeyName="bubble_sync_key")).stored == "equal"
@@ -579,7 +578,7 @@ class TestWhatVaultHolds:
         assert (found.stored, found.others) == ("absent", ())
 
     def test_is_asked_without_showing_the_key(self, prepared: Site, server_log: ServerLog):
-        prepared.converge(vault_secrets, secret_spec(name="service_role_key", value=SECRET_KEY))
+        prepared.converge(secret_spec(name="service_role_key", value=SECRET_KEY))
 
         found = key_in_database(prepared.db, stored(prepared))
 

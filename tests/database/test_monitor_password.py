@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bubble_sync.compare import all_stacks
+from bubble_sync.compare import drift
 from bubble_sync.config.settings import read_settings
 from tests.fixtures.site import Site
 from tests.fixtures.specs import config
@@ -30,7 +30,7 @@ def test_a_refused_password_of_the_monitor_role_and_of_no_other_names_the_way_ou
         completed=lambda text: text,
     )  # fmt: skip
 
-    report = all_stacks.check_stack(stack)
+    report = drift.check_stack(stack)
 
     assert "the password is wrong" in report.cause
     assert (WAY_OUT in report.cause) == told

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from bubble_sync.compare.diff import find
-from bubble_sync.converge import ledger
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.health.doctor import doctor
 from bubble_sync.health.failures import failures
@@ -35,7 +34,7 @@ COMPARING: dict[str, Callable[[Site], object]] = {
 @pytest.fixture
 def own(converged: Site) -> Site:
     """A stack whose program fills its arguments itself."""
-    converged.converge(ledger, LEDGER.model_copy(update={"own_arguments": True}))
+    converged.converge(LEDGER.model_copy(update={"own_arguments": True}))
     return converged
 
 
@@ -54,14 +53,14 @@ def test_what_happened_is_told_all_the_same(own: Site):
 
 @pytest.mark.parametrize("command", COMPARING)
 def test_a_program_that_takes_its_configuration_again_is_compared_again(own: Site, command: str):
-    observed = own.converge(ledger, LEDGER)
+    observed = own.converge(LEDGER)
 
     assert observed.actual == LEDGER
     COMPARING[command](own)
 
 
 def test_what_a_program_wants_is_observed(own: Site):
-    observed = own.observe(ledger, LEDGER)
+    observed = own.observe(LEDGER)
 
     assert observed is not None
     assert observed.actual == LEDGER.model_copy(update={"own_arguments": True})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bubble_sync.compare.diff import diff, find
-from bubble_sync.converge import prerequisites
 from bubble_sync.errors import PrerequisiteMissing, SyncError
 from bubble_sync.model.setup import object_names
 from bubble_sync.specs import PrerequisitesSpec
@@ -21,7 +20,7 @@ WANTED = PrerequisitesSpec()
 
 
 def missing(site: Site) -> tuple[str, ...]:
-    observed = site.observe(prerequisites, WANTED)
+    observed = site.observe(WANTED)
     assert observed is not None
     missing: tuple[str, ...] = observed.actual.missing
     return missing
@@ -29,7 +28,7 @@ def missing(site: Site) -> tuple[str, ...]:
 
 def test_a_fresh_hosted_project_lacks_nothing(site: Site):
     assert missing(site) == ()
-    assert site.converge(prerequisites, WANTED).actual == WANTED
+    assert site.converge(WANTED).actual == WANTED
 
 
 def test_a_project_with_everything_installed_lacks_nothing(prepared: Site):
@@ -40,7 +39,7 @@ def assert_missing(site: Site, named: str) -> None:
     """The part is named, `up` refuses with the same word, and nothing has been made."""
     assert named in missing(site)
     with pytest.raises(PrerequisiteMissing) as refused:
-        site.converge(prerequisites, WANTED)
+        site.converge(WANTED)
     assert f"\n  - {named}" in str(refused.value)
     assert site.by_hand("select extname from pg_extension where extname = 'pg_cron'") == []
 
@@ -183,7 +182,7 @@ FOREIGN = {
     "function public.invoke_bubble_sync_processor is owned by service_role":
         "create function public.invoke_bubble_sync_processor() returns void language sql as '';"
         "alter function public.invoke_bubble_sync_processor() owner to service_role",
-    "function public.invoke_bubble_sync_retry: something else of that name is there":
+    "function public.invoke_bubble_sync_retry: something else has this name":
         "create procedure public.invoke_bubble_sync_retry() language sql as '';"
         "alter procedure public.invoke_bubble_sync_retry() owner to postgres",
     "job bubble-sync-retry exists for the role anon":
@@ -197,9 +196,7 @@ def refusal(site: Site, **more: bool) -> str:
     """Return why the objects of a stack are refused; nothing has been made then."""
     before = snapshot(site)
     with pytest.raises(SyncError) as refused:
-        site.converge(
-            prerequisites, PrerequisitesSpec(objects=object_names("supabase_url", "service_role_key", **more))
-        )
+        site.converge(PrerequisitesSpec(objects=object_names("supabase_url", "service_role_key", **more)))
     assert snapshot(site) == before
     return str(refused.value)
 
@@ -247,7 +244,7 @@ def test_an_object_of_the_alerts_or_of_access_is_asked_for_where_it_is_wanted_al
         "create function bubble_sync.observe(salt text) returns jsonb language sql as 'select null::jsonb'",
     )
 
-    prepared.converge(prerequisites, PrerequisitesSpec(objects=object_names("supabase_url", "service_role_key")))
+    prepared.converge(PrerequisitesSpec(objects=object_names("supabase_url", "service_role_key")))
     assert "function bubble_sync.alert is owned by supabase_admin" in refusal(prepared, alerts=True)
     assert "function bubble_sync.observe is owned by supabase_admin" in refusal(prepared, observe=True)
 
@@ -267,7 +264,7 @@ def test_a_role_that_may_not_read_what_is_asked_for_is_told_what_is_missing(prep
     poor = prepared.as_role("poor", "grant usage on schema public to poor", "grant select on public.sync_queue to poor")
 
     with pytest.raises(PrerequisiteMissing, match="privilege USAGE on schema cron for poor"):
-        poor.converge(prerequisites, PrerequisitesSpec(objects=object_names("supabase_url", "service_role_key")))
+        poor.converge(PrerequisitesSpec(objects=object_names("supabase_url", "service_role_key")))
     poor.db.close()
 
 

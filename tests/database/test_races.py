@@ -5,12 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 
 import psycopg
 import pytest
 
-from bubble_sync.converge import cron_jobs, functions, vault_secrets
 from bubble_sync.database.database import Connection
 from bubble_sync.errors import Busy, ServerRefused, SyncError
 from bubble_sync.specs import Spec
@@ -49,24 +47,24 @@ def hammering(site: Site, statement: str, pause: float) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "specs", "statement", "pause"),
+    ("specs", "statement", "pause"),
     [
-        (cron_jobs, [job_spec(schedule=f"{number} * * * *") for number in range(2)], JOB, 0.002),
-        (functions, [function_spec(body=f"begin perform {number}; end") for number in range(2)], FUNCTION, 0.002),
-        (vault_secrets, [secret_spec(value=f"https://{number}.example") for number in range(2)], SECRET, 0.002),
-        (vault_secrets, [secret_spec(value=f"https://{number}.example") for number in range(2)], SECRET_ANEW, 0.1),
+        ([job_spec(schedule=f"{number} * * * *") for number in range(2)], JOB, 0.002),
+        ([function_spec(body=f"begin perform {number}; end") for number in range(2)], FUNCTION, 0.002),
+        ([secret_spec(value=f"https://{number}.example") for number in range(2)], SECRET, 0.002),
+        ([secret_spec(value=f"https://{number}.example") for number in range(2)], SECRET_ANEW, 0.1),
     ],
     ids=["job", "function", "secret", "secret made anew"],
 )
 def test_no_change_is_lost_to_somebody_who_changes_the_same(
-    prepared: Site, kind: ModuleType, specs: list[Spec], statement: str, pause: float
+    prepared: Site, specs: list[Spec], statement: str, pause: float
 ):
     lost = []
-    prepared.converge(kind, specs[0])
+    prepared.converge(specs[0])
     with hammering(prepared, statement, pause):
         for number in range(40):
             try:
-                prepared.converge(kind, specs[number % 2])
+                prepared.converge(specs[number % 2])
             except SyncError as problem:
                 lost.append(str(problem))
 
@@ -77,9 +75,9 @@ def test_no_change_is_lost_to_somebody_who_changes_the_same(
 def test_a_roles_isolation_level_changes_nothing(prepared: Site, level: str):
     prepared.by_hand(f"alter role postgres set default_transaction_isolation = '{level}'")
     prepared.end_sessions()
-    prepared.converge(vault_secrets, secret_spec(value="https://one.example"))
+    prepared.converge(secret_spec(value="https://one.example"))
 
-    made = prepared.converge(vault_secrets, secret_spec(value="https://two.example"))
+    made = prepared.converge(secret_spec(value="https://two.example"))
 
     assert made.actual == secret_spec(value="https://two.example")
 

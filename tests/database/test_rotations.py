@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pytest
 
-from bubble_sync.converge import functions, vault_secrets
 from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
 from tests.fixtures.dispatching import PATHS, dispatching, new_key
@@ -22,7 +21,7 @@ def accept(platform: Platform, *keys: str) -> None:
 
 
 def store(site: Site, key: str) -> None:
-    site.converge(vault_secrets, secret_spec(name="service_role_key", value=key))
+    site.converge(secret_spec(name="service_role_key", value=key))
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -30,10 +29,10 @@ def test_no_request_is_rejected_while_the_secret_changes(path: str, prepared: Si
     kinds = path.split(" -> ")
     current = new_key(kinds[0])
     accept(platform, current)
-    prepared.converge(vault_secrets, secret_spec(value=prepared.addresses.endpoint_url))
+    prepared.converge(secret_spec(value=prepared.addresses.endpoint_url))
     store(prepared, current)
     for spec in stack_functions():
-        prepared.converge(functions, spec)
+        prepared.converge(spec)
     platform.sign_up("waiting@example.com")
 
     with dispatching(prepared.addresses) as dispatches:

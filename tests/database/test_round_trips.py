@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import ModuleType
 
 import pytest
 
 from bubble_sync.config.database_url import read_database_url
-from bubble_sync.converge import cron_jobs, extensions, functions, ledger, vault_secrets
 from bubble_sync.database.database import Database
 from bubble_sync.model.setup import EXTENSIONS
 from bubble_sync.specs import ExtensionSpec, Spec
@@ -18,12 +16,12 @@ from tests.fixtures.specs import STACK, job_spec, ledger_spec, secret_spec
 
 Count = Callable[[Callable[[], object]], int]
 #: What a stack holds, in the order in which it is made.
-OBJECTS: tuple[tuple[ModuleType, Spec], ...] = (
-    (ledger, ledger_spec()),
-    *((extensions, ExtensionSpec(name=name, stack=STACK)) for name in EXTENSIONS),
-    (vault_secrets, secret_spec()),
-    *((functions, spec) for spec in stack_functions()),
-    (cron_jobs, job_spec(command="SELECT public.invoke_bubble_sync_processor()")),
+OBJECTS: tuple[Spec, ...] = (
+    ledger_spec(),
+    *(ExtensionSpec(name=name, stack=STACK) for name in EXTENSIONS),
+    secret_spec(),
+    *stack_functions(),
+    job_spec(command="SELECT public.invoke_bubble_sync_processor()"),
 )
 #: Begin with our lock, read, make, read again, write the ledger, commit. A secret's value travels by COPY.
 CREATED = {"ledger": 8, "extension": 7, "secret": 10, "function": 6, "job": 6}
@@ -51,10 +49,10 @@ def test_an_object_is_made_in_few_round_trips_and_read_in_three(counted: tuple[S
     site, count = counted
     created: dict[str, int] = {}
     read: set[int] = set()
-    for kind, spec in OBJECTS:
-        trips = count(lambda: site.converge(kind, spec))  # noqa: B023 - called at once
+    for spec in OBJECTS:
+        trips = count(lambda: site.converge(spec))  # noqa: B023 - called at once
         created[spec.kind] = max(trips, created.get(spec.kind, 0))
-        read |= {count(lambda: site.observe(kind, spec)), count(lambda: site.converge(kind, spec))}  # noqa: B023
+        read |= {count(lambda: site.observe(spec)), count(lambda: site.converge(spec))}  # noqa: B023
 
     assert created == CREATED
     assert read == {READ}

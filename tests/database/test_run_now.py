@@ -11,7 +11,6 @@ import pytest
 
 from bubble_sync.actions import run_now
 from bubble_sync.actions.run_now import NOT_SENT, NOTHING, SKIPPED, UNKNOWN, Notice, Ran
-from bubble_sync.converge import functions, vault_secrets
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing, ServerRefused
 from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
@@ -38,7 +37,7 @@ def scheduled(site: Site, command: str = COMMAND, role: str = "postgres") -> Non
 
 def install(site: Site, *, guard: bool = False) -> None:
     for spec in stack_functions(overlap_guard=guard):
-        site.converge(functions, spec)
+        site.converge(spec)
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def served(prepared: Site) -> Site:
     for name, value in (
         ("supabase_url", addresses.endpoint_url), ("service_role_key", addresses.service_role_key),
     ):  # fmt: skip
-        prepared.converge(vault_secrets, secret_spec(name=name, value=value))
+        prepared.converge(secret_spec(name=name, value=value))
     scheduled(prepared)
     return prepared
 
@@ -260,7 +259,7 @@ class TestWhatBecameOfIt:
         platform.behave(Behaviour(hang_seconds=2))
         item(served, "1 s")
         for spec in stack_functions(timeout_ms=100):
-            served.converge(functions, spec)
+            served.converge(spec)
 
         assert followed(served).verdict == "timed out"
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bubble_sync.converge import vault_secrets
 from bubble_sync.errors import PrivilegeMissing, ServerRefused
 from bubble_sync.local.platform import Platform
 from bubble_sync.specs import DIFFERS, VaultSecretSpec, compare
@@ -53,31 +52,31 @@ class TestTheServerLogHoldsNoValue:
     """The server logs every statement with its parameters."""
 
     def test_when_a_secret_is_made(self, prepared: Site, server_log: ServerLog, canary: str):
-        prepared.converge(vault_secrets, a_secret(canary))
+        prepared.converge(a_secret(canary))
 
         assert "copy pg_temp.bubble_sync_incoming" in server_log.appended
         assert canary not in server_log.appended
 
     def test_when_a_secret_is_changed(self, prepared: Site, server_log: ServerLog, canary: str):
-        prepared.converge(vault_secrets, a_secret(f"{canary}-old"))
-        prepared.converge(vault_secrets, a_secret(f"{canary}-new", description="other"))
+        prepared.converge(a_secret(f"{canary}-old"))
+        prepared.converge(a_secret(f"{canary}-new", description="other"))
 
         assert "vault.update_secret" in server_log.appended
         assert canary not in server_log.appended
 
     def test_when_a_secret_of_another_root_key_is_made_anew(self, prepared: Site, server_log: ServerLog, canary: str):
-        prepared.converge(vault_secrets, a_secret(canary))
+        prepared.converge(a_secret(canary))
         prepared.by_hand(OF_ANOTHER_ROOT_KEY)
-        prepared.converge(vault_secrets, a_secret(canary))
+        prepared.converge(a_secret(canary))
 
         assert "invalid ciphertext" in server_log.appended
         assert canary not in server_log.appended
 
     def test_when_a_secret_is_compared(self, prepared: Site, server_log: ServerLog, canary: str):
-        prepared.converge(vault_secrets, a_secret(canary))
+        prepared.converge(a_secret(canary))
 
-        equal = prepared.observe(vault_secrets, a_secret(canary))
-        different = prepared.observe(vault_secrets, a_secret(f"{canary}-new"))
+        equal = prepared.observe(a_secret(canary))
+        different = prepared.observe(a_secret(f"{canary}-new"))
 
         assert equal.actual.value == canary
         assert different.actual.value == DIFFERS
@@ -99,11 +98,11 @@ class TestTheServerLogHoldsNoValue:
     def test_when_the_server_refuses_the_value(
         self, prepared: Site, server_log: ServerLog, canary: str, by_hand: str, refusal: type[Exception]
     ):
-        prepared.converge(vault_secrets, a_secret("old"))
+        prepared.converge(a_secret("old"))
         prepared.by_hand(by_hand)
 
         with pytest.raises(refusal) as refused:
-            prepared.converge(vault_secrets, a_secret(canary))
+            prepared.converge(a_secret(canary))
 
         assert "ERROR:" in server_log.appended
         assert canary not in server_log.appended + str(refused.value)
@@ -119,8 +118,8 @@ class TestTheServersFilesHoldNoValue:
     """What a backup, a replica or a stolen disk has: tables and write-ahead log."""
 
     def test_when_a_secret_is_made_and_changed(self, prepared: Site, platform: Platform, canary: str):
-        prepared.converge(vault_secrets, a_secret(f"{canary}-old"))
-        prepared.converge(vault_secrets, a_secret(f"{canary}-new"))
+        prepared.converge(a_secret(f"{canary}-old"))
+        prepared.converge(a_secret(f"{canary}-new"))
         prepared.by_hand("checkpoint")
 
         assert files_with(platform.folder / "data", canary) == []
@@ -137,18 +136,18 @@ class TestAnyTextIsStoredAsItIs:
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(value=TEXTS.filter(bool), description=TEXTS)
     def test_value_and_description(self, prepared: Site, value: str, description: str):
-        prepared.converge(vault_secrets, a_secret(value, description=description))
+        prepared.converge(a_secret(value, description=description))
 
         assert prepared.by_hand(STORED) == [{"value": value, "description": description}]
 
     @pytest.mark.parametrize("value", ["x" * 8192, "ž'%\\\n$$" * 1024], ids=["ascii", "awkward"])
     def test_a_long_value(self, prepared: Site, value: str):
-        made = prepared.converge(vault_secrets, a_secret(value))
+        made = prepared.converge(a_secret(value))
 
         assert made.actual.value == value
         assert prepared.by_hand(STORED)[0]["value"] == value
 
     def test_a_value_that_hides_in_the_statement_that_compares_it(self, prepared: Site):
-        prepared.converge(vault_secrets, a_secret("%(name)s' or true --"))
+        prepared.converge(a_secret("%(name)s' or true --"))
 
-        assert prepared.observe(vault_secrets, a_secret("other")).actual.value == DIFFERS
+        assert prepared.observe(a_secret("other")).actual.value == DIFFERS

@@ -16,7 +16,6 @@ from psycopg import sql
 
 from bubble_sync.compare.diff import diff, find
 from bubble_sync.config.database_url import read_database_url
-from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Database
 from bubble_sync.errors import SyncError
 from bubble_sync.health.doctor import doctor
@@ -120,9 +119,7 @@ def answers(site: Site, values: Values) -> Mapping[str, list[object]]:
             site.by_hand(*MADE_BY_HAND)
             known["broken"] = _asked(database)
             other = Site(site.addresses, database)
-            known["mended"] = [
-                other.converge(kind_of(spec), spec).actual for spec in SPECS if spec.kind != "prerequisites"
-            ]
+            known["mended"] = [other.converge(spec).actual for spec in SPECS if spec.kind != "prerequisites"]
             return {**known, "after": _asked(database)}
     except BaseException:
         site.by_hand("alter role postgres reset all")

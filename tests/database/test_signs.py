@@ -150,7 +150,7 @@ def test_jobs_that_sleep_on_purpose_do_not_work_and_are_no_reason(site: Site):
 @pytest.mark.parametrize(
     ("answer", "verdict", "says"),
     [
-        ("status_code) values (1, 200", SEEMS_SO, "to whatever request, is HTTP 200, at "),
+        ("status_code) values (1, 200", SEEMS_SO, "to any request, is HTTP 200, at "),
         ("status_code) values (1, 401", UNKNOWN, "is HTTP 401, at "),
         ("status_code, content) values (1, 200, '<html>'", UNKNOWN, "is HTTP 200 with a web page or a no in it, at "),
         ("timed_out) values (1, true", UNKNOWN, "is a timeout, at "),

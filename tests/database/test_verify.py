@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from bubble_sync.config.settings import read_settings
-from bubble_sync.converge.registry import kind_of
 from bubble_sync.health.verify import TITLES, ChecklistLine, verify
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import Owner, PrerequisitesSpec
@@ -43,7 +42,7 @@ def converged(site: Site) -> Site:
     """A project as `up` leaves it, at once."""
     for spec in desired_state(SETTINGS, Owner(STACK, REF)):
         if not isinstance(spec, PrerequisitesSpec):
-            site.converge(kind_of(spec), spec)
+            site.converge(spec)
     return site
 
 
@@ -291,7 +290,7 @@ def test_the_monitor_role_sees_the_objects_and_says_unknown_of_the_rest(working:
     monitor = replace(working.as_role("watcher", "grant usage on schema bubble_sync to watcher"))
     for spec in desired_state(settings, Owner(STACK, REF)):
         if not isinstance(spec, PrerequisitesSpec):
-            working.converge(kind_of(spec), spec)
+            working.converge(spec)
     working.by_hand("grant execute on function bubble_sync.observe(text) to watcher")
 
     with closing(monitor.db):

@@ -16,7 +16,7 @@ import pytest
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.postgres import account
-from bubble_sync.local.processes import end, started_at
+from bubble_sync.local.processes import end_process, started_at
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_another_process_reads_the_same_addresses(own):
 @pytest.mark.parametrize("name", ["postgres", "net_worker", "edge_function"])
 def test_a_killed_process_is_found_down_and_the_next_start_repairs_it(own, name):
     before = pids(own)
-    end(before[name], signal.SIGKILL)
+    end_process(before[name], signal.SIGKILL)
     assert not own.status().up
     assert pids(own)[name] is None
     addresses = own.addresses()
@@ -73,7 +73,7 @@ def test_a_killed_process_is_found_down_and_the_next_start_repairs_it(own, name)
 def test_everything_killed_at_once_is_repaired_and_the_data_is_still_there(own):
     made = own.sign_up("survivor@example.test")
     for pid in pids(own).values():
-        end(pid, signal.SIGKILL)
+        end_process(pid, signal.SIGKILL)
     own.start()
     with psycopg.connect(own.addresses().database_url) as connection:
         assert connection.execute("select id::text from public.sync_queue").fetchall() == [(made.item_id,)]

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bubble_sync.compare.all_stacks import check_stack
-from bubble_sync.compare.drift import StackStatus
+from bubble_sync.compare.drift import StackStatus, check_stack
 from bubble_sync.config.stacks import locate_stack
 from tests.fixtures.dispatching import TABLE
 from tests.fixtures.mutations import ABSENT, Mutation, refused, rounds

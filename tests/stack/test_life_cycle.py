@@ -66,7 +66,7 @@ def test_a_broken_prerequisite_is_drift_that_up_refuses_without_touching_anythin
 
     refusal = converged.up(expect=1)
 
-    assert "PrerequisiteMissing: the database lacks what the sync is built on; nothing was changed" in refusal
+    assert "PrerequisiteMissing: the database lacks requirements of the sync; nothing was changed" in refusal
     assert "column public.sync_queue.next_retry_at" in refusal
     assert "Traceback" not in refusal
     assert site.by_hand(CONTENTS) == before

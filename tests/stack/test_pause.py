@@ -151,7 +151,7 @@ def test_what_else_was_changed_stays_as_it_is(converged: Stack, site: Site):
         ((), 2, "missing option '--reason'"),
         (("--reason", " "), 2, "--reason is empty"),
         (("--reason", "one\ntwo"), 2, "--reason is not one line"),
-        (("--reason", REASON, "--until", "yesterday"), 2, "is not a moment with a zone"),
+        (("--reason", REASON, "--until", "yesterday"), 2, "is not a time with a zone"),
         (("--reason", REASON, "--until", "2026-01-01T00:00:00Z"), 2, "is past"),
         (("--reason", REASON, "--job", "sync"), 2, "there is no job 'sync'"),
     ],

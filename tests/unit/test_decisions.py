@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bubble_sync
 from bubble_sync.config.validators import ANY_PORT, LOOPBACK_HOST, SECURE_HOST, WEBHOOK_URL
-from bubble_sync.converge.table_parts import WANTED
+from bubble_sync.converge.tables import WANTED
 from bubble_sync.database import table_names
 from bubble_sync.database.snapshot import REQUIRED_VALUES
 from bubble_sync.database.table_names import DISPATCH_TABLE, LEDGER_TABLE, QUEUE_TABLE, SCHEMA

@@ -11,8 +11,7 @@ import pytest
 
 from bubble_sync.cli.render.diff import comparison_document, comparison_markdown, comparison_text
 from bubble_sync.compare.diff import Change, Comparison, ObjectDiff, State, compare_object, diff
-from bubble_sync.compare.sql_script import forward
-from bubble_sync.compare.undo_script import back, holds_a_key
+from bubble_sync.compare.sql_script import back, forward, holds_a_key
 from bubble_sync.compare.unmanaged import UnmanagedObject
 from bubble_sync.config.keys import masked
 from bubble_sync.database.snapshot import Snapshot

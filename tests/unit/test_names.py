@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from bubble_sync.cli.app import app
-from bubble_sync.converge.kind import Kind
+from bubble_sync.converge.registry import Kind
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = {name for name in vars(Kind) if not name.startswith("_")}

@@ -39,7 +39,7 @@ import pulumi
 
 from bubble_sync.components import AccessArgs, VaultSecretsArgs
 from bubble_sync.config.database_url import read_database_url
-from bubble_sync.config.session_address import session_address
+from bubble_sync.config.database_url import session_address
 {PUBLIC}
 server = session_address(read_database_url("postgresql://postgres:secret@db.example.com/postgres"))
 access = AccessArgs(monitor_role="watcher", monitor_password="0123456789abcdef", server=server)

@@ -57,12 +57,12 @@ def test_a_moment_is_given_as_it_is_or_by_how_far_off_it_is(text: str, after: in
     ("text", "said"),
     [
         ("tomorrow", "nor a duration, as in 90s, 30m, 2h, 7d or 1d12h"),
-        ("", "is not a moment with a zone"),
-        ("2h30", "is not a moment with a zone"),
-        ("99999999d", "is not a moment with a zone"),
-        ("2027-01-31T18:00:00", "is not a moment with a zone"),
+        ("", "is not a time with a zone"),
+        ("2h30", "is not a time with a zone"),
+        ("99999999d", "is not a time with a zone"),
+        ("2027-01-31T18:00:00", "is not a time with a zone"),
         ("2027-01-31T12:00:00Z", "is past: nothing was changed"),
-        ("0h", "is not a moment with a zone"),
+        ("0h", "is not a time with a zone"),
     ],
 )
 def test_a_moment_that_is_none_or_past_is_refused(text: str, said: str):

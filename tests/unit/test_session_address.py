@@ -6,8 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from bubble_sync.config.database_url import read_database_url
-from bubble_sync.config.session_address import session_address
+from bubble_sync.config.database_url import read_database_url, session_address
 from bubble_sync.errors import ConfigurationError
 from tests.fixtures.specs import REF
 

@@ -64,13 +64,13 @@ def test_a_pause_has_a_reason_and_an_end(reason: str, until: str, read: str):
         ({"pauseReason": "why"}, "processor.pauseReason: is set, and active is not false: remove it, or"),
         ({"active": True, "pauseUntil": "2027-01-31T18:00:00Z"}, "processor.pauseUntil: is set, and active is not"),
         ({"active": False, "pauseReason": "one\ntwo"}, "processor.pauseReason: is not one line"),
-        ({"active": False, "pauseReason": "sb_secret_abc"}, "processor.pauseReason: holds what looks like a key"),
+        ({"active": False, "pauseReason": "sb_secret_abc"}, "processor.pauseReason: looks like it contains a key"),
         ({"active": False, "pauseReason": "w" * 201}, "processor.pauseReason: is not one line of at most 200"),
         ({"active": False, "pauseUntil": "2027-01-31T18:00:00"}, "processor.pauseUntil: '2027-01-31T18:00:00' is not"),
-        ({"active": False, "pauseUntil": "tomorrow"}, "processor.pauseUntil: 'tomorrow' is not a moment with a zone"),
-        ({"active": False, "pauseUntil": "9999-12-31T23:59:59-10:00"}, "is not a moment with a zone"),
-        ({"active": False, "pauseUntil": 1_800_000_000}, "processor.pauseUntil: '1800000000' is not a moment"),
-        ({"active": False, "pauseUntil": None}, "processor.pauseUntil: 'null' is not a moment"),
+        ({"active": False, "pauseUntil": "tomorrow"}, "processor.pauseUntil: 'tomorrow' is not a time with a zone"),
+        ({"active": False, "pauseUntil": "9999-12-31T23:59:59-10:00"}, "is not a time with a zone"),
+        ({"active": False, "pauseUntil": 1_800_000_000}, "processor.pauseUntil: '1800000000' is not a time"),
+        ({"active": False, "pauseUntil": None}, "processor.pauseUntil: 'null' is not a time"),
     ],
 )
 def test_a_pause_that_says_nothing_certain_is_refused(written: dict[str, object], said: str):

@@ -13,7 +13,7 @@ from pathlib import Path
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.postgres.account import Account
 from bubble_sync.local.postgres.overlay import server_program
-from bubble_sync.local.processes import end, runs_from
+from bubble_sync.local.processes import end_process, runs_from
 
 SUPERUSER = "supabase_admin"
 LOOPBACK = "127.0.0.1"
@@ -124,7 +124,7 @@ class Cluster:
 
     def _clear_remains(self) -> None:
         for pid in self._processes():
-            end(pid, signal.SIGKILL)
+            end_process(pid, signal.SIGKILL)
         # The pid in these files may now belong to another program, and PostgreSQL would then refuse to start.
         for left in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
             left.unlink(missing_ok=True)
