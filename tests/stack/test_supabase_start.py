@@ -102,8 +102,8 @@ def test_a_public_http_url_is_refused_in_one_line_and_nothing_is_changed(project
     refused = project.up(expect=1)
     file.write_text(kept)
 
-    said = [line.strip() for line in refused.splitlines() if "clear text" in line]
-    assert said == [
+    problems = [line.strip() for line in refused.splitlines() if "clear text" in line]
+    assert problems == [
         "- bubble-sync:supabaseUrl: 'http://kong.example.com:8000' would send the key in clear text to a host that is "
         "not private; use https"
     ]
@@ -145,8 +145,8 @@ def test_after_a_reset_of_the_database_up_makes_everything_again(project: Projec
 def test_the_probe_takes_either_key_of_supabase_status_and_refuses_another(project: Project):
     for key, expected in ((service_role_key(), 0), (SECRET_KEY, 0), ("sb_secret_of_nobody", 1)):
         with_key = f"printf %s '{key}' | bubble-sync key probe --key-fd 0 --stack {STACK}"
-        said = project.run("bash", "-c", with_key, expect=expected)
-        assert key not in said
+        output = project.run("bash", "-c", with_key, expect=expected)
+        assert key not in output
 
 
 def test_the_published_address_is_not_the_databases_and_the_doctor_says_so(project: Project, supabase: SupabaseStart):
@@ -155,10 +155,10 @@ def test_the_published_address_is_not_the_databases_and_the_doctor_says_so(proje
     supabase.sign_up("lost@example.test")
     project.sync("run-now", "--wait", expect=1)
 
-    said = project.sync("doctor", expect=1)
+    findings = project.sync("doctor", expect=1)
 
-    assert "endpoint_unreachable" in said
-    assert f"Does the database reach {supabase.api_url}? In a container, 127.0.0.1 is the container itself." in said
+    assert "endpoint_unreachable" in findings
+    assert f"Does the database reach {supabase.api_url}? In a container, 127.0.0.1 is the container itself." in findings
     project.configure("supabaseUrl", "http://host.docker.internal:54321")
     project.up()
     project.sync("run-now", "--wait")
