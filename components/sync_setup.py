@@ -93,6 +93,7 @@ class SyncSetupArgs:
     secrets: VaultSecretsArgs
     project_ref: str = ""
     """Empty when no setting names a project: a custom domain, a local address."""
+    allow_http: bool = False
     processor: ProcessorSettings = field(default_factory=ProcessorSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     other_jobs: Mapping[str, JobSettings] = field(default_factory=dict)
@@ -107,6 +108,7 @@ class SyncSetupArgs:
         return cls(
             secrets=VaultSecretsArgs.of(settings),
             project_ref=project_ref or "",
+            allow_http=settings.allow_http,
             processor=settings.processor,
             retry=settings.retry,
             other_jobs={job.key: job.settings_in(settings) for job in MANAGED_JOBS if job not in (PROCESSOR, RETRY)},
@@ -125,6 +127,7 @@ class SyncSetupArgs:
         return SetupSettings(
             owner=Owner(stack, self.project_ref),
             secrets={one.role: one.name_in(self.secrets) for one in MANAGED_SECRETS if one.role in self.values},
+            allow_http=self.allow_http,
             jobs={**default_jobs(), PROCESSOR.key: self.processor, RETRY.key: self.retry, **self.other_jobs},
             dispatch_log=self.dispatch_log,
             alerts=self.alerts.numbers if self.alerts else None,

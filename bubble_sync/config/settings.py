@@ -139,6 +139,8 @@ class StackSettings(Settings):
     """The configuration of one stack."""
 
     project_ref: str | None = Field(default=None, description="Project ref; gives the URL `https://<ref>.supabase.co`")
+    # Before the URLs, whose validators read the value.
+    allow_http: bool = Field(default=False, description="`true` permits `http://` URLs of private hosts")
     supabase_url: str = Field(default="", description="Project URL, instead of the one from `projectRef`")
     service_role_key: str = Field(repr=False, description="`service_role` JWT or `sb_secret_...` key, encrypted")
     database_url: str | None = Field(
@@ -164,12 +166,20 @@ class StackSettings(Settings):
     )
 
     _ref = field_validator("project_ref")(validators.check_project_ref)
-    _url = field_validator("supabase_url")(validators.check_url)
     _key = field_validator("service_role_key")(validators.check_key)
     _variable = field_validator("database_url_env")(check_variable_name)
     _password = field_validator("monitor_password")(validators.check_password)
-    _webhook = field_validator("alert_webhook_url")(validators.check_webhook)
     _names = field_validator("supabase_url_name", "service_role_key_name")(validators.check_secret_name)
+
+    @field_validator("supabase_url")
+    @classmethod
+    def _url(cls, value: str, info: ValidationInfo) -> str:
+        return validators.check_url(value, allow_http=info.data.get("allow_http", False))
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _webhook(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return validators.check_webhook(value, allow_http=info.data.get("allow_http", False))
 
     @field_validator("service_role_key_name")
     @classmethod

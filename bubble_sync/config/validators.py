@@ -23,12 +23,21 @@ WEBHOOK_NAME = "bubble_sync_alert_webhook_url"
 _CRON_PART = r"(\*(/\d+)?|\d+(-\d+(/\d+)?)?|[a-z]{3}(-[a-z]{3}(/\d+)?)?)"
 _CRON_FIELD = re.compile(rf"{_CRON_PART}(,{_CRON_PART})*", re.IGNORECASE)
 # https, or http on loopback. bubble_sync.send and bubble_sync.post_alert contain these patterns, so that valid values
-# never fail in the database; a test compares them.
+# never fail in the database; a test compares them. With `allowHttp`, PRIVATE_HOST replaces LOOPBACK_HOST in both.
 SECURE_HOST = r"https://([A-Za-z0-9.-]+|\[::1\])"
-LOOPBACK_HOST = r"http://(localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\])"
+_LOOPBACK = r"localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]"
+_BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_HEX = "[0-9A-Fa-f]{1,4}"
+_PRIVATE_IPV4 = rf"(10\.{_BYTE}|172\.(1[6-9]|2[0-9]|3[01])|192\.168|169\.254)\.{_BYTE}\.{_BYTE}"
+# fc00::/7 and fe80::/10, in full or with one `::`.
+_PRIVATE_HEAD = "([Ff][CcDd][0-9A-Fa-f]{2}|[Ff][Ee][89ABab][0-9A-Fa-f])"
+_SHORTENED = "|".join(f"(:{_HEX}){{0,{6 - after}}}:(:{_HEX}){{1,{after}}}" for after in range(1, 7))
+_PRIVATE_IPV6 = rf"\[{_PRIVATE_HEAD}((:{_HEX}){{7}}|(:{_HEX}){{0,6}}::|{_SHORTENED})\]"
+# A name without a dot starts with a letter: curl reads 134744072 and 0x08080808 as the address 8.8.8.8.
+_PRIVATE_NAME = r"[A-Za-z][A-Za-z0-9_-]*|([A-Za-z0-9_-]+\.)+internal"
+LOOPBACK_HOST = f"http://({_LOOPBACK})"
+PRIVATE_HOST = f"http://({_LOOPBACK}|{_PRIVATE_NAME}|{_PRIVATE_IPV4}|{_PRIVATE_IPV6})"
 ANY_PORT = "(:[0-9]{1,5})?"
-SENDABLE_URL = f"({SECURE_HOST}|{LOOPBACK_HOST}){ANY_PORT}/?"
-WEBHOOK_URL = f"({SECURE_HOST}|{LOOPBACK_HOST}){ANY_PORT}/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+"
 _TIMESTAMP_OF_PULUMI = re.compile(r" ([+-]\d{4}) \S+$")
 _LONGEST_REASON = 200
 
@@ -40,8 +49,25 @@ def check_project_ref(value: str | None) -> str | None:
     return value
 
 
-def check_url(value: str) -> str:
-    """Return `https://host` (`http` on loopback) without a final slash."""
+def sendable_url(*, allow_http: bool) -> str:
+    """Return the pattern of the URLs to which `bubble_sync.send` sends."""
+    return f"({SECURE_HOST}|{PRIVATE_HOST if allow_http else LOOPBACK_HOST}){ANY_PORT}/?"
+
+
+def webhook_url(*, allow_http: bool) -> str:
+    """Return the pattern of the URLs to which `bubble_sync.post_alert` posts."""
+    host = PRIVATE_HOST if allow_http else LOOPBACK_HOST
+    return f"({SECURE_HOST}|{host}){ANY_PORT}/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+"
+
+
+def is_private(host: str) -> bool:
+    """Return whether `host`, without brackets, belongs to this machine or a private network."""
+    url = f"http://[{host}]" if ":" in host else f"http://{host}"
+    return is_loopback(host) or re.fullmatch(PRIVATE_HOST, url) is not None
+
+
+def check_url(value: str, *, allow_http: bool = False) -> str:
+    """Return `https://host` (`http` on loopback, or with `allow_http` on a private host) without a final slash."""
     not_a_url = f"{value!r} is not a URL; it must look like https://<project ref>.supabase.co"
     try:
         parts = urlsplit(value)
@@ -54,17 +80,21 @@ def check_url(value: str) -> str:
         raise ValueError("contains a user or password; remove them from the URL")
     if parts.path not in ("", "/") or parts.query or parts.fragment or value.endswith(("?", "#")):
         raise ValueError(f"{value!r} has more than scheme and host; we add the path to the Edge Function")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError(f"{value!r} would send the key in clear text; use https")
+    if parts.scheme == "http" and not (is_private(host) if allow_http else is_loopback(host)):
+        way = "use https, or set allowHttp" if is_private(host) else "use https"
+        where = " to a host that is not private" if allow_http else ""
+        raise ValueError(f"{value!r} would send the key in clear text{where}; {way}")
     # urlsplit silently drops line breaks and more, so the value itself must match too.
-    if port == 0 or not re.fullmatch(SENDABLE_URL, value):
+    if port == 0 or not re.fullmatch(sendable_url(allow_http=allow_http), value):
         raise ValueError(not_a_url)
     return value.removesuffix("/")
 
 
-def check_webhook(value: str | None) -> str | None:
-    """Return a valid webhook URL (`http` on loopback only); errors do not show its path, which is secret."""
-    if value is not None and not re.fullmatch(WEBHOOK_URL, value):
+def check_webhook(value: str | None, *, allow_http: bool = False) -> str | None:
+    """Return a valid webhook URL, with the hosts of `check_url`; errors do not show the URL, which is secret."""
+    if value is not None and not re.fullmatch(webhook_url(allow_http=allow_http), value):
+        if re.fullmatch(webhook_url(allow_http=True), value):
+            raise ValueError("would be posted to in clear text; use https, or set allowHttp")
         raise ValueError(
             "is not the URL of a webhook; it must look like https://hooks.slack.com/services/..., without user or #"
         )

@@ -17,11 +17,10 @@ from psycopg import errors
 
 from bubble_sync.compare.diff import ObjectDiff, State, compare_object, sections_to_judge
 from bubble_sync.compare.unmanaged import UNMANAGED_SECTIONS, other_callers
-from bubble_sync.config.database_url import is_loopback
 from bubble_sync.config.keys import read_key
 from bubble_sync.config.schedules import interval_of
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.config.validators import SENDABLE_URL
+from bubble_sync.config.validators import is_private, sendable_url
 from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import read_snapshot
@@ -61,7 +60,8 @@ def parameters(settings: StackSettings, stack: str, project_ref: str, now: datet
         "stack": stack,
         "project_ref": project_ref,
         "url": settings.url,
-        "loopback": is_loopback(urlsplit(settings.url).hostname or ""),
+        "allow_http": settings.allow_http,
+        "private_host": is_private(urlsplit(settings.url).hostname or ""),
         "url_secret": settings.supabase_url_name,
         "key_secret": settings.service_role_key_name,
         "legacy_key": read_key(settings.service_role_key).kind == "legacy JWT",
@@ -109,7 +109,8 @@ def stored(conn: Connection, specs: Sequence[Spec]) -> object:
         state = vault_secrets.state_of_value(spec, snapshot) if vault_secrets.observe(spec, snapshot) else "absent"
         facts: list[dict[str, object]] = [{}]
         if state in ("equal", "differs"):
-            facts = attempt(conn, query("stored", "looks"), {"name": spec.name, "sendable": f"^{SENDABLE_URL}$"})
+            patterns = {name: f"^{sendable_url(allow_http=name == 'http')}$" for name in ("sendable", "http")}
+            facts = attempt(conn, query("stored", "looks"), {"name": spec.name, **patterns})
         rows += [{"name": spec.name, "state": state, **looks} for looks in facts]
     return rows
 
@@ -142,12 +143,12 @@ def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def _who_answered(answers: Mapping[int, Row], request: Request) -> Mapping[str, object]:
-    """Return whether the gateway answered, recognised by `message`, and the message."""
+    """Return whether the gateway answered, recognised by `message` (`msg` in `supabase start`), and the message."""
     answer = answers.get(request.request_id)
     if answer is None or answer["content"] is None:
         return {"by_gateway": None, "message": None}
     text = answer["content"].decode("utf-8", "replace")
-    message = re.search(r'"message"\s*:(?:\s*"([^"]{1,80}))?', text)
+    message = re.search(r'"(?:message|msg)"\s*:(?:\s*"([^"]{1,80}))?', text)
     by_gateway = message is not None and not re.search(r'"(success|error)"\s*:', text)
     return {"by_gateway": by_gateway, "message": message[1] if message else None}
 

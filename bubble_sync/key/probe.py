@@ -134,9 +134,10 @@ def _gateway_says(content: bytes) -> str:
         body = json.loads(content)
     except (ValueError, RecursionError):
         return ""
-    if not isinstance(body, dict) or "message" not in body or {"success", "error"} & set(body):
+    # The gateway of `supabase start` says `msg`.
+    if not isinstance(body, dict) or not {"message", "msg"} & set(body) or {"success", "error"} & set(body):
         return ""
-    return f"{body.get('code', '')} {body['message']}"
+    return f"{body.get('code', '')} {body.get('message', body.get('msg'))}"
 
 
 _PATH = "/functions/v1/bubble_sync"

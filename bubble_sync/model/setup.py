@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from bubble_sync.config.keys import KEY_IN_TEXT
 from bubble_sync.config.settings import AlertSettings, JobSettings, Settings, StackSettings
+from bubble_sync.config.validators import LOOPBACK_HOST, PRIVATE_HOST
 from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS, is_guarded
 from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK, SecretObject
 from bubble_sync.specs import (
@@ -48,6 +49,7 @@ class SetupSettings:
     owner: Owner
     secrets: Mapping[str, str]
     """The name in Vault of each secret by role."""
+    allow_http: bool = False
     jobs: Mapping[str, JobSettings] = field(default_factory=default_jobs)
     """The settings of each job by key."""
     dispatch_log: bool = True
@@ -60,6 +62,7 @@ class SetupSettings:
         return cls(
             owner=owner,
             secrets={one.role: one.name_in(settings) for one in MANAGED_SECRETS if one.value_in(settings) is not None},
+            allow_http=settings.allow_http,
             jobs={job.key: job.settings_in(settings) for job in MANAGED_JOBS},
             dispatch_log=settings.dispatch_log,
             alerts=None if settings.alert_webhook_url is None else settings.alerts,
@@ -129,7 +132,14 @@ def _function(file: str, setup: SetupSettings, settings: Settings | None = None)
         "project_ref": setup.owner.project_ref,
         "monitor_role": setup.monitor_role,
     }
-    return function(file, {name: known[name] for name in constants_of(file) if name in known}, setup.owner)
+    spec = function(file, {name: known[name] for name in constants_of(file) if name in known}, setup.owner)
+    # No constant of the file decides this, so that bodies without `allowHttp` stay as they are.
+    return _with_private_hosts(spec) if setup.allow_http else spec
+
+
+def _with_private_hosts(spec: FunctionSpec) -> FunctionSpec:
+    """Let a function send to the http URLs that the configuration permits."""
+    return spec.model_copy(update={"body": spec.body.replace(LOOPBACK_HOST, PRIVATE_HOST)})
 
 
 def _tables(setup: SetupSettings) -> tuple[str, ...]:

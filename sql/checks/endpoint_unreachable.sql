@@ -3,7 +3,7 @@
 -- only: dispatch_log
 -- follows: secret_differs secret_wrong_project
 -- There is no HTTP answer and no timeout: the name does not resolve, nothing listens, or TLS fails. Mostly the project URL
--- is wrong, or its project is paused.
+-- is wrong, its project is paused, or the database is in a container and the URL is this machine's.
 select
     'error' as level,
     'requests of ' || function as object,
@@ -11,9 +11,13 @@ select
         coalesce(max(error) filter (where age = 1), 'no answer'),
         count(*) filter (where verdict = 'rejected' and status_code is null), count(*),
         pg_catalog.to_char(max(sent_at) filter (where verdict = 'rejected' and status_code is null), %(timestamp)s)) as evidence,
-    pg_catalog.format(
-        'Is %%s the project''s URL? Where it is not, set bubble-sync:projectRef, then pulumi up. Where it is: '
-        'resume the project if it is paused, and look at https://status.supabase.com.', %(url)s::text) as remedy
+    pg_catalog.format(case
+        when %(private_host)s::boolean
+        then 'Does the database reach %%s? In a container, 127.0.0.1 is the container itself. Set bubble-sync:supabaseUrl to '
+            'the gateway''s address in the database''s network (docs/guides/supabase-start.md), then pulumi up.'
+        else 'Is %%s the project''s URL? Where it is not, set bubble-sync:projectRef, then pulumi up. Where it is: '
+            'resume the project if it is paused, and look at https://status.supabase.com.'
+    end, %(url)s::text) as remedy
 from pg_catalog.jsonb_to_recordset(%(requests)s::jsonb)
     as request (function text, sent_at timestamptz, status_code integer, verdict text, error text, age bigint)
 group by function

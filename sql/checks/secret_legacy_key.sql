@@ -9,4 +9,4 @@ select
     'it is a legacy JWT, which Supabase removes by the end of 2026' as evidence,
     'Move to a secret key, as docs/guides/keys.md says: bubble-sync key rotate' as remedy
 from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as key (name text, legacy boolean)
-where key.name = %(key_secret)s::text and key.legacy and not %(loopback)s::boolean;
+where key.name = %(key_secret)s::text and key.legacy and not %(private_host)s::boolean;

@@ -6,7 +6,7 @@ with secret as (
     select s.*, s.name = %(key_secret)s::text as is_key, s.name = %(url_secret)s::text as is_url
     from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as s (
         name text, empty boolean, unprintable boolean, quoted boolean, placeholder boolean, sendable boolean,
-        with_path boolean, publishable boolean, role text
+        sendable_with_http boolean, with_path boolean, publishable boolean, role text
     )
     where not s.empty
 ), judged as (
@@ -15,7 +15,8 @@ with secret as (
         when quoted then 'it is stored with the quotes around it'
         when placeholder then 'it is the placeholder of an instruction'
         when is_url and with_path then 'it has more than scheme and host: the path to the function is added by us'
-        when is_url and not sendable then 'it is no URL like https://<project ref>.supabase.co'
+        when is_url and not case when %(allow_http)s::boolean then sendable_with_http else sendable end
+            then 'it is no URL like https://<project ref>.supabase.co'
         when is_key and publishable then 'it is a publishable key'
         when is_key and role <> 'service_role' then 'it is a key of the role ' || role
     end as wrong

@@ -23,6 +23,7 @@ select
     value ~ '^["'']|["'']$' as quoted,
     value ~* '^<.*>$|your[-_ ](project|service|secret|api)' as placeholder,
     value ~ %(sendable)s as sendable,
+    value ~ %(http)s as sendable_with_http,
     value ~ '^https?://[^/]+/+[^/]' as with_path,
     pg_catalog.substring(value, '^https://([a-z0-9]{8,40})\.supabase\.(?:co|in|red)/?$') as url_ref,
     pg_catalog.starts_with(value, 'sb_publishable_') as publishable,

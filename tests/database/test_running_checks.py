@@ -264,3 +264,9 @@ def test_a_job_that_was_just_made_or_woken_has_not_been_due(converged: Site, by_
     set_up(converged, working())
 
     assert "job_silent" not in [finding.id for finding in diagnose(converged).findings]
+
+
+def test_a_401_of_the_gateway_of_supabase_start_is_the_gateways(converged: Site):
+    converged.by_hand(*refused(401), answer(3, 401, '{"msg": "Invalid JWT"}'))
+
+    assert of(diagnose(converged), "request_unauthorized").evidence.endswith('the gateway says "Invalid JWT"')

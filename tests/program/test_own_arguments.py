@@ -38,6 +38,7 @@ def test_another_number_or_another_key_is_its_own(args: SyncSetupArgs):
     assert _own(replace(args, processor=ProcessorSettings(max_items=11))) is True
     assert _own(replace(args, secrets=replace(args.secrets, service_role_key="sb_secret_of_another_kind"))) is True
     assert _own(replace(args, alerts=None)) is True
+    assert _own(replace(args, allow_http=True)) is True
 
 
 def test_without_a_configuration_they_are_its_own(args: SyncSetupArgs):

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bubble_sync
-from bubble_sync.config.validators import ANY_PORT, LOOPBACK_HOST, SECURE_HOST, WEBHOOK_URL
+from bubble_sync.config.settings import AlertSettings
+from bubble_sync.config.validators import (
+    ANY_PORT,
+    LOOPBACK_HOST,
+    PRIVATE_HOST,
+    SECURE_HOST,
+    WEBHOOK_NAME,
+    webhook_url,
+)
 from bubble_sync.converge.tables import WANTED
 from bubble_sync.database import table_names
 from bubble_sync.database.snapshot import REQUIRED_VALUES
@@ -17,6 +25,7 @@ from bubble_sync.health.history import EDGES
 from bubble_sync.model.targets import LIMIT_SECONDS, TARGET_SECONDS
 from bubble_sync.records.verdicts import BAD, OUTSTANDING, SUCCESS, VERDICTS
 from bubble_sync.sql_loader import SQL_DIRECTORY, checks, query
+from tests.fixtures.specs import functions_in
 
 PACKAGE = Path(bubble_sync.__file__).parent
 COMMANDS = PACKAGE / "cli"
@@ -95,8 +104,22 @@ def test_the_functions_send_to_the_urls_that_the_configuration_accepts():
 
     assert {name: found for name, found in patterns.items() if found} == {
         "functions/send.sql": [f"^{SECURE_HOST}{ANY_PORT}/?$", f"^{LOOPBACK_HOST}{ANY_PORT}/?$"],
-        "functions/post_alert.sql": [f"^{WEBHOOK_URL}$"],
+        "functions/post_alert.sql": [f"^{webhook_url(allow_http=False)}$"],
     }
+
+
+def test_allow_http_widens_the_pattern_of_the_two_functions_that_send_and_changes_nothing_else():
+    def bodies(*, allow_http: bool) -> dict[str, str]:
+        secrets = {"url": "supabase_url", "key": "service_role_key", "webhook": WEBHOOK_NAME}
+        given = {"secrets": secrets, "alerts": AlertSettings(), "allow_http": allow_http}
+        return {one.name: one.body for group in ("functions", "alerts") for one in functions_in(group, **given)}
+
+    strict, wide = bodies(allow_http=False), bodies(allow_http=True)
+
+    assert {name for name in strict if strict[name] != wide[name]} == {"bubble_sync.send", "bubble_sync.post_alert"}
+    for name in ("bubble_sync.send", "bubble_sync.post_alert"):
+        assert strict[name].count(LOOPBACK_HOST) == 1
+        assert wide[name] == strict[name].replace(LOOPBACK_HOST, PRIVATE_HOST)
 
 
 def literals(file: Path) -> Iterator[str]:

@@ -134,6 +134,14 @@ def test_a_stack_file_has_known_keys_an_address_of_its_own_and_no_plaintext_secr
         assert set(found.get(f"{NAMESPACE}:{key}", {"secure"})) == {"secure"}
 
 
+def test_the_page_about_supabase_start_shows_the_stack_file_of_the_example():
+    file = ROOT / "examples/supabase-start/Pulumi.supabase-local.yaml"
+    found = yaml.safe_load(file.read_text("utf-8"))["config"]
+
+    assert f"```yaml\n{file.read_text('utf-8')}```" in (ROOT / "docs/guides/supabase-start.md").read_text("utf-8")
+    assert set(found) <= KEYS - {f"{NAMESPACE}:{key}" for key in SECRET_KEYS}
+
+
 def test_the_hosted_stacks_have_the_same_keys_each_with_its_own_project():
     staging, prod = stack_config("staging"), stack_config("prod")
 

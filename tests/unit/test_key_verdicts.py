@@ -32,6 +32,7 @@ FROM_THE_GATEWAY = {
     "missing header": json.dumps({"code": 401, "message": "Missing authorization header"}),
     "invalid JWT": json.dumps({"code": 401, "message": "Invalid JWT"}),
     "a word as code": json.dumps({"code": "UNAUTHORIZED_NO_AUTH_HEADER", "message": "Missing authorization header"}),
+    "the gateway of supabase start": json.dumps({"msg": "Invalid JWT"}),
     "another word": json.dumps({"code": "UNAUTHORIZED_INVALID_JWT_FORMAT", "message": "Invalid JWT"}),
 }
 LEGACY = json.dumps({"code": "UNAUTHORIZED_LEGACY_JWT", "message": "Invalid JWT"})

@@ -126,6 +126,56 @@ def test_a_url_that_could_leak_the_key_or_miss_the_function_is_refused(url, reas
     assert "secret@" not in message
 
 
+class TestAllowHttp:
+    """http for private hosts, on request; never for public ones."""
+
+    PRIVATE = ("http://kong:8000", "http://host.docker.internal:54321/", "http://192.168.1.4", "http://[fd00::7]:8000")
+    PUBLIC = ("http://example.com", "http://8.8.8.8:8000", "http://134744072", "http://kong.internal.example.com")
+    WEBHOOK = "http://mailpit:8025/services/hunter2"
+
+    @pytest.mark.parametrize("url", PRIVATE)
+    def test_a_private_host_is_taken_with_it_and_refused_without_in_a_line_that_names_the_key(self, url: str):
+        said = refusal(projectRef=None, supabaseUrl=url)
+
+        assert f"{url!r} would send the key in clear text; use https, or set allowHttp" in said
+        taken = read_settings(config(projectRef=None, supabaseUrl=url, allowHttp="true"))
+        assert taken.url == url.rstrip("/")
+
+    @pytest.mark.parametrize("url", PUBLIC)
+    def test_a_public_host_is_refused_with_it_too(self, url: str):
+        said = refusal(projectRef=None, supabaseUrl=url, allowHttp="true")
+
+        assert said.splitlines()[1:] == [
+            f"  - bubble-sync:supabaseUrl: {url!r} would send the key in clear text to a host that is not private; "
+            "use https"
+        ]
+
+    def test_the_webhook_follows_the_same_rule_and_is_not_shown(self):
+        said = refusal(alerts="{}", alertWebhookUrl=self.WEBHOOK)
+
+        assert "bubble-sync:alertWebhookUrl: would be posted to in clear text; use https, or set allowHttp" in said
+        assert "hunter2" not in said
+        taken = read_settings(config(alerts="{}", alertWebhookUrl=self.WEBHOOK, allowHttp="true"))
+        assert taken.alert_webhook_url == self.WEBHOOK
+        public = self.WEBHOOK.replace("mailpit", "hooks.example.com")
+        assert "is not the URL of a webhook" in refusal(alerts="{}", alertWebhookUrl=public, allowHttp="true")
+
+    @pytest.mark.parametrize("value", ["kong", "2", "{}"])
+    def test_a_value_that_is_no_boolean_is_refused_and_permits_nothing(self, value: str):
+        said = refusal(projectRef=None, supabaseUrl="http://kong:8000", allowHttp=value)
+
+        assert "bubble-sync:allowHttp: " in said
+        assert "bubble-sync:supabaseUrl: 'http://kong:8000' would send the key in clear text" in said
+
+    def test_a_private_host_names_no_project_and_the_guard_still_compares_the_others(self):
+        local = {"supabaseUrl": "http://kong:8000", "allowHttp": "true"}
+
+        assert read_settings(config(**local)).project({}) == REF
+        assert read_settings(config(**local, projectRef=None, serviceRoleKey=jwt(ref=None))).project({}) is None
+        with pytest.raises(WrongEnvironment, match=OTHER_REF):
+            read_settings(config(**local, serviceRoleKey=jwt(ref=OTHER_REF))).project({})
+
+
 @pytest.mark.parametrize("url", ["https://api.example.com", "http://127.0.0.1:54321", "http://localhost:8000/"])
 def test_a_custom_domain_and_a_loopback_address_are_taken(url):
     assert read_settings(config(projectRef=None, supabaseUrl=url)).url == url.rstrip("/")
