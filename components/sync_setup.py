@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 
 from bubble_sync.config.session_address import SessionAddress, session_address
-from bubble_sync.config.settings import JobSettings, ProcessorSettings, RetrySettings, StackSettings
+from bubble_sync.config.settings import HistorySettings, JobSettings, ProcessorSettings, RetrySettings, StackSettings
 from bubble_sync.errors import SyncError
 from bubble_sync.model.jobs import MANAGED_JOBS, PROCESSOR, RETRY
 from bubble_sync.model.secrets import MANAGED_SECRETS, WEBHOOK
@@ -55,6 +55,7 @@ class SyncSetupArgs:
     other_jobs: Mapping[str, JobSettings] = field(default_factory=dict)
     """The settings of further jobs by key."""
     dispatch_log: bool = True
+    history: HistorySettings = field(default_factory=HistorySettings)
     alerts: AlertsArgs | None = None
     access: AccessArgs | None = None
 
@@ -68,6 +69,7 @@ class SyncSetupArgs:
             retry=settings.retry,
             other_jobs={job.key: job.settings_in(settings) for job in MANAGED_JOBS if job not in (PROCESSOR, RETRY)},
             dispatch_log=settings.dispatch_log,
+            history=settings.history,
             alerts=AlertsArgs.of(settings),
             access=AccessArgs.of(settings),
         )
@@ -84,6 +86,7 @@ class SyncSetupArgs:
             secrets={one.role: one.name_in(self.secrets) for one in MANAGED_SECRETS if one.role in self.values},
             jobs={**default_jobs(), PROCESSOR.key: self.processor, RETRY.key: self.retry, **self.other_jobs},
             dispatch_log=self.dispatch_log,
+            history=self.history,
             alerts=self.alerts.numbers if self.alerts else None,
             monitor_role=self.access.monitor_role if self.access else "",
         )

@@ -13,13 +13,13 @@ from bubble_sync.compare.diff import Change
 from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.settings import Settings, StackSettings
 from bubble_sync.converge.vault_secrets import Stored
-from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS
+from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS
 from bubble_sync.specs import DISPATCHES, CronJobSpec, FunctionSpec, LedgerSpec, Spec, VaultSecretSpec
 from bubble_sync.sql_loader import constants_in, with_constants
 
 _GROUPS: Mapping[str, tuple[str, type[Settings]]] = {
     **{name: (job.key, job.settings) for job in MANAGED_JOBS for name in (job.name, job.function)},
-    ALERT_JOB.function: (ALERT_JOB.key, ALERT_JOB.settings),
+    **{job.function: (job.key, job.settings) for job in (ALERT_JOB, HISTORY_JOB)},
 }
 """The settings of a job or function that can accept a change."""
 _LOG = "dispatch_log"

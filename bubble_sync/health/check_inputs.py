@@ -26,9 +26,9 @@ from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import read_snapshot
 from bubble_sync.formatting import SQL_TIMESTAMP
-from bubble_sync.model.jobs import MANAGED_JOBS, is_guarded
+from bubble_sync.model.jobs import HISTORY_JOB, MANAGED_JOBS, VENDOR_HISTORY_JOB, is_guarded
 from bubble_sync.model.pauses import paused
-from bubble_sync.model.setup import EXTENSIONS
+from bubble_sync.model.setup import EXTENSIONS, SetupSettings, jobs_of
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.due_runs import record_in, recorded_in
 from bubble_sync.records.messages import function_log
@@ -39,6 +39,7 @@ from bubble_sync.specs import (
     ExtensionSpec,
     FunctionSpec,
     LedgerSpec,
+    Owner,
     PrerequisitesSpec,
     Spec,
     VaultSecretSpec,
@@ -48,7 +49,6 @@ from bubble_sync.sql_loader import query
 
 def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping[str, object]:
     """Return the configuration for checks: names and numbers, never a secret."""
-    jobs = [(job, job.settings_in(settings)) for job in MANAGED_JOBS]
     return {
         "stack": stack,
         "project_ref": project_ref,
@@ -66,10 +66,13 @@ def parameters(settings: StackSettings, stack: str, project_ref: str) -> Mapping
         "extensions": list(EXTENSIONS),
         "jobs": json.dumps(
             [
-                {"name": job.name, "schedule": one.schedule, "command": job.command, "active": one.active}
-                for job, one in jobs
+                {"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active}
+                for job in jobs_of(SetupSettings.of(settings, Owner(stack, project_ref)))
             ]
         ),
+        "history_job": HISTORY_JOB.name,
+        "vendor_history_job": VENDOR_HISTORY_JOB,
+        "of_all_jobs": settings.history.of_all_jobs,
         "job_functions": [job.function for job in MANAGED_JOBS],
     }
 
