@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bench import demo, diffs, history, idle_tick, imports, pulumi_runs
+from bench import demo, diffs, history, idle_tick, imports, pulumi_runs, year
 from bench.measure import Row
 from bench.workbench import Workbench
 
@@ -28,5 +28,6 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "diff": Benchmark("bubble-sync diff over the Supabase CLI's dry run", diffs.run),
         "idle-tick": Benchmark("a run of each function on a million finished items", idle_tick.run),
         "history": Benchmark("the reading commands with 30 days behind them over one", history.run),
+        "year": Benchmark("size and tick of a year's requests and runs, and the clean-up of the runs", year.run),
     }
 )

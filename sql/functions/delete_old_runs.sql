@@ -51,8 +51,9 @@ begin
         first_row := pg_catalog.format('(%s,0)', first_page);
         end_row := pg_catalog.format('(%s,0)', first_page + window_pages);
 
-        -- A run that never started has no time: such a run is old when a later one is.
-        select max(run.runid) into newest_old
+        -- A run that never started has no time: such a run is old when a later one is. The + 0 keeps the planner from the index
+        -- on runid, which would lead past every newer run.
+        select max(run.runid + 0) into newest_old
         from cron.job_run_details as run
         where run.ctid >= first_row and run.ctid < end_row and coalesce(run.end_time, run.start_time) < oldest_kept;
 
@@ -63,7 +64,7 @@ begin
             from cron.job_run_details as old
             where old.ctid >= first_row and old.ctid < end_row
                 and old.status in ('succeeded', 'failed')
-                and old.runid <= newest_old
+                and old.runid + 0 <= newest_old
                 and coalesce(old.end_time, old.start_time, '-infinity') < oldest_kept
                 and (
                     of_all_jobs or old.jobid = any (own_jobids)
