@@ -28,10 +28,10 @@ select
         case when extent.own_job then %(history_job)s || ' deletes the runs of this stack''s jobs only'
             else 'no active job clears them' end) as evidence,
     case
-        when extent.own_job then 'pulumi config set --path bubble-sync:history.ofAllJobs true, and pulumi up'
+        when extent.own_job then 'pulumi config set --path bubble-sync:history.ofAllJobs true, then pulumi up'
         when extent.other_jobs then 'pulumi config set --path bubble-sync:history.keepDays 30, the same with '
-            'history.ofAllJobs true for the runs of other jobs, and pulumi up'
-        else 'pulumi config set --path bubble-sync:history.keepDays 30, and pulumi up'
+            'history.ofAllJobs true for the runs of other jobs, then pulumi up'
+        else 'pulumi config set --path bubble-sync:history.keepDays 30, then pulumi up'
     end || '; or enable the clean-up under Integrations -> Cron in the dashboard.' as remedy
 from extent
 where (extent.runs > 100000 or extent.since < pg_catalog.now() - interval '30 days')

@@ -15,6 +15,7 @@ from bubble_sync.config.settings import StackSettings, read_settings
 from bubble_sync.converge.registry import kind_of
 from bubble_sync.health.doctor import Finding
 from bubble_sync.health.status import status
+from bubble_sync.health.verify import verify
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import Owner, Spec
 from tests.fixtures.adoption import WANTED, converge_all, look, states
@@ -153,7 +154,7 @@ def test_the_vendors_clean_up_is_listed_next_to_ours_and_stays(keeping: Site):
     assert keeping.by_hand("select * from cron.job where jobname = 'delete-job-run-details'") == before
 
 
-def test_a_missing_or_inactive_job_is_a_problem_of_status_and_of_the_doctor(site: Site):
+def test_a_missing_or_inactive_job_is_a_problem_of_status_verify_and_doctor(site: Site):
     settings = working(history=KEEP)
     set_up(site, settings)
     site.by_hand("update cron.job set active = false where jobname = 'bubble-sync-history'")
@@ -163,13 +164,15 @@ def test_a_missing_or_inactive_job_is_a_problem_of_status_and_of_the_doctor(site
     site.by_hand("delete from cron.job where jobname = 'bubble-sync-history'")
     assert status(site.db, settings, STACK).problems == ("job bubble-sync-history is not there",)
     assert [(one.id, one.object) for one in diagnose(site, settings).findings] == [("job_missing", JOB)]
+    (line,) = [one for one in verify(site.db, settings, STACK, REF).lines if one.id == "jobs"]
+    assert (line.status.value, JOB in line.evidence) == ("no", True)
 
 
 def test_the_doctor_names_the_setting_and_has_no_more_to_say_once_it_is_there(site: Site):
     set_up(site, working())
     site.by_hand(OLD_RUN)
     (found,) = growing(site, working())
-    assert found.remedy.startswith("pulumi config set --path bubble-sync:history.keepDays 30, and pulumi up; or ")
+    assert found.remedy.startswith("pulumi config set --path bubble-sync:history.keepDays 30, then pulumi up; or ")
 
     set_up(site, working(history=KEEP))
     assert growing(site, working(history=KEEP)) == []
@@ -188,7 +191,7 @@ def test_with_other_jobs_only_a_clean_up_of_all_jobs_is_enough_for_the_doctor(si
     set_up(site, own)
     (found,) = growing(site, own)
     assert found.evidence.endswith("bubble-sync-history deletes the runs of this stack's jobs only")
-    assert found.remedy.startswith("pulumi config set --path bubble-sync:history.ofAllJobs true, and pulumi up; or ")
+    assert found.remedy.startswith("pulumi config set --path bubble-sync:history.ofAllJobs true, then pulumi up; or ")
 
     set_up(site, every)
     assert growing(site, every) == []
