@@ -70,6 +70,9 @@ def _constants(spec: FunctionSpec, actual: str, arguments: str) -> Acceptance:
     numbers = {name: value for name, value in changed.items() if isinstance(value, int) and _is_number(wanted, name)}
     if spec.name in _GROUPS and changed and numbers == changed and with_constants(spec.body, numbers) == actual:
         return _settings(spec.name, numbers, arguments)
+    days = re.fullmatch(r"(\d{1,9}) days", str(changed.get("kept_for")))
+    if days and len(changed) == 1 and with_constants(spec.body, changed) == actual:
+        return _settings(HISTORY_JOB.function, {"dispatch_days": int(days[1])}, arguments)
     return Acceptance(impossible="the body is the program's; change sql/functions there")
 
 

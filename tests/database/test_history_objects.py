@@ -89,16 +89,19 @@ def test_what_a_hand_changes_is_named_alone_by_owner_and_monitor_and_repaired(
     assert ask(monitor, WATCHED).findings == ()
 
 
-def test_the_days_can_be_accepted_and_the_schedule_cannot(keeping: Site):
+def test_the_days_of_both_histories_can_be_accepted_and_the_schedule_cannot(keeping: Site):
     keeping.by_hand(
         "do $hand$ begin execute (select replace(pg_get_functiondef(oid), 'keep_days constant integer := 7', "
         "'keep_days constant integer := 40') from pg_proc where proname = 'delete_old_runs'); end $hand$",
+        "do $hand$ begin execute (select replace(pg_get_functiondef(oid), '30 days', '90 days') from pg_proc "
+        "where oid = 'bubble_sync.record'::regproc); end $hand$",
         "update cron.job set schedule = '0 * * * *' where jobname = 'bubble-sync-history'",
     )
 
     assert {one.object_name: str(one.accept) for one in ask(keeping).findings} == {
         FUNCTION: "pulumi config set --path bubble-sync:history.keepDays 40 --stack test",
         JOB: "cannot be accepted: no setting wants it",
+        "function bubble_sync.record": "pulumi config set --path bubble-sync:history.dispatchDays 90 --stack test",
     }
 
 
