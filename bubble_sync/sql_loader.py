@@ -32,7 +32,9 @@ _FUNCTION = re.compile(
 )
 _EMPTY = '""'
 _CONSTANT = re.compile(
-    r"^(?P<head> *(?P<name>\w+) constant (?P<type>integer|text|boolean) := )(?P<value>[^;\n]*);$", re.MULTILINE
+    r"^(?P<head> *(?P<name>\w+) constant (?P<type>integer|text|boolean|interval(?= := interval '\d+ days';)) := )"
+    r"(?P<value>[^;\n]*);$",
+    re.MULTILINE,
 )
 _HEADER = re.compile(r"^-- (title|needs|follows|only): (.+)$", re.MULTILINE)
 _MEANING = re.compile(r"^-- ?(.*)$", re.MULTILINE)
@@ -176,7 +178,7 @@ def _value(kind: str, text: str) -> int | str:
         return int(text)
     if kind == "boolean" and text in ("true", "false"):
         return text == "true"
-    return text.strip("'")
+    return text.removeprefix("interval ").strip("'")
 
 
 def with_constants(body: str, constants: Mapping[str, int | str]) -> str:
@@ -198,4 +200,6 @@ def _literal(kind: str, name: str, value: int | str) -> str:
     if kind == "text" and isinstance(value, str) and value.isprintable():
         quoted = value.replace("'", "''")
         return f"'{quoted}'"
+    if kind == "interval" and isinstance(value, str) and re.fullmatch(r"\d+ days", value):
+        return f"interval '{value}'"
     raise ValueError(f"constant {name!r} is declared as {kind}: {value!r} is not a valid value")

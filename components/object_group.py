@@ -21,9 +21,16 @@ _TOKENS: Mapping[str, str] = {
     "functions": "SyncFunctions",
     "jobs": "CronJobs",
     "alerts": "Alerts",
+    "history": "History",
 }
 """The type token of each group, which is state format."""
-_OUTPUTS: Mapping[str, str] = {"extensions": "versions", "functions": "names", "jobs": "jobids", "alerts": "jobids"}
+_OUTPUTS: Mapping[str, str] = {
+    "extensions": "versions",
+    "functions": "names",
+    "jobs": "jobids",
+    "alerts": "jobids",
+    "history": "jobids",
+}
 
 
 class ObjectGroup(pulumi.ComponentResource):

@@ -11,7 +11,14 @@ from typing import Any
 import pulumi
 
 from bubble_sync.config.database_url import NAMESPACE, SessionAddress, session_address
-from bubble_sync.config.settings import AlertSettings, JobSettings, ProcessorSettings, RetrySettings, StackSettings
+from bubble_sync.config.settings import (
+    AlertSettings,
+    HistorySettings,
+    JobSettings,
+    ProcessorSettings,
+    RetrySettings,
+    StackSettings,
+)
 from bubble_sync.errors import SyncError
 from bubble_sync.model.jobs import MANAGED_JOBS, PROCESSOR, RETRY
 from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK
@@ -99,6 +106,7 @@ class SyncSetupArgs:
     other_jobs: Mapping[str, JobSettings] = field(default_factory=dict)
     """The settings of further jobs by key."""
     dispatch_log: bool = True
+    history: HistorySettings = field(default_factory=HistorySettings)
     alerts: AlertsArgs | None = None
     access: AccessArgs | None = None
 
@@ -113,6 +121,7 @@ class SyncSetupArgs:
             retry=settings.retry,
             other_jobs={job.key: job.settings_in(settings) for job in MANAGED_JOBS if job not in (PROCESSOR, RETRY)},
             dispatch_log=settings.dispatch_log,
+            history=settings.history,
             alerts=AlertsArgs.of(settings),
             access=AccessArgs.of(settings),
         )
@@ -130,6 +139,7 @@ class SyncSetupArgs:
             allow_http=self.allow_http,
             jobs={**default_jobs(), PROCESSOR.key: self.processor, RETRY.key: self.retry, **self.other_jobs},
             dispatch_log=self.dispatch_log,
+            history=self.history,
             alerts=self.alerts.numbers if self.alerts else None,
             monitor_role=self.access.monitor_role if self.access else "",
         )

@@ -13,13 +13,13 @@ from bubble_sync.compare.diff import Change
 from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.settings import Settings, StackSettings
 from bubble_sync.converge.vault_secrets import Stored
-from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS
+from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS
 from bubble_sync.specs import DISPATCHES, CronJobSpec, FunctionSpec, LedgerSpec, Spec, VaultSecretSpec
 from bubble_sync.sql_loader import constants_in, with_constants
 
 _GROUPS: Mapping[str, tuple[str, type[Settings]]] = {
     **{name: (job.key, job.settings) for job in MANAGED_JOBS for name in (job.name, job.function)},
-    ALERT_JOB.function: (ALERT_JOB.key, ALERT_JOB.settings),
+    **{job.function: (job.key, job.settings) for job in (ALERT_JOB, HISTORY_JOB)},
 }
 """The settings of a job or function that can accept a change."""
 _LOG = "dispatch_log"
@@ -72,6 +72,9 @@ def _constants(spec: FunctionSpec, actual: str, arguments: str) -> Acceptance:
     settable = numbers == changed and all(isinstance(wanted.get(name), int) for name in numbers)
     if spec.name in _GROUPS and changed and settable and with_constants(spec.body, numbers) == actual:
         return _settings(spec.name, numbers, arguments)
+    days = re.fullmatch(r"(\d{1,9}) days", str(changed.get("kept_for")))
+    if days and len(changed) == 1 and with_constants(spec.body, changed) == actual:
+        return _settings(HISTORY_JOB.function, {"dispatch_days": int(days[1])}, arguments)
     return Acceptance(impossible="the body is the program's; change sql/functions there")
 
 

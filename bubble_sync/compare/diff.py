@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bubble_sync.compare.unmanaged import UNMANAGED_SECTIONS, UnmanagedObject, unmanaged_objects
+from bubble_sync.compare.unmanaged import UNMANAGED_SECTIONS, UnmanagedObject, specs_to_find, unmanaged_objects
 from bubble_sync.config.keys import masked
 from bubble_sync.converge import ledger, prerequisites, vault_secrets
 from bubble_sync.converge.lifecycle import observe_in, preflight_change, sections_of
@@ -87,7 +87,10 @@ def find(database: Database, specs: Sequence[Spec]) -> Snapshot:
     parts = sections_about(specs)
     work = "comparing the stack with the database"
     snapshot = database.read(
-        work, lambda conn: read_snapshot(conn, tuple(sorted(parts)), specs, pattern_of(key_of(specs)))
+        work,
+        lambda conn: read_snapshot(
+            conn, tuple(sorted(parts)), (*specs, *specs_to_find(specs)), pattern_of(key_of(specs))
+        ),
     )
     ledger.require_configured(ledger.rows(snapshot))
     return snapshot

@@ -1,4 +1,4 @@
-"""Unmanaged objects: other installations of the sync, users of the key, executors of the functions.
+"""Unmanaged objects: other installations of the sync, a clean-up of pg_cron's history, users of the key, executors.
 
 `up` changes none of them, except that it revokes EXECUTE on our functions from unwanted roles.
 """
@@ -12,8 +12,9 @@ from bubble_sync.config.keys import masked
 from bubble_sync.converge import functions
 from bubble_sync.converge.references import references_in
 from bubble_sync.database.snapshot import Snapshot, SnapshotRow
+from bubble_sync.model.jobs import HISTORY_JOB, VENDOR_HISTORY_JOB
 from bubble_sync.model.setup import key_of
-from bubble_sync.specs import FunctionSpec, Spec
+from bubble_sync.specs import CronJobSpec, FunctionSpec, Spec
 
 UNMANAGED_SECTIONS = ("reaching",)
 _ORDER = ("job", "trigger", "event trigger", "rule", "view", "default", "function")
@@ -34,7 +35,28 @@ class UnmanagedObject:
 
 def unmanaged_objects(specs: Sequence[Spec], snapshot: Snapshot) -> tuple[UnmanagedObject, ...]:
     """List all unmanaged objects, other installations first."""
-    return (*other_callers(snapshot), *_users(specs, snapshot), *_executors(specs, snapshot))
+    return (
+        *other_callers(snapshot),
+        *_other_cleanups(snapshot),
+        *_users(specs, snapshot),
+        *_executors(specs, snapshot),
+    )
+
+
+def specs_to_find(specs: Sequence[Spec]) -> tuple[Spec, ...]:
+    """Return specs with the names of unmanaged objects to read: the vendor's clean-up next to our own."""
+    named = any(isinstance(spec, CronJobSpec) and spec.name == HISTORY_JOB.name for spec in specs)
+    return (CronJobSpec(name=VENDOR_HISTORY_JOB, schedule="", command="", stack=""),) if named else ()
+
+
+def _other_cleanups(snapshot: Snapshot) -> Iterator[UnmanagedObject]:
+    for row in snapshot.rows("jobs"):
+        if row["name"] == VENDOR_HISTORY_JOB:
+            about = f"jobid {row['jobid']}" if row["active"] else f"jobid {row['jobid']}, not active"
+            whose = "" if row["mine"] else f" of the role {row['username']}"
+            text = "it deletes old runs of pg_cron too, and stays: the shorter time to keep runs wins"
+            removal = f"select cron.unschedule({row['jobid']});"
+            yield UnmanagedObject(f"job {row['name']} ({about}){whose}", text, removal, row["active"])
 
 
 def other_callers(snapshot: Snapshot) -> Iterator[UnmanagedObject]:

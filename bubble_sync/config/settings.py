@@ -128,6 +128,35 @@ class AlertSettings(Settings):
     _time = field_validator("daily_report_at")(validators.check_time)
 
 
+class HistorySettings(Settings):
+    """How long the rows about past runs and requests stay."""
+
+    keep_days: int | None = Field(
+        None,
+        ge=1,
+        le=3_650,
+        description="Days to keep runs in `cron.job_run_details`, 1..3650; unset deletes none, since other readers may "
+        "use pg_cron's table",
+    )
+    of_all_jobs: bool = Field(False, description="`true` deletes old runs of every job; needs `history.keepDays`")
+    dispatch_days: int = Field(30, ge=1, le=3_650, description="Days to keep requests in our log of them, 1..3650")
+
+    @field_validator("keep_days", "dispatch_days", mode="before")
+    @classmethod
+    def _a_number(cls, value: object) -> object:
+        # pydantic takes `true` as 1, which would delete nearly the whole history.
+        if isinstance(value, bool):
+            raise ValueError(f"{json.dumps(value)} is not a number of days")
+        return value
+
+    @field_validator("of_all_jobs")
+    @classmethod
+    def _with_days(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and "keep_days" in info.data and info.data["keep_days"] is None:
+            raise ValueError("is set, and history.keepDays is not: set keepDays, or remove ofAllJobs")
+        return value
+
+
 class ConfigValue(NamedTuple):
     """One configuration value from Pulumi: its text, and whether it was encrypted."""
 
@@ -156,6 +185,7 @@ class StackSettings(Settings):
     processor: ProcessorSettings = ProcessorSettings()
     retry: RetrySettings = RetrySettings()
     dispatch_log: bool = Field(default=True, description="`false` disables the log of requests and responses")
+    history: HistorySettings = HistorySettings()
     access: AccessSettings = AccessSettings()
     monitor_password: str | None = Field(
         default=None, repr=False, description="Password of `access.monitorRole`, encrypted"

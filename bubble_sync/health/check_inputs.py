@@ -25,9 +25,9 @@ from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import read_snapshot
 from bubble_sync.formatting import SQL_TIMESTAMP
-from bubble_sync.model.jobs import MANAGED_JOBS, is_guarded
+from bubble_sync.model.jobs import HISTORY_JOB, MANAGED_JOBS, VENDOR_HISTORY_JOB, is_guarded
 from bubble_sync.model.pauses import paused
-from bubble_sync.model.setup import EXTENSIONS
+from bubble_sync.model.setup import EXTENSIONS, SetupSettings, jobs_of
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.due_runs import record_in, recorded_in
 from bubble_sync.records.messages import function_log
@@ -38,6 +38,7 @@ from bubble_sync.specs import (
     ExtensionSpec,
     FunctionSpec,
     LedgerSpec,
+    Owner,
     PrerequisitesSpec,
     Spec,
     VaultSecretSpec,
@@ -50,8 +51,8 @@ def parameters(settings: StackSettings, stack: str, project_ref: str, now: datet
     jobs = [(job, job.settings_in(settings)) for job in MANAGED_JOBS]
     tables = {
         "jobs": [
-            {"name": job.name, "schedule": one.schedule, "command": job.command, "active": one.active}
-            for job, one in jobs
+            {"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active}
+            for job in jobs_of(SetupSettings.of(settings, Owner(stack, project_ref)))
         ],
         "times": [{"name": job.name, "every": interval_of(one.schedule, now)} for job, one in jobs],
         "pauses": [{"name": name, **asdict(pause)} for name, pause in paused(settings, now).items()],
@@ -72,6 +73,9 @@ def parameters(settings: StackSettings, stack: str, project_ref: str, now: datet
         "limit_seconds": LIMIT_SECONDS,
         "timestamp": SQL_TIMESTAMP,
         "extensions": list(EXTENSIONS),
+        "history_job": HISTORY_JOB.name,
+        "vendor_history_job": VENDOR_HISTORY_JOB,
+        "of_all_jobs": settings.history.of_all_jobs,
         "job_functions": [job.function for job in MANAGED_JOBS],
         "guarded": [job.sender for job, one in jobs if is_guarded(one)],
         "function_log": function_log(project_ref) or "Edge Functions -> bubble_sync -> Logs in the dashboard",

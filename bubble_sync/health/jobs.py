@@ -9,7 +9,7 @@ from datetime import datetime
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import JOB_TABLE, LEDGER_TABLE, RUN_TABLE
-from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS
+from bubble_sync.model.jobs import MANAGED_JOBS, optional_jobs
 from bubble_sync.model.pauses import Pause, paused
 from bubble_sync.records.due_runs import NO_RUN, Due, Record, record_in, recorded_in
 from bubble_sync.records.visibility import Visibility
@@ -45,7 +45,7 @@ def jobs_in(conn: Connection, visible: Visibility, settings: StackSettings) -> t
     """Read the jobs by name, ours first; missing jobs are included."""
     now = visible.asked_at
     pauses = paused(settings, now)
-    names = NAMES if settings.alert_webhook_url is None else (*NAMES, ALERT_JOB.name)
+    names = (*NAMES, *(job.name for job in optional_jobs(settings)))
     if why := visible.why_unreadable(JOB_TABLE):
         return tuple(Job(name, unknown=why, pause=pauses.get(name)) for name in names)
     rows = conn.execute(query("runs", "jobs")).fetchall()

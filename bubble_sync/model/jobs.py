@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Generic, TypeVar
 
 from bubble_sync.config.settings import (
     AlertSettings,
+    HistorySettings,
     JobSettings,
     ProcessorSettings,
     RetrySettings,
@@ -74,6 +76,18 @@ MANAGED_JOBS: tuple[ManagedJob[JobSettings], ...] = (
 """The jobs of every stack, each with a schedule in the configuration, and a pause if wanted."""
 ALERT_JOB = ManagedJob("alerts", "bubble-sync-alerts", "bubble_sync.alert", AlertSettings)
 """The job of a stack with alerts, which runs every minute."""
+HISTORY_JOB = ManagedJob("history", "bubble-sync-history", "bubble_sync.delete_old_runs", HistorySettings)
+"""The job of a stack with `history.keepDays`, which deletes old runs of pg_cron."""
+VENDOR_HISTORY_JOB = "delete-job-run-details"
+"""The name of the clean-up job in pg_cron's README, which Supabase's dashboard creates. We never touch that job."""
+
+
+def optional_jobs(settings: StackSettings) -> Iterator[ManagedJob[Settings]]:
+    """Yield the jobs that a stack has only with certain settings."""
+    if settings.alert_webhook_url is not None:
+        yield ALERT_JOB
+    if settings.history.keep_days is not None:
+        yield HISTORY_JOB
 
 
 def is_guarded(settings: Settings | None) -> bool:

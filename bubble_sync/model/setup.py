@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from bubble_sync.config.keys import KEY_IN_TEXT
-from bubble_sync.config.settings import AlertSettings, JobSettings, Settings, StackSettings
+from bubble_sync.config.settings import AlertSettings, HistorySettings, JobSettings, Settings, StackSettings
 from bubble_sync.config.validators import LOOPBACK_HOST, PRIVATE_HOST
-from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS, is_guarded
+from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS, is_guarded
 from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK, SecretObject
 from bubble_sync.specs import (
     ALERTS,
@@ -30,6 +31,8 @@ _PRIVATE = ("send", "settle", "unanswered", "record")
 _ALERTING = ("alert_conditions", "alert_rejected", "alert_report", "post_alert")
 """Functions that the alerts' function calls, in the same schema."""
 _EVERY_MINUTE = "* * * * *"
+# In minutes without the retry job. 10,000 rows in each run are more than fifteen jobs write that run every second.
+_EVERY_TEN_MINUTES = "3-59/10 * * * *"
 # PL/pgSQL requires an option at the start of a function, as in observe.sql.
 _OPTION = "#variable_conflict use_column\n"
 # Users write keys into jobs and descriptions, which row security and Vault would hide from the monitor role.
@@ -53,6 +56,7 @@ class SetupSettings:
     jobs: Mapping[str, JobSettings] = field(default_factory=default_jobs)
     """The settings of each job by key."""
     dispatch_log: bool = True
+    history: HistorySettings = field(default_factory=HistorySettings)
     alerts: AlertSettings | None = None
     monitor_role: str = ""
 
@@ -65,6 +69,7 @@ class SetupSettings:
             allow_http=settings.allow_http,
             jobs={job.key: job.settings_in(settings) for job in MANAGED_JOBS},
             dispatch_log=settings.dispatch_log,
+            history=settings.history,
             alerts=None if settings.alert_webhook_url is None else settings.alerts,
             monitor_role=settings.access.monitor_role,
         )
@@ -85,8 +90,9 @@ class Group:
 
 def groups(setup: SetupSettings) -> tuple[Group, ...]:
     """Declare every object of a stack, each after its requirements."""
-    alerts, role = setup.alerts is not None, setup.monitor_role
-    names = object_names(*setup.secrets.values(), alerts=alerts, observe=bool(role))
+    role = setup.monitor_role
+    optional = {"alerts": setup.alerts is not None, "history": setup.history.keep_days is not None}
+    names = object_names(*setup.secrets.values(), **optional, observe=bool(role))
     ledger = LedgerSpec(**asdict(setup.owner), tables=_tables(setup), grantees=(role,) if role else ())
     return (
         Group("prerequisites", ([PrerequisitesSpec(objects=names)],)),
@@ -111,6 +117,14 @@ def _sync(setup: SetupSettings) -> Iterator[Group]:
         alert = [_function(ALERT_JOB.file, setup, setup.alerts)]
         job = [ALERT_JOB.spec(owner, _EVERY_MINUTE)]
         yield Group("alerts", ([*_secrets(setup, alerts=True), *called], alert, job))
+    if setup.history.keep_days is not None:
+        delete = [_function(HISTORY_JOB.file, setup, setup.history)]
+        yield Group("history", (delete, [HISTORY_JOB.spec(owner, _EVERY_TEN_MINUTES)]))
+
+
+def jobs_of(setup: SetupSettings) -> tuple[CronJobSpec, ...]:
+    """Return the jobs of a stack."""
+    return tuple(one for group in _sync(setup) for one in group.objects if isinstance(one, CronJobSpec))
 
 
 def _secrets(setup: SetupSettings, *, alerts: bool) -> list[SecretObject]:
@@ -131,6 +145,8 @@ def _function(file: str, setup: SetupSettings, settings: Settings | None = None)
         "stack_name": setup.owner.stack,
         "project_ref": setup.owner.project_ref,
         "monitor_role": setup.monitor_role,
+        "kept_for": f"{setup.history.dispatch_days} days",
+        "own_jobs": json.dumps({job.name: job.command for job in (*MANAGED_JOBS, ALERT_JOB, HISTORY_JOB)}),
     }
     spec = function(file, {name: known[name] for name in constants_of(file) if name in known}, setup.owner)
     # No constant of the file decides this, so that bodies without `allowHttp` stay as they are.
@@ -179,9 +195,14 @@ def observe_spec(setup: SetupSettings) -> FunctionSpec:
     return spec.model_copy(update={"body": body, "executors": (setup.monitor_role,)})
 
 
-def object_names(*secrets: str, alerts: bool = False, observe: bool = False) -> tuple[str, ...]:
+def object_names(*secrets: str, alerts: bool = False, history: bool = False, observe: bool = False) -> tuple[str, ...]:
     """Return the secrets, functions and jobs of a stack, none of which another owner may hold."""
-    setup = SetupSettings(owner=Owner(""), secrets={}, alerts=AlertSettings() if alerts else None)
+    setup = SetupSettings(
+        owner=Owner(""),
+        secrets={},
+        alerts=AlertSettings() if alerts else None,
+        history=HistorySettings(keep_days=1 if history else None),
+    )
     objects = [one for group in _sync(setup) for one in group.objects]
     if observe:
         objects.append(_function("observe", setup))

@@ -56,6 +56,12 @@ def test_with_a_monitor_role_too_and_what_it_calls_comes_last(access_graph: Grap
     _same(access_graph, wanted)
 
 
+def test_with_days_for_the_history_too(history_graph: Graph):
+    settings = read_settings(config(serviceRoleKey="hunter2", history='{"keepDays": 7}'))
+
+    _same(history_graph, desired_state(settings, Owner("test", REF)))
+
+
 def test_with_alerts_too_before_what_observes(alerts_graph: Graph, whole_graph: Graph):
     told = {"alerts": "{}", "alertWebhookUrl": WEBHOOK}
     access = {"access": '{"monitorRole": "bubble_monitor"}', "monitorPassword": MONITOR_PASSWORD}

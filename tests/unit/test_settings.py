@@ -442,6 +442,36 @@ class TestAlerts:
         assert f"bubble-sync:alerts.{name}: " in said
 
 
+class TestHistory:
+    """How long runs and requests stay."""
+
+    def test_by_default_runs_stay_and_requests_go_after_thirty_days(self):
+        history = read_settings(config()).history
+
+        assert (history.keep_days, history.of_all_jobs, history.dispatch_days) == (None, False, 30)
+
+    def test_days_and_all_jobs_are_taken(self):
+        history = read_settings(config(history='{"keepDays": 3650, "ofAllJobs": true, "dispatchDays": 1}')).history
+
+        assert (history.keep_days, history.of_all_jobs, history.dispatch_days) == (3650, True, 1)
+
+    @pytest.mark.parametrize("key", ["keepDays", "dispatchDays"])
+    @pytest.mark.parametrize("value", [0, -3, 3651, 10**9, 7.5, True, False, "", "week", "7 days", [7]])
+    def test_what_is_no_number_of_days_is_refused_in_one_line(self, key: str, value: object):
+        said = refusal(history=json.dumps({key: value}))
+
+        (line,) = said.splitlines()[1:]
+        assert line.startswith(f"  - bubble-sync:history.{key}: ")
+
+    def test_all_jobs_without_days_are_refused(self):
+        assert (
+            "bubble-sync:history.ofAllJobs: is set, and history.keepDays is not: set keepDays, or remove ofAllJobs"
+        ) in refusal(history='{"ofAllJobs": true}')
+
+    def test_a_wrong_number_of_days_is_the_only_problem_that_is_named(self):
+        assert len(refusal(history='{"keepDays": 0, "ofAllJobs": true}').splitlines()) == 2
+
+
 @pytest.mark.parametrize("key", ["alerts", "adopt", "supabaseUrl", "processor"])
 def test_what_somebody_has_encrypted_is_not_shown_whatever_it_is(key: str):
     text = "ftp://hooks.example.com/hush" if key != "processor" else '{"schedule": "hush"}'

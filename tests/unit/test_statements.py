@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bubble_sync.compare.diff import sections_about
-from bubble_sync.config.settings import AlertSettings, ProcessorSettings, RetrySettings, StackSettings, read_settings
+from bubble_sync.config.settings import (
+    AlertSettings,
+    HistorySettings,
+    ProcessorSettings,
+    RetrySettings,
+    StackSettings,
+    read_settings,
+)
 from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.setup import desired_state
@@ -55,6 +62,9 @@ def test_the_defaults_of_settings_are_the_values_in_the_files():
         "dispatch_log": switches["dispatch_log"],
         "webhook_secret": WEBHOOK_NAME,
     }
+    history = HistorySettings()
+    assert constants_of("record") == {"kept_for": f"{history.dispatch_days} days"}
+    assert constants_of("delete_old_runs")["of_all_jobs"] == history.of_all_jobs
     alerts = functions_in("alerts", alerts=AlertSettings(), owner=Owner("local"))
     for spec in (*functions_in("functions"), *alerts):
         file = SQL_DIRECTORY / "functions" / f"{spec.name.split('.')[1]}.sql"
@@ -67,6 +77,20 @@ def test_the_constants_of_a_jobs_function_are_its_settings_and_every_setting_but
 
     shared = {"dispatch_log", "url_secret", "key_secret"} if job.sends else set()
     assert set(constants_of(job.file)) == numbers | shared
+
+
+def test_the_days_of_both_histories_stand_in_their_functions():
+    (delete,) = functions_in("history", history=HistorySettings(keep_days=7, of_all_jobs=True))
+    record = functions_in("functions", history=HistorySettings(dispatch_days=5))[3]
+
+    assert "    keep_days constant integer := 7;\n    of_all_jobs constant boolean := true;\n" in delete.body
+    assert "    kept_for constant interval := interval '5 days';\n" in record.body
+
+
+@pytest.mark.parametrize("value", [5, "5 days'; drop table x; --", "days", "5 hours"])
+def test_an_interval_takes_a_number_of_days_alone(value):
+    with pytest.raises(ValueError, match="is not a valid value"):
+        function("record", {"kept_for": value}, Owner(""))
 
 
 @pytest.mark.parametrize(
