@@ -14,10 +14,10 @@ export PATH="$PATH:$PWD/.venv/bin"
 readonly stack=$1
 unset BUBBLE_SYNC_CONFIG
 
-if ! found=$(pulumi stack ls --json --non-interactive); then exit 1; fi
-if ! grep -qF "\"name\": \"$stack\"" <<<"$found"; then
-    echo "branch-down: there is no stack $stack" >&2
-    exit 0
-fi
+code=0
+pulumi stack select "$stack" --non-interactive || code=$?
+# Pulumi's code for a stack that is not there.
+[ "$code" -ne 6 ] || exit 0
+[ "$code" -eq 0 ] || exit "$code"
 if [ -n "${POSTGRES_URL:-}" ]; then pulumi destroy --yes --stack "$stack" --non-interactive; fi
 pulumi stack rm --yes --force --stack "$stack" --non-interactive

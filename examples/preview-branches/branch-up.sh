@@ -37,6 +37,7 @@ printf %s "$SUPABASE_SERVICE_ROLE_KEY" | configure --secret bubble-sync:serviceR
 
 if [ -n "${CLONED_FROM:-}" ]; then
     project=${SUPABASE_URL#*://}
+    [ ! -f supabase-ca.crt ] || export PGSSLMODE=verify-full PGSSLROOTCERT=supabase-ca.crt
     psql "$POSTGRES_URL" --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
         --set stack="$stack" --set project="${project%%.*}" --set parent="$CLONED_FROM" <<'SQL'
 select to_regclass('bubble_sync.ledger') is not null as cloned \gset

@@ -179,7 +179,7 @@ def test_a_branch_has_a_stack_with_the_settings_of_staging_and_its_own_project_u
     (example.project / "Pulumi.pr-7.yaml").unlink()
     example.run("./branch-down.sh", "pr-7", POSTGRES_URL=second_site.addresses.database_url)
     assert jobids(second_site) == {}
-    assert "there is no stack pr-7" in example.run("./branch-down.sh", "pr-7")
+    assert "no stack named 'pr-7' found" in example.run("./branch-down.sh", "pr-7")
     assert "pr-7" not in example.run("pulumi", "stack", "ls")
     assert example.up("staging") == before
 
