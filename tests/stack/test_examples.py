@@ -219,4 +219,4 @@ def test_a_branch_made_with_data_is_refused_until_its_stack_takes_over_and_forgo
 
 def test_every_example_is_run_here():
     run = re.findall(r'\("example", \["([\w-]+)"\]', Path(__file__).read_text())
-    assert sorted(run) == sorted(program.parent.name for program in EXAMPLES.glob("*/__main__.py"))
+    assert sorted({*run}) == sorted(program.parent.name for program in EXAMPLES.glob("*/__main__.py"))
