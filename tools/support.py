@@ -39,7 +39,8 @@ def _failed(major: int) -> bool:
     try:
         server = find_installation(major)
     except PlatformError:
-        say(setup.stderr.strip().splitlines()[-1] if setup.stderr.strip() else f"there is no PostgreSQL {major}")
+        # The last line has the reason and what to install.
+        print(setup.stderr.strip().rpartition("\n")[2], file=sys.stderr)
         print(f"| {major} | | not here |", flush=True)
         return False
     command = [sys.executable, "-m", "pytest", "-q", *TESTS]
