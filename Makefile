@@ -7,7 +7,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 # tools/setup has just brought the environment in line with the lock.
 RUN := uv run --no-sync
 
-.PHONY: help setup fmt lint test test-modes rotations drift-matrix troubles contract canaries demo bench clean
+.PHONY: help setup fmt lint test test-modes rotations drift-matrix troubles support contract canaries demo bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -26,9 +26,9 @@ lint: ## Check style, types, import directions, shell scripts and workflows
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports
-	$(RUN) shellcheck tools/setup .ci/run ci/*.sh
-	GOWORK=off go -C tools/actionlint tool actionlint $(abspath $(wildcard .github/workflows/*.yml))
-	$(RUN) zizmor --offline --pedantic --quiet .github/workflows
+	$(RUN) shellcheck tools/setup .ci/run ci/*.sh examples/*/*.sh
+	GOWORK=off go -C tools/actionlint tool actionlint $(abspath $(wildcard .github/workflows/*.yml examples/*/.github/workflows/*.yml))
+	$(RUN) zizmor --offline --pedantic --quiet .github/workflows $(wildcard examples/*/.github/workflows)
 
 test: ## Run the tests, and a sample of those marked matrix
 	@tools/setup tests
@@ -54,6 +54,9 @@ drift-matrix: ## Change every field by hand, and count what preview and drift fi
 troubles: ## Break the sync in each known way, do what the doctor prints, and verify
 	@tools/setup tests
 	$(RUN) pytest tests/stack/test_troubleshooting.py -m "" -q
+
+support: setup ## Run the tests that depend on the server on every supported PostgreSQL, and print the table
+	@$(RUN) python -m tools.support
 
 # Out of the command line: an address may hold a password.
 contract: export CONTRACT_DSN = $(value DSN)

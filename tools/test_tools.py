@@ -1,4 +1,4 @@
-"""Provide the tools of the tests: pgbouncer, Chromium and tmux, private on a machine without them, and plpgsql_check.
+"""Provide the tools of the tests: pgbouncer, Chromium, tmux, plpgsql_check and pg_dump, private where they are missing.
 
 No failure here stops a set-up: tests without their tool are skipped by name, and fail in CI.
 """
@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.postgres.cache import cache_root
-from bubble_sync.local.postgres.installation import find_installation
-from tools.apt import AptError, install_as_root, private_apt, run, unpack
+from bubble_sync.local.postgres.installation import Installation, find_installation
+from tools.apt import AptError, debian_source, install_as_root, private_apt, run, unpack
 from tools.cache_entry import link, scratch_folder
+from tools.postgres import SUITES
 from tools.pulumi_pins import say
 
 
@@ -58,7 +60,17 @@ def provide(venv_bin: Path) -> None:
             link(venv_bin / tool.package, starter)
         except AptError as reason:
             say(f"{tool.package} cannot be installed ({reason}): tests that need it are skipped")
-    _provide_checker()
+    try:
+        server = find_installation()
+    except PlatformError:
+        return
+    _provide_checker(server)
+    _provide_clients(server)
+
+
+def clients_folder(server: Installation) -> Path:
+    """Return the folder with pg_dump and pg_restore of the server's version."""
+    return server.bin if not server.private else cache_root() / f"postgresql-client-{server.major}-{platform.machine()}"
 
 
 def _folder(tool: Tool) -> Path:
@@ -93,12 +105,8 @@ def _write_starter(tool: Tool, tree: Path) -> None:
     starter.chmod(0o755)
 
 
-def _provide_checker() -> None:
+def _provide_checker(server: Installation) -> None:
     """Install plpgsql_check for the machine's own server; a private server includes it."""
-    try:
-        server = find_installation()
-    except PlatformError:
-        return
     if server.private or (server.share / "extension" / "plpgsql_check.control").exists():
         return
     package = f"postgresql-{server.major}-plpgsql-check"
@@ -106,3 +114,39 @@ def _provide_checker() -> None:
         install_as_root([package])
     except AptError as reason:
         say(f"{package} cannot be installed ({reason}): tests that need it are skipped")
+
+
+def _provide_clients(server: Installation) -> None:
+    """Unpack pg_dump and pg_restore for a private server; the machine's own server came with them."""
+    folder = clients_folder(server)
+    if folder.exists():
+        return
+    package = f"postgresql-client-{server.major}"
+    with scratch_folder(cache_root(), folder.name) as scratch:
+        if folder.exists():
+            return
+        suite = SUITES.get(server.major)
+        try:
+            apt = private_apt(scratch / "apt", source=debian_source(scratch, suite) if suite else "")
+            apt.update()
+            unpack(apt.download(apt.libraries_of([package])), scratch / "tree")
+            _write_client_starters(scratch / "tree", folder)
+        except AptError as reason:
+            say(f"{package} cannot be had ({reason}): tests that need pg_dump are skipped")
+            return
+        (scratch / "tree").rename(folder)
+
+
+def _write_client_starters(tree: Path, place: Path) -> None:
+    """Write scripts that start the programs through the C library that came with them, from their final place."""
+    loader = next(tree.glob("**/*-linux-gnu*/ld-linux*.so.*"), None)
+    if loader is None:
+        raise AptError("the packages hold no C library")
+    for name in ("pg_dump", "pg_restore"):
+        program = next(tree.glob(f"usr/lib/postgresql/*/bin/{name}"))
+        words = (place / loader.relative_to(tree), "--library-path", place / loader.parent.relative_to(tree))
+        starter = tree / name
+        starter.write_text(
+            f'#!/bin/sh\nexec {shlex.join(map(str, (*words, place / program.relative_to(tree))))} "$@"\n'
+        )
+        starter.chmod(0o755)

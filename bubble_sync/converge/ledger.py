@@ -6,7 +6,7 @@ run, two stacks on one database recognise each other, and a clone of another pro
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from psycopg import errors, sql
@@ -72,18 +72,22 @@ def require_ours(snapshot: Snapshot, stack: str, project_ref: str) -> None:
             f"{LEDGER_TABLE} is not our ledger, or has lost its columns object, stack or origin: nothing was changed. "
             f"Move it aside; `pulumi up` then adopts the existing objects: {tables.aside(tables.LEDGER)}"
         )
-    for row in rows(snapshot).values():
-        if project_ref and row.project_ref and row.project_ref != project_ref:
-            raise WrongEnvironment(
-                f"the ledger in this database names project {row.project_ref!r}, but the configuration of stack "
-                f"{stack!r} names {project_ref!r}: nothing was changed. Where the project has moved, accept it once: "
-                f"{_accept('project_ref', project_ref)}"
-            )
-        if row.stack != stack:
-            raise ForeignObject(
-                f"the ledger in this database names stack {row.stack!r}, but this is stack {stack!r}: nothing was "
-                f"changed. Where this stack takes over, accept it once: {_accept('stack', stack)}"
-            )
+    known = rows(snapshot).values()
+    project = next((row.project_ref for row in known if project_ref and row.project_ref not in ("", project_ref)), None)
+    owner = next((row.stack for row in known if row.stack != stack), None)
+    if project is not None:
+        # A copy of another environment's database names its stack too: one statement accepts both.
+        accepted = {"project_ref": project_ref, **({"stack": stack} if owner else {})}
+        raise WrongEnvironment(
+            f"the ledger in this database names project {project!r}{f' and stack {owner!r}' if owner else ''}, but the "
+            f"configuration of stack {stack!r} names {project_ref!r}: nothing was changed. Where the project has moved"
+            f"{' or was cloned' if owner else ''}, accept it once: {_accept(accepted)}"
+        )
+    if owner is not None:
+        raise ForeignObject(
+            f"the ledger in this database names stack {owner!r}, but this is stack {stack!r}: nothing was "
+            f"changed. Where this stack takes over, accept it once: {_accept({'stack': stack})}"
+        )
 
 
 def require_configured(objects: Collection[str]) -> None:
@@ -192,10 +196,13 @@ def remove(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec]
     """Do nothing."""
 
 
-def _accept(column: str, value: str) -> str:
-    update = sql.SQL("update {} set {column} = {value} where {column} is distinct from {value};")
-    names = {"column": sql.Identifier(column), "value": sql.Literal(value)}
-    return update.format(sql.SQL(LEDGER_TABLE), **names).as_string()
+def _accept(values: Mapping[str, str]) -> str:
+    columns = sql.SQL(", ").join(map(sql.Identifier, values))
+    wanted = sql.SQL(", ").join(map(sql.Literal, values.values()))
+    if len(values) > 1:
+        columns, wanted = sql.SQL("({})").format(columns), sql.SQL("({})").format(wanted)
+    update = sql.SQL("update {} set {columns} = {wanted} where {columns} is distinct from {wanted};")
+    return update.format(sql.SQL(LEDGER_TABLE), columns=columns, wanted=wanted).as_string()
 
 
 def _schema(snapshot: Snapshot) -> SnapshotRow | None:

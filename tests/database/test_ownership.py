@@ -15,7 +15,7 @@ from bubble_sync.errors import (
 )
 from bubble_sync.specs import compare
 from tests.fixtures.site import Site, knows_seconds
-from tests.fixtures.specs import OTHER_REF, REF, function_spec, job_spec, ledger_spec, secret_spec
+from tests.fixtures.specs import OTHER_REF, REF, STACK, function_spec, job_spec, ledger_spec, secret_spec
 
 pytestmark = pytest.mark.modes
 
@@ -216,6 +216,21 @@ class TestRefusal:
 
         prepared.by_hand(str(refused.value).split("accept it once: ")[1])
         prepared.converge(moved)
+
+    def test_a_copy_of_another_environment_with_the_one_line_that_accepts_stack_and_project(self, prepared: Site):
+        prepared.converge(cron_jobs, job_spec(project_ref=REF))
+        branch = job_spec(project_ref=OTHER_REF, stack="branch")
+
+        with pytest.raises(WrongEnvironment) as refused:
+            prepared.converge(cron_jobs, branch)
+        for named in (REF, OTHER_REF, STACK, "branch"):
+            assert repr(named) in str(refused.value)
+        prepared.by_hand(str(refused.value).split("accept it once: ")[1])
+
+        prepared.converge(cron_jobs, branch)
+        assert prepared.by_hand("select distinct stack, project_ref from bubble_sync.ledger") == [
+            {"stack": "branch", "project_ref": OTHER_REF}
+        ]
 
     def test_a_project_that_is_named_later_is_written_down(self, prepared: Site):
         prepared.converge(job_spec())

@@ -15,11 +15,14 @@ import yaml
 
 from bubble_sync.local.addresses import Addresses
 from tests.fixtures.fleet import FOREIGN, PASSPHRASE, Fleet
+from tests.fixtures.restoring import dump, restore
 from tests.fixtures.site import Site
 from tests.fixtures.stack import CHECKOUT
+from tests.fixtures.tools import require_tool
 from tests.fixtures.wheel import Installed
 
 EXAMPLES = CHECKOUT / "examples"
+STAGING, BRANCH = "stagingstagingstagin", "branchbranchbranchbr"
 #: The program of another stack, which knows the project.
 SUPABASE = (
     "import pulumi\nfor name in ('url', 'serviceRoleKey'):\n    pulumi.export(name, pulumi.Config().require(name))\n"
@@ -133,6 +136,87 @@ def test_each_stack_of_a_fleet_has_the_numbers_of_its_own_file(example: Example,
     assert "bubble-sync-retry" in example.run("bubble-sync", "drift", "--all-stacks", expect=1)
 
 
+def url_of(ref: str) -> str:
+    return f"https://{ref}.supabase.co"
+
+
+def branch(site: Site, url: str = "") -> dict[str, str]:
+    """Return the variables that `supabase branches get NAME -o env` prints."""
+    return {
+        "SUPABASE_URL": url or site.addresses.endpoint_url,
+        "SUPABASE_SERVICE_ROLE_KEY": site.addresses.secret_key,
+        "POSTGRES_URL": site.addresses.database_url,
+    }
+
+
+@pytest.mark.parametrize("example", ["preview-branches"], indirect=True)
+def test_a_branch_has_a_stack_with_the_settings_of_staging_and_its_own_project_until_it_goes(
+    example: Example, site: Site, second_site: Site
+):
+    example.give("staging", site.addresses, site.addresses.service_role_key)
+    for key, value in (("alerts.newFailures", "5"), ("alertWebhookUrl", "https://hooks.example.com/staging")):
+        secret = ["--secret"] if key == "alertWebhookUrl" else ["--path"]
+        example.run("pulumi", "config", "set", "--stack", "staging", *secret, f"bubble-sync:{key}", value)
+    before = example.up("staging")
+    variables = branch(second_site)
+
+    missing = {**variables, "SUPABASE_SERVICE_ROLE_KEY": ""}
+    assert "SUPABASE_SERVICE_ROLE_KEY is not set" in example.run("./branch-up.sh", "pr-7", expect=2, **missing)
+    example.run("./branch-up.sh", "pr-7", **variables)
+    assert jobids(second_site)
+    assert second_site.by_hand("select to_regproc('bubble_sync.alert') as alert") == [{"alert": None}]
+    (body,) = second_site.by_hand("select prosrc from pg_proc where proname = 'invoke_bubble_sync_processor'")
+    assert "max_items constant integer := 20;" in body["prosrc"]
+    assert second_site.by_hand("select name, decrypted_secret as value from vault.decrypted_secrets order by 1") == [
+        {"name": "service_role_key", "value": second_site.addresses.secret_key},
+        {"name": "supabase_url", "value": second_site.addresses.endpoint_url},
+    ]
+
+    # The next push runs in a new checkout, which has no file of the branch's stack.
+    (example.project / "Pulumi.pr-7.yaml").unlink()
+    assert "21 unchanged" in example.run("./branch-up.sh", "pr-7", **variables)
+
+    (example.project / "Pulumi.pr-7.yaml").unlink()
+    example.run("./branch-down.sh", "pr-7", POSTGRES_URL=second_site.addresses.database_url)
+    assert jobids(second_site) == {}
+    assert "no stack named 'pr-7' found" in example.run("./branch-down.sh", "pr-7")
+    assert "pr-7" not in example.run("pulumi", "stack", "ls")
+    assert example.up("staging") == before
+
+
+@pytest.mark.parametrize("example", ["preview-branches"], indirect=True)
+def test_a_branch_made_with_data_is_refused_until_its_stack_takes_over_and_forgotten_when_its_database_is_gone(
+    example: Example, site: Site, second_site: Site, tmp_path: Path
+):
+    example.give("staging", site.addresses, site.addresses.service_role_key)
+    example.run("pulumi", "config", "set", "--stack", "staging", "bubble-sync:supabaseUrl", url_of(STAGING))
+    example.up("staging")
+    restore(dump(site, tmp_path / "backup"), second_site)
+    ledger = "select distinct stack, project_ref from bubble_sync.ledger"
+    inherited = jobids(second_site)
+    require_tool("psql")
+
+    refusal = example.run("./branch-up.sh", "pr-8", expect=1, **branch(second_site, url_of(BRANCH)))
+    assert f"names project '{STAGING}' and stack 'staging', but" in refusal
+    assert second_site.by_hand(ledger) == [{"stack": "staging", "project_ref": STAGING}]
+
+    # A ref of some other project takes nothing over.
+    other = {**branch(second_site, url_of(BRANCH)), "CLONED_FROM": BRANCH[::-1]}
+    assert "WrongEnvironment" in example.run("./branch-up.sh", "pr-8", expect=1, **other)
+    example.run("./branch-up.sh", "pr-8", **{**other, "CLONED_FROM": STAGING})
+    assert second_site.by_hand(ledger) == [{"stack": "pr-8", "project_ref": BRANCH}]
+    assert jobids(second_site) == inherited
+    stored = second_site.by_hand(
+        "select decrypted_secret as url from vault.decrypted_secrets where name = 'supabase_url'"
+    )
+    assert stored == [{"url": url_of(BRANCH)}]
+    assert site.by_hand(ledger) == [{"stack": "staging", "project_ref": STAGING}]
+
+    # Supabase has deleted the branch: no address is left.
+    example.run("./branch-down.sh", "pr-8")
+    assert "pr-8" not in example.run("pulumi", "stack", "ls")
+
+
 def test_every_example_is_run_here():
     run = re.findall(r'\("example", \["([\w-]+)"\]', Path(__file__).read_text())
-    assert sorted(run) == sorted(program.parent.name for program in EXAMPLES.glob("*/__main__.py"))
+    assert sorted({*run}) == sorted(program.parent.name for program in EXAMPLES.glob("*/__main__.py"))

@@ -17,9 +17,11 @@ from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.project_ref import is_project_ref
 from bubble_sync.config.settings import SECRET_KEYS, StackSettings, read_settings
 from bubble_sync.errors import ConfigurationError
+from bubble_sync.local.postgres.installation import HOSTED_MAJOR, OLDEST_MAJOR
 from tests.fixtures.specs import config
 from tools.checks_page import page
 from tools.config_table import BEGIN, END, config_table
+from tools.support import SUPPORTED
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (ROOT / "docs/reference/commands.md").read_text("utf-8")
@@ -192,6 +194,18 @@ def test_the_index_leads_to_every_page_of_its_four_folders():
 
     assert {page.parent.name for page in pages} == {"getting-started", "guides", "reference", "explanation"}
     assert sorted(str(page) for page in pages - linked) == []
+
+
+def test_the_table_of_servers_has_every_supported_version_and_says_which_ci_runs():
+    page = (ROOT / "docs/reference/support.md").read_text("utf-8")
+    proofs = {int(major): proof for major, proof in re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$", page, re.MULTILINE)}
+    in_ci = {
+        int(major) for major in re.findall(r"^POSTGRES=(\d+)", (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE)
+    }
+
+    assert sorted(proofs) == list(SUPPORTED)
+    assert (SUPPORTED[0], SUPPORTED[-1]) == (OLDEST_MAJOR, HOSTED_MAJOR)
+    assert {major for major, proof in proofs.items() if proof.startswith("CI: ")} == in_ci
 
 
 def test_the_map_of_the_tree_has_every_folder_of_the_package():
