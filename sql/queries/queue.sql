@@ -18,7 +18,9 @@ with queue as (
 ), actual_column as (
     -- A domain counts as the type that it is over.
     select a.attname, a.attnum, t.oid as atttypid, t.typcategory::text as category,
-        pg_catalog.format_type(t.oid, null) as type
+        pg_catalog.format_type(t.oid, null) as type,
+        -- Such a value has no comparison with a word, which every function of the sync makes.
+        declared.typtype = 'd' and t.typtype = 'e' as incomparable
     from queue
     join pg_catalog.pg_attribute as a on a.attrelid = queue.oid and a.attnum > 0 and not a.attisdropped
     join pg_catalog.pg_type as declared on declared.oid = a.atttypid
@@ -26,19 +28,24 @@ with queue as (
 ), finding (text) as (
     select 'table public.sync_queue' where not exists (select from queue)
     union all
-    select 'table public.sync_queue (it is a view)' from queue where relkind not in ('r', 'p')
+    select pg_catalog.format('table public.sync_queue (it is a %s)', kind.name)
+    from queue
+    join (values ('v', 'view'), ('m', 'materialized view'), ('f', 'foreign table')) as kind (relkind, name)
+        on kind.relkind = queue.relkind
     union all
     select pg_catalog.format(
         'column public.sync_queue.%s%s', w.name,
         case
             when a.attname is null then ''
+            when a.incomparable then pg_catalog.format(' as text or enum (it is a domain over the enum %s)', a.type)
             else pg_catalog.format(' as %s (it is %s)', coalesce(nullif(pg_catalog.btrim(w.types, '{S,E}'), ''), 'text'), a.type)
         end
     )
     from queue
     cross join wanted_column as w
     left join actual_column as a on a.attname = w.name
-    where a.attname is null or (w.types is not null and not array[a.type, a.category] && w.types::text[])
+    where a.attname is null or a.incomparable and w.types is not null
+        or (w.types is not null and not array[a.type, a.category] && w.types::text[])
     union all
     select pg_catalog.format('privilege SELECT on public.sync_queue for %I', current_user)
     from queue where not pg_catalog.has_table_privilege(queue.oid, 'SELECT')

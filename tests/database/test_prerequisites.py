@@ -128,18 +128,6 @@ def test_an_enum_must_have_the_values(site: Site):
     assert missing(site) == ("status 'processing' in the enum of public.sync_queue.status",)
 
 
-def test_a_domain_over_an_enum_is_read_as_the_enum(site: Site):
-    site.by_hand(
-        "create type public.state as enum ('pending', 'processing', 'completed')",
-        "create domain public.state_of_item as public.state",
-        "alter table public.sync_queue add column state public.state_of_item",
-        "alter table public.sync_queue drop column status cascade",
-        "alter table public.sync_queue rename column state to status",
-    )
-
-    assert missing(site) == ("status 'failed' in the enum of public.sync_queue.status",)
-
-
 def test_a_domain_over_a_sound_type_is_sound(site: Site):
     site.by_hand(
         "create domain public.tries as integer check (value >= 0)",
