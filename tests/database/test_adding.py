@@ -25,10 +25,11 @@ def test_a_job_is_its_settings_one_entry_and_one_file_and_everything_knows_it(si
     graph = found["graph"]
     declared = graph["resources"][f"sync-jobs-{JOB}"]["inputs"]
     assert (declared["schedule"], declared["active"]) == ("0 3 * * *", False)
-    assert graph["dependencies"][f"sync-jobs-{JOB}"] == [
+    assert {
+        "sync-functions-bubble_sync_purge",
         "sync-jobs-bubble-sync-processor",
         "sync-jobs-bubble-sync-retry",
-    ]
+    } < set(graph["dependencies"][f"sync-jobs-{JOB}"])
     assert (
         "keep_days constant integer := 7;" in graph["resources"]["sync-functions-bubble_sync_purge"]["inputs"]["body"]
     )

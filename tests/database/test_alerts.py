@@ -596,7 +596,7 @@ class TestTheTable:
         if function == "gone":
             alerts.site.by_hand("drop function bubble_sync.alert")
 
-        assert "it remembers" in str(alerts.site.remove(ledger_spec(tables=TABLES, project_ref="")))
+        assert "it lists the objects" in str(alerts.site.remove(ledger_spec(tables=TABLES, project_ref="")))
         assert alerts.site.by_hand("select to_regclass('bubble_sync.alerts') is null as gone") == [{"gone": gone}]
 
 

@@ -825,5 +825,5 @@ class TestTheTable:
     def test_it_is_kept_with_the_ledger(self, prepared: Site):
         sent(prepared)
 
-        assert "it remembers" in str(prepared.remove(ledger_spec()))
+        assert "it lists the objects" in str(prepared.remove(ledger_spec()))
         assert prepared.by_hand("select count(*) from bubble_sync.dispatches") == [{"count": 1}]

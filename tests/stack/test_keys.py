@@ -284,7 +284,7 @@ class TestRotate:
         converged.sync("key", "rotate", key=site.addresses.secret_key)
 
     @pytest.mark.parametrize(
-        ("descriptor", "said"), [("1", "is no place"), ("99", "cannot be read"), ("9" * 20, "cannot")]
+        ("descriptor", "said"), [("1", "cannot hold a key"), ("99", "cannot be read"), ("9" * 20, "cannot")]
     )
     def test_a_descriptor_that_holds_no_key(self, converged: Stack, descriptor: str, said: str):
         assert said in converged.sync("key", "rotate", "--key-fd", descriptor, expect=2)

@@ -116,7 +116,10 @@ def test_an_up_that_fails_leaves_configuration_and_database_as_they_were(converg
 @pytest.mark.parametrize(
     ("by_hand", "said"),
     [
-        ("select cron.alter_job(2, schedule => '0 0 * * *')", "job bubble-sync-retry in the database is not"),
+        (
+            "select cron.alter_job(2, schedule => '0 0 * * *')",
+            "job bubble-sync-retry in the database differs from the configuration",
+        ),
         ("select cron.unschedule('bubble-sync-retry')", "it has been removed since"),
     ],
 )
