@@ -14,10 +14,9 @@ from bubble_sync.errors import PrerequisiteMissing
 from bubble_sync.health.failures import failures
 from bubble_sync.health.metrics import measure
 from bubble_sync.health.report import report
-from bubble_sync.health.status import status
+from bubble_sync.health.status import status, watch_snapshot
 from bubble_sync.health.trace import trace
 from bubble_sync.health.verify import verify
-from bubble_sync.health.watch import watch_snapshot
 from bubble_sync.specs import PrerequisitesSpec
 from tests.fixtures.breaking import diagnose, set_up, working
 from tests.fixtures.site import Site
