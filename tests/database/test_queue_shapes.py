@@ -9,7 +9,6 @@ import pytest
 
 from bubble_sync.actions.requeue import carry_out, release_plan, requeue_plan
 from bubble_sync.actions.run_now import count_items
-from bubble_sync.converge import prerequisites
 from bubble_sync.errors import PrerequisiteMissing
 from bubble_sync.health.failures import failures
 from bubble_sync.health.metrics import measure
@@ -213,7 +212,7 @@ def status_type(site: Site) -> str:
 @pytest.mark.parametrize("shape", ADOPTED)
 def test_a_queue_of_this_shape_is_taken_over_and_every_command_is_right(site: Site, shape: str):
     site.by_hand(*ADOPTED[shape], "alter table public.sync_queue owner to postgres")
-    site.converge(prerequisites, PrerequisitesSpec())
+    site.converge(PrerequisitesSpec())
     set_up(site, working())
     ids = items(site)
 
@@ -238,7 +237,7 @@ def test_a_queue_of_this_shape_is_refused_in_one_list_before_anything_is_changed
     site.by_hand(*by_hand, "grant select on public.sync_queue to postgres")
 
     with pytest.raises(PrerequisiteMissing) as refused:
-        site.converge(prerequisites, PrerequisitesSpec())
+        site.converge(PrerequisitesSpec())
 
     assert tuple(line.removeprefix("  - ") for line in str(refused.value).splitlines()[1:]) == named
     assert site.by_hand("select extname from pg_extension where extname = 'pg_cron'") == []
