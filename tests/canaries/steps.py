@@ -189,7 +189,7 @@ def _opted_in(life: Life) -> None:
 
 
 def _with_a_monitor_role(life: Life) -> None:
-    """Give access and take it again, through the emulator for the plugin, which is told the database's password too."""
+    """Give access and take it again, through the emulator of the plugin, which gets the database's password too."""
     local = life.stack.local
     environment = {**local.environment, "PGPASSWORD": life.secrets.password.value}
     stack = Stack(replace(local, checkout=folder_with_plugin(life.scratch / "access"), environment=environment))

@@ -39,8 +39,8 @@ def test_a_job_is_its_settings_one_entry_and_one_file_and_everything_knows_it(si
     assert found["pauses"] == {JOB: "paused (an audit)"}
     assert found["keys"] == ["processor", "retry", "purge"]
     assert found["last"] == f"job {JOB}"
-    assert "public.bubble_sync_purge" in found["doctor is told"]["job_functions"]
-    assert JOB in found["doctor is told"]["jobs"]
+    assert "public.bubble_sync_purge" in found["check inputs"]["job_functions"]
+    assert JOB in found["check inputs"]["jobs"]
     assert (found["clean"], [one["id"] for one in found["doctor"]]) == (True, ["job_paused"])
     assert site.by_hand(f"select schedule, active from cron.job where jobname = '{JOB}'") == [
         {"schedule": "0 3 * * *", "active": False}
