@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from textwrap import indent
 from typing import LiteralString, cast
 
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.specs import FunctionSpec, Owner
 
 _PACKAGE = Path(__file__).parent
@@ -144,14 +145,16 @@ def _settings(source: re.Match[str]) -> tuple[str, ...]:
     return tuple("=".join((name, value.strip("'") or _EMPTY)) for name, value in written)
 
 
-def function(file: str, constants: Mapping[str, int | str], owner: Owner) -> FunctionSpec:
-    """Return the function of `sql/functions/<file>.sql` with the given `constants`."""
-    source = _function_source(file)
+def function(
+    file: str, constants: Mapping[str, int | str], owner: Owner, names: NameSettings | None = None
+) -> FunctionSpec:
+    """Return the function of `sql/functions/<file>.sql` with the given `constants`, and with a stack's names."""
+    source, names = _function_source(file), names or NameSettings()
     return FunctionSpec(
-        name=source["name"],
+        name=names.render(source["name"]),
         arguments=" ".join(source["arguments"].split()),
         returns=source["returns"],
-        body=with_constants(with_parts(source["body"]), constants),
+        body=with_constants(names.render(with_parts(source["body"])), constants),
         language=source["language"],
         security=source["security"],
         volatility=source["volatility"],
@@ -160,6 +163,12 @@ def function(file: str, constants: Mapping[str, int | str], owner: Owner) -> Fun
         stack=owner.stack,
         project_ref=owner.project_ref,
     )
+
+
+def all_functions(names: NameSettings) -> Iterator[FunctionSpec]:
+    """Yield every function of `sql/functions/` with its default constants."""
+    for file in sorted((SQL_DIRECTORY / "functions").glob("*.sql")):
+        yield function(file.stem, {}, Owner(""), names)
 
 
 def constants_of(file: str) -> dict[str, int | str]:

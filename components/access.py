@@ -12,7 +12,6 @@ import pulumi_postgresql as postgresql
 
 from bubble_sync.config.database_url import SessionAddress
 from bubble_sync.database.scram import salt_of, verifier
-from bubble_sync.database.table_names import SCHEMA
 from bubble_sync.providers.function import Function
 from bubble_sync.specs import FunctionSpec
 
@@ -56,7 +55,7 @@ class Access(pulumi.ComponentResource):
                 f"{name}-{kind}",
                 role=role.name,
                 database=server.database,
-                schema=SCHEMA,
+                schema=observe.name.split(".")[0],
                 object_type=kind,
                 # The name without arguments: the plugin also accepts `observe(text)`, but then never notices a revoke.
                 objects=objects,

@@ -15,6 +15,7 @@ from bubble_sync.config.settings import (
     AlertSettings,
     HistorySettings,
     JobSettings,
+    NameSettings,
     ProcessorSettings,
     RetrySettings,
     StackSettings,
@@ -100,6 +101,8 @@ class SyncSetupArgs:
     secrets: VaultSecretsArgs
     project_ref: str = ""
     """Empty when no setting names a project: a custom domain, a local address."""
+    names: NameSettings = field(default_factory=NameSettings)
+    """The names in the configuration, which the providers read too."""
     allow_http: bool = False
     processor: ProcessorSettings = field(default_factory=ProcessorSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
@@ -116,6 +119,7 @@ class SyncSetupArgs:
         return cls(
             secrets=VaultSecretsArgs.of(settings),
             project_ref=project_ref or "",
+            names=settings.names,
             allow_http=settings.allow_http,
             processor=settings.processor,
             retry=settings.retry,
@@ -135,7 +139,10 @@ class SyncSetupArgs:
         """Return everything that decides the objects, except for the values of secrets."""
         return SetupSettings(
             owner=Owner(stack, self.project_ref),
-            secrets={one.role: one.name_in(self.secrets) for one in MANAGED_SECRETS if one.role in self.values},
+            secrets={
+                one.role: one.name_in(self.secrets, self.names) for one in MANAGED_SECRETS if one.role in self.values
+            },
+            names=self.names,
             allow_http=self.allow_http,
             jobs={**default_jobs(), PROCESSOR.key: self.processor, RETRY.key: self.retry, **self.other_jobs},
             dispatch_log=self.dispatch_log,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from bubble_sync.config.database_url import NAMESPACE
-from bubble_sync.config.settings import SECRET_KEYS, StackSettings
+from bubble_sync.config.settings import SECRET_KEYS, NameSettings, StackSettings
 
 BEGIN, END = "<!-- config table: begin -->", "<!-- config table: end -->"
 HEAD = ("| Key | Default | Meaning | Secret |", "|---|---|---|---|")
@@ -34,9 +35,11 @@ def config_table() -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = field.default
+    value = field.get_default(call_default_factory=True, validated_data={"names": NameSettings()})
     if value in (None, ""):
         return ""
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -11,7 +11,7 @@ from bubble_sync.actions.deployment import ConfigChange, Progress, deploy, exclu
 from bubble_sync.actions.git_checkout import commit_line, committed
 from bubble_sync.compare.diff import ObjectDiff, State, compare_object, find
 from bubble_sync.config.durations import FORMS, read_duration
-from bubble_sync.config.settings import JobSettings, StackSettings
+from bubble_sync.config.settings import JobSettings, NameSettings, StackSettings
 from bubble_sync.config.stacks import Stack
 from bubble_sync.config.validators import check_reason, read_timestamp
 from bubble_sync.database.database import Database
@@ -35,9 +35,9 @@ class PauseResult:
     """The git command for the changed configuration; None outside git or without a change."""
 
 
-def keys_of(job: str | None) -> tuple[str, ...]:
+def keys_of(job: str | None, names: NameSettings) -> tuple[str, ...]:
     """Return the configuration keys of the jobs; raise ConfigurationError."""
-    found = tuple(one.key for one in MANAGED_JOBS if job in (None, one.key, one.name))
+    found = tuple(one.key for one in MANAGED_JOBS if job in (None, one.key, names.render(one.name)))
     if not found:
         keys = ", ".join(one.key for one in MANAGED_JOBS)
         raise ConfigurationError(f"there is no job {job!r}: --job is one of {keys}, or left out for all")
@@ -84,7 +84,7 @@ def _change(
         old = stack.settings()
         jobs = [job for job in MANAGED_JOBS if job.key in keys]
         new = old.model_copy(update={job.key: job.settings_in(old).model_copy(update=wanted) for job in jobs})
-        with closing(Database(old.address(stack.environment))) as database:
+        with closing(Database(old.address(stack.environment), old.names)) as database:
             owner = Owner(stack.name, old.project(stack.environment) or "")
             differing = _differing(database, old, keys, owner)
             _require_nothing_else(differing)
@@ -100,12 +100,12 @@ def _change(
                 what = "is not as configured: the program does not take its jobs from the configuration, or something"
                 return f"{left[0].spec.object_name} {what} else changes them" if left else ""
 
-            deploy(stack, changes, [f"**-jobs-{job.name}" for job in jobs], progress, why_not_so)
+            deploy(stack, changes, [f"**-jobs-{old.names.render(job.name)}" for job in jobs], progress, why_not_so)
         return PauseResult(True, new, None if commit and committed(stack.config_file) else commit)
 
 
 def _differing(database: Database, settings: StackSettings, keys: Sequence[str], owner: Owner) -> list[ObjectDiff]:
-    names = [f"job {job.name}" for job in MANAGED_JOBS if job.key in keys]
+    names = [f"job {settings.names.render(job.name)}" for job in MANAGED_JOBS if job.key in keys]
     specs = [spec for spec in desired_state(settings, owner) if spec.object_name in names]
     snapshot = find(database, specs)
     return [item for spec in specs if (item := compare_object(spec, snapshot)).state is not State.EQUAL]

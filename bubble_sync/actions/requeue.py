@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from psycopg import errors
 
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.database.database import Connection, Database, Row, attempt
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE, REQUEST_TABLE, RESPONSE_TABLE
 from bubble_sync.errors import Busy, PrerequisiteMissing, SyncError
@@ -64,6 +65,10 @@ class Transition:
     from_status: str
     becomes: Mapping[str, str]
     then: str
+
+    def named(self, names: NameSettings) -> Transition:
+        """Return the transition with a stack's names of jobs."""
+        return replace(self, then=names.render(self.then))
 
 
 REQUEUE = Transition(
@@ -186,7 +191,7 @@ def _chunks(batch: Batch) -> Iterator[list[str]]:
 
 def _apply_chunk(database: Database, transition: Transition, ids: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     with database.operation("putting items back") as conn:
-        if transition is RELEASE:
+        if transition.name == RELEASE.name:
             _require_none_under_way(conn, visibility.probe_visibility(conn))
         # A deferred constraint or trigger would refuse the whole batch at commit.
         conn.execute(query("requeue", "refuse_at_once"))
@@ -206,7 +211,7 @@ def requeue_plan(conn: Connection, visible: Visibility, ids: Sequence[str] | Non
     rows = conn.execute(query("requeue", "failed"), {"ids": wanted, "most": MOST}).fetchall()
     batches = [
         Batch(
-            transition,
+            transition.named(visible.names),
             tuple(_item(row) for row in rows if row["status"] == transition.from_status and row["drained"] == drained),
         )
         for transition, drained in ((REQUEUE, True), (REQUEUE_FOR_RETRY, False))
@@ -226,7 +231,7 @@ def release_plan(conn: Connection, visible: Visibility, older_than: timedelta | 
     _require_queue(visible)
     rows = conn.execute(query("requeue", "stalled"), {"older_than": older_than, "most": MOST}).fetchall()
     unknown = _require_none_under_way(conn, visible) if rows else {}
-    return Plan((Batch(RELEASE, tuple(map(_item, rows))),) if rows else (), (), unknown)
+    return Plan((Batch(RELEASE.named(visible.names), tuple(map(_item, rows))),) if rows else (), (), unknown)
 
 
 def _item(row: Row) -> RequeueItem:

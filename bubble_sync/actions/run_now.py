@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
+from bubble_sync.config.settings import NameSettings
+from bubble_sync.database.connection import names_of_stack
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.database.table_names import JOB_TABLE, QUEUE_TABLE
 from bubble_sync.errors import PrerequisiteMissing, ServerRefused
@@ -44,6 +46,7 @@ class Prepared:
     notes: tuple[str, ...]
     items: Items | None
     unknown: Mapping[str, str]
+    job: str = PROCESSOR.name
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,10 @@ def run_command(database: Database, prepared: Prepared, stack: str, tell: Callab
         notices.append(Notice(notice.severity_nonlocalized or "", readable(notice.message_primary)))
         tell(notices[-1])
 
-    with database.operation("running the processor's command") as conn, _refusals(prepared, stack):
+    with (
+        database.operation("running the processor's command") as conn,
+        _refusals(prepared, stack, names_of_stack(conn)),
+    ):
         conn.add_notice_handler(listen)
         try:
             # Bytes, because psycopg takes only literal strings as SQL.
@@ -79,11 +85,12 @@ def run_command(database: Database, prepared: Prepared, stack: str, tell: Callab
         finally:
             conn.remove_notice_handler(listen)
         row = conn.execute(query("run_now", "now")).fetchone()
+        sender = PROCESSOR.named(names_of_stack(conn)).sender
     outcome, request_id = run_outcome(notices)
     if request_id is None or row is None:
         return Ran(outcome, tuple(notices), None)
     waiting = prepared.items.waiting if prepared.items else 0
-    return Ran(outcome, tuple(notices), SentRequest(PROCESSOR.sender, request_id, waiting, row["now"]))
+    return Ran(outcome, tuple(notices), SentRequest(sender, request_id, waiting, row["now"]))
 
 
 def run_outcome(notices: list[Notice]) -> tuple[str, int | None]:
@@ -105,29 +112,30 @@ def prepare_run(conn: Connection, visible: Visibility, stack: str) -> Prepared:
     known = _items(conn, visible), {"items": why_items} if why_items else {}
     why = visible.why_unreadable(JOB_TABLE)
     rows = [] if why else conn.execute(query("run_now", "jobs")).fetchall()
-    notes = [_left_alone(row) for row in rows if not _ours(row)]
+    processor = PROCESSOR.named(visible.names)
+    notes = [_left_alone(row, processor.name) for row in rows if not _ours(row)]
     for row in filter(_ours, rows):
         if not row["active"]:
-            notes.append(f"job {PROCESSOR.name} is not active: pg_cron does not run it")
-        if row["command"] != PROCESSOR.command:
-            notes.append(f"job {PROCESSOR.name} has another command than `pulumi up` gives it")
-        return Prepared(row["command"], row["jobid"], tuple(notes), *known)
-    why = why or visible.why_no_job() or f"the connecting role has no job {PROCESSOR.name} here"
+            notes.append(f"job {processor.name} is not active: pg_cron does not run it")
+        if row["command"] != processor.command:
+            notes.append(f"job {processor.name} has another command than `pulumi up` gives it")
+        return Prepared(row["command"], row["jobid"], tuple(notes), *known, processor.name)
+    why = why or visible.why_no_job() or f"the connecting role has no job {processor.name} here"
     there = conn.execute(query("run_now", "function")).fetchone()
     if there is None or not there["there"]:
-        raise _nothing_to_run(f"{why}, and there is no function {PROCESSOR.function}()", stack)
+        raise _nothing_to_run(f"{why}, and there is no function {processor.function}()", stack)
     notes.append(f"{why}: calling the function")
-    return Prepared(query("run_now", "call").removesuffix(";"), None, tuple(notes), *known)
+    return Prepared(visible.names.render(query("run_now", "call")).removesuffix(";"), None, tuple(notes), *known)
 
 
 def _ours(job: Row) -> bool:
     return bool(job["mine"] and job["here"])
 
 
-def _left_alone(job: Row) -> str:
+def _left_alone(job: Row, name: str) -> str:
     # Another role's command would run with our rights.
     whose = f"runs in the database {job['database']}" if job["mine"] else f"is the role {job['username']}'s"
-    return f"job {PROCESSOR.name} (jobid {job['jobid']}) {whose}: its command is not run"
+    return f"job {name} (jobid {job['jobid']}) {whose}: its command is not run"
 
 
 def _items(conn: Connection, visible: Visibility) -> Items | None:
@@ -152,21 +160,22 @@ def _nothing_to_run(what: str, stack: str) -> PrerequisiteMissing:
 
 
 @contextmanager
-def _refusals(prepared: Prepared, stack: str) -> Iterator[None]:
+def _refusals(prepared: Prepared, stack: str, names: NameSettings) -> Iterator[None]:
     """Return the command's error, redacted unless known to hold no value."""
+    processor = PROCESSOR.named(names)
     try:
         yield
     except errors.UndefinedFunction:
-        if prepared.jobid is not None and prepared.command != PROCESSOR.command:
+        if prepared.jobid is not None and prepared.command != processor.command:
             # The function may exist outside the role's search_path.
             raise PrerequisiteMissing(
-                f"the command of job {PROCESSOR.name} finds no function of that name in the role's search_path: "
-                f"nothing was run. `pulumi up --stack {stack}` gives the job its command, {PROCESSOR.command}, which "
+                f"the command of job {processor.name} finds no function of that name in the role's search_path: "
+                f"nothing was run. `pulumi up --stack {stack}` gives the job its command, {processor.command}, which "
                 "names the schema."
             ) from None
         raise _nothing_to_run("the command calls a function that is not there", stack) from None
     except errors.RaiseException as problem:
         message = problem.diag.message_primary or ""
-        if not message.startswith(f"[{PROCESSOR.sender}] "):
+        if not message.startswith(f"[{processor.sender}] "):
             raise
         raise ServerRefused(f"the run failed, and nothing was sent: {readable(message)}") from None

@@ -66,7 +66,7 @@ def _compare(stack: str | None, config_file: Path | None) -> tuple[Comparison, S
     opened = resolve_stack(stack, config_file)
     settings = opened.settings()
     specs = desired_state(settings, Owner(opened.name, settings.project(opened.environment) or ""))
-    database = Database(settings.address(opened.environment))
+    database = Database(settings.address(opened.environment), settings.names)
     try:
         snapshot = question.find(database, specs)
     finally:

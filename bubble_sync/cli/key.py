@@ -51,7 +51,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     if not as_json:
         # Print the part that needs no database first.
         print_text(*_offline_lines(found))
-    with closing(Database(settings.address(chosen.environment))) as database:
+    with closing(Database(settings.address(chosen.environment), settings.names)) as database:
         in_database = key_in_database(database, settings)
         warn_if_never_up(database, chosen.options)
     if as_json:
@@ -80,7 +80,7 @@ def try_key(
     if key_fd is not None:
         settings = with_key(settings, read_key_from(key_fd), None)
         settings.project(chosen.environment)
-    with closing(Database(settings.address(chosen.environment))) as database:
+    with closing(Database(settings.address(chosen.environment), settings.names)) as database:
         tried = probe(database, settings, settings.service_role_key, action)
     step = _after_probe(tried)
     if as_json:

@@ -66,7 +66,7 @@ def open_stack(
 
     opened = resolve_stack(stack, config_file, environment)
     settings = opened.settings()
-    with closing(Database(settings.address(opened.environment))) as database:
+    with closing(Database(settings.address(opened.environment), settings.names)) as database:
         try:
             yield StackContext(
                 opened.name, settings.project(opened.environment), settings, database, opened.environment

@@ -39,7 +39,8 @@ def pause(
     """Pause jobs: write the pause into the configuration and converge only these jobs with `pulumi up`."""
     from bubble_sync.actions import pause as action
 
-    chosen, keys = resolve_stack(stack, config_file), action.keys_of(job)
+    chosen = resolve_stack(stack, config_file)
+    keys = action.keys_of(job, chosen.settings().names)
     moment = None if until is None else action.read_pause_end(until, datetime.now(UTC))
     done = action.pause(chosen, keys, reason, moment, progress)
     _show(done, chosen.name, keys)
@@ -52,7 +53,8 @@ def resume(stack: StackName = None, config_file: ConfigFile = None, job: JobOpti
     """Resume jobs: remove the pause from the configuration and converge only these jobs with `pulumi up`."""
     from bubble_sync.actions import pause as action
 
-    chosen, keys = resolve_stack(stack, config_file), action.keys_of(job)
+    chosen = resolve_stack(stack, config_file)
+    keys = action.keys_of(job, chosen.settings().names)
     _show(action.resume(chosen, keys, progress), chosen.name, keys)
 
 
@@ -62,7 +64,7 @@ def _show(done: PauseResult, stack: str, keys: tuple[str, ...]) -> None:
 
     paused_jobs = paused(done.settings, datetime.now(UTC))
     already = "" if done.changed else " already: nothing was changed"
-    for name in (job.name for job in MANAGED_JOBS if job.key in keys):
+    for name in (done.settings.names.render(job.name) for job in MANAGED_JOBS if job.key in keys):
         state = paused_jobs.get(name, "active")
         print_text(f"job {name} of stack {stack} is {state}{already}")
     if done.commit is not None:

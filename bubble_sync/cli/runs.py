@@ -42,11 +42,13 @@ def _show(found: Runs, out: Console) -> None:
         style = "red" if one.failures else None
         day.add_row(one.jobname, str(one.executions), *times, str(one.failures), format_time(one.since), style=style)
     latest = table(">runid", "job", "start (UTC)", ">took", "status", "what came of it")
+    # The names of all jobs begin with the stack's prefix.
+    prefix = found.jobs[0].name.removesuffix("processor")
     for run in found.runs:
         text = str(run.request) if run.request else run.message if run.status == "failed" else ""
         style = "red" if run.status == "failed" else None
         started = format_time(run.start_time)
-        name = run.jobname.removeprefix("bubble-sync-")
+        name = run.jobname.removeprefix(prefix)
         took = format_seconds(run.duration_seconds)
         latest.add_row(str(run.runid), name, started, took, run.status, text, style=style)
     if "runs" not in found.unknown:

@@ -11,17 +11,12 @@ from pydantic import ValidationError
 
 from bubble_sync.compare.diff import Change
 from bubble_sync.config.database_url import NAMESPACE
-from bubble_sync.config.settings import Settings, StackSettings
+from bubble_sync.config.settings import JobSettings, NameSettings, Settings, StackSettings
 from bubble_sync.converge.vault_secrets import Stored
-from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS
+from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS, ManagedJob
 from bubble_sync.specs import DISPATCHES, CronJobSpec, FunctionSpec, LedgerSpec, Spec, VaultSecretSpec
 from bubble_sync.sql_loader import constants_in, with_constants
 
-_GROUPS: Mapping[str, tuple[str, type[Settings]]] = {
-    **{name: (job.key, job.settings) for job in MANAGED_JOBS for name in (job.name, job.function)},
-    **{job.function: (job.key, job.settings) for job in (ALERT_JOB, HISTORY_JOB)},
-}
-"""The settings of a job or function that can accept a change."""
 _LOG = "dispatch_log"
 
 
@@ -37,19 +32,21 @@ class Acceptance:
         return " && ".join(self.commands) or f"cannot be accepted: {self.impossible}"
 
 
-def acceptance(spec: Spec, change: Change, arguments: str, secret_keys: Mapping[str, str]) -> Acceptance:
+def acceptance(
+    spec: Spec, change: Change, arguments: str, secret_keys: Mapping[str, str], names: NameSettings
+) -> Acceptance:
     """Return how to accept a change; `arguments` select the stack in a Pulumi command.
 
     `secret_keys` gives the configuration key of each secret.
     """
-    if isinstance(spec, CronJobSpec) and spec.name in _GROUPS and change.field == "active" and change.actual:
-        # `active: true` alone would leave a pauseReason, which the configuration rejects.
-        return Acceptance((f"bubble-sync resume --job {_GROUPS[spec.name][0]} {arguments}",))
-    settable = change.field in ("schedule", "active") and change.actual is not None
-    if isinstance(spec, CronJobSpec) and spec.name in _GROUPS and settable:
-        return _settings(spec.name, {change.field: change.actual}, arguments)
+    if isinstance(spec, CronJobSpec) and (job := _job_named(spec.name, names)):
+        if change.field == "active" and change.actual:
+            # `active: true` alone would leave a pauseReason, which the configuration rejects.
+            return Acceptance((f"bubble-sync resume --job {job.key} {arguments}",))
+        if change.field in ("schedule", "active") and change.actual is not None:
+            return _settings(job, {change.field: change.actual}, arguments)
     if isinstance(spec, FunctionSpec) and change.field == "body":
-        return _constants(spec, str(change.actual), arguments)
+        return _constants(spec, str(change.actual), arguments, names)
     if isinstance(spec, VaultSecretSpec) and change.secret == Stored.DIFFERS:
         key = secret_keys[spec.name]
         secret = "" if key == "supabaseUrl" else "--secret "
@@ -64,22 +61,28 @@ def acceptance(spec: Spec, change: Change, arguments: str, secret_keys: Mapping[
     return Acceptance(impossible="no setting wants it" if change.field else "the program wants it there")
 
 
-def _constants(spec: FunctionSpec, actual: str, arguments: str) -> Acceptance:
+def _job_named(name: str, names: NameSettings) -> ManagedJob[JobSettings] | None:
+    return next((job for job in MANAGED_JOBS if names.render(job.name) == name), None)
+
+
+def _constants(spec: FunctionSpec, actual: str, arguments: str, names: NameSettings) -> Acceptance:
     """Accept a body that differs only in numbers that are settings."""
     wanted = constants_in(spec.body)
     changed = {name: value for name, value in constants_in(actual).items() if wanted.get(name) != value}
     numbers = {name: value for name, value in changed.items() if isinstance(value, int)}
     settable = numbers == changed and all(isinstance(wanted.get(name), int) for name in numbers)
-    if spec.name in _GROUPS and changed and settable and with_constants(spec.body, numbers) == actual:
-        return _settings(spec.name, numbers, arguments)
+    jobs = (*MANAGED_JOBS, ALERT_JOB, HISTORY_JOB)
+    job = next((job for job in jobs if names.render(job.function) == spec.name), None)
+    if job and changed and settable and with_constants(spec.body, numbers) == actual:
+        return _settings(job, numbers, arguments)
     days = re.fullmatch(r"(\d{1,9}) days", str(changed.get("kept_for")))
     if days and len(changed) == 1 and with_constants(spec.body, changed) == actual:
-        return _settings(HISTORY_JOB.function, {"dispatch_days": int(days[1])}, arguments)
+        return _settings(HISTORY_JOB, {"dispatch_days": int(days[1])}, arguments)
     return Acceptance(impossible="the body is the program's; change sql/functions there")
 
 
-def _settings(name: str, values: Mapping[str, object], arguments: str) -> Acceptance:
-    group, model = _GROUPS[name]
+def _settings(job: ManagedJob[Settings], values: Mapping[str, object], arguments: str) -> Acceptance:
+    model = job.settings
     of_job = {name: value for name, value in values.items() if name != _LOG}
     try:
         model.model_validate(of_job)
@@ -87,7 +90,7 @@ def _settings(name: str, values: Mapping[str, object], arguments: str) -> Accept
         return Acceptance(impossible=f"the configuration does not take {', '.join(map(str, values.values()))}")
     commands = [_log(on=bool(values[_LOG]), arguments=arguments)] if _LOG in values else []
     for name, value in of_job.items():
-        key = f"{NAMESPACE}:{group}.{model.model_fields[name].alias}"
+        key = f"{NAMESPACE}:{job.key}.{model.model_fields[name].alias}"
         text = str(value).lower() if isinstance(value, bool) else str(value)
         quoted = text if re.fullmatch(r"\w+", text) else f"'{text}'"
         commands.append(f"pulumi config set --path {shlex.quote(key)} {quoted} {arguments}")

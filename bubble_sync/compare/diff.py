@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bubble_sync.compare.unmanaged import UNMANAGED_SECTIONS, UnmanagedObject, specs_to_find, unmanaged_objects
 from bubble_sync.config.keys import masked
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.converge import ledger, prerequisites, vault_secrets
 from bubble_sync.converge.lifecycle import observe_in, preflight_change, sections_of
 from bubble_sync.converge.preflight import refusals
@@ -69,6 +70,7 @@ class Comparison:
     stack: str
     items: Sequence[ObjectDiff]
     unmanaged: Sequence[UnmanagedObject]
+    names: NameSettings = field(default_factory=NameSettings)
 
     @property
     def clean(self) -> bool:
@@ -110,9 +112,8 @@ def diff(stack: str, specs: Sequence[Spec], snapshot: Snapshot, *, adopt: bool =
     """Compare every object; pure."""
     hide = values_to_hide(specs)
     items = [compare_object(spec, snapshot, adopt=adopt, hide=hide) for spec in specs]
-    return Comparison(
-        stack, [_held_up(item, snapshot, adopt=adopt) for item in items], unmanaged_objects(specs, snapshot)
-    )
+    held_up = [_held_up(item, snapshot, adopt=adopt) for item in items]
+    return Comparison(stack, held_up, unmanaged_objects(specs, snapshot), snapshot.names)
 
 
 def compare_object(spec: Spec, snapshot: Snapshot, *, adopt: bool = True, hide: Sequence[str] = ()) -> ObjectDiff:
@@ -129,7 +130,8 @@ def compare_object(spec: Spec, snapshot: Snapshot, *, adopt: bool = True, hide: 
         preflight_change(spec, snapshot, adopt=adopt)
     except SyncError as refusal:
         missing = isinstance(refusal, PrerequisiteMissing)
-        return ObjectDiff(spec, State.MISSING if missing else State.FOREIGN, there, changes, str(refusal))
+        reason = snapshot.names.render(str(refusal))
+        return ObjectDiff(spec, State.MISSING if missing else State.FOREIGN, there, changes, reason)
     if there is None:
         reason = "the ledger lists it: it has been removed since" if known else ""
         return ObjectDiff(spec, State.CREATE, reason=reason)
@@ -149,7 +151,7 @@ def _held_up(item: ObjectDiff, snapshot: Snapshot, *, adopt: bool) -> ObjectDiff
         prerequisites.raise_refusals(item.spec, snapshot, reasons.values())
     except SyncError as refusal:
         state = State.FOREIGN if item.state is State.EQUAL else item.state
-        return replace(item, state=state, reason=str(refusal))
+        return replace(item, state=state, reason=snapshot.names.render(str(refusal)))
     return item
 
 

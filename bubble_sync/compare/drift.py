@@ -104,7 +104,7 @@ def drift(  # the reading, and the options of commands
             since=_since(item.spec, change, snapshot),
             reason=item.reason if item.state in (State.FOREIGN, State.MISSING) else "",
             repair=f"pulumi up {arguments}",
-            accept=acceptance(item.spec, change, arguments, secret_keys),
+            accept=acceptance(item.spec, change, arguments, secret_keys, snapshot.names),
         )
         for item in (compare_object(spec, snapshot, adopt=adopt, hide=hide) for spec in specs)
         for change in _changes(item, snapshot)
@@ -165,7 +165,7 @@ def _check_stack(stack: Stack) -> DriftReport:
     settings = stack.settings()
     specs = desired_state(settings, Owner(stack.name, settings.project(stack.environment) or ""))
     address = settings.address(stack.environment)
-    database = Database(address)
+    database = Database(address, settings.names)
     try:
         snapshot, liveness = database.read("reading the stack", lambda conn: read_drift(conn, specs))
     except Unreachable as problem:

@@ -40,7 +40,7 @@ from bubble_sync.specs import (
 
 LIVENESS_SECTIONS = ("extensions", "secrets", "functions", "jobs", "reader", "runs", "dispatches", "responses")
 _SENDING = (PROCESSOR.function, "bubble_sync.send")
-"""Functions that every request needs."""
+"""Functions that every request needs, by their default names."""
 _TIMESTAMPS = ("began_at", "server_started_at", "oldest_run_at")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -119,12 +119,12 @@ def judge_liveness(
 
 def _stops(specs: Sequence[Spec], snapshot: Snapshot) -> Iterator[str]:
     """Return the missing object that every request needs."""
-    secrets = names_by_role(specs, URL.role, KEY.role)
+    secrets, functions = names_by_role(specs, URL.role, KEY.role), [snapshot.names.render(one) for one in _SENDING]
     for spec in specs:
         needed = (
             isinstance(spec, ExtensionSpec)
             or (isinstance(spec, VaultSecretSpec) and spec.name in secrets)
-            or (isinstance(spec, FunctionSpec) and spec.name in _SENDING)
+            or (isinstance(spec, FunctionSpec) and spec.name in functions)
         )
         if needed and kind_of(spec).observe(spec, snapshot) is None:
             yield f"{spec.object_name} is not there, so that no request is sent"

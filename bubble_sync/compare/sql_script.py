@@ -14,9 +14,11 @@ from psycopg import sql
 
 from bubble_sync.compare.diff import Comparison, ObjectDiff, State
 from bubble_sync.config.keys import masked
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.converge import extensions, functions, ledger, tables
 from bubble_sync.converge.cron_jobs import alterations, is_elsewhere
 from bubble_sync.converge.vault_secrets import Stored
+from bubble_sync.database.connection import rendered
 from bubble_sync.database.snapshot import Snapshot, filled
 from bubble_sync.database.table_names import LEDGER_TABLE
 from bubble_sync.specs import (
@@ -53,11 +55,14 @@ def forward(comparison: Comparison) -> str:
         "-- Put each value in place of its '<...>' first; what still has one does nothing. A value typed here lands in",
         "-- the server's log where statements are logged: `pulumi up` keeps it out of there.",
     ]
+    changes = partial(_changes, names=comparison.names)
     for number, (kind, title) in enumerate(_SECTIONS.items(), 1):
         lines += ["", f"-- {number}. {title}"]
         of_kind = [item for item in comparison.items if item.spec.kind == kind and item.state is not State.EQUAL]
-        lines += [line for item in of_kind for line in _section(item, _changes)] or ["-- nothing to do"]
-    recorded = (_record(item, item.spec) for item in comparison.items if isinstance(item.spec, RecordedSpec))
+        lines += [line for item in of_kind for line in _section(item, changes)] or ["-- nothing to do"]
+    recorded = (
+        _record(item, item.spec, comparison.names) for item in comparison.items if isinstance(item.spec, RecordedSpec)
+    )
     return "\n".join([*lines, "", "-- 7. what the ledger remembers", *filter(None, recorded)])
 
 
@@ -86,11 +91,12 @@ def _section(item: ObjectDiff, statements: Callable[[ObjectDiff], Iterator[str]]
     return [title, *statements(item)]
 
 
-def _changes(item: ObjectDiff) -> Iterator[str]:
+def _changes(item: ObjectDiff, names: NameSettings) -> Iterator[str]:
     there = item.actual.actual if item.actual else None
     match item.spec, there:
         case LedgerSpec() as spec, LedgerSpec() | None:
-            yield from (one.as_string() for one in (*ledger.creations(spec, there), ledger.revoke(spec)))
+            statements = (*ledger.creations(spec, there), ledger.revoke(spec))
+            yield from (rendered(one, names).as_string() for one in statements)
         case ExtensionSpec() as spec, None:
             yield f"{extensions.extension_statement(spec).as_string()};"
         case VaultSecretSpec() as spec, _:
@@ -122,9 +128,8 @@ def _restoration(item: ObjectDiff, snapshot: Snapshot) -> Iterator[str]:
         case LedgerSpec() as spec, LedgerSpec() | None:
             yield from _former_ledger(item, spec, there, snapshot)
     if isinstance(item.spec, RecordedSpec) and item.state is not State.UPDATE and "recorded" in snapshot.parts:
-        yield _text(
-            "delete from {ledger} where object = {object};", ledger=sql.SQL(LEDGER_TABLE), object=item.spec.object_name
-        )
+        table = sql.SQL(snapshot.names.render(LEDGER_TABLE))
+        yield _text("delete from {ledger} where object = {object};", ledger=table, object=item.spec.object_name)
 
 
 def _job(spec: CronJobSpec, there: CronJobSpec | None) -> Iterator[str]:
@@ -224,23 +229,25 @@ def _describe(spec: VaultSecretSpec) -> str:
 
 
 def _former_ledger(item: ObjectDiff, spec: LedgerSpec, there: LedgerSpec | None, snapshot: Snapshot) -> Iterator[str]:
+    schema = snapshot.names.schema_name
     if there is None:
-        yield from (f"drop table if exists bubble_sync.{table};" for table in (*spec.tables, "ledger"))
+        yield from (f"drop table if exists {schema}.{table};" for table in (*spec.tables, "ledger"))
         if not snapshot.rows("schema"):
-            yield "drop schema if exists bubble_sync;"
+            yield f"drop schema if exists {schema};"
     for row in snapshot.rows("schema"):
-        yield _text("comment on schema bubble_sync is {text};", text=row["comment"] or sql.SQL("null"))
+        comment = row["comment"] or sql.SQL("null")
+        yield _text("comment on schema {schema} is {text};", schema=sql.Identifier(schema), text=comment)
     for change in item.changes:
         if change.field == "grantees":
             yield "-- Privileges that other roles hold on it are not brought back."
         elif change.field == "tables" and there is not None:
             present = tables.names(there.tables)
-            yield from (f"drop table if exists bubble_sync.{table};" for table in spec.tables if table not in present)
+            yield from (f"drop table if exists {schema}.{table};" for table in spec.tables if table not in present)
             gone = [table for table in (DISPATCHES, ALERTS) if table in present and table not in spec.tables]
-            yield from (one.as_string() for one in tables.statements(gone, gone))
+            yield from (rendered(one, snapshot.names).as_string() for one in tables.statements(gone, gone))
 
 
-def _record(item: ObjectDiff, spec: RecordedSpec) -> str:
+def _record(item: ObjectDiff, spec: RecordedSpec, names: NameSettings) -> str:
     """Return the statement that records a new object, or the new owner of a recorded one; else an empty text."""
     if item.state is State.UPDATE:
         if not _LEDGER_FIELDS.intersection(change.field for change in item.changes):
@@ -259,13 +266,15 @@ def _record(item: ObjectDiff, spec: RecordedSpec) -> str:
         "project_ref": sql.Literal(spec.project_ref),
         "there": sql.SQL(condition).format(name),
     }
-    written = filled(query("ledger", "move" if item.state is State.UPDATE else "record"), values).as_string()
+    written = filled(query("ledger", "move" if item.state is State.UPDATE else "record"), values, names).as_string()
     if not isinstance(spec, ExtensionSpec):
         return written
     schema = sql.SQL("(select extnamespace::regnamespace::text from pg_catalog.pg_extension where extname = {})")
-    return f"{written}\n" + _text(query("ledger", "record_place"), place=schema.format(name), object=spec.object_name)
+    return f"{written}\n" + _text(
+        names.render(query("ledger", "record_place")), place=schema.format(name), object=spec.object_name
+    )
 
 
-def _text(statement: LiteralString, **values: object) -> str:
+def _text(statement: str, **values: object) -> str:
     """Return a statement with plain values as literals."""
     return sql.SQL(statement).format(**values).as_string()

@@ -45,7 +45,7 @@ def unmanaged_objects(specs: Sequence[Spec], snapshot: Snapshot) -> tuple[Unmana
 
 def specs_to_find(specs: Sequence[Spec]) -> tuple[Spec, ...]:
     """Return specs with the names of unmanaged objects to read: the vendor's clean-up next to our own."""
-    named = any(isinstance(spec, CronJobSpec) and spec.name == HISTORY_JOB.name for spec in specs)
+    named = any(isinstance(spec, FunctionSpec) and spec.name.endswith(f".{HISTORY_JOB.file}") for spec in specs)
     return (CronJobSpec(name=VENDOR_HISTORY_JOB, schedule="", command="", stack=""),) if named else ()
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
+from functools import cache
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -157,6 +158,79 @@ class HistorySettings(Settings):
         return value
 
 
+class NameSettings(Settings):
+    """The names of the sync's objects, of the queue and of the Edge Function.
+
+    Our SQL and our lists of jobs contain the default names, which are the guide's; `render` replaces them.
+    """
+
+    prefix: str = Field("bubble-sync", description="Prefix of the jobs; with _ for -, name of the private schema")
+    edge_function: str = Field("bubble_sync", description="Edge Function in the URL of a request")
+    queue: str = Field("public.sync_queue", description="Schema and name of the queue table")
+    operations: tuple[str, ...] = Field(
+        ("SIGNUP_ATOMIC", "INSERT", "UPDATE"), description="Operations that the processor counts; a sign-up first"
+    )
+    process_action: str = Field("process_queue_data_api", description="`action` in the processor's request")
+    retry_action: str = Field("retry_failed", description="`action` in the retry job's request")
+
+    _prefix = field_validator("prefix")(validators.check_prefix)
+    _function = field_validator("edge_function")(validators.check_edge_function)
+    _queue = field_validator("queue")(validators.check_table)
+    _operations = field_validator("operations")(validators.check_words)
+    _actions = field_validator("process_action", "retry_action")(validators.check_word)
+
+    @property
+    def schema_name(self) -> str:
+        """Return the name of the private schema."""
+        return self.prefix.replace("-", "_")
+
+    def secret(self, default: str) -> str:
+        """Return a secret's name; with a prefix of its own, a stack shares no secret with another stack."""
+        return default if self.prefix == _DEFAULT_NAMES.prefix else f"{self.schema_name}_{default}"
+
+    def render(self, text: str) -> str:
+        """Replace the default names in a text of ours, never in data."""
+        return text if self == _DEFAULT_NAMES else _rendered(self, text)
+
+
+_DEFAULT_NAMES = NameSettings()
+_OPERATIONS = ", ".join(f"'{word}'" for word in _DEFAULT_NAMES.operations)
+_DEFAULT_NAME = re.compile(
+    # In the pattern of calls, the name may be composed of two literals.
+    r"(?P<calls>bubble\(\?:_\|(?P<literals>_\?''.*?''_\?)\)sync)"
+    r"|(?P<edge_function>(?:(?<=/)|(?<=-> )|(?<=unction )|(?<=deploy )|(?<=for ))bubble_sync\b(?!\.\w)"
+    r"|bubble_sync(?=\(\?:_edge))"
+    r"|(?P<prefix>\bbubble-sync-(?=[a-z_%']))"
+    r"|(?P<schema>bubble_sync)"
+    rf"|(?P<operations>{_OPERATIONS})|(?P<sign_up>'SIGNUP_ATOMIC')"
+    r"|(?P<queue>\bpublic(?P<escape>\\?)\.sync_queue\b)"
+    r"|(?P<process_action>\bprocess_queue_data_api\b)|(?P<retry_action>\bretry_failed\b)"
+)
+
+
+@cache
+def _rendered(names: NameSettings, text: str) -> str:
+    by_group = {
+        "edge_function": names.edge_function,
+        "prefix": f"{names.prefix}-",
+        "schema": names.schema_name,
+        "operations": ", ".join(f"'{word}'" for word in names.operations),
+        "sign_up": f"'{names.operations[0]}'",
+        "queue": names.queue,
+        "process_action": names.process_action,
+        "retry_action": names.retry_action,
+    }
+
+    def replaced(match: re.Match[str]) -> str:
+        if match["calls"]:
+            begin, mark, end = re.split("([_-]|$)", names.edge_function, maxsplit=1)
+            return f"{begin}(?:{mark}|{match['literals'].replace('_', mark)}){end}" if mark else begin
+        found = by_group[next(group for group in by_group if match[group] is not None)]
+        return found.replace(".", r"\.") if match["escape"] else found
+
+    return _DEFAULT_NAME.sub(replaced, text)
+
+
 class ConfigValue(NamedTuple):
     """One configuration value from Pulumi: its text, and whether it was encrypted."""
 
@@ -180,8 +254,16 @@ class StackSettings(Settings):
     adopt: Literal["always", "never"] = Field(
         default="always", description="`never` refuses existing secrets, functions and jobs"
     )
-    supabase_url_name: str = Field(default="supabase_url", description="Name of the URL's secret in Vault")
-    service_role_key_name: str = Field(default="service_role_key", description="Name of the key's secret in Vault")
+    # Before the names of secrets, whose defaults follow the prefix.
+    names: NameSettings = NameSettings()
+    supabase_url_name: str = Field(
+        default_factory=lambda known: known["names"].secret("supabase_url"),
+        description="Name of the URL's secret in Vault",
+    )
+    service_role_key_name: str = Field(
+        default_factory=lambda known: known["names"].secret("service_role_key"),
+        description="Name of the key's secret in Vault",
+    )
     processor: ProcessorSettings = ProcessorSettings()
     retry: RetrySettings = RetrySettings()
     dispatch_log: bool = Field(default=True, description="`false` disables the log of requests and responses")
@@ -268,7 +350,9 @@ def check_settings(config: Mapping[str, ConfigValue]) -> tuple[StackSettings | N
         return StackSettings.model_validate(plain_values(config)), problems
     except ValidationError as error:
         encrypted = {key for key, value in config.items() if value.secret}
-        details = error.errors(include_url=False, include_context=False)
+        found = error.errors(include_url=False, include_context=False)
+        # A default that depends on another setting has no error of its own.
+        details = [one for one in found if one["type"] != "default_factory_not_called"]
         return None, [*problems, *(_problem(detail, encrypted) for detail in details)]
 
 

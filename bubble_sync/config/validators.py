@@ -138,6 +138,51 @@ def check_role_name(value: str) -> str:
     return value
 
 
+_DEFAULT_PREFIX = "bubble-sync"
+
+
+def check_prefix(value: str) -> str:
+    """Return a prefix for names of jobs, functions and a schema, of at most 30 bytes."""
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", value) or len(value) > 30 or value.startswith("pg-"):
+        raise ValueError(
+            f"{value!r} cannot be a prefix; use at most 30 lower-case letters, digits and -, as in shop-sync"
+        )
+    if _DEFAULT_PREFIX in value and value != _DEFAULT_PREFIX:
+        raise ValueError(f"{value!r} contains the default prefix, {_DEFAULT_PREFIX}; use another one, as in shop-sync")
+    return value
+
+
+def check_edge_function(value: str) -> str:
+    """Return the name of an Edge Function, as `supabase functions new` accepts it."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,62}", value):
+        raise ValueError(f"{value!r} cannot name an Edge Function; use letters, digits, _ and -, as in shop_sync")
+    return value
+
+
+def check_table(value: str) -> str:
+    """Return a table name with its schema, without quotes."""
+    part = r"[a-z_][a-z0-9_]{0,62}"
+    if not re.fullmatch(rf"{part}\.{part}", value):
+        raise ValueError(
+            f"{value!r} cannot name the queue; give schema and table without quotes, as in public.sync_queue"
+        )
+    return value
+
+
+def check_word(value: str) -> str:
+    """Return a word without quotes and spaces."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", value):
+        raise ValueError(f"{value!r} is not a word; use letters, digits and _, as in process_queue")
+    return value
+
+
+def check_words(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return at least one word, each once."""
+    if not values or len({check_word(one) for one in values}) < len(values):
+        raise ValueError(f"{list(values)} is not a list of different words, as in [SIGNUP, UPDATE]")
+    return values
+
+
 def check_password(value: str | None) -> str | None:
     """Return a password that is strong enough for the internet; errors do not show it."""
     if value is not None and not re.fullmatch(r"[!-~]{16,}", value):

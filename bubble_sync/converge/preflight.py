@@ -6,7 +6,7 @@ from psycopg.errors import InsufficientPrivilege
 
 from bubble_sync.converge import cron_jobs, functions, ledger, prerequisites
 from bubble_sync.converge.registry import kind_of
-from bubble_sync.database.database import Connection
+from bubble_sync.database.connection import Connection, names_of_stack
 from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.errors import ForeignObject, SyncError
 from bubble_sync.specs import PrerequisitesSpec, RecordedSpec
@@ -28,13 +28,13 @@ def refuse_adoption(spec: RecordedSpec, snapshot: Snapshot) -> None:
 def refusals(spec: PrerequisitesSpec, snapshot: Snapshot, *, adopt: bool) -> dict[str, str]:
     """Return the reasons by name for the stack's objects that would be refused."""
     reasons = {}
-    for one in prerequisites.wanted(spec):
+    for one in prerequisites.wanted(spec, snapshot.names):
         try:
             if not adopt:
                 refuse_adoption(one, snapshot)
             kind_of(one).preflight(one, snapshot)
         except SyncError as refusal:
-            reasons[one.object_name] = str(refusal)
+            reasons[one.object_name] = snapshot.names.render(str(refusal))
     return reasons
 
 
@@ -42,7 +42,7 @@ def refuse_foreign_objects(conn: Connection, spec: PrerequisitesSpec, snapshot: 
     """Raise when an object of the stack would be refused, while nothing has been created yet."""
     try:
         with conn.transaction():
-            there = read_snapshot(conn, PREFLIGHT_SECTIONS, prerequisites.wanted(spec))
+            there = read_snapshot(conn, PREFLIGHT_SECTIONS, prerequisites.wanted(spec, names_of_stack(conn)))
     except InsufficientPrivilege:
         # The list of missing requirements contains this one.
         return

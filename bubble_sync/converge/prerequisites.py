@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.database.database import Connection
-from bubble_sync.database.snapshot import REQUIRED_VALUES, Snapshot
-from bubble_sync.database.table_names import QUEUE_TABLE
+from bubble_sync.database.snapshot import Snapshot, required_values
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing
 from bubble_sync.specs import (
     CronJobSpec,
     FunctionSpec,
     Observation,
-    Owner,
     PrerequisitesSpec,
     RecordedSpec,
     VaultSecretSpec,
 )
-from bubble_sync.sql_loader import function
+from bubble_sync.sql_loader import all_functions
 
 SECTIONS = ("queue", "refused", "server")
 
@@ -25,7 +24,12 @@ SECTIONS = ("queue", "refused", "server")
 def observe(spec: PrerequisitesSpec, snapshot: Snapshot) -> Observation[PrerequisitesSpec]:
     """Return the sorted list of missing requirements; a missing part does not raise."""
     (queue,), (server,) = snapshot.rows("queue"), snapshot.rows("server")
-    missing = [*queue["missing"], *server["missing"], *_refused_labels(queue["labels"]), *_refused_by_checks(snapshot)]
+    missing = [
+        *queue["missing"],
+        *server["missing"],
+        *_refused_labels(snapshot, queue["labels"]),
+        *_refused_by_checks(snapshot),
+    ]
     return Observation(spec.model_copy(update={"missing": tuple(sorted(missing))}))
 
 
@@ -44,9 +48,10 @@ def raise_refusals(spec: PrerequisitesSpec, snapshot: Snapshot, reasons: Collect
     raise PrerequisiteMissing(f"{_lacking(missing)}\n{in_the_way}") if missing else ForeignObject(in_the_way)
 
 
-def wanted(spec: PrerequisitesSpec) -> list[RecordedSpec]:
+def wanted(spec: PrerequisitesSpec, names: NameSettings) -> list[RecordedSpec]:
     """Return identity specs of the stack's objects."""
-    return [_named(*name.split(" ", 1)) for name in spec.objects]
+    ours = {one.name: one for one in all_functions(names)}
+    return [_named(ours, *name.split(" ", 1)) for name in spec.objects]
 
 
 def apply(conn: Connection, spec: PrerequisitesSpec, observed: Observation[PrerequisitesSpec] | None) -> None:
@@ -62,9 +67,9 @@ def remove(conn: Connection, spec: PrerequisitesSpec, observed: Observation[Prer
     """Do nothing."""
 
 
-def _named(kind: str, name: str) -> RecordedSpec:
+def _named(ours: Mapping[str, FunctionSpec], kind: str, name: str) -> RecordedSpec:
     if kind == FunctionSpec.kind:
-        return function(name.split(".")[1], {}, Owner(""))
+        return ours[name]
     if kind == CronJobSpec.kind:
         return CronJobSpec(name=name, schedule="* * * * *", command="", stack="")
     return VaultSecretSpec(name=name, value="-", stack="")
@@ -79,17 +84,17 @@ def _listed(lines: Sequence[str]) -> str:
     return "".join(f"\n  - {line}" for line in lines)
 
 
-def _refused_labels(labels: dict[str, list[str] | None]) -> list[str]:
+def _refused_labels(snapshot: Snapshot, labels: dict[str, list[str] | None]) -> list[str]:
     return [
-        f"{column} '{value}' in the enum of {QUEUE_TABLE}.{column}"
+        f"{column} '{value}' in the enum of {snapshot.names.queue}.{column}"
         for column, allowed in labels.items()
-        for value in REQUIRED_VALUES[column]
+        for value in required_values(snapshot.names)[column]
         if allowed is not None and value not in allowed
     ]
 
 
 def _refused_by_checks(snapshot: Snapshot) -> list[str]:
     return [
-        f"{row['rule']['column']} '{row['value']}' in the constraint {row['rule']['name']} of {QUEUE_TABLE}"
+        f"{row['rule']['column']} '{row['value']}' in the constraint {row['rule']['name']} of {snapshot.names.queue}"
         for row in snapshot.rows("refused")
     ]

@@ -194,7 +194,13 @@ def _actual(row: SnapshotRow) -> list[TablePart]:
 
 def _missing(row: SnapshotRow) -> list[TablePart]:
     there = _actual(row)
-    return [part for part in WANTED[row["name"]] if part not in there]
+    return [part for part in _wanted(row) if part not in there]
+
+
+def _wanted(row: SnapshotRow) -> list[TablePart]:
+    """Return the wanted parts with the schema's name, which the server repeats in the text of an index."""
+    schema = row.get("schema", SCHEMA)
+    return [part._replace(text=part.text.replace(f"{SCHEMA}.", f"{schema}.")) for part in WANTED[row["name"]]]
 
 
 def _foreign(row: SnapshotRow) -> list[str]:
@@ -234,7 +240,7 @@ def _removal(table: str, part: TablePart) -> sql.Composed:
         "rule": "drop rule {name} on {table};",
         "child": "alter table {bare} no inherit {table};",
     }
-    names = {"table": sql.Identifier(SCHEMA, table), "name": sql.Identifier(part.name)}
+    names = {"table": sql.SQL(f"{SCHEMA}.{table}"), "name": sql.Identifier(part.name)}
     # Already quoted by the server.
     as_written = {"text": sql.SQL(part.text), "bare": sql.SQL(part.name)}
     return sql.SQL(how[part.kind]).format(**names, **as_written, schema=sql.SQL(SCHEMA))
@@ -243,9 +249,10 @@ def _removal(table: str, part: TablePart) -> sql.Composed:
 def _mending(table: str) -> sql.Composed:
     """Compose the statements that add a table's missing parts."""
     steps = [{**part._asdict(), "step": _making(table, part).as_string()} for part in WANTED[table]]
-    return sql.SQL(query("tables", "mend")).format(
-        steps=sql.Literal(json.dumps(steps, indent=1)), relation=sql.Literal(f"{SCHEMA}.{table}")
-    )
+    # As SQL, since all of both is ours: a stack's names replace the default ones in SQL only.
+    literals = {"steps": sql.Literal(json.dumps(steps, indent=1)), "relation": sql.Literal(f"{SCHEMA}.{table}")}
+    quoted = {name: sql.SQL(one.as_string()) for name, one in literals.items()}
+    return sql.SQL(query("tables", "mend")).format(**quoted)
 
 
 def _declared(column: TablePart) -> Mapping[str, str | None]:
@@ -256,13 +263,13 @@ def _declared(column: TablePart) -> Mapping[str, str | None]:
 
 def _making(table: str, part: TablePart) -> sql.Composed:
     """Compose the statement that adds or repairs a part."""
-    names = {"table": sql.Identifier(SCHEMA, table), "name": sql.Identifier(part.name)}
+    names = {"table": sql.SQL(f"{SCHEMA}.{table}"), "name": sql.Identifier(part.name)}
     text = sql.SQL(part.text)  # from this file
     if part.kind == "column":
-        literals = {"relation": sql.Literal(f"{SCHEMA}.{table}"), "column": sql.Literal(part.name)}
+        literals = {"relation": sql.SQL(f"'{SCHEMA}.{table}'"), "column": sql.Literal(part.name)}
         return sql.SQL(" ").join(one.format(**names, **literals) for one in _column(part))
     return sql.SQL(_MAKING.get(part.name) or _MAKING[part.kind]).format(
-        **names, text=text, index=sql.Identifier(SCHEMA, part.name)
+        **names, text=text, index=sql.SQL(f"{SCHEMA}.{part.name}")
     )
 
 

@@ -10,35 +10,84 @@ import logging
 import math
 import threading
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import psycopg
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from bubble_sync.config.database_url import DatabaseAddress
 from bubble_sync.config.project_ref import ref_of_database
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.database import timestamp_loaders
 from bubble_sync.database.errors import CONNECT_TIMEOUT_SECONDS, why_not_connected
 from bubble_sync.errors import ConfigurationError, Unreachable
+
+if TYPE_CHECKING:
+    from psycopg.abc import Params, Query
+    from psycopg.copy import Writer
 
 # psycopg logs an aborted pipeline as a warning, which Pulumi would show.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 Connection = psycopg.Connection[dict[str, Any]]
 
+
+def rendered(query: sql.Composable, names: NameSettings) -> sql.Composable:
+    """Replace the default names in the SQL of a query; values in the query stay as they are."""
+    if isinstance(query, sql.Composed):
+        return sql.Composed([rendered(part, names) for part in query])
+    return sql.SQL(names.render(query.as_string())) if isinstance(query, sql.SQL) else query
+
+
+class NamedConnection(Connection):
+    """A connection to a database with a stack's names: each statement gets the names in place of the defaults."""
+
+    names: NameSettings
+
+
+class _NamedCursor(psycopg.Cursor[dict[str, Any]]):
+    def execute(self, query: Query, params: Params | None = None, **options: bool | None) -> Self:
+        return super().execute(self._with_names(query), params, **options)  # type: ignore[arg-type]
+
+    @contextmanager
+    def copy(self, statement: Query, params: Params | None = None, **options: Writer | None) -> Iterator[psycopg.Copy]:
+        with super().copy(self._with_names(statement), params, **options) as copy:
+            yield copy
+
+    def _with_names(self, query: Query) -> Query:
+        names = names_of_stack(self.connection)
+        if isinstance(query, sql.Composable):
+            return cast("Query", rendered(query, names))
+        return names.render(query) if isinstance(query, str) else query
+
+
 _TRIES_WHILE_FULL = 5
 _PAUSE_WHILE_FULL_SECONDS = 1.0
 """A pg_cron job holds its connection only briefly, so one may become free."""
 
 
-def connect(address: DatabaseAddress) -> Connection:
+def names_of_stack(conn: Connection) -> NameSettings:
+    """Return the names of the stack that a connection belongs to."""
+    return conn.names if isinstance(conn, NamedConnection) else NameSettings()
+
+
+def connect(address: DatabaseAddress, names: NameSettings) -> Connection:
     """Open an autocommit connection; raise Unreachable with the cause."""
     try:
         # Poolers in transaction mode do not support prepared statements.
-        conn = psycopg.connect(
-            address.url, autocommit=True, prepare_threshold=None, row_factory=dict_row, **_parameters(address)
+        conn = NamedConnection.connect(
+            address.url,
+            autocommit=True,
+            prepare_threshold=None,
+            row_factory=dict_row,
+            cursor_factory=_NamedCursor,
+            **_parameters(address),
         )
+        conn.names = names
     except psycopg.ProgrammingError:
         raise ConfigurationError(
             f"the database URL for {address.host} has a parameter that libpq does not support. "
@@ -81,9 +130,9 @@ def _parameters(address: DatabaseAddress) -> dict[str, Any]:
 class Pool:
     """A pool that lends each connection to one thread at a time."""
 
-    def __init__(self, address: DatabaseAddress) -> None:
+    def __init__(self, address: DatabaseAddress, names: NameSettings) -> None:
         """Store the address without connecting."""
-        self._address = address
+        self._address, self._names = address, names
         self._changed = threading.Condition()
         self._idle: list[Connection] = []
         self._lent = 0
@@ -157,9 +206,9 @@ class Pool:
     def _patiently(self) -> Connection:
         for _ in range(_TRIES_WHILE_FULL - 1):
             try:
-                return connect(self._address)
+                return connect(self._address, self._names)
             except Unreachable as refusal:
                 if refusal.retry != "when free" or self._lent or self._idle:
                     raise
             time.sleep(_PAUSE_WHILE_FULL_SECONDS)
-        return connect(self._address)
+        return connect(self._address, self._names)

@@ -16,8 +16,9 @@ from psycopg.pq import TransactionStatus
 
 from bubble_sync.config.database_url import DatabaseAddress
 from bubble_sync.config.keys import masked
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.database.connection import Connection as Connection
-from bubble_sync.database.connection import Pool
+from bubble_sync.database.connection import Pool, names_of_stack
 from bubble_sync.database.errors import refusal
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 from bubble_sync.formatting import format_timestamp, printable
@@ -52,6 +53,16 @@ def _begin(conn: Connection, how: How) -> None:
 
 
 @contextmanager
+def _named(conn: Connection) -> Iterator[None]:
+    """Put a stack's names into the message of an error."""
+    try:
+        yield
+    except SyncError as error:
+        error.args = (names_of_stack(conn).render(str(error)),)
+        raise
+
+
+@contextmanager
 def _rolled_back(conn: Connection) -> Iterator[None]:
     """Roll back uncommitted work at the end of a block."""
     try:
@@ -64,9 +75,9 @@ def _rolled_back(conn: Connection) -> Iterator[None]:
 class Database:
     """One database, with a pool of connections that open on demand."""
 
-    def __init__(self, address: DatabaseAddress) -> None:
-        """Store the address without connecting."""
-        self._pool = Pool(address)
+    def __init__(self, address: DatabaseAddress, names: NameSettings | None = None) -> None:
+        """Store address and names without connecting; the default names are the guide's."""
+        self._pool = Pool(address, names or NameSettings())
         # Our threads wait here, so that lock_timeout only measures other sessions.
         self._changing = threading.Lock()
 
@@ -118,7 +129,7 @@ class Database:
         """Run a block in a transaction, and roll back uncommitted work."""
         conn = self._ready(doing, how)
         try:
-            with translated(doing, conn), _rolled_back(conn):
+            with _named(conn), translated(doing, conn), _rolled_back(conn):
                 yield conn
         finally:
             self._pool.give_back(conn)

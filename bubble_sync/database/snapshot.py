@@ -16,21 +16,23 @@ from typing import Any
 
 from psycopg import sql
 
-from bubble_sync.database.database import Connection
+from bubble_sync.config.settings import NameSettings
+from bubble_sync.database.connection import Connection, names_of_stack
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.specs import RecordedSpec, Spec
 from bubble_sync.sql_loader import query, reading_block
 
 SnapshotRow = Mapping[str, Any]
 
-REQUIRED_VALUES = {
-    "operation": ("SIGNUP_ATOMIC", "INSERT", "UPDATE"),
-    "status": ("pending", "processing", "completed", "failed"),
-}
-"""Values that the queue's columns must accept. The processor counts items of these operations alone."""
+STATUSES = ("pending", "processing", "completed", "failed")
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _TO_A_CURSOR = "declare portal refcursor := 'bubble_sync_answer'; begin open portal for select answer; end"
+
+
+def required_values(names: NameSettings) -> dict[str, tuple[str, ...]]:
+    """Return the values that the queue's columns must accept. The processor counts items of these operations alone."""
+    return {"operation": names.operations, "status": STATUSES}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Snapshot:
     parts: Mapping[str, list[SnapshotRow]] = field(default_factory=dict)
     salt: str = ""
     """The salt of the secrets' digests."""
+    names: NameSettings = field(default_factory=NameSettings)
 
     def rows(self, part: str) -> list[SnapshotRow]:
         """Return the rows of a requested part."""
@@ -54,23 +57,26 @@ def read_snapshot(
     salt = secrets.token_hex(16)
     values = {**names_of(specs), "salt": salt, "pattern": pattern, "itself": itself}
     rows = rows_of_block(conn, reading_block(tuple(parts), _TO_A_CURSOR), values)
-    return Snapshot(rows[0]["answer"] if rows else {}, salt)
+    return Snapshot(rows[0]["answer"] if rows else {}, salt, names_of_stack(conn))
 
 
 def rows_of_block(conn: Connection, block: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
     """Run a PL/pgSQL block, which takes no parameters, with literals; return the rows of its cursor."""
     literals = {name: sql.Literal(value) for name, value in values.items()}
-    quoted = dollar_quoted(f"\n{filled(block, literals).as_string(conn)}\n", "$observe$")
+    names = names_of_stack(conn)
+    quoted = dollar_quoted(f"\n{filled(block, literals, names).as_string(conn)}\n", "$observe$")
     # A DO block returns no rows, but its open cursor lives until the end of the transaction.
-    cursor = conn.execute(sql.SQL(f"do {quoted}; fetch all in bubble_sync_answer; close bubble_sync_answer"))
+    fetching = names.render("fetch all in bubble_sync_answer; close bubble_sync_answer")
+    # Bytes, since the literals must stay as they are.
+    cursor = conn.execute(f"do {quoted}; {fetching}".encode())
     cursor.nextset()
     return cursor.fetchall()
 
 
-def filled(block: str, values: Mapping[str, sql.Composable]) -> sql.Composed:
+def filled(block: str, values: Mapping[str, sql.Composable], names: NameSettings) -> sql.Composed:
     """Fill the declarations of a block with literals, or with expressions of a function."""
-    known = {"required": sql.Literal(json.dumps(REQUIRED_VALUES)), **values}
-    pieces = _PLACEHOLDER.split(block)
+    known = {"required": sql.Literal(json.dumps(required_values(names))), **values}
+    pieces = _PLACEHOLDER.split(names.render(block))
     texts = [sql.SQL(piece) for piece in pieces[::2]]
     joined: list[sql.Composable] = [texts[0]]
     for name, text in zip(pieces[1::2], texts[1:], strict=True):
@@ -106,7 +112,7 @@ def read_accessible(conn: Connection, parts: Collection[str], specs: Sequence[Sp
     _require_observer(way)
     salt = secrets.token_hex(16)
     row = conn.execute(query("observe", "call"), {"salt": salt}).fetchone()
-    snapshot = Snapshot(row["answer"] if row else {}, salt)
+    snapshot = Snapshot(row["answer"] if row else {}, salt, names_of_stack(conn))
     if lacking := (ALWAYS_THERE & set(parts)) - set(snapshot.parts):
         raise PrerequisiteMissing(
             f"bubble_sync.observe(text) does not return {', '.join(sorted(lacking))}: its version is another. "

@@ -48,7 +48,8 @@ from bubble_sync.sql_loader import query
 
 def parameters(settings: StackSettings, stack: str, project_ref: str, now: datetime) -> dict[str, object]:
     """Return the configuration for checks: names, numbers and pauses, never a secret."""
-    jobs = [(job, job.settings_in(settings)) for job in MANAGED_JOBS]
+    names = settings.names
+    jobs = [(job.named(names), job.settings_in(settings)) for job in MANAGED_JOBS]
     tables = {
         "jobs": [
             {"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active}
@@ -73,12 +74,13 @@ def parameters(settings: StackSettings, stack: str, project_ref: str, now: datet
         "limit_seconds": LIMIT_SECONDS,
         "timestamp": SQL_TIMESTAMP,
         "extensions": list(EXTENSIONS),
-        "history_job": HISTORY_JOB.name,
+        "history_job": names.render(HISTORY_JOB.name),
         "vendor_history_job": VENDOR_HISTORY_JOB,
         "of_all_jobs": settings.history.of_all_jobs,
-        "job_functions": [job.function for job in MANAGED_JOBS],
+        "job_functions": [job.function for job, _ in jobs],
         "guarded": [job.sender for job, one in jobs if is_guarded(one)],
-        "function_log": function_log(project_ref) or "Edge Functions -> bubble_sync -> Logs in the dashboard",
+        "function_log": function_log(project_ref, names)
+        or f"Edge Functions -> {names.edge_function} -> Logs in the dashboard",
         **{name: json.dumps(rows, default=str) for name, rows in tables.items()},
     }
 

@@ -18,6 +18,7 @@ from psycopg import errors
 from bubble_sync.config.keys import masked, read_key
 from bubble_sync.config.project_ref import ref_of_url
 from bubble_sync.config.settings import StackSettings
+from bubble_sync.database.connection import names_of_stack
 from bubble_sync.database.database import Connection, attempt, holders_of_lock, savepoint
 from bubble_sync.health.check_inputs import CHECK_INPUTS, parameters
 from bubble_sync.model.setup import desired_state
@@ -123,7 +124,7 @@ def run_check(conn: Connection, check: Check, visible: Visibility, context: Chec
     return [
         Finding(
             check.id,
-            check.title,
+            names_of_stack(conn).render(check.title),
             row["level"],
             readable(row["object"]),
             readable(row["evidence"]),

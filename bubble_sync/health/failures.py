@@ -67,10 +67,10 @@ class Failures:
 def failures(conn: Connection, visible: Visibility, stack: str, project_ref: str | None, most: int) -> Failures:
     """Count failed items by error, and return the newest `most`."""
     if why := visible.why_unreadable(QUEUE_TABLE):
-        return Failures(stack, most, 0, 0, (), function_log(project_ref), {"items": why})
+        return Failures(stack, most, 0, 0, (), function_log(project_ref, visible.names), {"items": why})
     rows = conn.execute(query("items", "failures"), {"most": _COUNTED}).fetchall()
     total = rows[0]["total"] if rows else 0
-    return Failures(stack, most, total, len(rows), grouped(rows, most), function_log(project_ref), {})
+    return Failures(stack, most, total, len(rows), grouped(rows, most), function_log(project_ref, visible.names), {})
 
 
 def grouped(rows: Sequence[Row], most: int) -> tuple[FailureGroup, ...]:

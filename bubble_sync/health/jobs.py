@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.settings import NameSettings, StackSettings
 from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import JOB_TABLE, LEDGER_TABLE, RUN_TABLE
 from bubble_sync.model.jobs import MANAGED_JOBS, optional_jobs
@@ -15,7 +15,10 @@ from bubble_sync.records.due_runs import NO_RUN, Due, Record, record_in, recorde
 from bubble_sync.records.visibility import Visibility
 from bubble_sync.sql_loader import query
 
-NAMES = tuple(job.name for job in MANAGED_JOBS)
+
+def job_names(names: NameSettings) -> tuple[str, ...]:
+    """Return the names of the jobs of every stack."""
+    return tuple(names.render(job.name) for job in MANAGED_JOBS)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def jobs_in(conn: Connection, visible: Visibility, settings: StackSettings) -> t
     """Read the jobs by name, ours first; missing jobs are included."""
     now = visible.asked_at
     pauses = paused(settings, now)
-    names = (*NAMES, *(job.name for job in optional_jobs(settings)))
+    names = (*job_names(settings.names), *(settings.names.render(job.name) for job in optional_jobs(settings)))
     if why := visible.why_unreadable(JOB_TABLE):
         return tuple(Job(name, unknown=why, pause=pauses.get(name)) for name in names)
     rows = conn.execute(query("runs", "jobs")).fetchall()
@@ -57,7 +60,7 @@ def jobs_in(conn: Connection, visible: Visibility, settings: StackSettings) -> t
 
 
 def _record(conn: Connection, visible: Visibility) -> Record:
-    if not visible.tables[LEDGER_TABLE]["present"]:
+    if not visible.present(LEDGER_TABLE):
         return record_in(conn, {})
     if why := visible.why_unreadable(LEDGER_TABLE):
         # Without the ledger the age of the jobs is unknown.

@@ -22,8 +22,6 @@ from bubble_sync.records.verdicts import VERDICTS
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
-FUNCTIONS = tuple(job.sender for job in MANAGED_JOBS if job.sends)
-
 Sample = tuple[tuple[str, ...], float]
 """Values of the labels except the stack's, and the number."""
 
@@ -39,6 +37,8 @@ class Measured:
     verdicts: tuple[Row, ...] | None = None
     """None when our log of requests is unreadable."""
     diagnosis: Diagnosis | None = None
+    functions: tuple[str, ...] = ()
+    """Our functions that send requests."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ def measure(conn: Connection, visible: Visibility, settings: StackSettings, stac
     status = status_in(conn, visible, settings, stack)
     logged = "requests" not in status.unknown
     verdicts = tuple(conn.execute(query("requests", "verdicts")).fetchall()) if logged else None
-    return Measured(stack, version, status.asked_at, status, verdicts, examine(conn, visible, settings, stack))
+    found = examine(conn, visible, settings, stack)
+    functions = tuple(job.named(settings.names).sender for job in MANAGED_JOBS if job.sends)
+    return Measured(stack, version, status.asked_at, status, verdicts, found, functions)
 
 
 def _of_status(tell: Callable[[Status], Iterable[Sample]]) -> Callable[[Measured], Iterable[Sample]]:
@@ -103,7 +105,7 @@ def _verdicts(measured: Measured) -> Iterator[Sample]:
     if measured.verdicts is None:
         return
     # Emit zeros too: a new series shows no increase.
-    counted = {(function, verdict): 0 for function in FUNCTIONS for verdict in VERDICTS}
+    counted = {(function, verdict): 0 for function in measured.functions for verdict in VERDICTS}
     counted |= {(row["function"], row["verdict"]): row["count"] for row in measured.verdicts}
     yield from counted.items()
 

@@ -11,7 +11,6 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE, RESPONSE_TABLE
 from bubble_sync.health.jobs import Job, jobs_in
-from bubble_sync.model.jobs import PROCESSOR
 from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, as_of_now, requests_in
@@ -87,7 +86,7 @@ class Status:
     def problems(self) -> tuple[str, ...]:
         """List the problems."""
         # A waiting item is no problem while the processor is paused.
-        drained = not any(job.paused for job in self.jobs if job.name == PROCESSOR.name)
+        drained = not any(job.paused for job in self.jobs if job.name == self.jobs[0].name)
         return (
             *(self.queue.problems(drained=drained) if self.queue else ()),
             *(f"job {job.name} {job.problem}" for job in self.jobs if job.problem),

@@ -104,7 +104,7 @@ def traced(
         took_seconds=(done - item["created_at"]).total_seconds() if done else None,
         age_seconds=(item["asked_at"] - item["created_at"]).total_seconds(),
         bubble_ids=_bubble_ids(conn, visible, item, unknown),
-        function_log=function_log(project_ref),
+        function_log=function_log(project_ref, visible.names),
         unknown=unknown,
     )
 
@@ -114,7 +114,7 @@ trace = in_one_read("reading an item")(traced)
 
 def _require(visible: Visibility, *names: str) -> None:
     if why := visible.why_unreadable(*names):
-        absent = any(not visible.tables[name]["present"] for name in names)
+        absent = any(not visible.present(name) for name in names)
         raise (PrerequisiteMissing if absent else PrivilegeMissing)(f"unknown: {why}")
 
 
@@ -133,7 +133,7 @@ def _item(conn: Connection, visible: Visibility, wanted: str | None) -> Row | No
 def _bubble_ids(
     conn: Connection, visible: Visibility, item: Row, unknown: dict[str, str]
 ) -> Mapping[str, str | None] | None:
-    if item["operation"] != "SIGNUP_ATOMIC":
+    if item["operation"] != visible.names.operations[0]:
         return None
     if why := visible.why_unreadable(*PEOPLE_TABLES):
         unknown["bubble_ids"] = why

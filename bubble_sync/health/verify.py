@@ -9,13 +9,13 @@ from enum import StrEnum
 
 from bubble_sync.compare.diff import ObjectDiff, State, diff, sections_about
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict, read_liveness
-from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.settings import NameSettings, StackSettings
 from bubble_sync.database.database import Connection, savepoint, translated
 from bubble_sync.database.snapshot import Snapshot, read_accessible
 from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, QUEUE_TABLE, RUN_TABLE
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_age, format_tenths, format_timestamp
-from bubble_sync.health.jobs import NAMES, Job, jobs_in
+from bubble_sync.health.jobs import Job, job_names, jobs_in
 from bubble_sync.health.status import queue_stats_of
 from bubble_sync.health.trace import Trace, traced
 from bubble_sync.model.jobs import MANAGED_JOBS
@@ -81,7 +81,7 @@ def make_line(name: str, status: CheckStatus, evidence: str, remedy: str = "") -
     return ChecklistLine(name, TITLES[name], status, evidence, remedy)
 
 
-def lines_of(items: Sequence[ObjectDiff]) -> Iterator[ChecklistLine]:
+def lines_of(items: Sequence[ObjectDiff], names: NameSettings) -> Iterator[ChecklistLine]:
     """Yield a line for each kind of object."""
     for name, kinds in _KINDS.items():
         of_kind = [item for item in items if item.spec.kind in kinds]
@@ -93,10 +93,10 @@ def lines_of(items: Sequence[ObjectDiff]) -> Iterator[ChecklistLine]:
             yield make_line(name, CheckStatus.NO, "; ".join(map(_wrong, wrong)), remedy)
         elif paused_jobs:
             evidence = "; ".join(f"{spec.object_name} is not active, as configured" for spec in paused_jobs)
-            key = next(job.key for job in MANAGED_JOBS if job.name == paused_jobs[0].name)
+            key = next(job.key for job in MANAGED_JOBS if names.render(job.name) == paused_jobs[0].name)
             yield make_line(name, CheckStatus.NO, evidence, f"bubble-sync resume --job {key}")
         else:
-            yield make_line(name, CheckStatus.OK, ", ".join(map(_there, of_kind)))
+            yield make_line(name, CheckStatus.OK, ", ".join(_there(item, names) for item in of_kind))
 
 
 def _wrong(item: ObjectDiff) -> str:
@@ -108,7 +108,7 @@ def _wrong(item: ObjectDiff) -> str:
     return f"{item.spec.object_name} is not as wanted ({fields or 'not in the ledger'})"
 
 
-def _there(item: ObjectDiff) -> str:
+def _there(item: ObjectDiff, names: NameSettings) -> str:
     facts = item.actual.facts if item.actual else {}
     if isinstance(item.spec, ExtensionSpec):
         return f"{item.spec.name} {facts['version']}"
@@ -117,7 +117,7 @@ def _there(item: ObjectDiff) -> str:
     if isinstance(item.spec, LedgerSpec):
         return f"the ledger of stack {item.spec.stack}"
     if isinstance(item.spec, PrerequisitesSpec):
-        return QUEUE_TABLE
+        return names.queue
     return item.spec.object_name.removeprefix(f"{item.spec.kind} ")
 
 
@@ -166,7 +166,9 @@ def verify(
     except (PrivilegeMissing, PrerequisiteMissing) as problem:
         objects = tuple(make_line(name, CheckStatus.UNKNOWN, str(problem), AS_OWNER) for name in _KINDS)
     else:
-        objects = tuple(lines_of(diff(owner.stack, specs, snapshot, adopt=settings.adopt != "never").items))
+        objects = tuple(
+            lines_of(diff(owner.stack, specs, snapshot, adopt=settings.adopt != "never").items, settings.names)
+        )
     lines = (
         *objects,
         _runs(conn, visible, settings),
@@ -179,7 +181,7 @@ def verify(
 
 def _runs(conn: Connection, visible: Visibility, settings: StackSettings) -> ChecklistLine:
     """Judge the last run of each job; a job that was never due has missed no run."""
-    jobs = [job for job in jobs_in(conn, visible, settings) if job.name in NAMES]
+    jobs = [job for job in jobs_in(conn, visible, settings) if job.name in job_names(settings.names)]
     if wrong := [f"{job.name} {job.problem}" for job in jobs if job.problem]:
         return make_line("runs", CheckStatus.NO, "; ".join(wrong), "bubble-sync doctor")
     if why := visible.why_unreadable(RUN_TABLE) or next((job.unknown for job in jobs if job.jobid is None), ""):
@@ -203,7 +205,7 @@ def _job_in_words(job: Job) -> str:
 
 def _to_read(visible: Visibility, *names: str, absent: str = "pulumi up") -> str:
     """Return the remedy for unreadable tables: `absent` while one is missing."""
-    return AS_OWNER if all(visible.tables[name]["present"] for name in names) else absent
+    return AS_OWNER if all(visible.present(name) for name in names) else absent
 
 
 def _endpoint(conn: Connection, visible: Visibility, *, logged: bool) -> ChecklistLine:

@@ -9,13 +9,13 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg import errors
 
 from bubble_sync.config.keys import HARMLESS_ACTION, KeyKind, read_key, unissued_jwt
-from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.settings import NameSettings, StackSettings
 from bubble_sync.database.database import Connection, Database, Row, fetch
 from bubble_sync.database.polling import WAIT_BEYOND_TIMEOUT_SECONDS, poll
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
@@ -188,8 +188,12 @@ def probe(database: Database, settings: StackSettings, key: str, action: str = H
     database.read("looking for pg_net's worker", _require_worker)
     sent = _send(database, settings, (key, wrong_key(key)), action)
     answers = _wait(database, sent, timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS)
-    right, wrong = (judge_response(answers.get(one), kind, timeout_ms) for one in sent)
+    right, wrong = (_named(judge_response(answers.get(one), kind, timeout_ms), settings.names) for one in sent)
     return Probe(right, wrong)
+
+
+def _named(judged: ProbeVerdict, names: NameSettings) -> ProbeVerdict:
+    return replace(judged, cause=names.render(judged.cause), remedy=names.render(judged.remedy))
 
 
 def wrong_key(key: str) -> str:
@@ -225,7 +229,16 @@ def _send(database: Database, settings: StackSettings, keys: tuple[str, ...], ac
             for attempt, key in enumerate(keys):
                 header = read_key(key).header
                 value = key if header == "apikey" else f"Bearer {key}"
-                copy.write_row((attempt, settings.url + _PATH, action, header, value, settings.processor.timeout_ms))
+                copy.write_row(
+                    (
+                        attempt,
+                        settings.url + settings.names.render(_PATH),
+                        action,
+                        header,
+                        value,
+                        settings.processor.timeout_ms,
+                    )
+                )
         conn.execute(query("probe", "send"))
         return {row["request_id"]: row["sent_at"] for row in conn.execute(query("probe", "requests")).fetchall()}
 

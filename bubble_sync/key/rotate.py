@@ -15,7 +15,7 @@ from bubble_sync.config.validators import check_key, check_secret_name
 from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError, ForeignObject, NotProven, PrerequisiteMissing, ServerRefused
 from bubble_sync.key.probe import Probe, probe
-from bubble_sync.key.status import OWN_NAME, KeyInDatabase, key_in_database, stored_url
+from bubble_sync.key.status import KeyInDatabase, key_in_database, own_name, stored_url
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def rotate(stack: Stack, wanted: Wanted, progress: Progress) -> Rotation:
                 f"stack {stack.name!r} has this key already: nothing was changed. `pulumi up` brings it into Vault."
             )
         commit = commit_line(stack.config_file, f"chore: another key for stack {stack.name}")
-        with closing(Database(new.address(stack.environment))) as database:
+        with closing(Database(new.address(stack.environment), new.names)) as database:
             found = key_in_database(database, old)
             _require_converged(found, stored_url(database, old), old)
             _refuse_to_break_others(database, found.others, old, new)
@@ -120,7 +120,7 @@ def _refuse_to_break_others(
         raise ForeignObject(
             f"secret {name} is also named by {', '.join(others)}, which would send the new key as it sends the old "
             f"one, in the wrong header, and be refused: nothing was changed. Give the new key a name of its own: "
-            f"--name {OWN_NAME}"
+            f"--name {own_name(old.names)}"
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bubble_sync.config.keys import KeyShape, key_warnings, read_key
-from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.settings import NameSettings, StackSettings
 from bubble_sync.converge import vault_secrets
 from bubble_sync.converge.references import REFERENCE_SECTIONS, pattern_of, references_in
 from bubble_sync.database.database import Database
@@ -16,8 +16,10 @@ from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import FunctionSpec, Owner, VaultSecretSpec
 
-OWN_NAME = "bubble_sync_key"
-"""Our name for the key's secret when other objects need the usual name."""
+
+def own_name(names: NameSettings) -> str:
+    """Return our name for the key's secret when other objects need the usual name."""
+    return f"{names.schema_name}_key"
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,13 @@ class KeyStatus:
     shape: KeyShape
     project_ref: str | None
     warnings: tuple[str, ...]
+    own_name: str
 
     def next_step(self, others: tuple[str, ...]) -> str:
         """Return the next step for the key; `others` also read it."""
         rotate = f"bubble-sync key rotate --stack {self.stack}"
         if self.shape.kind == "legacy JWT":
-            name = f" --name {OWN_NAME}" if others and self.secret_name != OWN_NAME else ""
+            name = f" --name {self.own_name}" if others and self.secret_name != self.own_name else ""
             return f"move to a secret key: docs/guides/keys.md, then `{rotate}{name}`"
         if self.warnings:
             return f"set another key: `{rotate}`"
@@ -57,7 +60,8 @@ def key_status(stack: str, settings: StackSettings, environment: Mapping[str, st
     """Read the configured key offline; raise WrongEnvironment for another project's key."""
     shape = read_key(settings.service_role_key)
     project = settings.project(environment)
-    return KeyStatus(stack, settings.service_role_key_name, shape, project, key_warnings(shape, now))
+    warnings = key_warnings(shape, now)
+    return KeyStatus(stack, settings.service_role_key_name, shape, project, warnings, own_name(settings.names))
 
 
 def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabase:
@@ -75,7 +79,9 @@ def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabas
         stored=_stored(spec, snapshot),
         others=tuple(one for one in users if one not in ours),
         functions_read_it=all(
-            any(job.function in one for one in ours & set(users)) for job in MANAGED_JOBS if job.sends
+            any(settings.names.render(job.function) in one for one in ours & set(users))
+            for job in MANAGED_JOBS
+            if job.sends
         ),
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Generic, TypeVar
 
 from bubble_sync.config.settings import (
     AlertSettings,
     HistorySettings,
     JobSettings,
+    NameSettings,
     ProcessorSettings,
     RetrySettings,
     SenderSettings,
@@ -35,8 +36,12 @@ class ManagedJob(Generic[_S]):
 
     @property
     def file(self) -> str:
-        """Return the name of the function's file."""
+        """Return the name of the function's file, from the default name."""
         return self.function.rpartition(".")[2]
+
+    def named(self, names: NameSettings) -> ManagedJob[_S]:
+        """Return the job with a stack's names."""
+        return replace(self, name=names.render(self.name), function=names.render(self.function))
 
     @property
     def command(self) -> str:

@@ -30,7 +30,9 @@ class Pause:
 def paused(settings: StackSettings, now: datetime) -> dict[str, Pause]:
     """Return the paused jobs by name."""
     return {
-        job.name: Pause(job.key, one.pause_reason, one.pause_until, bool(one.pause_until and one.pause_until <= now))
+        settings.names.render(job.name): Pause(
+            job.key, one.pause_reason, one.pause_until, bool(one.pause_until and one.pause_until <= now)
+        )
         for job, one in ((job, job.settings_in(settings)) for job in MANAGED_JOBS)
         if not one.active
     }

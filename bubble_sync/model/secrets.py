@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from bubble_sync.config.settings import StackSettings
+from bubble_sync.config.settings import NameSettings, StackSettings
 from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.specs import Owner, VaultSecretSpec
 
@@ -35,9 +35,9 @@ class ManagedSecret:
     fixed_name: str = ""
     """The name in Vault, unless the setting `<setting>_name` contains it."""
 
-    def name_in(self, settings: object) -> str:
+    def name_in(self, settings: object, names: NameSettings) -> str:
         """Return the name in Vault for a stack's settings, or for a program's arguments."""
-        return self.fixed_name or str(getattr(settings, f"{self.setting}_name"))
+        return names.render(self.fixed_name) or str(getattr(settings, f"{self.setting}_name"))
 
     def value_in(self, settings: StackSettings) -> str | None:
         """Return the configured value."""
@@ -57,5 +57,8 @@ MANAGED_SECRETS = (
 
 def configuration_keys(settings: StackSettings) -> dict[str, str]:
     """Return the configuration key of each secret's value, by the name in Vault."""
-    keys = {one.name_in(settings): StackSettings.model_fields[one.setting].alias or "" for one in MANAGED_SECRETS}
-    return keys if settings.supabase_url else {**keys, URL.name_in(settings): "projectRef"}
+    names = settings.names
+    keys = {
+        one.name_in(settings, names): StackSettings.model_fields[one.setting].alias or "" for one in MANAGED_SECRETS
+    }
+    return keys if settings.supabase_url else {**keys, URL.name_in(settings, names): "projectRef"}

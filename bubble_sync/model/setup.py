@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from bubble_sync.config.keys import KEY_IN_TEXT
-from bubble_sync.config.settings import AlertSettings, HistorySettings, JobSettings, Settings, StackSettings
+from bubble_sync.config.settings import (
+    AlertSettings,
+    HistorySettings,
+    JobSettings,
+    NameSettings,
+    Settings,
+    StackSettings,
+)
 from bubble_sync.config.validators import LOOPBACK_HOST, PRIVATE_HOST
 from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS, is_guarded
 from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK, SecretObject
@@ -52,6 +59,7 @@ class SetupSettings:
     owner: Owner
     secrets: Mapping[str, str]
     """The name in Vault of each secret by role."""
+    names: NameSettings = field(default_factory=NameSettings)
     allow_http: bool = False
     jobs: Mapping[str, JobSettings] = field(default_factory=default_jobs)
     """The settings of each job by key."""
@@ -65,7 +73,12 @@ class SetupSettings:
         """Take them from a stack's configuration."""
         return cls(
             owner=owner,
-            secrets={one.role: one.name_in(settings) for one in MANAGED_SECRETS if one.value_in(settings) is not None},
+            secrets={
+                one.role: one.name_in(settings, settings.names)
+                for one in MANAGED_SECRETS
+                if one.value_in(settings) is not None
+            },
+            names=settings.names,
             allow_http=settings.allow_http,
             jobs={job.key: job.settings_in(settings) for job in MANAGED_JOBS},
             dispatch_log=settings.dispatch_log,
@@ -92,7 +105,7 @@ def groups(setup: SetupSettings) -> tuple[Group, ...]:
     """Declare every object of a stack, each after its requirements."""
     role = setup.monitor_role
     optional = {"alerts": setup.alerts is not None, "history": setup.history.keep_days is not None}
-    names = object_names(*setup.secrets.values(), **optional, observe=bool(role))
+    names = object_names(*setup.secrets.values(), names=setup.names, **optional, observe=bool(role))
     ledger = LedgerSpec(**asdict(setup.owner), tables=_tables(setup), grantees=(role,) if role else ())
     return (
         Group("prerequisites", ([PrerequisitesSpec(objects=names)],)),
@@ -111,15 +124,17 @@ def _sync(setup: SetupSettings) -> Iterator[Group]:
     yield Group("functions", ([_function(name, setup) for name in _PRIVATE], functions))
     # One stage for each job, so that a fresh project gets the jobids of the guide.
     timed = [(job, setup.jobs[job.key]) for job in MANAGED_JOBS]
-    yield Group("jobs", tuple([job.spec(owner, one.schedule, active=one.active)] for job, one in timed))
+    yield Group(
+        "jobs", tuple([job.named(setup.names).spec(owner, one.schedule, active=one.active)] for job, one in timed)
+    )
     if setup.alerts is not None:
         called = [_function(name, setup) for name in _ALERTING]
         alert = [_function(ALERT_JOB.file, setup, setup.alerts)]
-        job = [ALERT_JOB.spec(owner, _EVERY_MINUTE)]
+        job = [ALERT_JOB.named(setup.names).spec(owner, _EVERY_MINUTE)]
         yield Group("alerts", ([*_secrets(setup, alerts=True), *called], alert, job))
     if setup.history.keep_days is not None:
         delete = [_function(HISTORY_JOB.file, setup, setup.history)]
-        yield Group("history", (delete, [HISTORY_JOB.spec(owner, _EVERY_TEN_MINUTES)]))
+        yield Group("history", (delete, [HISTORY_JOB.named(setup.names).spec(owner, _EVERY_TEN_MINUTES)]))
 
 
 def jobs_of(setup: SetupSettings) -> tuple[CronJobSpec, ...]:
@@ -137,6 +152,7 @@ def _secrets(setup: SetupSettings, *, alerts: bool) -> list[SecretObject]:
 
 def _function(file: str, setup: SetupSettings, settings: Settings | None = None) -> FunctionSpec:
     """Return the function of a file, whose constants get the settings of the same name."""
+    own_jobs = [job.named(setup.names) for job in (*MANAGED_JOBS, ALERT_JOB, HISTORY_JOB)]
     known = {
         **(settings.model_dump() if settings else {}),
         **{f"{role}_secret": name for role, name in setup.secrets.items()},
@@ -146,9 +162,10 @@ def _function(file: str, setup: SetupSettings, settings: Settings | None = None)
         "project_ref": setup.owner.project_ref,
         "monitor_role": setup.monitor_role,
         "kept_for": f"{setup.history.dispatch_days} days",
-        "own_jobs": json.dumps({job.name: job.command for job in (*MANAGED_JOBS, ALERT_JOB, HISTORY_JOB)}),
+        "own_jobs": json.dumps({job.name: job.command for job in own_jobs}),
     }
-    spec = function(file, {name: known[name] for name in constants_of(file) if name in known}, setup.owner)
+    constants = {name: known[name] for name in constants_of(file) if name in known}
+    spec = function(file, constants, setup.owner, setup.names)
     # No constant of the file decides this, so that bodies without `allowHttp` stay as they are.
     return _with_private_hosts(spec) if setup.allow_http else spec
 
@@ -190,16 +207,23 @@ def observe_spec(setup: SetupSettings) -> FunctionSpec:
         "pattern": sql.Literal(pattern_of(setup.secrets[KEY.role])),
         "itself": sql.Literal(""),
     }
-    block = filled(reading_block(every_part(), _MASKED), values).as_string().replace(_OPTION, "", 1)
+    block = filled(reading_block(every_part(), _MASKED), values, setup.names).as_string().replace(_OPTION, "", 1)
     body = spec.body.replace(_PLACE, f"{block};\n")
     return spec.model_copy(update={"body": body, "executors": (setup.monitor_role,)})
 
 
-def object_names(*secrets: str, alerts: bool = False, history: bool = False, observe: bool = False) -> tuple[str, ...]:
+def object_names(
+    *secrets: str,
+    names: NameSettings | None = None,
+    alerts: bool = False,
+    history: bool = False,
+    observe: bool = False,
+) -> tuple[str, ...]:
     """Return the secrets, functions and jobs of a stack, none of which another owner may hold."""
     setup = SetupSettings(
         owner=Owner(""),
         secrets={},
+        names=names or NameSettings(),
         alerts=AlertSettings() if alerts else None,
         history=HistorySettings(keep_days=1 if history else None),
     )

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 
 from bubble_sync.config.database_url import NAMESPACE, DatabaseAddress, database_address
 from bubble_sync.config.project_ref import ref_of_database, ref_of_url, require_one_project
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.providers.deployments import declare, may_declare
 from bubble_sync.specs import Observation, RecordedSpec, Spec
 
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
 Props = dict[str, Any]
 _making = threading.Lock()
-_databases: dict[DatabaseAddress, Database] = {}
-_CONFIG_KEYS = ("databaseUrl", "databaseUrlEnv", "databaseCa", "projectRef", "supabaseUrl", "adopt")
+_databases: dict[tuple[DatabaseAddress, NameSettings], Database] = {}
+_CONFIG_KEYS = ("databaseUrl", "databaseUrlEnv", "databaseCa", "projectRef", "supabaseUrl", "adopt", "names")
 
 
 class ConvergingProvider(ResourceProvider):
@@ -131,7 +132,7 @@ class ConvergingProvider(ResourceProvider):
                 "the database URL": ref_of_database(address.host, address.user),
             }
         )
-        return _database(address)
+        return _database(address, NameSettings.model_validate_json(config["names"] or "{}"))
 
     def _failure(self, field: str, message: str) -> CheckFailure:
         # The engine prints the value of a failing property.
@@ -146,15 +147,15 @@ def show(line: str) -> None:
     sys.stdout.flush()
 
 
-def _database(address: DatabaseAddress) -> Database:
+def _database(address: DatabaseAddress, names: NameSettings) -> Database:
     """Share one database and its connections between all providers of the process."""
     from bubble_sync.database.database import Database
 
     # Resources run in threads; a second pool would try a wrong password again.
     with _making:
-        if address not in _databases:
-            _databases[address] = Database(address)
-        return _databases[address]
+        if (address, names) not in _databases:
+            _databases[address, names] = Database(address, names)
+        return _databases[address, names]
 
 
 def _inputs(spec: Spec) -> Props:

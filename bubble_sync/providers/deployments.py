@@ -13,8 +13,8 @@ from pathlib import Path
 from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.specs import Spec
 
-_LAST = f"job {MANAGED_JOBS[-1].name}"
-"""The last declaration of every program."""
+_LAST = f"-{MANAGED_JOBS[-1].key}"
+"""The end of the last declaration of every program, whose begin is a setting."""
 #: The engine's plugin for Python's dynamic providers.
 _PLUGIN = b"pulumi-resource-pulumi-python"
 _DESTROY = frozenset({b"destroy", b"down", b"dn"})
@@ -28,7 +28,7 @@ def declare(spec: Spec) -> None:
 
 def may_declare(spec: Spec) -> bool:
     """Return whether the program declares an object or may still do so, so that a delete must keep it."""
-    declaring = bool(_declared) and _LAST not in _declared
+    declaring = bool(_declared) and not any(name.startswith("job ") and name.endswith(_LAST) for name in _declared)
     return spec.object_name in _declared or declaring or _another_provider_runs()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bubble_sync.config.keys import masked
+from bubble_sync.config.settings import NameSettings
 
 _LONGEST = 300
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
@@ -40,7 +41,7 @@ def message_pattern(message: str | None, *ids: str | None) -> str:
     return _LONG_NUMBER.sub("[number]", text) or "no error message"
 
 
-def function_log(project_ref: str | None) -> str:
+def function_log(project_ref: str | None, names: NameSettings) -> str:
     """Return the dashboard's location of the Edge Function's log; nothing for an unknown project."""
-    page = "functions/bubble_sync/logs"
+    page = f"functions/{names.edge_function}/logs"
     return f"https://supabase.com/dashboard/project/{project_ref}/{page}" if project_ref else ""

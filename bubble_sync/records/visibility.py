@@ -6,12 +6,14 @@ No row is an answer only where every row would be shown: row security hides rows
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.converge import ledger
+from bubble_sync.database.connection import names_of_stack
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, LEDGER_TABLE, RUN_TABLE
 from bubble_sync.sql_loader import query
@@ -31,6 +33,14 @@ class Visibility:
 
     tables: Mapping[str, Row]
     asked_at: datetime
+    names: NameSettings = field(default_factory=NameSettings)
+
+    def present(self, name: str) -> bool:
+        """Return whether a table exists; `name` is the default name."""
+        return bool(self._table(name)["present"])
+
+    def _table(self, name: str) -> Row:
+        return self.tables[self.names.render(name)]
 
     def why_unreadable(self, *names: str) -> str:
         """Return why these tables are not fully readable; nothing when they are."""
@@ -38,7 +48,7 @@ class Visibility:
 
     def without(self, *names: str) -> str:
         """Return the extension whose tables are missing; nothing when these tables exist."""
-        gone = (name for name in names if not self.tables[name.split(":")[0]]["present"])
+        gone = (name for name in names if not self.present(name.split(":")[0]))
         return next((_EXTENSIONS[name.split(".")[0]] for name in gone if name.split(".")[0] in _EXTENSIONS), "")
 
     def why_no_job(self) -> str:
@@ -50,21 +60,21 @@ class Visibility:
             bare = name.removesuffix(_OF_ALL_ROLES)
             return self._why_unreadable(bare) or self._hidden(bare)
         if name.endswith(_OF_THE_ROLE):
-            table = self.tables[name.removesuffix(_OF_THE_ROLE)]
+            table = self._table(name.removesuffix(_OF_THE_ROLE))
             foreign = table["present"] and table["owner"] != table["role"]
             return f"this is {table['role']}, and the stack's objects are of {table['owner']}" if foreign else ""
-        table = self.tables[name]
+        table, bare = self._table(name), self.names.render(name)
         if not table["present"]:
-            return f"there is no table {name}{' (config dispatchLog)' if name == DISPATCH_TABLE else ''}"
+            return f"there is no table {bare}{' (config dispatchLog)' if name == DISPATCH_TABLE else ''}"
         if not table["readable"]:
-            return f"{table['role']} may not read {name}"
+            return f"{table['role']} may not read {bare}"
         if table["lacking"]:
-            return f"{name} has no column {', '.join(table['lacking'])}"
+            return f"{bare} has no column {', '.join(table['lacking'])}"
         return "" if name in _OWN_ROWS else self._hidden(name)
 
     def _hidden(self, name: str) -> str:
-        table = self.tables[name]
-        return f"row security hides rows of {name} from {table['role']}" if table["filtered"] else ""
+        table = self._table(name)
+        return f"row security hides rows of {self.names.render(name)} from {table['role']}" if table["filtered"] else ""
 
 
 def require_configured_program(conn: Connection, visible: Visibility) -> None:
@@ -81,7 +91,7 @@ def never_up(conn: Connection) -> bool:
 def probe_visibility(conn: Connection) -> Visibility:
     """Read the catalog."""
     rows = conn.execute(query("sight", "tables")).fetchall()
-    return Visibility({row["name"]: row for row in rows}, rows[0]["asked_at"])
+    return Visibility({row["name"]: row for row in rows}, rows[0]["asked_at"], names_of_stack(conn))
 
 
 _Reader = Callable[Concatenate[Connection, Visibility, _P], _T]

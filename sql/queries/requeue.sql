@@ -77,4 +77,4 @@ where d.sent_at > pg_catalog.clock_timestamp() - interval '400 seconds'
 order by d.sent_at desc;
 
 -- name: queued
-select id as request_id from net.http_request_queue where url like '%/functions/v1/bubble\_sync' order by id desc;
+select id as request_id from net.http_request_queue where url ~ '/functions/v1/bubble_sync$' order by id desc;

@@ -6,7 +6,7 @@
 -- Guide, step 5, and the record's step 8.
 select jobid, jobname::text as jobname, schedule, active, database, username
 from cron.job
-where pg_catalog.starts_with(jobname, 'bubble-sync')
+where pg_catalog.starts_with(jobname, 'bubble-sync-')
 order by jobname, jobid;
 
 -- name: latest
@@ -15,7 +15,7 @@ select j.jobname::text as jobname, r.status, r.return_message, r.start_time, r.e
     r.database, r.username, r.command
 from (select * from cron.job_run_details order by runid desc limit 10000) as r
 join cron.job as j on j.jobid = r.jobid
-where pg_catalog.starts_with(j.jobname, 'bubble-sync')
+where pg_catalog.starts_with(j.jobname, 'bubble-sync-')
 order by r.runid desc
 limit %(most)s;
 
@@ -43,7 +43,7 @@ from (
     limit 10000
 ) as r
 join cron.job as j on j.jobid = r.jobid
-where pg_catalog.starts_with(j.jobname, 'bubble-sync') and r.start_time > pg_catalog.now() - interval '24 hours'
+where pg_catalog.starts_with(j.jobname, 'bubble-sync-') and r.start_time > pg_catalog.now() - interval '24 hours'
 group by j.jobname
 order by j.jobname;
 
@@ -54,7 +54,7 @@ from (
     select jobid, runid, status, start_time, end_time from cron.job_run_details order by runid desc limit 1000
 ) as r
 join cron.job as j on j.jobid = r.jobid
-where pg_catalog.starts_with(j.jobname, 'bubble-sync') and r.status in ('succeeded', 'failed')
+where pg_catalog.starts_with(j.jobname, 'bubble-sync-') and r.status in ('succeeded', 'failed')
 order by r.jobid, r.runid desc;
 
 -- name: around

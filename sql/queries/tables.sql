@@ -48,6 +48,7 @@ comment on table bubble_sync.alerts is 'bubble-sync: what the alerts have seen, 
 -- No row where there is no such relation.
 select
     c.relname::text as name,
+    n.nspname::text as schema,
     case when c.relispartition then 'partition' else c.relkind::text end as kind,
     pg_catalog.pg_get_userbyid(c.relowner) as owner,
     c.relowner = (select r.oid from pg_catalog.pg_roles as r where r.rolname = current_user) as mine,

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from bubble_sync.compare.drift import DriftFinding, DriftReport, StackStatus, drift, read_drift, sections_for
 from bubble_sync.compare.liveness import LivenessVerdict
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.database.snapshot import filled, names_of
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.specs import CronJobSpec, ExtensionSpec, Spec
@@ -44,7 +45,9 @@ def watcher(site: Site, *grants: str) -> Site:
     """Make what `access` makes: the function, whose body is the block, and a role with these grants."""
     values = {name: sql.Literal(each) for name, each in names_of(WANTED).items()}
     values |= {"salt": sql.SQL("$1"), "pattern": sql.Literal(""), "itself": sql.Literal("")}
-    body = filled(reading_block(tuple(sorted(sections_for(WANTED))), "return answer"), values).as_string()
+    body = filled(
+        reading_block(tuple(sorted(sections_for(WANTED))), "return answer"), values, NameSettings()
+    ).as_string()
     site.by_hand(
         "set role postgres",
         "create function bubble_sync.observe(salt text) returns jsonb language plpgsql stable security definer "

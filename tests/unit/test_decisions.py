@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bubble_sync
-from bubble_sync.config.settings import AlertSettings
+from bubble_sync.config.settings import AlertSettings, NameSettings
 from bubble_sync.config.validators import (
     ANY_PORT,
     LOOPBACK_HOST,
@@ -19,7 +19,7 @@ from bubble_sync.config.validators import (
 )
 from bubble_sync.converge.tables import WANTED
 from bubble_sync.database import table_names
-from bubble_sync.database.snapshot import REQUIRED_VALUES
+from bubble_sync.database.snapshot import required_values
 from bubble_sync.database.table_names import DISPATCH_TABLE, LEDGER_TABLE, QUEUE_TABLE, SCHEMA
 from bubble_sync.health.history import EDGES
 from bubble_sync.model.targets import LIMIT_SECONDS, TARGET_SECONDS
@@ -88,7 +88,7 @@ def test_the_operations_that_count_are_listed_once_for_the_queries():
     # The text of an installed function has no include within a line.
     installed = {"functions/invoke_bubble_sync_processor.sql", "functions/alert_conditions.sql"}
     assert listing.keys() == {"queries/items.sql", *installed}
-    assert all(lists == [[*REQUIRED_VALUES["operation"]]] for lists in listing.values())
+    assert all(lists == [[*required_values(NameSettings())["operation"]]] for lists in listing.values())
 
 
 def test_the_check_of_late_items_explains_the_limit():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.records.messages import function_log, message_pattern, readable, whole
 from tests.fixtures.specs import REF, jwt
 
@@ -46,5 +47,7 @@ def test_a_command_is_shown_whole_and_without_its_key():
 
 
 def test_the_functions_log_is_a_page_of_the_project():
-    assert function_log(REF) == f"https://supabase.com/dashboard/project/{REF}/functions/bubble_sync/logs"
-    assert function_log(None) == ""
+    assert (
+        function_log(REF, NameSettings()) == f"https://supabase.com/dashboard/project/{REF}/functions/bubble_sync/logs"
+    )
+    assert function_log(None, NameSettings()) == ""

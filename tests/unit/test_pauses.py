@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bubble_sync.actions.pause import keys_of, read_pause_end
-from bubble_sync.config.settings import read_settings
+from bubble_sync.config.settings import NameSettings, read_settings
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.pauses import pause_warnings, paused
@@ -71,7 +71,7 @@ def test_a_moment_that_is_none_or_past_is_refused(text: str, said: str):
 
 
 def test_a_job_is_meant_by_either_name_and_all_by_none():
-    assert keys_of(None) == tuple(job.key for job in MANAGED_JOBS)
-    assert keys_of("retry") == keys_of(RETRY) == ("retry",)
+    assert keys_of(None, NameSettings()) == tuple(job.key for job in MANAGED_JOBS)
+    assert keys_of("retry", NameSettings()) == keys_of(RETRY, NameSettings()) == ("retry",)
     with pytest.raises(ConfigurationError, match="there is no job 'sync': --job is one of processor, retry"):
-        keys_of("sync")
+        keys_of("sync", NameSettings())
