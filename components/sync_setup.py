@@ -174,6 +174,16 @@ def _own(args: SyncSetupArgs) -> pulumi.Input[bool]:
     return pulumi.Output.unsecret(pulumi.Output.all(**values).apply(other))
 
 
+def _require_configured_names(names: NameSettings) -> None:
+    """Raise pulumi.RunError for other names than the providers get, which read the configuration."""
+    text = pulumi.Config(NAMESPACE).get("names") or "{}"
+    if names != NameSettings.model_validate_json(text):
+        raise pulumi.RunError(
+            f"the names in SyncSetupArgs differ from {NAMESPACE}:names, which providers and commands read: nothing was "
+            f"declared. Set {NAMESPACE}:names in the configuration of the stack, and pass settings.names"
+        )
+
+
 def _require_pulumi_postgresql() -> None:
     if importlib.util.find_spec("pulumi_postgresql") is None:
         raise pulumi.RunError(
@@ -191,6 +201,7 @@ class SyncSetup(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SyncSetupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare every object of the sync; raise pulumi.RunError without a package that the objects need."""
+        _require_configured_names(args.names)
         if args.access is not None:
             _require_pulumi_postgresql()
         super().__init__("bubble-sync:index:SyncSetup", name, {}, opts)

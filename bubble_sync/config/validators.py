@@ -164,7 +164,7 @@ def check_table(value: str) -> str:
     part = r"[a-z_][a-z0-9_]{0,62}"
     if not re.fullmatch(rf"{part}\.{part}", value):
         raise ValueError(
-            f"{value!r} cannot name the queue; give schema and table without quotes, as in public.sync_queue"
+            f"{value!r} cannot name the queue; give schema and table without quotes, as in shop.order_queue"
         )
     return value
 

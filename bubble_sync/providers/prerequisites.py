@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pulumi
-from pulumi.dynamic import CheckResult, ReadResult, Resource
+from pulumi.dynamic import CheckFailure, CheckResult, ReadResult, Resource
 
+from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.model.jobs import PROCESSOR
 from bubble_sync.model.setup import object_names
 from bubble_sync.providers.converging import ConvergingProvider, Props
 from bubble_sync.specs import PrerequisitesSpec
@@ -18,8 +20,14 @@ class PrerequisitesProvider(ConvergingProvider):
     spec_type = PrerequisitesSpec
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
-        """Validate; a state of 0.1.0 stays without names until the stack needs new objects."""
+        """Validate, and reject another prefix; a state of 0.1.0 stays without names until new objects are wanted."""
         result = super().check(_olds, news)
+        before, now = _prefix(_olds.get("objects")), _prefix(result.inputs["objects"])
+        if before and before != now:
+            # Two prefixes are two sets of objects, and the providers know the new one alone.
+            what = f"the prefix of a stack that is up cannot change from {before} to {now}: nothing was changed. Set"
+            way = f"{NAMESPACE}:names.prefix to {before} again; another prefix needs another stack"
+            return CheckResult(result.inputs, [CheckFailure("objects", f"{what} {way}")])
         if _olds and "objects" not in _olds:
             others = [one for one in result.inputs["objects"] if not one.startswith("secret ")]
             if others == list(object_names()):
@@ -33,6 +41,13 @@ class PrerequisitesProvider(ConvergingProvider):
             for known in (result.outs or {}, result.inputs or {}):
                 known.pop("objects", None)
         return result
+
+
+def _prefix(objects: Sequence[str] | None) -> str:
+    """Return the prefix of the stack's jobs; nothing for a state of 0.1.0."""
+    end = PROCESSOR.name.removeprefix(NAMESPACE)
+    jobs = (one.removeprefix("job ") for one in objects or () if one.startswith("job ") and one.endswith(end))
+    return next((job.removesuffix(end) for job in jobs), "")
 
 
 class Prerequisites(Resource, module="bubble_sync", name="Prerequisites"):

@@ -136,7 +136,11 @@ def test_every_question_answers_about_its_own_stack(converged: Site, shop: Site,
     ] == []
     assert "shop-sync-processor (jobid" in named
     assert diagnosis.unknown == {}
-    assert {finding.id for finding in diagnosis.findings} <= {"items_exhausted", "queue_unindexed", "table_without_row_security"}
+    assert {finding.id for finding in diagnosis.findings} <= {
+        "items_exhausted",
+        "queue_unindexed",
+        "table_without_row_security",
+    }
     stock = status(converged.db, working(), STACK)
     assert [job.name for job in stock.jobs] == ["bubble-sync-processor", "bubble-sync-retry"]
     assert stock.queue is not None

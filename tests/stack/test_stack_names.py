@@ -65,7 +65,7 @@ def test_a_second_stack_goes_up_drifts_is_repaired_and_destroyed_beside_the_firs
     assert {one["object"] for one in found["findings"]} == {"function shop_sync.record", "job shop-sync-retry"}
     assert "job shop-sync-retry of stack shop is paused" in paused
     assert "job shop-sync-retry of stack shop is active" in resumed
-    assert {one["name"]: one["status"] for one in verified["lines"]}["jobs"] == "ok"
+    assert {one["id"]: one["status"] for one in verified["lines"]}["jobs"] == "ok"
     assert "bubble_sync" not in doctor.stdout
     assert "run: SELECT public.invoke_shop_sync_processor()  (job shop-sync-processor" in ran
     assert "kept" in destroyed
@@ -104,3 +104,17 @@ def test_a_name_that_cannot_be_is_refused_in_one_line(shop: Stack, site: Site, k
 
     assert f"bubble-sync:names.{key}: {value!r} {why}" in said
     assert "Traceback" not in said
+
+
+def test_another_prefix_for_a_stack_that_is_up_is_refused_before_anything_changes(converged: Stack, site: Site):
+    before = site.by_hand(STOCK)
+    converged.configure("names.prefix", "shop-sync")
+
+    for command in (("preview",), ("up", "--yes", "--skip-preview")):
+        said = converged.run(*command, expect=1)
+        assert (
+            "the prefix of a stack that is up cannot change from bubble-sync to shop-sync: nothing was changed" in said
+        )
+        assert "Traceback" not in said
+
+    assert site.by_hand(STOCK) == before
