@@ -21,6 +21,8 @@ class Row:
     ours: Sequence[float]
     baseline: Sequence[float]
     goal: float | None = None
+    sample: str = "{:.3f} s"
+    """The format of one sample, with its unit."""
 
     @property
     def ratios(self) -> list[float]:
@@ -35,7 +37,7 @@ class Row:
     @property
     def note(self) -> str:
         """Return the medians of both sides."""
-        return f"{statistics.median(self.ours):.3f} s over {statistics.median(self.baseline):.3f} s"
+        return " over ".join(self.sample.format(statistics.median(side)) for side in (self.ours, self.baseline))
 
 
 def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> Samples:

@@ -1,137 +1,137 @@
-"""What a year of requests and runs weighs, and what a tick, its log and the clean-up of the history cost with it."""
+"""Compare a year of requests and runs with a month: their size, and the pages that a tick and the clean-up touch."""
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, LiteralString
+from contextlib import closing
+from typing import Any, NamedTuple
 
 import psycopg
 
-from bench.idle_tick import Tick
-from bench.measure import Row, sample_row
-from bench.past import Past, fill
+from bench.measure import Row
 from bench.workbench import Workbench
+from bubble_sync.config.database_url import read_database_url
 from bubble_sync.config.settings import HistorySettings
-from bubble_sync.converge import functions
-from bubble_sync.converge.registry import kind_of
+from bubble_sync.database.database import Database
 from bubble_sync.model.jobs import HISTORY_JOB
 from bubble_sync.model.setup import SetupSettings, groups
-from bubble_sync.specs import FunctionSpec, Owner, PrerequisitesSpec
+from bubble_sync.specs import FunctionSpec, Owner, PrerequisitesSpec, Spec
+from tests.fixtures.platform import reset
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK
 
-DAYS = (30, 365)
-MINUTES_A_DAY = 24 * 60
-MIB = 1024 * 1024
-#: A queue of no size: this is about what lies behind it.
-ITEMS = 1000
-
-RECORD: LiteralString = "select bubble_sync.record('bubble_sync_processor', 3, 1)"
-SETTLE: LiteralString = "select bubble_sync.settle()"
-#: One request that its response has just answered.
-ANSWERED: tuple[LiteralString, ...] = (
-    "insert into bubble_sync.dispatches (function, waiting, request_id) values ('bubble_sync_processor', 3, -1)",
-    "insert into net._http_response (id, status_code, content, created) values (-1, 200, '{\"processed\": 3}', now())",
+MONTH, YEAR = 30, 365
+TABLES = {"requests": "bubble_sync.dispatches", "runs": "cron.job_run_details"}
+CLEAN_UP = HISTORY_JOB.command
+#: What a tick calls, after statements that make its work. All are rolled back.
+CALLS: dict[str, tuple[str, ...]] = {
+    "a look for responses, none outstanding": ("select bubble_sync.settle()",),
+    "a response read": (
+        "insert into bubble_sync.dispatches (function, waiting, request_id) values ('bubble_sync_processor', 3, -1)",
+        "insert into net._http_response (id, status_code, content, created) "
+        "values (-1, 200, '{\"processed\": 3}', now())",
+        "select bubble_sync.settle()",
+    ),
+    "a request logged, nothing old": ("select bubble_sync.record('bubble_sync_processor', 3, 1)",),
+    "a call of the clean-up, nothing old": (CLEAN_UP,),
+}
+#: A processor's run and request a minute, and a run of the other jobs every five minutes.
+_FILL = (
+    "truncate " + ", ".join(TABLES.values()),
+    """insert into cron.job_run_details
+        (jobid, runid, job_pid, database, username, command, status, return_message, start_time, end_time)
+    select jobid, row_number() over (order by minute, jobid), 1, database, username, command, 'succeeded', '1 row', at,
+        at + interval '8 ms'
+    from generate_series(1, {minutes}) as minute
+    join cron.job on jobname = 'bubble-sync-processor' or minute % 5 = 0,
+        lateral (select date_trunc('minute', now()) - ({minutes} - minute) * interval '1 min' as at) as moment""",
+    """insert into bubble_sync.dispatches
+        (function, runid, waiting, request_id, sent_at, settled_at, status_code, duration_ms, processed, failed,
+        verdict)
+    select 'bubble_sync_processor', runid, 3, runid, start_time, start_time + interval '1 min', 200, 800, 3, 0, 'ok'
+    from cron.job_run_details join cron.job using (jobid) where jobname = 'bubble-sync-processor' order by runid""",
+    *(f"vacuum (analyze) {table}" for table in TABLES.values()),
 )
-#: One request a minute: those of the retry job go.
-_ONE_A_MINUTE: tuple[LiteralString, ...] = (
-    "delete from bubble_sync.dispatches where function <> 'bubble_sync_processor'",
-    "vacuum (full, analyze) bubble_sync.dispatches",
-)
-_WEIGHT: LiteralString = """
-select count(*), pg_relation_size(%(table)s::regclass), pg_indexes_size(%(table)s::regclass) from {}
-"""
-_NOW = "extract(epoch from pg_catalog.now())"
-_OLD: LiteralString = "select count(*) from cron.job_run_details where end_time < now() - interval '30 days'"
+_OLD = "select count(*)::int from cron.job_run_details where end_time < now() - interval '30 days'"
 
 
-@dataclass(frozen=True)
-class Kept:
-    """How long a stack keeps both histories."""
+class Call(NamedTuple):
+    """What a call of a function touches and takes, every statement inside the function included."""
 
-    days: int
-
-    def functions(self) -> dict[str, FunctionSpec]:
-        """Return the functions by name."""
-        settings = HistorySettings(keep_days=self.days, dispatch_days=self.days)
-        setup = SetupSettings(owner=Owner(STACK), secrets={"url": "supabase_url", "key": "key"}, history=settings)
-        objects = [one for group in groups(setup) for one in group.objects]
-        return {one.name: one for one in objects if isinstance(one, FunctionSpec)}
-
-    def install(self, site: Site) -> None:
-        """Bring the functions and the jobs into the database."""
-        settings = HistorySettings(keep_days=self.days, dispatch_days=self.days)
-        setup = SetupSettings(owner=Owner(STACK), secrets={}, history=settings)
-        for group in groups(setup):
-            for spec in group.objects:
-                if not isinstance(spec, PrerequisitesSpec):
-                    site.converge(kind_of(spec), spec)
+    pages: int
+    milliseconds: float
 
 
 def run(bench: Workbench) -> Iterator[Row]:
-    """Fill one server with a month, then with a year; the year's history is then deleted down to a month."""
-    site = bench.site()
-    for days in DAYS:
-        Kept(days).install(site)
-        fill(site, Past(ITEMS, days))
-        site.by_hand(*_ONE_A_MINUTE)
-        yield from _weights(site, f"{days} days")
-        yield from _ticks(site, bench.rounds, f"{days} days")
-    Kept(30).install(site)
-    yield _tick(site, bench.rounds, "a request logged, 365 days, 100 old rows deleted", RECORD)
-    yield from _deleted(site, bench.rounds)
+    """Compare a year of requests and runs with a month; then delete the year down to a month."""
+    reset(bench.addresses)
+    with closing(Database(read_database_url(bench.addresses.database_url))) as database:
+        site = Site(bench.addresses, database)
+        month, year = (_past(site, days, bench.rounds) for days in (MONTH, YEAR))
+        for what in TABLES:
+            yield Row(f"{what} of {YEAR} days, over {MONTH}", year[what], month[what], None, "{:.1f} MiB")
+        for what in CALLS:
+            yield Row(f"{what}, {YEAR} days over {MONTH}", year[what], month[what], 4, "{:,.0f} pages")
+        _keep(site, MONTH)
+        for what, old in (("a request logged", "100 old rows"), ("a call of the clean-up", "10,000 old runs")):
+            usual = f"{what}, nothing old"
+            deleting = _pages(site, bench.rounds, *CALLS[usual])
+            yield Row(f"{what}, {old} deleted, over nothing old", deleting, year[usual], None, "{:,.0f} pages")
+        yield from _clean_up(site)
 
 
-def _weights(site: Site, what: str) -> Iterator[Row]:
-    for name, table in (("requests", "bubble_sync.dispatches"), ("runs", "cron.job_run_details")):
-        with psycopg.connect(site.addresses.admin_url) as conn:
-            row = conn.execute(psycopg.sql.SQL(_WEIGHT).format(psycopg.sql.SQL(table)), {"table": table}).fetchone()
-        count, heap, indexes = row or (0, 0, 0)
-        note = f"{count:,} rows; indexes {indexes / MIB:.1f} MiB of it"
-        yield sample_row(f"{name} of {what}", [(heap + indexes) / MIB], "MiB", note=note)
+def _past(site: Site, days: int, rounds: int) -> dict[str, list[float]]:
+    """Fill a converged site with a past within its days to keep; return every measure of the past by name."""
+    _keep(site, days + 1)  # while this runs, nothing becomes old
+    site.by_hand(*(one.format(minutes=days * 24 * 60) for one in _FILL))
+    sizes = {
+        what: [site.by_hand(f"select pg_total_relation_size('{table}')::float8 / 2^20 as mib")[0]["mib"]]
+        for what, table in TABLES.items()
+    }
+    return sizes | {what: _pages(site, rounds, *statements) for what, statements in CALLS.items()}
 
 
-def _ticks(site: Site, rounds: int, what: str) -> Iterator[Row]:
-    yield _tick(site, rounds, f"a look for responses, {what}, none outstanding", SETTLE)
-    yield _tick(site, rounds, f"a response read, {what}", SETTLE, ANSWERED)
-    yield _tick(site, rounds, f"a request logged, {what}, nothing old", RECORD)
-    yield _tick(site, rounds, f"a call of the clean-up, {what}, nothing old", HISTORY_JOB.command)
+def _keep(site: Site, days: int, clock: str = "0") -> None:
+    """Converge a stack with days to keep; the clean-up takes its window by this clock."""
+    history = HistorySettings(keep_days=days, dispatch_days=days)
+    for group in groups(SetupSettings(owner=Owner(STACK), secrets={}, history=history)):
+        for spec in group.objects:
+            if isinstance(spec, FunctionSpec):
+                body = spec.body.replace("extract(epoch from pg_catalog.now())", clock)
+                site.converge(spec.model_copy(update={"body": body}))
+            elif isinstance(spec, Spec) and not isinstance(spec, PrerequisitesSpec):
+                site.converge(spec)
 
 
-def _tick(site: Site, rounds: int, what: str, call: str, before: tuple[LiteralString, ...] = ()) -> Row:
+def _pages(site: Site, rounds: int, *statements: str) -> list[float]:
+    """Count the pages of the last statement in each round, in a transaction that rolls back."""
+    counted = []
     with psycopg.connect(site.addresses.database_url) as conn:
-        ticks = [_rolled_back(conn, call, before) for _ in range(rounds + 1)][1:]  # the first call of a session plans
-    took = statistics.median(one.milliseconds for one in ticks)
-    return sample_row(what, [one.buffers for one in ticks], "buffers", note=f"{took:.2f} ms")
+        for _ in range(rounds + 1):
+            for statement in statements[:-1]:
+                conn.execute(statement.encode())
+            counted.append(float(_explain(conn, statements[-1]).pages))
+            conn.rollback()
+    return counted[1:]  # the first call of a session plans
 
 
-def _rolled_back(conn: psycopg.Connection[Any], call: str, before: tuple[LiteralString, ...]) -> Tick:
-    for statement in before:
-        conn.execute(statement)
-    tick = _explained(conn, call)
-    conn.rollback()
-    return tick
-
-
-def _explained(conn: psycopg.Connection[Any], call: str) -> Tick:
-    row = conn.execute(psycopg.sql.SQL("explain (analyze, buffers, format json) " + call)).fetchone()  # type: ignore[arg-type]
+def _explain(conn: psycopg.Connection[Any], call: str) -> Call:
+    row = conn.execute(f"explain (analyze, buffers, format json) {call}".encode()).fetchone()
     (answer,) = row[0] if row else [{}]
     plan = answer["Plan"]
-    return Tick(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], answer["Execution Time"])
+    return Call(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], answer["Execution Time"])
 
 
-def _deleted(site: Site, rounds: int) -> Iterator[Row]:
-    """Call the clean-up as time would, with a counter instead of the clock, until no old run is left."""
-    yield _tick(site, rounds, "a call of the clean-up, 365 days, 10,000 old runs deleted", HISTORY_JOB.command)
-    spec = Kept(30).functions()[HISTORY_JOB.function]
-    counted = spec.body.replace(_NOW, "600 * pg_catalog.nextval('public.bench_tick')")
+def _clean_up(site: Site) -> Iterator[Row]:
+    """Call the clean-up until no old run is left; each call takes the next window."""
     site.by_hand("create sequence public.bench_tick", "grant all on public.bench_tick to postgres")
-    site.converge(functions, spec.model_copy(update={"body": counted}))
+    _keep(site, MONTH, "600 * pg_catalog.nextval('public.bench_tick')")
+    old = site.by_hand(_OLD)[0]["count"]
     took = []
     with psycopg.connect(site.addresses.database_url, autocommit=True) as conn:
         while site.by_hand(_OLD)[0]["count"]:
-            took.append(_explained(conn, HISTORY_JOB.command).milliseconds)
-    note = f"{sum(took) / 1000:.1f} s in all, the longest {max(took):.0f} ms; a call every 10 minutes"
-    yield sample_row("calls until a year of runs is 30 days", [len(took)], "calls", note=note)
+            took.append(_explain(conn, CLEAN_UP).milliseconds)
+        idle = _explain(conn, CLEAN_UP).milliseconds
+    what = "calls until a year of runs is 30 days, over the fewest"
+    yield Row(what, [len(took)], [-(-old // 10_000)], 2, "{:.0f} calls")
+    yield Row("the longest of these calls, over one with nothing old", [max(took)], [idle], None, "{:.0f} ms")

@@ -6,13 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 
 import pytest
-from bubble_sync.compare.undo_script import back
 
 from bubble_sync.compare.diff import State
 from bubble_sync.compare.drift import DriftReport, StackStatus, drift, read_drift
-from bubble_sync.compare.sql_script import forward
+from bubble_sync.compare.sql_script import back, forward
 from bubble_sync.config.settings import StackSettings, read_settings
-from bubble_sync.converge.registry import kind_of
 from bubble_sync.health.doctor import Finding
 from bubble_sync.health.status import status
 from bubble_sync.health.verify import verify
@@ -123,7 +121,7 @@ def test_the_script_makes_them_and_the_way_back_takes_them(site: Site):
 def test_without_the_setting_they_go_and_nothing_else(keeping: Site):
     kept = {spec.object_name for spec in WANTED}
 
-    reasons = [keeping.remove(kind_of(spec), spec) for spec in reversed(KEPT) if spec.object_name not in kept]
+    reasons = [keeping.remove(spec) for spec in reversed(KEPT) if spec.object_name not in kept]
 
     assert reasons == [None, None]
     assert keeping.by_hand(LEFT) == []
@@ -153,7 +151,7 @@ def test_the_vendors_clean_up_is_listed_next_to_ours_and_stays(keeping: Site):
 
     converge_all(keeping, KEPT)
     for spec in reversed(KEPT):
-        keeping.remove(kind_of(spec), spec)
+        keeping.remove(spec)
     assert keeping.by_hand("select * from cron.job where jobname = 'delete-job-run-details'") == before
 
 

@@ -218,16 +218,16 @@ class TestRefusal:
         prepared.converge(moved)
 
     def test_a_copy_of_another_environment_with_the_one_line_that_accepts_stack_and_project(self, prepared: Site):
-        prepared.converge(cron_jobs, job_spec(project_ref=REF))
+        prepared.converge(job_spec(project_ref=REF))
         branch = job_spec(project_ref=OTHER_REF, stack="branch")
 
         with pytest.raises(WrongEnvironment) as refused:
-            prepared.converge(cron_jobs, branch)
+            prepared.converge(branch)
         for named in (REF, OTHER_REF, STACK, "branch"):
             assert repr(named) in str(refused.value)
         prepared.by_hand(str(refused.value).split("accept it once: ")[1])
 
-        prepared.converge(cron_jobs, branch)
+        prepared.converge(branch)
         assert prepared.by_hand("select distinct stack, project_ref from bubble_sync.ledger") == [
             {"stack": "branch", "project_ref": OTHER_REF}
         ]

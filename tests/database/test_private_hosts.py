@@ -9,7 +9,6 @@ import pytest
 
 from bubble_sync.config.settings import AlertSettings, StackSettings
 from bubble_sync.config.validators import WEBHOOK_NAME, check_url, check_webhook
-from bubble_sync.converge import functions, vault_secrets
 from tests.fixtures.breaking import diagnose, set_up, working
 from tests.fixtures.breaking.installed import stored
 from tests.fixtures.breaking.running import request
@@ -80,9 +79,9 @@ def installed(prepared: Site, allow_http: bool) -> Iterator[psycopg.Connection[t
     for group in ("functions", "alerts"):
         for spec in functions_in(group, secrets=secrets, alerts=AlertSettings(), allow_http=allow_http):
             if spec.name in ("bubble_sync.send", "bubble_sync.post_alert"):
-                prepared.converge(functions, spec)
+                prepared.converge(spec)
     for name, value in ((secrets["url"], "x"), (secrets["key"], "sb_secret_x"), (WEBHOOK_NAME, "x")):
-        prepared.converge(vault_secrets, secret_spec(name=name, value=value))
+        prepared.converge(secret_spec(name=name, value=value))
     with psycopg.connect(prepared.addresses.database_url, autocommit=True) as conn:
         yield conn
 

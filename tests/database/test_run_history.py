@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 from bubble_sync.config.settings import HistorySettings
-from bubble_sync.converge import cron_jobs, functions
 from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, PROCESSOR
 from bubble_sync.specs import Owner
 from bubble_sync.sql_loader import with_constants
@@ -34,7 +33,7 @@ class History:
         (spec,) = functions_in("history", history=settings)
         assert NOW in spec.body
         body = with_constants(spec.body, limits or {}).replace(NOW, now)
-        self.site.converge(functions, spec.model_copy(update={"body": body}))
+        self.site.converge(spec.model_copy(update={"body": body}))
 
     def run(self, ago: str = "8 days", *, count: int = 1, jobid: int | None = None, **columns: str) -> None:
         """Write finished runs of the processor, or of another job, which began and ended so long ago."""
@@ -70,7 +69,7 @@ class History:
 def history(prepared: Site) -> History:
     """A project with the job and its function, and without any run."""
     for job in (PROCESSOR, HISTORY_JOB):
-        prepared.converge(cron_jobs, job.spec(Owner(STACK), "0 0 1 1 *"))
+        prepared.converge(job.spec(Owner(STACK), "0 0 1 1 *"))
     # Its launcher, which the reset has ended, marks unfinished runs as failed when it starts again.
     prepared.by_hand(UNTIL_THE_LAUNCHER_IS_BACK, "delete from cron.job_run_details")
     made = History(prepared)
