@@ -202,8 +202,10 @@ _DEFAULT_NAME = re.compile(
     r"|bubble_sync(?=\(\?:_edge))"
     r"|(?P<prefix>\bbubble-sync-(?=[a-z_%']))"
     r"|(?P<schema>bubble_sync)"
+    # The list of the report's words, in the order of an earlier version's function.
+    r"|(?P<words>'INSERT', 'UPDATE', 'DELETE', 'SIGNUP_ATOMIC')"
     rf"|(?P<operations>{_OPERATIONS})|(?P<sign_up>'SIGNUP_ATOMIC')"
-    r"|(?P<queue>\bpublic(?P<escape>\\?)\.sync_queue\b)"
+    r"|(?P<queue>\bpublic(?P<escape>\\?)\.sync_queue\b)|(?P<index>\bsync_queue(?=_pending\b|_failed\b))"
     r"|(?P<process_action>\bprocess_queue_data_api\b)|(?P<retry_action>\bretry_failed\b)"
 )
 
@@ -214,9 +216,11 @@ def _rendered(names: NameSettings, text: str) -> str:
         "edge_function": names.edge_function,
         "prefix": f"{names.prefix}-",
         "schema": names.schema_name,
+        "words": ", ".join(f"'{word}'" for word in (*names.operations, "DELETE")),
         "operations": ", ".join(f"'{word}'" for word in names.operations),
         "sign_up": f"'{names.operations[0]}'",
         "queue": names.queue,
+        "index": names.queue.partition(".")[2],
         "process_action": names.process_action,
         "retry_action": names.retry_action,
     }

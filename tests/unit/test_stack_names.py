@@ -1,0 +1,74 @@
+"""Names as settings: what is replaced in a text of ours, and what stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from bubble_sync.config.settings import NameSettings
+from bubble_sync.sql_loader import SQL_DIRECTORY, all_functions, checks
+
+SHOP = NameSettings.model_validate(
+    {
+        "prefix": "shop-sync",
+        "edgeFunction": "orders-to-shop",
+        "queue": "shop.order_queue",
+        "operations": ["ORDER_PLACED", "ORDER_CHANGED"],
+        "processAction": "process_orders",
+        "retryAction": "retry_orders",
+    }
+)
+#: A name of ours that is none of a stack: the product, its commands, its configuration, the start of a comment.
+OF_THE_PRODUCT = ("`bubble-sync ", "bubble-sync:", "bubble-sync/", "bubble-sync <", "bubble-sync doctor")
+
+
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        ("select bubble_sync.record('bubble_sync_retry')", "select shop_sync.record('shop_sync_retry')"),
+        ("job bubble-sync-processor", "job shop-sync-processor"),
+        ("public.invoke_bubble_sync_retry()", "public.invoke_shop_sync_retry()"),
+        ("'/functions/v1/bubble_sync'", "'/functions/v1/orders-to-shop'"),
+        ("supabase functions deploy bubble_sync", "supabase functions deploy orders-to-shop"),
+        ("from public.sync_queue as item", "from shop.order_queue as item"),
+        (r" of public\.sync_queue$", r" of shop\.order_queue$"),
+        ("in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE')", "in ('ORDER_PLACED', 'ORDER_CHANGED')"),
+        ("operation = 'SIGNUP_ATOMIC'", "operation = 'ORDER_PLACED'"),
+        ("{'action': 'process_queue_data_api'}", "{'action': 'process_orders'}"),
+        ("run `bubble-sync doctor`", "run `bubble-sync doctor`"),
+        ("pulumi config set bubble-sync:names.prefix", "pulumi config set bubble-sync:names.prefix"),
+    ],
+)
+def test_a_name_is_replaced_where_a_stack_is_meant(text: str, rendered: str):
+    assert SHOP.render(text) == rendered
+    assert SHOP.render(rendered) == rendered, "an error passes here more than once"
+    assert NameSettings().render(text) == text
+
+
+def test_no_function_and_no_check_keeps_a_default_name():
+    texts = {one.name: one.body + one.name for one in all_functions(SHOP)}
+    texts |= {one.id: SHOP.render(one.text) for one in checks()}
+    texts |= {file.stem: SHOP.render(file.read_text()) for file in (SQL_DIRECTORY / "queries").glob("*.sql")}
+
+    left = {
+        (name, word)
+        for name, text in texts.items()
+        for word in ("bubble_sync", "bubble-sync-", "sync_queue", "SIGNUP", "process_queue", "retry_failed")
+        if word in text
+    }
+
+    assert left == set()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"prefix": "pg-sync"}, {"prefix": "a" * 31}, {"prefix": "9lives"}, {"prefix": "my-bubble-sync"}, {"prefix": ""},
+        {"edgeFunction": ".."}, {"edgeFunction": "a/../b"}, {"edgeFunction": "a?b"}, {"edgeFunction": ""},
+        {"queue": "public.sync_queue; drop table x"}, {"queue": "a.b.c"}, {"queue": "Public.Queue"}, {"queue": ".q"},
+        {"operations": []}, {"operations": ["A", "A"]}, {"operations": ["it's"]}, {"operations": "A"},
+        {"retryAction": ""}, {"retryAction": "a b"}, {"unknown": "x"},
+    ],
+)  # fmt: skip
+def test_a_name_that_could_break_a_statement_is_refused(names: dict[str, object]):
+    with pytest.raises(ValueError, match="NameSettings"):
+        NameSettings.model_validate(names)
