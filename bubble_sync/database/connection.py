@@ -75,8 +75,8 @@ def names_of_stack(conn: Connection) -> NameSettings:
     return conn.names if isinstance(conn, NamedConnection) else NameSettings()
 
 
-def connect(address: DatabaseAddress, names: NameSettings) -> Connection:
-    """Open an autocommit connection; raise Unreachable with the cause."""
+def connect(address: DatabaseAddress, names: NameSettings | None = None) -> Connection:
+    """Open an autocommit connection for the default names or others; raise Unreachable with the cause."""
     try:
         # Poolers in transaction mode do not support prepared statements.
         conn = NamedConnection.connect(
@@ -87,7 +87,7 @@ def connect(address: DatabaseAddress, names: NameSettings) -> Connection:
             cursor_factory=_NamedCursor,
             **_parameters(address),
         )
-        conn.names = names
+        conn.names = names or NameSettings()
     except psycopg.ProgrammingError:
         raise ConfigurationError(
             f"the database URL for {address.host} has a parameter that libpq does not support. "
