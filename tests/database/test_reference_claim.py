@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any, LiteralString, Self
 from uuid import uuid4
@@ -19,6 +21,7 @@ from tests.fixtures.site import Site
 from tests.fixtures.tools import missing
 
 CLAIM = (SQL_DIRECTORY / "reference" / "claim.sql").read_bytes()
+PAGE = (Path(__file__).parents[2] / "docs/guides/claim.md").read_text("utf-8")
 FUNCTIONS = ("sync_queue_claim", "sync_queue_complete", "sync_queue_fail", "sync_queue_requeue_stalled")
 ITEM = "status::text, retry_count, error_message, processed_at is not null as done, next_retry_at, claim_token"
 NONE = "no message"
@@ -424,6 +427,48 @@ class TestStalledItems:
     def test_it_reads_only_items_at_work(self, reference: Site):
         add(reference, 5000, status="completed")
         assert sequential_scans(reference, "select public.sync_queue_requeue_stalled()") == 0
+
+
+class TestPage:
+    """The SQL that docs/guides/claim.md shows."""
+
+    def test_an_item_that_two_workers_complete_is_noted_until_the_trigger_is_removed(self, site: Site):
+        site.by_hand("set role postgres", shown("create table public.double_processing"))
+        add(site, 2)
+        complete = "update public.sync_queue set status = 'completed' where record_id = '{}'"
+        site.by_hand("set role service_role", *(complete.format(record) for record in (1, 2, 1)))
+        noted = "select record_id, old_status, new_status from public.double_processing"
+        joined = f"{noted} join public.sync_queue as item on item.id::text = item_id"
+        assert site.by_hand(joined) == [{"record_id": "1", "old_status": "completed", "new_status": "completed"}]
+        site.by_hand("set role postgres", shown("drop trigger note_double_processing"), complete.format(1))
+
+    def test_a_large_queue_gets_its_index_before_the_file_without_a_pause(self, site: Site):
+        columns, index = shown("alter table public.sync_queue").strip().splitlines()
+        site.by_hand("set role postgres", columns, index)
+        built = "select oid from pg_class where relname = 'sync_queue_claimed'"
+        before = site.by_hand(built)
+        install(site)
+        assert site.by_hand(built) == before
+        assert len(before) == 1
+
+    def test_the_job_sets_stalled_items_back_and_the_doctor_has_no_objection(self, reference: Site, worker: Worker):
+        set_up(reference, working())
+        (scheduled,) = reference.by_hand("set role postgres", shown("select cron.schedule"))
+        add(reference)
+        worker.claim()
+        reference.by_hand(LEASE_OVER)
+        (job,) = reference.by_hand(f"select command from cron.job where jobid = {scheduled['schedule']}")
+        reference.by_hand("set role postgres", job["command"])
+        assert only_item(reference)["status"] == "failed"
+        about = [one for one in diagnose(reference).findings if "stalled" in f"{one.object} {one.evidence}"]
+        assert about == []
+
+
+def shown(start: str) -> str:
+    """Return the page's block of SQL that begins so."""
+    blocks = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+    (block,) = (each for each in blocks if each.lstrip().startswith(start))
+    return str(block)
 
 
 @pytest.mark.parametrize("shape", ADOPTED)
