@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ STATUS = "get_status"
 #: A claiming call takes no more items after this time: pg_net waits 30 s for the answer.
 DRAIN_SECONDS = 25
 LATE = "late"
+_NEVER = threading.Event()
 #: The scripts that mark an item, without and with a lease.
 _MARKS = {"completed": ("complete_item", "complete_claimed"), "failed": ("fail_item", "fail_claimed")}
 
@@ -76,7 +78,7 @@ def _work(connection: psycopg.Connection, item: QueueItem) -> str | None:
 
 def _process(connection: psycopg.Connection, item: QueueItem, behaviour: Behaviour) -> str:
     """Work on one item in a transaction of its own and return its new status."""
-    time.sleep(behaviour.work_seconds)
+    _NEVER.wait(behaviour.work_seconds)
     with connection.transaction():
         problem = behaviour.fail_with or _work(connection, item)
         status = "completed" if problem is None else "failed"
