@@ -41,8 +41,9 @@ begin
     if from_status is null or from_status not in ('pending', 'failed') then
         raise exception 'sync_queue_claim: from_status is pending or failed' using errcode = 'invalid_parameter_value';
     end if;
-    if most is null or most not between 1 and 10000 then
-        raise exception 'sync_queue_claim: most is 1 to 10000' using errcode = 'invalid_parameter_value';
+    -- Supabase's API returns at most 1000 rows: more items would be claimed by a worker that does not see them.
+    if most is null or most not between 1 and 1000 then
+        raise exception 'sync_queue_claim: most is 1 to 1000' using errcode = 'invalid_parameter_value';
     end if;
     if lease_seconds is null or lease_seconds not between 1 and 86400 then
         raise exception 'sync_queue_claim: lease_seconds is 1 to 86400' using errcode = 'invalid_parameter_value';

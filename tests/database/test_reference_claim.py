@@ -266,7 +266,7 @@ class TestClaim:
         assert len(worker.claim()) == 1
 
     @pytest.mark.parametrize(
-        "arguments", ["'completed'", "null", "'pending', 0", "'pending', 10001", "'pending', null", "'pending', 1, 0"]
+        "arguments", ["'completed'", "null", "'pending', 0", "'pending', 1001", "'pending', null", "'pending', 1, 0"]
     )
     def test_a_wrong_argument_is_one_line_and_takes_nothing(self, reference: Site, arguments: str):
         add(reference)

@@ -113,6 +113,11 @@ def test_a_request_takes_no_more_than_its_limit(claiming: Addresses):
     assert counts(claiming) == {"completed": 7, "pending": 5}
 
 
+def test_a_batch_larger_than_a_claim_is_taken_in_parts(claiming: Addresses):
+    add(claiming, 1001)
+    assert call(claiming, batch_size=10_000).json()["data"]["processed"] == 1001
+
+
 def test_an_item_that_another_took_is_neither_done_nor_counted(claiming: Addresses, platform: Platform):
     made = platform.sign_up("late@example.test")
     by_hand(

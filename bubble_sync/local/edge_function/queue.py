@@ -23,6 +23,8 @@ STATUS = "get_status"
 #: A claiming call takes no more items after this time: pg_net waits 30 s for the answer.
 DRAIN_SECONDS = 25
 LATE = "late"
+#: The reference takes no more at once.
+LARGEST_CLAIM = 1000
 _NEVER = threading.Event()
 #: The scripts that mark an item, without and with a lease.
 _MARKS = {"completed": ("complete_item", "complete_claimed"), "failed": ("fail_item", "fail_claimed")}
@@ -129,7 +131,7 @@ def _drain_claimed(address: str, call: Call, behaviour: Behaviour) -> Mapping[st
     with _queue(address) as connection, connection.cursor(row_factory=class_row(QueueItem)) as cursor:
         connection.execute(script("requeue_stalled"))
         while (left := call.payload.drained - len(statuses)) > 0 and time.monotonic() < deadline:
-            asked = {"status": CLAIMS[call.action], "most": min(left, call.payload.batch_size)}
+            asked = {"status": CLAIMS[call.action], "most": min(left, call.payload.batch_size, LARGEST_CLAIM)}
             items = cursor.execute(script("claim_for_lease"), asked).fetchall()
             if behaviour.abandon:
                 return {item.id: "processing" for item in items}
