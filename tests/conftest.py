@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.fixtures.github_emulator",
     "tests.fixtures.fleet",
     "tests.fixtures.browser",
+    "tests.fixtures.reference_function",
     "tests.fixtures.terminal",
     "tests.fixtures.troubles",
     "tests.fixtures.wheel",

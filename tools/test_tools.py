@@ -1,10 +1,11 @@
-"""Provide the tools of the tests: pgbouncer, Chromium, tmux, plpgsql_check and pg_dump, private where they are missing.
+"""Provide the tools of the tests: pgbouncer, Chromium, tmux, Deno, plpgsql_check and pg_dump, private where missing.
 
 No failure here stops a set-up: tests without their tool are skipped by name, and fail in CI.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shlex
@@ -37,6 +38,7 @@ TOOLS = (
     Tool("pgbouncer", "usr/sbin/pgbouncer", ("pgbouncer",)),
     Tool("tmux", "usr/bin/tmux", ("tmux",), "-V"),
 )
+_DENO = Path(__file__).with_name("deno")
 #: Start a program with its unpacked libraries, also after a move of their folder.
 _STARTER = """\
 #!/bin/sh
@@ -60,6 +62,7 @@ def provide(venv_bin: Path) -> None:
             link(venv_bin / tool.package, starter)
         except AptError as reason:
             say(f"{tool.package} cannot be installed ({reason}): tests that need it are skipped")
+    _provide_deno(venv_bin)
     try:
         server = find_installation()
     except PlatformError:
@@ -103,6 +106,35 @@ def _write_starter(tool: Tool, tree: Path) -> None:
         _STARTER.format(libraries=":".join(f"$here/{each}" for each in sorted(folders)), program=tool.program)
     )
     starter.chmod(0o755)
+
+
+def _provide_deno(venv_bin: Path) -> None:
+    """Install the locked Deno from npm into the cache; another version may judge the types differently."""
+    version = json.loads((_DENO / "package.json").read_text("utf-8"))["dependencies"]["deno"]
+    folder = cache_root() / f"deno-{version}-{platform.system().lower()}-{platform.machine()}"
+    with scratch_folder(cache_root(), folder.name) as scratch:
+        if not folder.exists():
+            if shutil.which("npm") is None:
+                say("there is no npm: tests that need deno are skipped")
+                return
+            say(f"installing Deno {version} for the tests into the cache")
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(_DENO / name, scratch)
+            try:
+                run(["npm", "ci", "--prefix", str(scratch), "--ignore-scripts", "--no-audit", "--no-fund"])
+                run([str(_deno_in(scratch)), "--version"])
+            except AptError as reason:
+                say(f"deno cannot be installed ({reason}): tests that need it are skipped")
+                return
+            scratch.rename(folder)
+    link(venv_bin / "deno", _deno_in(folder))
+
+
+def _deno_in(folder: Path) -> Path:
+    program = next(folder.glob("node_modules/@deno/*/deno"), None)
+    if program is None:
+        raise AptError("npm has none for this machine")
+    return program
 
 
 def _provide_checker(server: Installation) -> None:

@@ -60,7 +60,11 @@ def _next() -> None:
 
 
 @local_app.command()
-def up() -> None:
+def up(
+    claim: Annotated[
+        bool, typer.Option("--claim", help="Let the Edge Function claim items through sql/reference/claim.sql.")
+    ] = False,
+) -> None:
     """Start the platform, or restart its stopped parts."""
     from bubble_sync.local.guardian import Guard
     from bubble_sync.local.stack import prepare_stack, require_checkout
@@ -70,6 +74,8 @@ def up() -> None:
     # A start that is interrupted leaves nothing running.
     guard = Guard()
     stack = prepare_stack(platform.start(), checkout)
+    if claim:
+        platform.claim_items()
     guard.release()
     print_text(*_lines(platform.status()))
     progress(f"converge it:\n  {stack.how_to}")

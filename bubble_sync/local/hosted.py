@@ -8,6 +8,7 @@ from psycopg import sql
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.scripts import script
+from bubble_sync.sql_loader import SQL_DIRECTORY
 
 #: Run as the superuser, in this order.
 BOOTSTRAP = ("roles", "rights", "public_schema", "extension_grants", "extension_drops")
@@ -33,6 +34,13 @@ def make_application(connection: psycopg.Connection) -> None:
     """Create the application's tables in the schema public as the role postgres does."""
     connection.execute("set local role postgres")
     connection.execute(script("app_schema"))
+    connection.execute("reset role")
+
+
+def install_reference(connection: psycopg.Connection) -> None:
+    """Install the claiming functions as the owner of the queue does, in a transaction of their own."""
+    connection.execute("set role postgres")
+    connection.execute((SQL_DIRECTORY / "reference" / "claim.sql").read_bytes())
     connection.execute("reset role")
 
 

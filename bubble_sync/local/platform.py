@@ -21,7 +21,7 @@ from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.edge_function.server import REQUEST_LOG
 from bubble_sync.local.guardian import write_tokens
-from bubble_sync.local.hosted import make_hosted
+from bubble_sync.local.hosted import install_reference, make_hosted
 from bubble_sync.local.postgres.account import private_folder, refuse_foreign_owner, server_account
 from bubble_sync.local.postgres.cluster import Cluster, data_major
 from bubble_sync.local.postgres.overlay import lay_out
@@ -163,6 +163,12 @@ class Platform:
         if made is None:
             raise PlatformError("the sign-up made no record: `bubble-sync local down`, then `up`")
         return made
+
+    def claim_items(self) -> None:
+        """Install the reference SQL, and let the Edge Function claim its items through the functions."""
+        with psycopg.connect(self.addresses().admin_url, autocommit=True) as connection:
+            install_reference(connection)
+        self.behave(Behaviour.load(self.folder).model_copy(update={"claims": True}))
 
     def behave(self, behaviour: Behaviour) -> None:
         """Set the Edge Function's behaviour from the next request on."""

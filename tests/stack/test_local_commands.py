@@ -7,6 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bubble_sync.local.platform import Platform
@@ -61,3 +62,19 @@ def test_every_printed_line_asks_the_running_platform_without_another_option(
     run(asked[2].replace("report.html", str(tmp_path / "report.html")))
     assert "SIGNUP_ATOMIC      1" in run("bubble-sync status --stack local; true").stdout
     assert status.stderr.splitlines()[-1] == "  uv run bubble-sync local down"
+
+
+def test_with_claim_the_edge_function_claims_its_items(run, own_platform: Platform):
+    run("bubble-sync local up --claim")
+    made = own_platform.sign_up("claimed@example.test")
+    own = own_platform.addresses()
+
+    answer = httpx.post(
+        f"{own.endpoint_url}/functions/v1/bubble_sync",
+        json={"action": "process_queue_data_api"},
+        headers={"apikey": own.secret_key},
+        trust_env=False,
+    ).json()
+
+    assert answer["claimed"] is True
+    assert answer["data"]["items"] == [{"id": made.item_id, "status": "completed"}]

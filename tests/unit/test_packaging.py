@@ -86,6 +86,7 @@ def test_the_wheel_holds_every_tracked_file_of_the_package_and_nothing_else(inst
         "bubble_sync/local/pg_net/extension/worker.sql",
         "bubble_sync/local/sql/roles.sql",
         "bubble_sync/_sql/queries/observe.sql",
+        "bubble_sync/_sql/reference/claim.sql",
         "bubble_sync/py.typed",
     }
 

@@ -34,6 +34,10 @@ class Behaviour(BaseModel):
     fail_with: str | None = None
     #: When a failed item is due again.
     retry_after_seconds: float = Field(default=60, ge=0)
+    #: Claim items for a lease through sql/reference/claim.sql, which must be installed, and drain batch after batch.
+    claims: bool = False
+    #: How long the work on an item takes, as a call of Bubble does.
+    work_seconds: float = Field(default=0, ge=0)
     #: Answer after the claim and leave the items in `processing`, as a killed Edge worker does.
     abandon: bool = False
     #: A gateway in front demands a Bearer that it knows, as a function deployed with `verify_jwt = true` has one.

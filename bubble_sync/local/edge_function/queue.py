@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +20,14 @@ from bubble_sync.local.scripts import script
 #: The status of the items that an action takes.
 CLAIMS = {"process_queue_data_api": "pending", "retry_failed": "failed"}
 STATUS = "get_status"
+#: A claiming call takes no more items after this time: pg_net waits 30 s for the answer.
+DRAIN_SECONDS = 25
+LATE = "late"
+#: The reference takes no more at once.
+LARGEST_CLAIM = 1000
+_NEVER = threading.Event()
+#: The scripts that mark an item, without and with a lease.
+_MARKS = {"completed": ("complete_item", "complete_claimed"), "failed": ("fail_item", "fail_claimed")}
 
 
 class Payload(BaseModel):
@@ -30,6 +40,11 @@ class Payload(BaseModel):
     def most(self) -> int:
         """Return the most items of one call."""
         return min(self.limit, self.batch_size)
+
+    @property
+    def drained(self) -> float:
+        """Return the most items of one claiming call, which drains the queue unless a limit is given."""
+        return self.limit if "limit" in self.model_fields_set else math.inf
 
 
 class Call(BaseModel):
@@ -46,6 +61,8 @@ class QueueItem:
     id: str
     record_id: str
     operation: str
+    claim_token: str | None = None
+    """The token of a claim with a lease."""
 
 
 def _bubble_id() -> str:
@@ -63,14 +80,20 @@ def _work(connection: psycopg.Connection, item: QueueItem) -> str | None:
 
 def _process(connection: psycopg.Connection, item: QueueItem, behaviour: Behaviour) -> str:
     """Work on one item in a transaction of its own and return its new status."""
+    _NEVER.wait(behaviour.work_seconds)
     with connection.transaction():
         problem = behaviour.fail_with or _work(connection, item)
-        if problem is None:
-            connection.execute(script("complete_item"), {"id": item.id})
-            return "completed"
-        values = {"id": item.id, "message": problem, "retry_after_seconds": behaviour.retry_after_seconds}
-        connection.execute(script("fail_item"), values)
-        return "failed"
+        status = "completed" if problem is None else "failed"
+        values = {
+            "id": item.id, "token": item.claim_token, "message": problem,
+            "retry_after_seconds": behaviour.retry_after_seconds,
+        }  # fmt: skip
+        marked = connection.execute(script(_MARKS[status][item.claim_token is not None]), values).rowcount
+        if item.claim_token is None or marked:
+            return status
+        # Another worker has the item now: undo the work.
+        raise psycopg.Rollback
+    return LATE
 
 
 @contextmanager
@@ -89,6 +112,8 @@ def count_by_status(address: str) -> Mapping[str, int]:
 
 def drain(address: str, call: Call, behaviour: Behaviour) -> Mapping[str, str]:
     """Claim items, work on them, and return each one's status by its id."""
+    if behaviour.claims:
+        return _drain_claimed(address, call, behaviour)
     with _queue(address) as connection:
         with connection.cursor(row_factory=class_row(QueueItem)) as cursor:
             # Committed at once: a call that dies later leaves its items in `processing`, as the real one does.
@@ -97,3 +122,20 @@ def drain(address: str, call: Call, behaviour: Behaviour) -> Mapping[str, str]:
         if behaviour.abandon:
             return {item.id: "processing" for item in items}
         return {item.id: _process(connection, item, behaviour) for item in items}
+
+
+def _drain_claimed(address: str, call: Call, behaviour: Behaviour) -> Mapping[str, str]:
+    """Claim batch after batch until no item is left, the limit is reached or the time is over."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    statuses: dict[str, str] = {}
+    with _queue(address) as connection, connection.cursor(row_factory=class_row(QueueItem)) as cursor:
+        connection.execute(script("requeue_stalled"))
+        while (left := call.payload.drained - len(statuses)) > 0 and time.monotonic() < deadline:
+            asked = {"status": CLAIMS[call.action], "most": min(left, call.payload.batch_size, LARGEST_CLAIM)}
+            items = cursor.execute(script("claim_for_lease"), asked).fetchall()
+            if behaviour.abandon:
+                return {item.id: "processing" for item in items}
+            if not items:
+                break
+            statuses.update({item.id: _process(connection, item, behaviour) for item in items})
+    return statuses

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.edge_function.keys import authorise
-from bubble_sync.local.edge_function.queue import CLAIMS, STATUS, Call, count_by_status, drain
+from bubble_sync.local.edge_function.queue import CLAIMS, LATE, STATUS, Call, count_by_status, drain
 from bubble_sync.local.postgres.cluster import LOOPBACK
 from bubble_sync.local.processes import report_ready
 
@@ -68,7 +68,8 @@ class EdgeFunction(ThreadingHTTPServer):
             return _refused(400, f"unknown action; known are {', '.join((*CLAIMS, STATUS))}")
         try:
             done = self._work(call, behaviour, facts)
-            return (202, b"") if behaviour.silent else (200, {"success": True, "data": done})
+            claimed = {"claimed": True} if behaviour.claims else {}
+            return (202, b"") if behaviour.silent else (200, {"success": True, **claimed, "data": done})
         except psycopg.Error as problem:
             return _refused(500, f"the database refused (SQLSTATE {problem.sqlstate})")
 
@@ -80,9 +81,9 @@ class EdgeFunction(ThreadingHTTPServer):
         statuses = drain(address, call, behaviour)
         facts["items"] = list(statuses)
         counts = {"success": 0, "failed": 0}
-        for status in statuses.values():
-            counts["success" if status == "completed" else "failed"] += 1
-        items = [{"id": item, "status": status} for item, status in statuses.items()]
+        items = [{"id": item, "status": status} for item, status in statuses.items() if status != LATE]
+        for item in items:
+            counts["success" if item["status"] == "completed" else "failed"] += 1
         return {"processed": len(items), **counts, "items": items}
 
     def record(self, facts: Mapping[str, object]) -> None:

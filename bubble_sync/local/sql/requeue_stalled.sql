@@ -1,0 +1,1 @@
+select public.sync_queue_requeue_stalled();
