@@ -34,7 +34,8 @@ def config_table() -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = field.default
+    # A default that depends on other settings: without them.
+    value = field.get_default(call_default_factory=True, validated_data={})
     if value in (None, ""):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

@@ -28,7 +28,7 @@ from bubble_sync.formatting import SQL_TIMESTAMP
 from bubble_sync.model.jobs import HISTORY_JOB, MANAGED_JOBS, VENDOR_HISTORY_JOB, is_guarded
 from bubble_sync.model.pauses import paused
 from bubble_sync.model.setup import EXTENSIONS, SetupSettings, jobs_of
-from bubble_sync.model.targets import LIMIT_SECONDS
+from bubble_sync.model.targets import target_for
 from bubble_sync.records.due_runs import record_in, recorded_in
 from bubble_sync.records.messages import function_log
 from bubble_sync.records.requests import Request, answers_to, moved_on, requests_in, with_answers
@@ -70,7 +70,7 @@ def parameters(settings: StackSettings, stack: str, project_ref: str, now: datet
         "max_items": settings.processor.max_items,
         "batch_size": settings.processor.batch_size,
         "dispatch_log": settings.dispatch_log,
-        "limit_seconds": LIMIT_SECONDS,
+        "limit_seconds": target_for(settings.processor.schedule).limit,
         "timestamp": SQL_TIMESTAMP,
         "extensions": list(EXTENSIONS),
         "history_job": HISTORY_JOB.name,

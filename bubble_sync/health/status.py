@@ -12,7 +12,7 @@ from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE, RESPONSE_TABLE
 from bubble_sync.health.jobs import Job, jobs_in
 from bubble_sync.model.jobs import PROCESSOR
-from bubble_sync.model.targets import LIMIT_SECONDS
+from bubble_sync.model.targets import TARGET, Target, target_for
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, as_of_now, requests_in
 from bubble_sync.records.verdicts import ANSWERED, GOOD
@@ -49,10 +49,10 @@ class QueueStats:
         shrinks = self.completed - self.enqueued
         return self.waiting * 3600 / shrinks if shrinks > 0 else None
 
-    def problems(self, *, drained: bool) -> tuple[str, ...]:
+    def problems(self, target: Target, *, drained: bool) -> tuple[str, ...]:
         """List the queue's problems. Waiting items are not one while the processor is paused."""
         found = {
-            f"an item has waited for more than {LIMIT_SECONDS} s": drained and self.waited_seconds > LIMIT_SECONDS,
+            f"an item has waited for more than {target.limit} s": drained and self.waited_seconds > target.limit,
             f"{self.stalled} stalled in processing": self.stalled,
             f"{self.dead} dead: failed, with no attempt left": self.dead,
             f"{self.undrained} pending with an operation that no job counts": self.undrained,
@@ -76,6 +76,7 @@ class Status:
     """The newest response in pg_net to any request; read only without a log of our own."""
     liveness: Liveness
     unknown: Mapping[str, str]
+    target: Target = TARGET
 
     @property
     def good(self) -> bool:
@@ -89,7 +90,7 @@ class Status:
         # A waiting item is no problem while the processor is paused.
         drained = not any(job.paused for job in self.jobs if job.name == PROCESSOR.name)
         return (
-            *(self.queue.problems(drained=drained) if self.queue else ()),
+            *(self.queue.problems(self.target, drained=drained) if self.queue else ()),
             *(f"job {job.name} {job.problem}" for job in self.jobs if job.problem),
             *(
                 f"the last request of {request.function} was {request}"
@@ -178,6 +179,7 @@ def status_in(conn: Connection, visible: Visibility, settings: StackSettings, st
         response=response,
         liveness=read_liveness(conn, settings, stack),
         unknown=unknown,
+        target=target_for(settings.processor.schedule),
     )
 
 

@@ -6,13 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 
 import pytest
-from bubble_sync.compare.undo_script import back
 
 from bubble_sync.compare.diff import State
 from bubble_sync.compare.drift import DriftReport, StackStatus, drift, read_drift
-from bubble_sync.compare.sql_script import forward
+from bubble_sync.compare.sql_script import back, forward
 from bubble_sync.config.settings import StackSettings, read_settings
-from bubble_sync.converge.registry import kind_of
 from bubble_sync.health.doctor import Finding
 from bubble_sync.health.status import status
 from bubble_sync.health.verify import verify
@@ -89,6 +87,27 @@ def test_what_a_hand_changes_is_named_alone_by_owner_and_monitor_and_repaired(
     assert ask(monitor, WATCHED).findings == ()
 
 
+@pytest.mark.parametrize(
+    ("processor", "history", "evidence"),
+    [
+        ('{"schedule": "5 seconds"}', None, "no active job clears them; bubble-sync-processor adds 17280 a day"),
+        ('{"schedule": "5 seconds", "active": false}', None, None),
+        ('{"schedule": "5 seconds"}', '{"keepDays": 7}', None),
+        ('{"schedule": "* * * * *"}', None, None),
+    ],
+    ids=["unbounded", "paused", "bounded", "a minute"],
+)
+def test_a_schedule_in_seconds_needs_a_bound_from_its_first_day(
+    site: Site, processor: str, history: str | None, evidence: str | None
+):
+    settings = working(processor=processor, history=history)
+    set_up(site, settings)
+    found = growing(site, settings)
+
+    assert [one.evidence.partition(", and ")[2] for one in found] == [evidence] * bool(evidence)
+    assert all("history.keepDays 7, then pulumi up" in one.remedy for one in found)
+
+
 def test_the_days_of_both_histories_can_be_accepted_and_the_schedule_cannot(keeping: Site):
     keeping.by_hand(
         "do $hand$ begin execute (select replace(pg_get_functiondef(oid), 'keep_days constant integer := 7', "
@@ -123,7 +142,7 @@ def test_the_script_makes_them_and_the_way_back_takes_them(site: Site):
 def test_without_the_setting_they_go_and_nothing_else(keeping: Site):
     kept = {spec.object_name for spec in WANTED}
 
-    reasons = [keeping.remove(kind_of(spec), spec) for spec in reversed(KEPT) if spec.object_name not in kept]
+    reasons = [keeping.remove(spec) for spec in reversed(KEPT) if spec.object_name not in kept]
 
     assert reasons == [None, None]
     assert keeping.by_hand(LEFT) == []
@@ -153,7 +172,7 @@ def test_the_vendors_clean_up_is_listed_next_to_ours_and_stays(keeping: Site):
 
     converge_all(keeping, KEPT)
     for spec in reversed(KEPT):
-        keeping.remove(kind_of(spec), spec)
+        keeping.remove(spec)
     assert keeping.by_hand("select * from cron.job where jobname = 'delete-job-run-details'") == before
 
 

@@ -27,8 +27,8 @@ def ask(site: Site, **changes: str) -> Status:
     return status(site.db, read_settings(config(**changes)), "test")
 
 
-def follow(site: Site, wanted: str | None = None) -> Trace:
-    found = trace(site.db, "test", REF, wanted)
+def follow(site: Site, wanted: str | None = None, **changes: str) -> Trace:
+    found = trace(site.db, read_settings(config(**changes)), "test", REF, wanted)
     assert found is not None
     return found
 
@@ -370,7 +370,7 @@ class TestTrace:
 
     def test_what_is_not_there_is_none(self, working: Site):
         for wanted in (None, "r1", "ada@example.com"):
-            assert trace(working.db, "test", REF, wanted) is None
+            assert trace(working.db, read_settings(config()), "test", REF, wanted) is None
 
     def test_an_email_needs_the_table_of_users(self, working: Site):
         working.by_hand('drop table public."user"')

@@ -20,6 +20,10 @@ RUNS = """
     from cron.job_run_details where jobid = (select jobid from cron.job where jobname = 'bubble-sync-processor')
     and status in ('succeeded', 'failed') order by runid
 """
+GUARDED = """
+    select prosrc like '%overlap_guard constant boolean := true;%' as guarded from pg_proc
+    where proname = 'invoke_bubble_sync_processor'
+"""
 REFUSED = "the schedule '30 seconds' needs pg_cron 1.5, and this server has 1.4-1: nothing was changed."
 
 
@@ -35,7 +39,10 @@ def test_seconds_are_a_change_in_place_where_pg_cron_knows_them(converged: Stack
     converged.configure("processor.schedule", "30 seconds")
 
     assert converged.ours("diff").returncode == 1
-    assert converged.drift() == {"sync-jobs-bubble-sync-processor": ["schedule"]}
+    assert converged.drift() == {
+        "sync-functions-invoke_bubble_sync_processor": ["body"],
+        "sync-jobs-bubble-sync-processor": ["schedule"],
+    }
     converged.up()
 
     assert site.by_hand("select jobid, schedule from cron.job order by jobid") == [
@@ -66,6 +73,13 @@ def test_the_scheduler_keeps_seconds_and_an_item_does_not_wait_for_the_minute(
     # A busy machine delays a run; pg_cron never begins one early.
     assert 1 <= between[0] <= between[len(between) // 2] < 5
     stack.expect_no_changes()
+
+    # The target, the guard and the warning of a long history are those of the interval.
+    assert "the target is 17 s, the limit 62 s" in stack.ours("trace", "--latest").stdout
+    assert "bubble-sync-processor adds 43200 a day" in stack.ours("doctor").stdout
+    assert site.by_hand(GUARDED) == [{"guarded": True}]
+    site.by_hand("update cron.job set schedule = '50 seconds' where jobname = 'bubble-sync-processor'")
+    assert stack.drift() == {"sync-jobs-bubble-sync-processor": ["schedule"]}
     site.db.close()
 
 

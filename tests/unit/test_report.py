@@ -17,9 +17,10 @@ from bubble_sync.compare.liveness import Liveness, LivenessVerdict
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.health.doctor import Diagnosis, Finding
 from bubble_sync.health.failures import FailedItem, FailureGroup, Failures
-from bubble_sync.health.history import EDGES, SPAN_PARTS, Depth, History, Latency, SentCount, depths_of
+from bubble_sync.health.history import SPAN_PARTS, Depth, History, Latency, SentCount, depths_of, edges_of
 from bubble_sync.health.report import Report
 from bubble_sync.health.verify import ChecklistLine, CheckStatus
+from bubble_sync.model.targets import TARGET, target_for
 from bubble_sync.records.verdicts import VERDICTS
 from tests.fixtures.specs import jwt
 
@@ -35,7 +36,7 @@ def depths(*most: int) -> tuple[Depth, ...]:
 
 
 def past(**changed: object) -> History:
-    empty = Latency((0,) * len(EDGES), 0, None, None, None, 0)
+    empty = Latency((0,) * len(edges_of(TARGET)), 0, None, None, None, 0)
     given = {"depths": depths(), "unplaced": 0, "sent": (), "sent_since": None, "latency": empty, "unknown": {}}
     return History(since=UNTIL - SPAN, until=UNTIL, **{**given, **changed})
 
@@ -95,13 +96,22 @@ class TestCharts:
         assert len({mark.y for mark in chart.marks}) == len(VERDICTS)
         assert [mark.kind for mark in chart.marks if f".{mark.kind}" not in CSS] == []
 
-    def test_the_promise_stands_between_what_keeps_it_and_what_does_not(self):
-        chart = latency_chart(Latency((1,) * len(EDGES), len(EDGES), 1, 1, 1, 0))
+    @pytest.mark.parametrize(
+        ("schedule", "kept"),
+        [
+            ("* * * * *", "9 of 15 sign-ups took less than 75 s."),
+            ("5 seconds", "6 of 16 sign-ups took less than 20 s."),
+        ],
+    )
+    def test_the_target_is_between_the_bins_on_time_and_the_late_ones(self, schedule: str, kept: str):
+        target = target_for(schedule)
+        bins = (1,) * len(edges_of(target))
+        chart = latency_chart(Latency(bins, len(bins), 1, 1, 1, 0, target))
         (limit,) = (line for line in chart.lines if line.kind == "limit")
 
         assert all(mark.x + mark.width < limit.x1 for mark in chart.marks if mark.kind == "kept")
         assert all(mark.x > limit.x1 for mark in chart.marks if mark.kind == "late")
-        assert chart.description == "9 of 15 sign-ups took less than 75 s."
+        assert chart.description == kept
 
     @pytest.mark.parametrize("most", [*range(120), 999, 1001, 123_456])
     def test_the_top_of_a_scale_is_even_and_never_below(self, most: int):
