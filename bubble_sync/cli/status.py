@@ -9,7 +9,7 @@ import typer
 from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName
 from bubble_sync.cli.output import open_stack, print_answer, print_text, table
-from bubble_sync.formatting import format_age, format_time
+from bubble_sync.formatting import format_age, format_seconds, format_time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bubble_sync.health.jobs import Job
-    from bubble_sync.health.status import QueueStats, Status
+    from bubble_sync.health.status import Durations, QueueStats, Status
 
 
 LIVENESS_STYLES = {"likely": "green", "no": "red", "unknown": "yellow"}
@@ -118,12 +118,21 @@ def _show_items(found: Status, stats: QueueStats, out: Console) -> None:
         day.add_row(row["status"], str(row["count"]), format_time(row["oldest"]), format_time(row["newest"]))
     out.print(items if found.items else "the queue holds no item", "", queue_in_words(stats), sep="\n")
     out.print(flow_in_words(stats))
+    if found.took is not None and found.took.items:
+        out.print(took_in_words(found.took))
     out.print("", day if found.summary else "no item in the last 24 h", sep="\n")
 
 
 def flow_in_words(stats: QueueStats) -> str:
     """Return the last hour's rates and the time until the queue is empty."""
     return f"last hour: {stats.enqueued} enqueued, {stats.completed} completed; {_to_empty(stats)}"
+
+
+def took_in_words(took: Durations) -> str:
+    """Return the durations of the last hour, from insert to completed."""
+    median, p95, longest = map(format_seconds, (took.median, took.p95, took.longest))
+    items = "1 item" if took.items == 1 else f"{took.items} items"
+    return f"from insert to completed, last hour: {items}, p50 {median}, p95 {p95}, max {longest}"
 
 
 def _to_empty(stats: QueueStats) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE
+from bubble_sync.health.status import Durations, durations_since
 from bubble_sync.model.targets import TARGET, Target, target_for
 from bubble_sync.records.verdicts import OUTSTANDING
 from bubble_sync.records.visibility import Visibility, in_one_read
@@ -92,6 +93,8 @@ class History:
     """Start of the part of our log that was read, when the log is longer."""
     latency: Latency | None
     unknown: Mapping[str, str]
+    took: Durations | None = None
+    """Of all items, not of sign-ups alone."""
 
 
 @in_one_read("reading the history")
@@ -124,6 +127,7 @@ def history(conn: Connection, visible: Visibility, settings: StackSettings, span
         sent_since=log_since if log_since and log_since > since else None,
         latency=None if no_items else latency_of(rows("latency"), rows("overdue")[0]["items"], target),
         unknown={what: why for what, why in (("items", no_items), ("requests", no_log)) if why},
+        took=None if no_items else durations_since(conn, since),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict, outcome_of, read_liveness
 from bubble_sync.config.settings import StackSettings
@@ -62,6 +62,16 @@ class QueueStats:
 
 
 @dataclass(frozen=True)
+class Durations:
+    """Seconds from insert to completed of the items that the processor takes; None without items."""
+
+    items: int
+    median: float | None
+    p95: float | None
+    longest: float | None
+
+
+@dataclass(frozen=True)
 class Status:
     """The status of a stack; an unreadable part is empty, with the reason under `unknown`."""
 
@@ -77,6 +87,8 @@ class Status:
     liveness: Liveness
     unknown: Mapping[str, str]
     target: Target = TARGET
+    took: Durations | None = None
+    """Of the items completed in the last hour."""
 
     @property
     def good(self) -> bool:
@@ -155,11 +167,17 @@ def queue_stats_of(groups: Sequence[Row], asked_at: datetime) -> QueueStats:
     )
 
 
+def durations_since(conn: Connection, since: datetime) -> Durations:
+    """Read the durations of the items that were completed since a moment."""
+    (row,) = conn.execute(query("items", "took"), {"since": since}).fetchall()
+    return Durations(**row)
+
+
 def status_in(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> Status:
     """Read queue, jobs and requests in an open transaction; the settings name the paused jobs."""
     visibility.require_configured_program(conn, visible)
     unknown: dict[str, str] = {}
-    items, summary, stats = [], [], None
+    items, summary, stats, took = [], [], None, None
     if why := visible.why_unreadable(QUEUE_TABLE):
         unknown["items"] = why
     else:
@@ -167,6 +185,7 @@ def status_in(conn: Connection, visible: Visibility, settings: StackSettings, st
         items = [{name: row[name] for name in ("status", "operation", "count", "oldest_item")} for row in groups]
         stats = queue_stats_of(groups, visible.asked_at)
         summary = conn.execute(query("items", "summary")).fetchall()
+        took = durations_since(conn, visible.asked_at - timedelta(hours=1))
     requests, response = _answers(conn, visible, unknown)
     return Status(
         stack=stack,
@@ -180,6 +199,7 @@ def status_in(conn: Connection, visible: Visibility, settings: StackSettings, st
         liveness=read_liveness(conn, settings, stack),
         unknown=unknown,
         target=target_for(settings.processor.schedule),
+        took=took,
     )
 
 

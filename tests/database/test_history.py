@@ -8,6 +8,7 @@ import pytest
 
 from bubble_sync.config.settings import read_settings
 from bubble_sync.health.history import SPAN_PARTS, Depth, History, history
+from bubble_sync.health.status import Durations
 from tests.fixtures.history import dispatch, item
 from tests.fixtures.site import Site
 from tests.fixtures.specs import config
@@ -154,6 +155,13 @@ class TestLatency:
         later = ask(prepared).latency
         assert later
         assert (later.kept, later.overdue) == (4, 0)
+
+    def test_items_of_every_operation_have_durations_of_the_same_time(self, prepared: Site):
+        item(prepared, "12 s", record_id="a", operation="UPDATE", status="completed", processed="2 s")
+        item(prepared, "3 hours", record_id="b", operation="INSERT", status="completed", processed="2 hours")
+        found = ask(prepared)
+
+        assert (found.took, found.latency and found.latency.items) == (Durations(1, 10.0, 10.0, 10.0), 0)
 
     def test_one_that_is_not_completed_is_overdue_and_in_no_bin(self, prepared: Site):
         item(prepared, "125 s", record_id="late")

@@ -19,6 +19,7 @@ from bubble_sync.health.doctor import Diagnosis, Finding
 from bubble_sync.health.failures import FailedItem, FailureGroup, Failures
 from bubble_sync.health.history import SPAN_PARTS, Depth, History, Latency, SentCount, depths_of, edges_of
 from bubble_sync.health.report import Report
+from bubble_sync.health.status import Durations
 from bubble_sync.health.verify import ChecklistLine, CheckStatus
 from bubble_sync.model.targets import TARGET, target_for
 from bubble_sync.records.verdicts import VERDICTS
@@ -177,6 +178,12 @@ class TestPage:
 
     def test_it_says_the_year_for_who_opens_it_later(self):
         assert "From 2026-11-21 04:30:00 UTC to 2026-11-22 04:30:00 UTC." in page(report())
+
+    def test_the_durations_of_all_items_stand_next_to_those_of_sign_ups(self):
+        written = " ".join(page(report(history=past(took=Durations(12, 2.5, 4.25, 61)))).split())
+
+        assert "Items of every operation, from insert to completed: 12, p50 2.500 s, p95 4.250 s, max 61 s." in written
+        assert "Items of every operation" not in page(report(history=past(took=Durations(0, None, None, None))))
 
     def test_what_is_unknown_is_said_where_it_would_stand(self):
         why = {"items": "w may not read public.sync_queue", "requests": "there is no table bubble_sync.dispatches"}
