@@ -109,6 +109,12 @@ class ProcessorSettings(SenderSettings):
     batch_size: int = Field(
         default=5, ge=1, le=10_000, description="`batch_size` in the request: items processed at a time"
     )
+    requests_per_tick: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Requests of a backlog that may be unanswered at a time; above 1 only while answers say `claimed`",
+    )
 
 
 class AccessSettings(Settings):

@@ -25,7 +25,7 @@ from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import read_snapshot
 from bubble_sync.formatting import SQL_TIMESTAMP
-from bubble_sync.model.jobs import HISTORY_JOB, MANAGED_JOBS, VENDOR_HISTORY_JOB, is_guarded
+from bubble_sync.model.jobs import HISTORY_JOB, MANAGED_JOBS, VENDOR_HISTORY_JOB, is_guarded, sends_several
 from bubble_sync.model.pauses import paused
 from bubble_sync.model.setup import EXTENSIONS, SetupSettings, jobs_of
 from bubble_sync.model.targets import target_for
@@ -69,6 +69,8 @@ def parameters(settings: StackSettings, stack: str, project_ref: str, now: datet
         "timeout_ms": settings.processor.timeout_ms,
         "max_items": settings.processor.max_items,
         "batch_size": settings.processor.batch_size,
+        "requests_per_tick": settings.processor.requests_per_tick,
+        "several_requests": sends_several(settings.processor),
         "dispatch_log": settings.dispatch_log,
         "limit_seconds": target_for(settings.processor.schedule).limit,
         "timestamp": SQL_TIMESTAMP,

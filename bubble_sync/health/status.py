@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict, outcome_of, read_liveness
+from bubble_sync.config.schedules import interval_of
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE, RESPONSE_TABLE
 from bubble_sync.health.jobs import Job, jobs_in
-from bubble_sync.model.jobs import PROCESSOR
+from bubble_sync.model.jobs import PROCESSOR, is_guarded, sends_several
 from bubble_sync.model.targets import TARGET, Target, target_for
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, as_of_now, requests_in
@@ -72,6 +74,24 @@ class Durations:
 
 
 @dataclass(frozen=True)
+class DrainLimit:
+    """The most items that the processor takes: so many requests of so many items in each interval."""
+
+    requests: int
+    items: int
+    every_seconds: float
+
+    @property
+    def per_hour(self) -> float:
+        """Return the items of an hour."""
+        return self.requests * self.items * 3600 / self.every_seconds
+
+    def seconds_for(self, waiting: int) -> float:
+        """Return the shortest time in which so many items are taken."""
+        return waiting * 3600 / self.per_hour
+
+
+@dataclass(frozen=True)
 class Status:
     """The status of a stack; an unreadable part is empty, with the reason under `unknown`."""
 
@@ -89,6 +109,8 @@ class Status:
     target: Target = TARGET
     took: Durations | None = None
     """Of the items completed in the last hour."""
+    drain_limit: DrainLimit | None = None
+    """None while the processor is paused."""
 
     @property
     def good(self) -> bool:
@@ -173,6 +195,23 @@ def durations_since(conn: Connection, since: datetime) -> Durations:
     return Durations(**row)
 
 
+def drain_limit_in(
+    conn: Connection, visible: Visibility, settings: StackSettings, requests: Sequence[Request]
+) -> DrainLimit | None:
+    """Return the limit of the configured processor; a guarded one waits for its last request."""
+    job = settings.processor
+    every = interval_of(job.schedule, visible.asked_at)
+    if not job.active or not every:
+        return None
+    together = job.requests_per_tick
+    if sends_several(job) and not visible.why_unreadable(DISPATCH_TABLE, RESPONSE_TABLE):
+        answers = conn.execute(query("outcomes", "newest_good")).fetchall()
+        together = together if any(answer["claimed"] for answer in answers) else 1
+    took = max((one.duration_ms or 0 for one in requests if one.function == PROCESSOR.sender), default=0) / 1000
+    ticks = max(1, math.ceil(took / every)) if is_guarded(job) else 1
+    return DrainLimit(together, job.batch_size, every * ticks)
+
+
 def status_in(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> Status:
     """Read queue, jobs and requests in an open transaction; the settings name the paused jobs."""
     visibility.require_configured_program(conn, visible)
@@ -200,6 +239,7 @@ def status_in(conn: Connection, visible: Visibility, settings: StackSettings, st
         unknown=unknown,
         target=target_for(settings.processor.schedule),
         took=took,
+        drain_limit=drain_limit_in(conn, visible, settings, requests),
     )
 
 

@@ -85,7 +85,11 @@ def test_the_operations_that_count_are_listed_once_for_the_queries():
     }
 
     # The text of an installed function has no include within a line.
-    installed = {"functions/invoke_bubble_sync_processor.sql", "functions/alert_conditions.sql"}
+    installed = {
+        "functions/invoke_bubble_sync_processor.sql",
+        "functions/invoke_bubble_sync_processor_many.sql",
+        "functions/alert_conditions.sql",
+    }
     assert listing.keys() == {"queries/items.sql", *installed}
     assert all(lists == [[*REQUIRED_VALUES["operation"]]] for lists in listing.values())
 

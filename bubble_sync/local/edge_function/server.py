@@ -83,7 +83,7 @@ class EdgeFunction(ThreadingHTTPServer):
         for status in statuses.values():
             counts["success" if status == "completed" else "failed"] += 1
         items = [{"id": item, "status": status} for item, status in statuses.items()]
-        return {"processed": len(items), **counts, "items": items}
+        return {"claimed": True, "processed": len(items), **counts, "items": items}
 
     def record(self, facts: Mapping[str, object]) -> None:
         """Add one line to the request log."""
