@@ -14,17 +14,22 @@ Samples = dict[str, list[float]]
 class Row:
     """One line of the result: our samples over the baseline's, and the highest good median of the ratios.
 
-    The ratios are of one round each: a disturbance of the machine reaches both sides of a round.
+    The ratios are of one round each: a disturbance of the machine reaches both sides of a round. Without a baseline the
+    samples are counters, the same on every machine.
     """
 
     what: str
     ours: Sequence[float]
-    baseline: Sequence[float]
+    baseline: Sequence[float] = ()
     goal: float | None = None
+    unit: str = "s"
+    remark: str = ""
 
     @property
     def ratios(self) -> list[float]:
-        """Return the ratio of each round, the lowest first."""
+        """Return the ratio of each round, the lowest first; the samples where there is no baseline."""
+        if not self.baseline:
+            return sorted(self.ours)
         return sorted(mine / other for mine, other in zip(self.ours, self.baseline, strict=True))
 
     @property
@@ -35,7 +40,11 @@ class Row:
     @property
     def note(self) -> str:
         """Return the medians of both sides."""
-        return f"{statistics.median(self.ours):.3f} s over {statistics.median(self.baseline):.3f} s"
+        if not self.baseline:
+            return self.remark
+        form = ".3f" if self.unit == "s" else ",.0f"
+        ours, baseline = statistics.median(self.ours), statistics.median(self.baseline)
+        return f"{ours:{form}} {self.unit} over {baseline:{form}} {self.unit}"
 
 
 def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> Samples:
