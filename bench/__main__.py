@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import diffs, drain, imports, pulumi_runs, year
+from bench import diffs, drain, imports, pulumi_runs, ticks, year
 from bench.measure import Row
 from bench.report import as_json, environment, table
 from bench.workbench import Workbench
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Row]]] = {
     "no-op": pulumi_runs.run,
     "over-empty": pulumi_runs.run_over_empty,
     "diff": diffs.run,
+    "ticks": ticks.run,
     "year": year.run,
     "drain": drain.run,
 }

@@ -14,19 +14,22 @@ Samples = dict[str, list[float]]
 class Row:
     """One line of the result: our samples over the baseline's, and the highest good median of the ratios.
 
-    The ratios are of one round each: a disturbance of the machine reaches both sides of a round.
+    The ratios are of one round each: a disturbance of the machine reaches both sides of a round. Without a baseline the
+    samples are counters, the same on every machine.
     """
 
     what: str
     ours: Sequence[float]
-    baseline: Sequence[float]
+    baseline: Sequence[float] = ()
     goal: float | None = None
     sample: str = "{:.3f} s"
     """The format of one sample, with its unit."""
 
     @property
     def ratios(self) -> list[float]:
-        """Return the ratio of each round, the lowest first."""
+        """Return the ratio of each round, the lowest first; the samples where there is no baseline."""
+        if not self.baseline:
+            return sorted(self.ours)
         return sorted(mine / other for mine, other in zip(self.ours, self.baseline, strict=True))
 
     @property
@@ -37,7 +40,8 @@ class Row:
     @property
     def note(self) -> str:
         """Return the medians of both sides."""
-        return " over ".join(self.sample.format(statistics.median(side)) for side in (self.ours, self.baseline))
+        sides = (self.ours, self.baseline) if self.baseline else ()
+        return " over ".join(self.sample.format(statistics.median(side)) for side in sides)
 
 
 def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> Samples:

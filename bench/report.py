@@ -43,8 +43,10 @@ def table(results: Results) -> Table:
         for row in rows:
             goal = "" if row.goal is None else f"<= {row.goal:.2f}"
             met = {None: "", True: "yes", False: "no"}[row.met]
-            median = f"{statistics.median(row.ratios):.2f} x"
-            drawn.add_row(name, row.what, median, f"{row.ratios[0]:.2f}-{row.ratios[-1]:.2f}", goal, met, row.note)
+            form = "{:.2f} x" if row.baseline else row.sample
+            figures = statistics.median(row.ratios), row.ratios[0], row.ratios[-1]
+            median, low, high = map(form.format, figures)
+            drawn.add_row(name, row.what, median, f"{low} - {high}", goal, met, row.note)
         drawn.add_section()
     return drawn
 

@@ -43,6 +43,12 @@ def format_age(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def format_hours(seconds: float) -> str:
+    """Format a duration to the minute from two hours on."""
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if seconds >= 7200 else format_age(seconds)
+
+
 def format_seconds(seconds: float | None) -> str:
     """Format a duration to the millisecond below ten seconds."""
     return "" if seconds is None else f"{seconds:.3f} s" if seconds < 10 else format_age(seconds)

@@ -35,6 +35,7 @@ def config_table() -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
+    # A default that depends on other settings: with their defaults.
     value = field.get_default(call_default_factory=True, validated_data={"names": NameSettings()})
     if value in (None, ""):
         return ""

@@ -22,7 +22,7 @@ from bubble_sync.formatting import format_tenths
 from bubble_sync.local.demo import DemoStep, Evidence, timeline, wait_for
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.stack import NAME, LocalStack, prepare_stack
-from bubble_sync.model.targets import TARGET_SECONDS
+from bubble_sync.model.targets import TARGET
 
 _screen = Console(stderr=True, highlight=False)
 
@@ -109,5 +109,5 @@ def _verdict(evidence: Evidence) -> str:
     if not evidence.proven or evidence.processed_at is None:
         return f"the item is {evidence.status}, and no succeeded run of the job completed it"
     took = (evidence.processed_at - evidence.created_at).total_seconds()
-    met = "met" if took <= TARGET_SECONDS else "missed"
-    return f"{format_tenths(took)}; the target is at most {TARGET_SECONDS} s: {met}"
+    met = "met" if took <= TARGET.seconds else "missed"
+    return f"{format_tenths(took)}; the target is at most {TARGET.seconds} s: {met}"

@@ -9,7 +9,7 @@ import typer
 from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName
 from bubble_sync.cli.output import open_stack, print_answer, print_text, table
-from bubble_sync.formatting import format_age, format_time
+from bubble_sync.formatting import format_age, format_hours, format_seconds, format_time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bubble_sync.health.jobs import Job
-    from bubble_sync.health.status import QueueStats, Status
+    from bubble_sync.health.status import DrainLimit, Durations, QueueStats, Status
 
 
 LIVENESS_STYLES = {"likely": "green", "no": "red", "unknown": "yellow"}
@@ -34,6 +34,7 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
         as_json=as_json,
         waited_seconds=found.queue.waited_seconds if found.queue else None,
         seconds_to_empty=found.queue.seconds_to_empty if found.queue else None,
+        drain_seconds=_drain_seconds(found),
         problems=found.problems,
         not_known=found.not_known,
         pauses=found.pauses,
@@ -118,12 +119,36 @@ def _show_items(found: Status, stats: QueueStats, out: Console) -> None:
         day.add_row(row["status"], str(row["count"]), format_time(row["oldest"]), format_time(row["newest"]))
     out.print(items if found.items else "the queue holds no item", "", queue_in_words(stats), sep="\n")
     out.print(flow_in_words(stats))
+    if found.took is not None and found.took.items:
+        out.print(took_in_words(found.took))
+    if (seconds := _drain_seconds(found)) and found.drain_limit:
+        out.print(f"{limit_in_words(found.drain_limit)}; at this rate: {format_hours(seconds)}")
     out.print("", day if found.summary else "no item in the last 24 h", sep="\n")
 
 
 def flow_in_words(stats: QueueStats) -> str:
     """Return the last hour's rates and the time until the queue is empty."""
     return f"last hour: {stats.enqueued} enqueued, {stats.completed} completed; {_to_empty(stats)}"
+
+
+def _drain_seconds(found: Status) -> float | None:
+    """Return the shortest time to empty a queue that one tick does not empty."""
+    waiting, limit = found.queue.waiting if found.queue else 0, found.drain_limit
+    return limit.seconds_for(waiting) if limit and waiting > limit.requests * limit.items else None
+
+
+def limit_in_words(limit: DrainLimit) -> str:
+    """Return the most items of an hour, with the reason."""
+    requests = "1 request" if limit.requests == 1 else f"{limit.requests} requests"
+    each = f"{requests} of {limit.items} items every {format_age(limit.every_seconds)}"
+    return f"limit: {limit.per_hour:.0f} items an hour, {each}"
+
+
+def took_in_words(took: Durations) -> str:
+    """Return the durations of the last hour, from insert to completed."""
+    median, p95, longest = map(format_seconds, (took.median, took.p95, took.longest))
+    items = "1 item" if took.items == 1 else f"{took.items} items"
+    return f"from insert to completed, last hour: {items}, p50 {median}, p95 {p95}, max {longest}"
 
 
 def _to_empty(stats: QueueStats) -> str:

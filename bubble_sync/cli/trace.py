@@ -11,7 +11,6 @@ from bubble_sync.cli.options import ConfigFile, Json, StackName
 from bubble_sync.cli.output import StackContext, open_stack, print_answer, print_unknown, table
 from bubble_sync.errors import ConfigurationError, NotFound
 from bubble_sync.formatting import format_age, format_seconds, format_tenths, format_time
-from bubble_sync.model.targets import TARGET
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,7 +40,7 @@ def read_trace(context: StackContext, wanted: str | None) -> Trace:
     """Read the steps of the item, or of the newest sign-up; raise NotFound."""
     from bubble_sync.health import trace as question
 
-    found = question.trace(context.database, context.name, context.project_ref, wanted)
+    found = question.trace(context.database, context.settings, context.name, context.project_ref, wanted)
     if found is None:
         raise NotFound(
             f"no item of {wanted} is in the queue: give a person's email, an item's id or a record's, or --latest"
@@ -92,7 +91,7 @@ def _verdict(found: Trace) -> str:
         return "completed at an unknown time"
     if found.took_seconds is None:
         still = "overdue" if found.late else "still in time"
-        return f"not synced: {found.status} after {format_age(found.age_seconds)}, {still}; {TARGET}"
-    took = f"completed after {format_seconds(found.took_seconds)}, {late}; {TARGET}"
+        return f"not synced: {found.status} after {format_age(found.age_seconds)}, {still}; {found.target}"
+    took = f"completed after {format_seconds(found.took_seconds)}, {late}; {found.target}"
     empty = ", ".join(name for name, value in (found.bubble_ids or {}).items() if not value)
     return f"{took}; but empty: {empty}" if empty else took

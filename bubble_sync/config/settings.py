@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
@@ -28,6 +28,7 @@ from bubble_sync.config.database_url import (
 )
 from bubble_sync.config.keys import read_key
 from bubble_sync.config.project_ref import ref_of_database, ref_of_url, require_one_project
+from bubble_sync.config.schedules import seconds_of
 from bubble_sync.errors import ConfigurationError
 
 _SCHEDULE = "Schedule: five cron fields in UTC, or `30 seconds` (1..59) with pg_cron 1.5 or newer"
@@ -79,11 +80,20 @@ class JobSettings(Settings):
         return validators.check_reason(text) if info.field_name == "pause_reason" else validators.read_timestamp(text)
 
 
+def _is_in_seconds(valid: dict[str, Any]) -> bool:
+    """Return whether the schedule is in seconds; an invalid one is reported as such."""
+    return seconds_of(valid.get("schedule", "")) is not None
+
+
 class SenderSettings(JobSettings):
     """The settings of a job that sends requests."""
 
     timeout_ms: int = Field(default=30000, ge=1, le=120_000, description="Timeout of a request in pg_net, 1..120000")
-    overlap_guard: bool = Field(default=False, description="`true` sends no request while the last one is unanswered")
+    # Below a minute a request may outlast the interval as a rule.
+    overlap_guard: bool = Field(
+        default_factory=_is_in_seconds,
+        description="`true` sends no request while the last one is unanswered; the default of a schedule in seconds",
+    )
 
 
 class RetrySettings(SenderSettings):
@@ -99,6 +109,12 @@ class ProcessorSettings(SenderSettings):
     max_items: int = Field(default=10, ge=1, le=10_000, description="`limit` in the request: maximum items of a run")
     batch_size: int = Field(
         default=5, ge=1, le=10_000, description="`batch_size` in the request: items processed at a time"
+    )
+    requests_per_tick: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Requests of a backlog that may be unanswered at a time; above 1 only while answers say `claimed`",
     )
 
 

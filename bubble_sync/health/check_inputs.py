@@ -25,10 +25,10 @@ from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import read_snapshot
 from bubble_sync.formatting import SQL_TIMESTAMP
-from bubble_sync.model.jobs import HISTORY_JOB, MANAGED_JOBS, VENDOR_HISTORY_JOB, is_guarded
+from bubble_sync.model.jobs import HISTORY_JOB, MANAGED_JOBS, VENDOR_HISTORY_JOB, is_guarded, sends_several
 from bubble_sync.model.pauses import paused
 from bubble_sync.model.setup import EXTENSIONS, SetupSettings, jobs_of
-from bubble_sync.model.targets import LIMIT_SECONDS
+from bubble_sync.model.targets import target_for
 from bubble_sync.records.due_runs import record_in, recorded_in
 from bubble_sync.records.messages import function_log
 from bubble_sync.records.requests import Request, answers_to, moved_on, requests_in, with_answers
@@ -70,8 +70,10 @@ def parameters(settings: StackSettings, stack: str, project_ref: str, now: datet
         "timeout_ms": settings.processor.timeout_ms,
         "max_items": settings.processor.max_items,
         "batch_size": settings.processor.batch_size,
+        "requests_per_tick": settings.processor.requests_per_tick,
+        "several_requests": sends_several(settings.processor),
         "dispatch_log": settings.dispatch_log,
-        "limit_seconds": LIMIT_SECONDS,
+        "limit_seconds": target_for(settings.processor.schedule).limit,
         "timestamp": SQL_TIMESTAMP,
         "extensions": list(EXTENSIONS),
         "history_job": names.render(HISTORY_JOB.name),

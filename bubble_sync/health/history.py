@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE
-from bubble_sync.model.targets import LIMIT_SECONDS, TARGET_SECONDS
+from bubble_sync.health.status import Durations, durations_since
+from bubble_sync.model.targets import TARGET, Target, target_for
 from bubble_sync.records.verdicts import OUTSTANDING
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
@@ -21,8 +23,15 @@ SPAN_PARTS = 72
 """Parts of 20 minutes, for a day."""
 _MOST_REQUESTS = 20_000
 """Enough for a week of both jobs at their default schedules."""
-EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, TARGET_SECONDS, 90, LIMIT_SECONDS, 300, 900, 3600)
-"""Lower edges of the latency bins in seconds; the last bin is open."""
+_EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, 90, 300, 900, 3600)
+_BELOW = (1, 2)
+"""Edges for a target of less than a minute and the work."""
+
+
+def edges_of(target: Target) -> tuple[int, ...]:
+    """Return the lower edges of the latency bins in seconds, target and limit among them; the last bin is open."""
+    finer = _BELOW if target.seconds < TARGET.seconds else ()
+    return tuple(sorted({*_EDGES, *finer, target.seconds, target.limit}))
 
 
 @dataclass(frozen=True)
@@ -57,11 +66,17 @@ class Latency:
     longest: float | None
     overdue: int
     """Sign-ups past the limit that are not completed: in no bin."""
+    target: Target = TARGET
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """Return the lower edge of each bin."""
+        return edges_of(self.target)
 
     @property
     def kept(self) -> int:
         """Count the sign-ups that met the target."""
-        return sum(self.bins[: EDGES.index(TARGET_SECONDS)])
+        return sum(self.bins[: self.edges.index(self.target.seconds)])
 
 
 @dataclass(frozen=True)
@@ -78,15 +93,18 @@ class History:
     """Start of the part of our log that was read, when the log is longer."""
     latency: Latency | None
     unknown: Mapping[str, str]
+    took: Durations | None = None
+    """Of all items, not of sign-ups alone."""
 
 
 @in_one_read("reading the history")
-def history(conn: Connection, visible: Visibility, span: timedelta) -> History:
+def history(conn: Connection, visible: Visibility, settings: StackSettings, span: timedelta) -> History:
     """Read the history of the span that ends now."""
+    target = target_for(settings.processor.schedule)
     since, until = visible.asked_at - span, visible.asked_at
     given = {
         "since": since, "until": until, "parts": SPAN_PARTS, "part_seconds": span.total_seconds() / SPAN_PARTS,
-        "edges": list(EDGES), "limit": LIMIT_SECONDS, "most": _MOST_REQUESTS,
+        "edges": list(edges_of(target)), "limit": target.limit, "most": _MOST_REQUESTS,
     }  # fmt: skip
 
     def rows(name: str) -> list[Row]:
@@ -107,8 +125,9 @@ def history(conn: Connection, visible: Visibility, span: timedelta) -> History:
             for row in rows("dispatches")
         ),
         sent_since=log_since if log_since and log_since > since else None,
-        latency=None if no_items else latency_of(rows("latency"), rows("overdue")[0]["items"]),
+        latency=None if no_items else latency_of(rows("latency"), rows("overdue")[0]["items"], target),
         unknown={what: why for what, why in (("items", no_items), ("requests", no_log)) if why},
+        took=None if no_items else durations_since(conn, since),
     )
 
 
@@ -124,9 +143,9 @@ def depths_of(rows: Sequence[Row], since: datetime, step: timedelta) -> tuple[De
     return tuple(depths)
 
 
-def latency_of(rows: Sequence[Row], overdue: int) -> Latency:
+def latency_of(rows: Sequence[Row], overdue: int, target: Target) -> Latency:
     """Put the counts into their bins; width_bucket numbers bins from 1."""
     counts = {row["bin"]: row["items"] for row in rows}
     whole = next(row for row in rows if row["bin"] is None)
-    bins = tuple(counts.get(number, 0) for number in range(1, len(EDGES) + 1))
-    return Latency(bins, whole["items"], whole["median"], whole["p95"], whole["longest"], overdue)
+    bins = tuple(counts.get(number, 0) for number in range(1, len(edges_of(target)) + 1))
+    return Latency(bins, whole["items"], whole["median"], whole["p95"], whole["longest"], overdue, target)

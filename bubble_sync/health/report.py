@@ -31,7 +31,7 @@ class Report:
 
 def report(database: Database, settings: StackSettings, stack: str, project_ref: str | None, span: timedelta) -> Report:
     """Read all results."""
-    past, checked = history(database, span), verify(database, settings, stack, project_ref)
+    past, checked = history(database, settings, span), verify(database, settings, stack, project_ref)
     return Report(
         stack=stack,
         asked_at=past.until,

@@ -77,7 +77,9 @@ def runs(conn: Connection, visible: Visibility, settings: StackSettings, stack: 
         since = min((row["start_time"] for row in latest if row["start_time"]), default=visible.asked_at)
         asked = {"runids": [row["runid"] for row in latest], "since": since}
         sent = requests_in(conn.execute(query("requests", "of_runs"), asked).fetchall())
-        requests = {request.runid: request for request in as_of_now(conn, visible, sent)}
+        # Of several requests of a run, a bad one.
+        known = sorted(as_of_now(conn, visible, sent), key=lambda one: one.verdict not in GOOD)
+        requests = {request.runid: request for request in known}
     return Runs(
         stack=stack,
         jobs=jobs,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict, outcome_of, read_liveness
+from bubble_sync.config.schedules import interval_of
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE, RESPONSE_TABLE
 from bubble_sync.health.jobs import Job, jobs_in
-from bubble_sync.model.targets import LIMIT_SECONDS
+from bubble_sync.model.jobs import PROCESSOR, is_guarded, sends_several
+from bubble_sync.model.targets import TARGET, Target, target_for
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, as_of_now, requests_in
 from bubble_sync.records.verdicts import ANSWERED, GOOD
@@ -48,16 +51,44 @@ class QueueStats:
         shrinks = self.completed - self.enqueued
         return self.waiting * 3600 / shrinks if shrinks > 0 else None
 
-    def problems(self, *, drained: bool) -> tuple[str, ...]:
+    def problems(self, target: Target, *, drained: bool) -> tuple[str, ...]:
         """List the queue's problems. Waiting items are not one while the processor is paused."""
         found = {
-            f"an item has waited for more than {LIMIT_SECONDS} s": drained and self.waited_seconds > LIMIT_SECONDS,
+            f"an item has waited for more than {target.limit} s": drained and self.waited_seconds > target.limit,
             f"{self.stalled} stalled in processing": self.stalled,
             f"{self.dead} dead: failed, with no attempt left": self.dead,
             f"{self.undrained} pending with an operation that no job counts": self.undrained,
             f"{self.unrecognised} with a status that no job knows": self.unrecognised,
         }
         return tuple(problem for problem, there in found.items() if there)
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Seconds from insert to completed of the items that the processor takes; None without items."""
+
+    items: int
+    median: float | None
+    p95: float | None
+    longest: float | None
+
+
+@dataclass(frozen=True)
+class DrainLimit:
+    """The most items that the processor takes: so many requests of so many items in each interval."""
+
+    requests: int
+    items: int
+    every_seconds: float
+
+    @property
+    def per_hour(self) -> float:
+        """Return the items of an hour."""
+        return self.requests * self.items * 3600 / self.every_seconds
+
+    def seconds_for(self, waiting: int) -> float:
+        """Return the shortest time in which so many items are taken."""
+        return waiting * 3600 / self.per_hour
 
 
 @dataclass(frozen=True)
@@ -75,6 +106,11 @@ class Status:
     """The newest response in pg_net to any request; read only without a log of our own."""
     liveness: Liveness
     unknown: Mapping[str, str]
+    target: Target = TARGET
+    took: Durations | None = None
+    """Of the items completed in the last hour."""
+    drain_limit: DrainLimit | None = None
+    """None while the processor is paused."""
 
     @property
     def good(self) -> bool:
@@ -88,7 +124,7 @@ class Status:
         # A waiting item is no problem while the processor is paused.
         drained = not any(job.paused for job in self.jobs if job.name == self.jobs[0].name)
         return (
-            *(self.queue.problems(drained=drained) if self.queue else ()),
+            *(self.queue.problems(self.target, drained=drained) if self.queue else ()),
             *(f"job {job.name} {job.problem}" for job in self.jobs if job.problem),
             *(
                 f"the last request of {request.function} was {request}"
@@ -153,11 +189,34 @@ def queue_stats_of(groups: Sequence[Row], asked_at: datetime) -> QueueStats:
     )
 
 
+def durations_since(conn: Connection, since: datetime) -> Durations:
+    """Read the durations of the items that were completed since a moment."""
+    (row,) = conn.execute(query("items", "took"), {"since": since}).fetchall()
+    return Durations(**row)
+
+
+def drain_limit_in(
+    conn: Connection, visible: Visibility, settings: StackSettings, requests: Sequence[Request]
+) -> DrainLimit | None:
+    """Return the limit of the configured processor; a guarded one waits for its last request."""
+    job = settings.processor
+    every = interval_of(job.schedule, visible.asked_at)
+    if not job.active or not every:
+        return None
+    together = job.requests_per_tick
+    if sends_several(job) and not visible.why_unreadable(DISPATCH_TABLE, RESPONSE_TABLE):
+        answers = conn.execute(query("outcomes", "newest_good")).fetchall()
+        together = together if any(answer["claimed"] for answer in answers) else 1
+    took = max((one.duration_ms or 0 for one in requests if one.function == PROCESSOR.sender), default=0) / 1000
+    ticks = max(1, math.ceil(took / every)) if is_guarded(job) else 1
+    return DrainLimit(together, job.batch_size, every * ticks)
+
+
 def status_in(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> Status:
     """Read queue, jobs and requests in an open transaction; the settings name the paused jobs."""
     visibility.require_configured_program(conn, visible)
     unknown: dict[str, str] = {}
-    items, summary, stats = [], [], None
+    items, summary, stats, took = [], [], None, None
     if why := visible.why_unreadable(QUEUE_TABLE):
         unknown["items"] = why
     else:
@@ -165,6 +224,7 @@ def status_in(conn: Connection, visible: Visibility, settings: StackSettings, st
         items = [{name: row[name] for name in ("status", "operation", "count", "oldest_item")} for row in groups]
         stats = queue_stats_of(groups, visible.asked_at)
         summary = conn.execute(query("items", "summary")).fetchall()
+        took = durations_since(conn, visible.asked_at - timedelta(hours=1))
     requests, response = _answers(conn, visible, unknown)
     return Status(
         stack=stack,
@@ -177,6 +237,9 @@ def status_in(conn: Connection, visible: Visibility, settings: StackSettings, st
         response=response,
         liveness=read_liveness(conn, settings, stack),
         unknown=unknown,
+        target=target_for(settings.processor.schedule),
+        took=took,
+        drain_limit=drain_limit_in(conn, visible, settings, requests),
     )
 
 

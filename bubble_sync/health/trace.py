@@ -12,6 +12,7 @@ from datetime import datetime
 
 from psycopg import errors
 
+from bubble_sync.config.settings import StackSettings
 from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.table_names import (
     DISPATCH_TABLE,
@@ -23,7 +24,7 @@ from bubble_sync.database.table_names import (
 )
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
-from bubble_sync.model.targets import LIMIT_SECONDS
+from bubble_sync.model.targets import Target, target_for
 from bubble_sync.records.messages import function_log, readable
 from bubble_sync.records.requests import answers_to, moved_on, requests_in, with_answers
 from bubble_sync.records.visibility import Visibility, in_one_read
@@ -58,6 +59,7 @@ class Trace:
     took_seconds: float | None
     """Time from insertion to completion; None before completion."""
     age_seconds: float
+    target: Target
     bubble_ids: Mapping[str, str | None] | None
     function_log: str
     unknown: Mapping[str, str]
@@ -65,7 +67,7 @@ class Trace:
     @property
     def late(self) -> bool:
         """Return whether the item exceeds the limit."""
-        return (self.age_seconds if self.took_seconds is None else self.took_seconds) > LIMIT_SECONDS
+        return (self.age_seconds if self.took_seconds is None else self.took_seconds) > self.target.limit
 
     @property
     def synced(self) -> bool:
@@ -74,7 +76,12 @@ class Trace:
 
 
 def traced(
-    conn: Connection, visible: Visibility, stack: str, project_ref: str | None, wanted: str | None
+    conn: Connection,
+    visible: Visibility,
+    settings: StackSettings,
+    stack: str,
+    project_ref: str | None,
+    wanted: str | None,
 ) -> Trace | None:
     """Trace an item by email, item id or record id, or the newest sign-up; return None when not found.
 
@@ -103,6 +110,7 @@ def traced(
         steps=tuple(_steps(conn, visible, item, unknown)),
         took_seconds=(done - item["created_at"]).total_seconds() if done else None,
         age_seconds=(item["asked_at"] - item["created_at"]).total_seconds(),
+        target=target_for(settings.processor.schedule),
         bubble_ids=_bubble_ids(conn, visible, item, unknown),
         function_log=function_log(project_ref, visible.names),
         unknown=unknown,

@@ -20,7 +20,7 @@ from bubble_sync.health.status import queue_stats_of
 from bubble_sync.health.trace import Trace, traced
 from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.setup import desired_state
-from bubble_sync.model.targets import LIMIT_SECONDS, TARGET
+from bubble_sync.model.targets import target_for
 from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
 from bubble_sync.records.verdicts import ANSWERED, BAD
@@ -123,7 +123,6 @@ def _there(item: ObjectDiff, names: NameSettings) -> str:
 
 _DIFF = "bubble-sync diff"
 _SEND = "bubble-sync run-now --wait"
-_SIGN_UP = f"sign up a test user in the application, wait {LIMIT_SECONDS} s, then `bubble-sync verify`"
 _LOG = "pulumi config set bubble-sync:dispatchLog true && pulumi up"
 _VERDICTS = {
     "ok": (CheckStatus.OK, ""),
@@ -173,8 +172,8 @@ def verify(
         *objects,
         _runs(conn, visible, settings),
         _endpoint(conn, visible, logged=settings.dispatch_log),
-        _queue(conn, visible, drained=settings.processor.active),
-        *_sign_up(conn, visible, owner),
+        _queue(conn, visible, settings),
+        *_sign_up(conn, visible, settings, owner),
     )
     return Checklist(owner.stack, visible.asked_at, lines, read_liveness(conn, settings, owner.stack))
 
@@ -228,11 +227,12 @@ def _sent(request: Request) -> str:
     return f"request {request.request_id} of {request.function} at {format_timestamp(request.sent_at)}"
 
 
-def _queue(conn: Connection, visible: Visibility, *, drained: bool) -> ChecklistLine:
+def _queue(conn: Connection, visible: Visibility, settings: StackSettings) -> ChecklistLine:
     if why := visible.why_unreadable(QUEUE_TABLE):
         return make_line("queue", CheckStatus.UNKNOWN, why, _to_read(visible, QUEUE_TABLE, absent=_DIFF))
     stats = queue_stats_of(conn.execute(query("items", "by_status")).fetchall(), visible.asked_at)
-    problems = stats.problems(drained=drained)
+    target = target_for(settings.processor.schedule)
+    problems = stats.problems(target, drained=settings.processor.active)
     if not problems:
         evidence = f"{stats.waiting} waiting, {stats.retrying} to be retried"
         return make_line(
@@ -243,14 +243,18 @@ def _queue(conn: Connection, visible: Visibility, *, drained: bool) -> Checklist
     return make_line("queue", CheckStatus.NO, "; ".join(problems), remedy)
 
 
-def _sign_up(conn: Connection, visible: Visibility, owner: Owner) -> tuple[ChecklistLine, ChecklistLine]:
+def _sign_up(
+    conn: Connection, visible: Visibility, settings: StackSettings, owner: Owner
+) -> tuple[ChecklistLine, ChecklistLine]:
     """Judge the newest sign-up alone."""
     if why := visible.why_unreadable(QUEUE_TABLE):
         unseen = CheckStatus.UNKNOWN, why, _to_read(visible, QUEUE_TABLE, absent=_DIFF)
-    elif item := traced(conn, visible, owner.stack, owner.project_ref, None):
+    elif item := traced(conn, visible, settings, owner.stack, owner.project_ref, None):
         return _synced(item), _filled(item)
     else:
-        unseen = CheckStatus.NOT_PROVEN, "no item of a sign-up is in the queue", _SIGN_UP
+        limit = target_for(settings.processor.schedule).limit
+        remedy = f"sign up a test user in the application, wait {limit} s, then `bubble-sync verify`"
+        unseen = CheckStatus.NOT_PROVEN, "no item of a sign-up is in the queue", remedy
     return make_line("sign_up", *unseen), make_line("bubble_ids", *unseen)
 
 
@@ -260,7 +264,7 @@ def _synced(item: Trace) -> ChecklistLine:
         return make_line("sign_up", CheckStatus.NOT_PROVEN, f"{evidence} after {format_age(item.age_seconds)}", _SEND)
     if item.took_seconds is not None:
         evidence += f" after {format_tenths(item.took_seconds)}"
-    late = f"; {TARGET}" if item.late else ""
+    late = f"; {item.target}" if item.late else ""
     error = f"; error: {item.error}" if item.error else ""
     if item.status != "completed" or late or error:
         return make_line("sign_up", CheckStatus.NO, evidence + late + error, "bubble-sync trace --latest")

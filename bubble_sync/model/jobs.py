@@ -43,6 +43,11 @@ class ManagedJob(Generic[_S]):
         """Return the job with a stack's names."""
         return replace(self, name=names.render(self.name), function=names.render(self.function))
 
+
+    def file_with(self, settings: Settings) -> str:
+        """Return the name of the function's file with these settings."""
+        return f"{self.file}_many" if sends_several(settings) else self.file
+
     @property
     def command(self) -> str:
         """Return the SQL that runs the function.
@@ -95,6 +100,11 @@ def optional_jobs(settings: StackSettings) -> Iterator[ManagedJob[Settings]]:
         yield HISTORY_JOB
 
 
+def sends_several(settings: Settings | None) -> bool:
+    """Return whether a job may send several requests in one run."""
+    return isinstance(settings, ProcessorSettings) and settings.requests_per_tick > 1
+
+
 def is_guarded(settings: Settings | None) -> bool:
-    """Return whether a job sends no request while the last one is unanswered."""
-    return isinstance(settings, SenderSettings) and settings.overlap_guard
+    """Return whether the unanswered requests of a job are bounded."""
+    return isinstance(settings, SenderSettings) and (settings.overlap_guard or sends_several(settings))

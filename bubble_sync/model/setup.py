@@ -120,10 +120,10 @@ def _sync(setup: SetupSettings) -> Iterator[Group]:
     owner = setup.owner
     yield Group("extensions", ([ExtensionSpec(name=name, **asdict(owner)) for name in EXTENSIONS],))
     yield Group("secrets", (_secrets(setup, alerts=False),))
-    functions = [_function(job.file, setup, setup.jobs[job.key]) for job in MANAGED_JOBS]
+    timed = [(job, setup.jobs[job.key]) for job in MANAGED_JOBS]
+    functions = [_function(job.file_with(one), setup, one) for job, one in timed]
     yield Group("functions", ([_function(name, setup) for name in _PRIVATE], functions))
     # One stage for each job, so that a fresh project gets the jobids of the guide.
-    timed = [(job, setup.jobs[job.key]) for job in MANAGED_JOBS]
     yield Group(
         "jobs", tuple([job.named(setup.names).spec(owner, one.schedule, active=one.active)] for job, one in timed)
     )

@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
-TARGET_SECONDS = 75
-"""End to end, by the guide's timeline: the next tick and the work."""
-LIMIT_SECONDS = 120
-"""The age of a late item: the guide's one to two minutes."""
-TARGET = f"the target is {TARGET_SECONDS} s, the limit {LIMIT_SECONDS} s"
+from dataclasses import dataclass
+
+from bubble_sync.config.schedules import seconds_of
+
+_WORK_SECONDS = 15
+_LATE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Target:
+    """The time from sign-up to sync, and the age of a late item, in seconds: by default the guide's timeline."""
+
+    seconds: int = 60 + _WORK_SECONDS
+    """End to end: the next tick and the work."""
+    limit: int = 60 + _LATE_SECONDS
+    """The guide's one to two minutes."""
+
+    def __str__(self) -> str:
+        """Return both in words."""
+        return f"the target is {self.seconds} s, the limit {self.limit} s"
+
+
+TARGET = Target()
+"""The target of a schedule of a minute or more."""
+
+
+def target_for(schedule: str) -> Target:
+    """Return the target with this schedule of the processor, shorter for one in seconds."""
+    interval = seconds_of(schedule)
+    return Target(interval + _WORK_SECONDS, interval + _LATE_SECONDS) if interval else TARGET

@@ -2,7 +2,7 @@
 -- needs: public.sync_queue
 -- follows: job_missing job_inactive job_silent runs_failing runs_not_started request_unauthorized
 -- follows: request_forbidden request_not_found request_rejected endpoint_failing endpoint_unreachable
--- follows: request_unanswered request_nothing_processed request_timed_out net_backlog
+-- follows: request_unanswered request_nothing_processed request_timed_out requests_unclaimed net_backlog
 -- follows: request_refused_by_body request_answered_by_other request_answered_with_nothing
 -- follows: cron_scheduler_down extension_missing function_differs function_missing function_other_owner
 -- follows: function_overloaded job_differs job_owner_dropped net_worker_down privilege_missing queue_hidden
@@ -33,6 +33,9 @@ select
             where name = 'pg_cron' and pg_catalog.string_to_array(
                 pg_catalog.substring(default_version, '^\d+\.\d+'), '.'
             )::integer[] >= array[1, 5]
+        ) and exists (
+            select from pg_catalog.jsonb_to_recordset(%(times)s::jsonb) as w (name text, every numeric)
+            where name = 'bubble-sync-processor' and every >= 60
         ) then ', or bubble-sync:processor.schedule ''30 seconds'''
         else ''
     end || '; then pulumi up.' as remedy

@@ -35,6 +35,20 @@ from public.sync_queue
 group by status, operation
 order by status, operation;
 
+-- name: took
+-- From insert to completed, of the items of the processor's operations completed since a moment.
+select count(*) as items, max(seconds) as longest,
+    pg_catalog.percentile_cont(0.5) within group (order by seconds) as median,
+    pg_catalog.percentile_cont(0.95) within group (order by seconds) as p95
+from (
+    select extract(epoch from processed_at - created_at)::float8 as seconds
+    from public.sync_queue
+    where status = 'completed' and processed_at > %(since)s::timestamptz and processed_at <= pg_catalog.now()
+        and processed_at >= created_at and pg_catalog.isfinite(created_at)
+        and operation::text in
+            -- include: items operations
+) as took;
+
 -- name: summary
 -- Guide, daily queue summary.
 select status::text as status, count(*) as count, min(created_at) as oldest, max(created_at) as newest

@@ -116,3 +116,26 @@ with newest as materialized (
     where n.settled_at is not null or r.id is not null
 )
 select * from answered where age <= 20 order by function, age;
+
+-- name: newest_good
+-- The newest good answer to the processor while pg_net keeps it, and whether that answer says `"claimed": true`: then the
+-- Edge Function claims its items, so that two calls at a time take different ones. A text in JSON with these quotes has them
+-- escaped.
+select good.request_id, good.sent_at, coalesce(response.content ~ '"claimed"\s*:\s*true', false) as claimed
+from (
+    select newest.request_id, newest.sent_at
+    from (select * from bubble_sync.dispatches as dispatch order by dispatch.dispatch_id desc limit 100) as newest
+    where newest.function = 'bubble_sync_processor' and newest.verdict in ('ok', 'partial')
+    order by newest.dispatch_id desc
+    limit 1
+) as good
+join net._http_response as response
+    on response.id = good.request_id and response.created >= good.sent_at - interval '1 minute'
+limit 1;
+
+-- name: claims
+coalesce((
+    select answer.claimed from (
+        -- include: outcomes newest_good
+    ) as answer
+), false)

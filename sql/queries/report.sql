@@ -67,6 +67,7 @@ from (
         from public.sync_queue
         where operation::text = 'SIGNUP_ATOMIC' and status = 'completed'
             and processed_at > %(since)s and processed_at <= %(until)s and processed_at >= created_at
+            and pg_catalog.isfinite(created_at)
     ) as took
 ) as placed
 group by grouping sets ((bin), ())

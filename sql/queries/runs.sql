@@ -51,7 +51,7 @@ order by j.jobname;
 -- The newest finished run of each job.
 select distinct on (r.jobid) r.jobid, j.jobname::text as jobname, r.runid, r.status, r.start_time, r.end_time
 from (
-    select jobid, runid, status, start_time, end_time from cron.job_run_details order by runid desc limit 1000
+    select jobid, runid, status, start_time, end_time from cron.job_run_details order by runid desc limit 10000
 ) as r
 join cron.job as j on j.jobid = r.jobid
 where pg_catalog.starts_with(j.jobname, 'bubble-sync-') and r.status in ('succeeded', 'failed')
@@ -92,7 +92,7 @@ join pg_catalog.jsonb_to_recordset(%(jobs)s::jsonb) as wanted (name text) on wan
 where r.status in ('succeeded', 'failed');
 
 -- name: record
--- Data for missed runs: earlier runs than the newest 1,000 of all jobs are unknown.
+-- Data for missed runs: earlier runs than the newest 10,000 of all jobs are unknown.
 -- Since when runs would be on record. An empty history whose numbers are in use was cleared at an unknown time. What the
 -- role may not see of the setting or the sequence is null.
 select
@@ -100,7 +100,7 @@ select
     pg_catalog.pg_postmaster_start_time() as server_started_at,
     (
         select min(newest.start_time)
-        from (select start_time from cron.job_run_details order by runid desc limit 1000) as newest
+        from (select start_time from cron.job_run_details order by runid desc limit 10000) as newest
     ) as oldest_run_at,
     (
         select s.last_value is not null
@@ -112,6 +112,6 @@ select
 -- name: began
 -- When the newest run of each job began, whatever became of it.
 select jobid, max(start_time) as start_time
-from (select jobid, start_time from cron.job_run_details order by runid desc limit 1000) as newest
+from (select jobid, start_time from cron.job_run_details order by runid desc limit 10000) as newest
 where start_time is not null
 group by jobid;

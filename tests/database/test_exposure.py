@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bubble_sync.config.settings import AlertSettings
+from bubble_sync.config.settings import AlertSettings, ProcessorSettings
 from bubble_sync.health.doctor import Finding
 from tests.fixtures.breaking import diagnose
 from tests.fixtures.site import Site, stack_functions
@@ -87,6 +87,12 @@ class TestPlpgsqlCheck:
     ])  # fmt: skip
     def test_it_finds_nothing(self, checked: Site, signature: str):
         assert self.findings(checked, signature) == []
+
+    def test_it_finds_nothing_with_several_requests_in_a_run(self, checked: Site):
+        for spec in functions_in("functions", jobs={"processor": ProcessorSettings(requests_per_tick=4)}):
+            checked.converge(spec)
+
+        assert self.findings(checked, "public.invoke_bubble_sync_processor()") == []
 
     def test_it_finds_nothing_in_the_function_of_the_monitor_role(self, checked: Site):
         checked.converge(functions_in("access", monitor_role="m")[0])

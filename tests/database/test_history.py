@@ -6,16 +6,19 @@ from datetime import timedelta
 
 import pytest
 
-from bubble_sync.health.history import EDGES, SPAN_PARTS, Depth, History, history
+from bubble_sync.config.settings import read_settings
+from bubble_sync.health.history import SPAN_PARTS, Depth, History, history
+from bubble_sync.health.status import Durations
 from tests.fixtures.history import dispatch, item
 from tests.fixtures.site import Site
+from tests.fixtures.specs import config
 
 #: A part is a minute.
 SPAN = timedelta(minutes=SPAN_PARTS)
 
 
-def ask(site: Site) -> History:
-    return history(site.db, SPAN)
+def ask(site: Site, **changes: str) -> History:
+    return history(site.db, read_settings(config(**changes)), SPAN)
 
 
 def numbers(depth: Depth) -> tuple[int, int, int, int]:
@@ -131,12 +134,34 @@ class TestLatency:
         latency = ask(prepared).latency
         assert latency
 
-        assert {EDGES[number]: items for number, items in enumerate(latency.bins) if items} == {
+        assert {edge: items for edge, items in zip(latency.edges, latency.bins, strict=True) if items} == {
             0: 1, 10: 1, 60: 1, 75: 1, 3600: 1,
         }  # fmt: skip
         assert (latency.items, latency.kept, latency.overdue) == (5, 3, 0)
         assert latency.median == pytest.approx(74, abs=0.1)
         assert latency.longest == pytest.approx(9000, abs=0.1)
+
+    def test_a_schedule_in_seconds_has_an_earlier_target_and_limit(self, prepared: Site):
+        for number, took in enumerate(("1.5 s", "19 s", "21 s", "70 s")):
+            item(prepared, took, record_id=number, status="completed", processed="0 s")
+        item(prepared, "66 s", record_id="late")
+        latency = ask(prepared, processor='{"schedule": "5 seconds"}').latency
+        assert latency
+
+        assert {edge: items for edge, items in zip(latency.edges, latency.bins, strict=True) if items} == {
+            1: 1, 15: 1, 20: 1, 65: 1,
+        }  # fmt: skip
+        assert (latency.items, latency.kept, latency.overdue) == (4, 2, 1)
+        later = ask(prepared).latency
+        assert later
+        assert (later.kept, later.overdue) == (4, 0)
+
+    def test_items_of_every_operation_have_durations_of_the_same_time(self, prepared: Site):
+        item(prepared, "12 s", record_id="a", operation="UPDATE", status="completed", processed="2 s")
+        item(prepared, "3 hours", record_id="b", operation="INSERT", status="completed", processed="2 hours")
+        found = ask(prepared)
+
+        assert (found.took, found.latency and found.latency.items) == (Durations(1, 10.0, 10.0, 10.0), 0)
 
     def test_one_that_is_not_completed_is_overdue_and_in_no_bin(self, prepared: Site):
         item(prepared, "125 s", record_id="late")

@@ -87,6 +87,27 @@ def test_what_a_hand_changes_is_named_alone_by_owner_and_monitor_and_repaired(
     assert ask(monitor, WATCHED).findings == ()
 
 
+@pytest.mark.parametrize(
+    ("processor", "history", "evidence"),
+    [
+        ('{"schedule": "5 seconds"}', None, "no active job clears them; bubble-sync-processor adds 17280 a day"),
+        ('{"schedule": "5 seconds", "active": false}', None, None),
+        ('{"schedule": "5 seconds"}', '{"keepDays": 7}', None),
+        ('{"schedule": "* * * * *"}', None, None),
+    ],
+    ids=["unbounded", "paused", "bounded", "a minute"],
+)
+def test_a_schedule_in_seconds_needs_a_bound_from_its_first_day(
+    site: Site, processor: str, history: str | None, evidence: str | None
+):
+    settings = working(processor=processor, history=history)
+    set_up(site, settings)
+    found = growing(site, settings)
+
+    assert [one.evidence.partition(", and ")[2] for one in found] == [evidence] * bool(evidence)
+    assert all("history.keepDays 7, then pulumi up" in one.remedy for one in found)
+
+
 def test_the_days_of_both_histories_can_be_accepted_and_the_schedule_cannot(keeping: Site):
     keeping.by_hand(
         "do $hand$ begin execute (select replace(pg_get_functiondef(oid), 'keep_days constant integer := 7', "

@@ -30,8 +30,8 @@ ASKED: dict[str, Callable[[Site], object]] = {
     "verify": lambda site: verify(site.db, working(), STACK, None),
     "doctor": diagnose,
     "failures": lambda site: failures(site.db, STACK, None, 10),
-    "trace": lambda site: trace(site.db, STACK, None, None),
-    "trace of a failed one": lambda site: trace(site.db, STACK, None, "failed"),
+    "trace": lambda site: trace(site.db, working(), STACK, None, None),
+    "trace of a failed one": lambda site: trace(site.db, working(), STACK, None, "failed"),
     "retry": lambda site: requeue_plan(site.db, None),
     "release-stalled": lambda site: release_plan(site.db, None),
     "run-now": lambda site: count_items(site.db),
@@ -75,7 +75,7 @@ def test_when_a_failed_item_is_due_is_said_in_utc(converged: Site):
     converged.by_hand("alter role postgres set timezone = 'Asia/Kolkata'")
     converged.end_sessions()
 
-    found = trace(converged.db, STACK, None, None)
+    found = trace(converged.db, working(), STACK, None, None)
 
     assert found is not None
     assert found.steps[-1].detail.endswith(f" {due['at']} UTC")
@@ -198,7 +198,7 @@ def test_bubble_ids_that_cannot_be_joined_are_unknown(converged: Site):
         "alter table public.account_host alter _id type integer using 1",
     )
 
-    found = trace(converged.db, STACK, None, None)
+    found = trace(converged.db, working(), STACK, None, None)
 
     assert found is not None
     assert (found.bubble_ids, list(found.unknown)) == (None, ["bubble_ids"])
@@ -263,7 +263,7 @@ def test_a_job_of_a_role_that_is_gone_is_harmless_when_the_role_is_back(converge
 
 def test_what_no_text_can_hold_is_the_callers_mistake(converged: Site):
     with pytest.raises(ConfigurationError, match="reading an item: the input is not valid UTF-8"):
-        trace(converged.db, STACK, None, "\udcff@example.com")
+        trace(converged.db, working(), STACK, None, "\udcff@example.com")
 
 
 def test_a_key_or_an_email_in_the_name_of_a_job_does_not_come_out(converged: Site):

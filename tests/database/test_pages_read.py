@@ -42,7 +42,7 @@ COMMANDS: dict[str, Callable[[Database], object]] = {
     "status": lambda db: status(db, SETTINGS, STACK),
     "verify": lambda db: verify(db, SETTINGS, STACK, REF),
     "doctor": lambda db: doctor(db, SETTINGS, STACK),
-    "trace": lambda db: trace(db, STACK, REF, None),
+    "trace": lambda db: trace(db, SETTINGS, STACK, REF, None),
     "runs": lambda db: runs(db, SETTINGS, STACK, 10),
     "report": lambda db: report(db, SETTINGS, STACK, REF, timedelta(hours=24)),
 }

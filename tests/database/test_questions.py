@@ -27,8 +27,8 @@ def ask(site: Site, **changes: str) -> Status:
     return status(site.db, read_settings(config(**changes)), "test")
 
 
-def follow(site: Site, wanted: str | None = None) -> Trace:
-    found = trace(site.db, "test", REF, wanted)
+def follow(site: Site, wanted: str | None = None, **changes: str) -> Trace:
+    found = trace(site.db, read_settings(config(**changes)), "test", REF, wanted)
     assert found is not None
     return found
 
@@ -102,6 +102,30 @@ class TestStatus:
         assert found.queue
         assert found.queue.seconds_to_empty is None
         assert found.problems == ("an item has waited for more than 120 s",)
+
+    def test_the_hours_durations_from_insert_to_completed_are_measured(self, working: Site):
+        for number, (ago, processed) in enumerate(
+            (("21 s", "20 s"), ("62 s", "60 s"), ("70 s", "40 s"), ("2 h", "61 min"))
+        ):
+            item(working, ago, record_id=number, status="completed", processed=processed, operation="UPDATE")
+        item(working, "90 s", record_id="other", operation="DELETE", status="completed", processed="1 s")
+        item(working, "90 s", record_id="failed", status="failed", processed="1 s")
+        item(working, "5 s", record_id="clock", status="completed", processed="10 s")
+        working.by_hand(
+            "insert into public.sync_queue (table_name, record_id, operation, status, created_at, processed_at) "
+            "values ('user', 'ever', 'INSERT', 'completed', '-infinity', now())"
+        )
+        took = ask(working).took
+
+        assert took
+        assert (took.items, took.median, took.longest) == (3, pytest.approx(2), pytest.approx(30))
+        assert took.p95 == pytest.approx(27.2)
+
+    def test_an_hour_without_a_completed_item_has_no_durations(self, working: Site):
+        took = ask(working).took
+
+        assert took
+        assert (took.items, took.median, took.p95, took.longest) == (0, None, None, None)
 
     def test_jobs_that_are_absent_asleep_failing_or_overdue_are_named(self, working: Site):
         working.by_hand("set role postgres", f"select cron.unschedule('{RETRY}')")
@@ -370,7 +394,7 @@ class TestTrace:
 
     def test_what_is_not_there_is_none(self, working: Site):
         for wanted in (None, "r1", "ada@example.com"):
-            assert trace(working.db, "test", REF, wanted) is None
+            assert trace(working.db, read_settings(config()), "test", REF, wanted) is None
 
     def test_an_email_needs_the_table_of_users(self, working: Site):
         working.by_hand('drop table public."user"')

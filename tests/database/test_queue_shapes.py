@@ -218,7 +218,7 @@ def test_a_queue_of_this_shape_is_taken_over_and_every_command_is_right(site: Si
 
     for asked in ASKED.values():
         assert asked(site) is not None
-    found = trace(site.db, STACK, None, ids["failed"])
+    found = trace(site.db, working(), STACK, None, ids["failed"])
     assert found is not None
     assert found.id == ids["failed"]
     counted = status(site.db, working(), STACK).queue

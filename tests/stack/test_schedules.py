@@ -20,7 +20,30 @@ RUNS = """
     from cron.job_run_details where jobid = (select jobid from cron.job where jobname = 'bubble-sync-processor')
     and status in ('succeeded', 'failed') order by runid
 """
+GUARDED = """
+    select prosrc like '%overlap_guard constant boolean := true;%' as guarded from pg_proc
+    where proname = 'invoke_bubble_sync_processor'
+"""
+BACKLOG = """
+    insert into public.sync_queue (table_name, record_id, operation)
+    select 'user', 'r' || number, 'INSERT' from generate_series(1, 120) as number
+"""
+PER_RUN = "select count(*) as requests from bubble_sync.dispatches where runid is not null group by runid"
+PROCESSED = "select sum(processed)::int from bubble_sync.dispatches"
 REFUSED = "the schedule '30 seconds' needs pg_cron 1.5, and this server has 1.4-1: nothing was changed."
+
+
+def drain_with_four_requests(site: Site, stack: Stack) -> None:
+    """Queue a backlog behind one item, and have it drained, each item once."""
+    site.by_hand(BACKLOG)
+    stack.configure("processor.requestsPerTick", "4")
+    stack.up()
+    left = "select count(*) from public.sync_queue where status <> 'completed'"
+    assert poll(lambda: site.by_hand(left), [{"count": 0}].__eq__, 60) == [{"count": 0}]
+    # Each item was processed once, by up to four requests of a run.
+    assert poll(lambda: site.by_hand(PROCESSED), [{"sum": 121}].__eq__, 60) == [{"sum": 121}]
+    assert max(row["requests"] for row in site.by_hand(PER_RUN)) == 4
+    stack.expect_no_changes()
 
 
 @pytest.fixture
@@ -35,7 +58,10 @@ def test_seconds_are_a_change_in_place_where_pg_cron_knows_them(converged: Stack
     converged.configure("processor.schedule", "30 seconds")
 
     assert converged.ours("diff").returncode == 1
-    assert converged.drift() == {"sync-jobs-bubble-sync-processor": ["schedule"]}
+    assert converged.drift() == {
+        "sync-functions-invoke_bubble_sync_processor": ["body"],
+        "sync-jobs-bubble-sync-processor": ["schedule"],
+    }
     converged.up()
 
     assert site.by_hand("select jobid, schedule from cron.job order by jobid") == [
@@ -66,6 +92,14 @@ def test_the_scheduler_keeps_seconds_and_an_item_does_not_wait_for_the_minute(
     # A busy machine delays a run; pg_cron never begins one early.
     assert 1 <= between[0] <= between[len(between) // 2] < 5
     stack.expect_no_changes()
+
+    # The target, the guard and the warning of a long history are those of the interval.
+    assert "the target is 17 s, the limit 62 s" in stack.ours("trace", "--latest").stdout
+    assert "bubble-sync-processor adds 43200 a day" in stack.ours("doctor").stdout
+    assert site.by_hand(GUARDED) == [{"guarded": True}]
+    drain_with_four_requests(site, stack)
+    site.by_hand("update cron.job set schedule = '50 seconds' where jobname = 'bubble-sync-processor'")
+    assert stack.drift() == {"sync-jobs-bubble-sync-processor": ["schedule"]}
     site.db.close()
 
 

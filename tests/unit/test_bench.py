@@ -35,6 +35,13 @@ def test_a_ratio_is_taken_round_by_round():
     assert Row("slow", [3.0], [1.0], goal=2.0).met is False
 
 
+def test_a_counter_has_no_baseline():
+    row = Row("pages", [3.0, 2.0, 4.0], goal=3.0, unit="pages", remark="0.1 ms")
+
+    assert (row.ratios, row.met, row.note) == ([2.0, 3.0, 4.0], True, "0.1 ms")
+    assert Row("pages", [67.0], [37.0], unit="pages").note == "67 pages over 37 pages"
+
+
 def test_sides_of_different_lengths_are_a_defect():
     with pytest.raises(ValueError, match="zip"):
         _ = Row("lopsided", [1.0, 2.0], [1.0]).ratios

@@ -17,9 +17,11 @@ from bubble_sync.compare.liveness import Liveness, LivenessVerdict
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.health.doctor import Diagnosis, Finding
 from bubble_sync.health.failures import FailedItem, FailureGroup, Failures
-from bubble_sync.health.history import EDGES, SPAN_PARTS, Depth, History, Latency, SentCount, depths_of
+from bubble_sync.health.history import SPAN_PARTS, Depth, History, Latency, SentCount, depths_of, edges_of
 from bubble_sync.health.report import Report
+from bubble_sync.health.status import Durations
 from bubble_sync.health.verify import ChecklistLine, CheckStatus
+from bubble_sync.model.targets import TARGET, target_for
 from bubble_sync.records.verdicts import VERDICTS
 from tests.fixtures.specs import jwt
 
@@ -35,7 +37,7 @@ def depths(*most: int) -> tuple[Depth, ...]:
 
 
 def past(**changed: object) -> History:
-    empty = Latency((0,) * len(EDGES), 0, None, None, None, 0)
+    empty = Latency((0,) * len(edges_of(TARGET)), 0, None, None, None, 0)
     given = {"depths": depths(), "unplaced": 0, "sent": (), "sent_since": None, "latency": empty, "unknown": {}}
     return History(since=UNTIL - SPAN, until=UNTIL, **{**given, **changed})
 
@@ -95,13 +97,22 @@ class TestCharts:
         assert len({mark.y for mark in chart.marks}) == len(VERDICTS)
         assert [mark.kind for mark in chart.marks if f".{mark.kind}" not in CSS] == []
 
-    def test_the_promise_stands_between_what_keeps_it_and_what_does_not(self):
-        chart = latency_chart(Latency((1,) * len(EDGES), len(EDGES), 1, 1, 1, 0))
+    @pytest.mark.parametrize(
+        ("schedule", "kept"),
+        [
+            ("* * * * *", "9 of 15 sign-ups took less than 75 s."),
+            ("5 seconds", "6 of 16 sign-ups took less than 20 s."),
+        ],
+    )
+    def test_the_target_is_between_the_bins_on_time_and_the_late_ones(self, schedule: str, kept: str):
+        target = target_for(schedule)
+        bins = (1,) * len(edges_of(target))
+        chart = latency_chart(Latency(bins, len(bins), 1, 1, 1, 0, target))
         (limit,) = (line for line in chart.lines if line.kind == "limit")
 
         assert all(mark.x + mark.width < limit.x1 for mark in chart.marks if mark.kind == "kept")
         assert all(mark.x > limit.x1 for mark in chart.marks if mark.kind == "late")
-        assert chart.description == "9 of 15 sign-ups took less than 75 s."
+        assert chart.description == kept
 
     @pytest.mark.parametrize("most", [*range(120), 999, 1001, 123_456])
     def test_the_top_of_a_scale_is_even_and_never_below(self, most: int):
@@ -167,6 +178,12 @@ class TestPage:
 
     def test_it_says_the_year_for_who_opens_it_later(self):
         assert "From 2026-11-21 04:30:00 UTC to 2026-11-22 04:30:00 UTC." in page(report())
+
+    def test_the_durations_of_all_items_stand_next_to_those_of_sign_ups(self):
+        written = " ".join(page(report(history=past(took=Durations(12, 2.5, 4.25, 61)))).split())
+
+        assert "Items of every operation, from insert to completed: 12, p50 2.500 s, p95 4.250 s, max 61 s." in written
+        assert "Items of every operation" not in page(report(history=past(took=Durations(0, None, None, None))))
 
     def test_what_is_unknown_is_said_where_it_would_stand(self):
         why = {"items": "w may not read public.sync_queue", "requests": "there is no table bubble_sync.dispatches"}

@@ -31,6 +31,7 @@ def test_a_minimal_configuration_gets_the_numbers_of_the_guide():
     )
     assert settings.processor.active
     assert settings.retry.active
+    assert not settings.processor.overlap_guard
     assert (settings.supabase_url_name, settings.service_role_key_name) == ("supabase_url", "service_role_key")
 
 
@@ -40,6 +41,21 @@ def test_jobs_are_set_as_objects_and_numbers_may_come_as_floats():
     assert settings.processor.max_items == 20
     assert not settings.processor.active
     assert settings.retry.schedule == "0 * * * *"
+
+
+@pytest.mark.parametrize(
+    ("job", "guarded"),
+    [
+        ('{"schedule": "59 seconds"}', True),
+        ('{"schedule": "5 seconds", "overlapGuard": false}', False),
+        ('{"schedule": "* * * * *"}', False),
+        ('{"schedule": "* * * * *", "overlapGuard": true}', True),
+    ],
+)
+def test_the_overlap_guard_is_on_by_default_below_a_minute(job: str, guarded: bool):
+    settings = read_settings(config(processor=job, retry=job))
+
+    assert (settings.processor.overlap_guard, settings.retry.overlap_guard) == (guarded, guarded)
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,21 @@ def test_the_constants_of_a_jobs_function_are_its_settings_and_every_setting_but
     numbers = set(job.settings.model_fields) - {"schedule", "active", "pause_reason", "pause_until"}
 
     shared = {"dispatch_log", "url_secret", "key_secret"} if job.sends else set()
-    assert set(constants_of(job.file)) == numbers | shared
+    assert set(constants_of(job.file)) == (numbers - {"requests_per_tick"}) | shared
+
+
+def test_several_requests_a_tick_take_another_body_of_the_same_function():
+    usual, several = (
+        functions_in("functions", jobs={"processor": ProcessorSettings(requests_per_tick=requests, max_items=7)})
+        for requests in (1, 3)
+    )
+
+    (changed,) = {*several} - {*usual}
+    assert [one.name for one in several] == [one.name for one in usual]
+    assert changed.name == "public.invoke_bubble_sync_processor"
+    assert "    requests_per_tick constant integer := 3;\n" in changed.body
+    assert "    max_items constant integer := 7;\n" in changed.body
+    assert "include:" not in changed.body
 
 
 def test_the_days_of_both_histories_stand_in_their_functions():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
@@ -18,7 +19,7 @@ from bubble_sync.config.schedules import next_due
 from bubble_sync.errors import Unreachable
 from bubble_sync.health.doctor import Diagnosis, Finding
 from bubble_sync.health.jobs import Job
-from bubble_sync.health.status import QueueStats, Status, WatchSnapshot
+from bubble_sync.health.status import Durations, QueueStats, Status, WatchSnapshot
 
 NOW = datetime(2026, 11, 22, 4, 30, 10, tzinfo=UTC)
 WORKS = Liveness(LivenessVerdict.LIKELY, "the last run succeeded")
@@ -62,6 +63,16 @@ class TestScreen:
         assert "30 seconds" in shown(latest(job(schedule="30 seconds", run=None, run_at=None)))
         assert "every moon" in shown(latest(job(schedule="every moon")))
         assert "is not there" in shown(latest(Job("processor", problem="is not there")))
+
+    def test_the_hours_durations_are_on_it_when_something_was_completed(self):
+        found = latest(job())
+        done, none = (
+            replace(found, status=replace(found.status, took=took))
+            for took in (Durations(12, 2.5, 4.25, 61), Durations(0, None, None, None))
+        )
+
+        assert "from insert to completed, last hour: 12 items, p50 2.500 s, p95 4.250 s, max 61 s" in shown(done)
+        assert "from insert" not in shown(none)
 
     def test_what_is_old_says_how_old_it_is(self):
         said = shown(latest(job()), trouble="lost, trying again: nothing listens there", age=240)

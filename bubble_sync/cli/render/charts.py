@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from bubble_sync.formatting import format_age, format_minute
-from bubble_sync.health.history import EDGES, SPAN_PARTS, Depth, History, Latency, SentCount
-from bubble_sync.model.targets import TARGET_SECONDS
+from bubble_sync.health.history import SPAN_PARTS, Depth, History, Latency, SentCount
 from bubble_sync.records.verdicts import VERDICTS
 
 WIDTH = 640
@@ -168,31 +167,31 @@ def request_chart(sent: Sequence[SentCount], past: History) -> Chart:
 
 def latency_chart(latency: Latency) -> Chart:
     """Draw a bar for each non-empty bin, with the target as a line between bins."""
-    top = above(max(latency.bins))
-    floor, step = TOP + PLOT_HEIGHT, PLOT_WIDTH / len(EDGES)
+    top, edges, target = above(max(latency.bins)), latency.edges, latency.target.seconds
+    floor, step = TOP + PLOT_HEIGHT, PLOT_WIDTH / len(edges)
     marks = tuple(
         Mark(
-            LEFT + number * step + 2, floor - high, step - 4, high, "kept" if edge < TARGET_SECONDS else "late",
-            f"{bin_name(number)}: {items}", str(items),
+            LEFT + number * step + 2, floor - high, step - 4, high, "kept" if edge < target else "late",
+            f"{bin_name(number, edges)}: {items}", str(items),
         )
-        for number, (edge, items) in enumerate(zip(EDGES, latency.bins, strict=True))
+        for number, (edge, items) in enumerate(zip(edges, latency.bins, strict=True))
         if items and (high := max(_SEEN, (PLOT_HEIGHT - 12) * items / top))
     )  # fmt: skip
-    promise = LEFT + EDGES.index(TARGET_SECONDS) * step
-    names = [format_age(edge).replace(" min", "m").replace(" ", "") for edge in EDGES]
-    edges = tuple(Label(LEFT + number * step, floor + 18, name) for number, name in enumerate(names))
-    description = f"{latency.kept} of {latency.items} sign-ups took less than {TARGET_SECONDS} s."
+    promise = LEFT + edges.index(target) * step
+    names = [format_age(edge).replace(" min", "m").replace(" ", "") for edge in edges]
+    axis = tuple(Label(LEFT + number * step, floor + 18, name) for number, name in enumerate(names))
+    description = f"{latency.kept} of {latency.items} sign-ups took less than {target} s."
     labels, lines = scale(top, PLOT_HEIGHT - 12)
     limit = ChartLine(promise, TOP, promise, floor, "limit")
-    target = Label(promise + 4, TOP + 2, f"target: {TARGET_SECONDS} s", "start")
+    name = Label(promise + 4, TOP + 2, f"target: {target} s", "start")
     return Chart(
-        "latency", "From sign-up to completed", description, floor + BOTTOM, marks, (*labels, *edges, target),
+        "latency", "From sign-up to completed", description, floor + BOTTOM, marks, (*labels, *axis, name),
         (*lines, limit),
     )  # fmt: skip
 
 
-def bin_name(number: int) -> str:
+def bin_name(number: int, edges: Sequence[int]) -> str:
     """Return the range of a bin of the latency in words."""
-    if number + 1 == len(EDGES):
-        return f"{format_age(EDGES[number])} and more"
-    return f"{format_age(EDGES[number])} to {format_age(EDGES[number + 1])}"
+    if number + 1 == len(edges):
+        return f"{format_age(edges[number])} and more"
+    return f"{format_age(edges[number])} to {format_age(edges[number + 1])}"

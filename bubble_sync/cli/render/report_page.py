@@ -14,7 +14,6 @@ from bubble_sync.cli.options import complete_for_stack
 from bubble_sync.cli.render.charts import WIDTH, bin_name, depth_chart, latency_chart, request_chart
 from bubble_sync.formatting import format_minute, format_seconds, format_time, format_timestamp
 from bubble_sync.health.report import Report
-from bubble_sync.model.targets import LIMIT_SECONDS
 from bubble_sync.records.messages import anonymous
 
 _PAGES = Path(__file__).with_name("pages")
@@ -50,7 +49,6 @@ def page(report: Report) -> str:
         latency=latency_chart(past.latency) if past.latency is not None else None,
         bin_name=bin_name,
         width=WIDTH,
-        limit=LIMIT_SECONDS,
         version=__version__,
     )
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from bubble_sync.cli.doctor import STYLE
 from bubble_sync.cli.options import complete_for_stack
 from bubble_sync.cli.output import table
-from bubble_sync.cli.status import flow_in_words, queue_in_words, run_in_words, state_in_words
+from bubble_sync.cli.status import flow_in_words, queue_in_words, run_in_words, state_in_words, took_in_words
 from bubble_sync.config.schedules import next_due
 from bubble_sync.formatting import format_age, format_time
 from bubble_sync.records.verdicts import GOOD
@@ -36,6 +36,8 @@ def drawn(found: WatchSnapshot, diagnosis: Diagnosis | None, trouble: str, age: 
     if status.queue is not None:
         yield Text(queue_in_words(status.queue))
         yield Text(flow_in_words(status.queue))
+    if status.took is not None and status.took.items:
+        yield Text(took_in_words(status.took))
     for line in status.not_known:
         yield Text(complete_for_stack(f"unknown: {line}"), style="yellow")
     yield Text()
