@@ -99,6 +99,12 @@ class ProcessorSettings(SenderSettings):
     batch_size: int = Field(
         default=5, ge=1, le=10_000, description="`batch_size` in the request: items processed at a time"
     )
+    wake: bool = Field(
+        default=False, description="`true` sends the request at an insert into the queue; implies `overlapGuard`"
+    )
+    wake_min_interval: int = Field(
+        default=1, ge=1, le=3_600, description="Seconds between two requests of `wake`, 1..3600, with two in reserve"
+    )
 
 
 class AccessSettings(Settings):

@@ -15,6 +15,7 @@ from bubble_sync.specs import (
     Owner,
     PrerequisitesSpec,
     RecordedSpec,
+    TriggerSpec,
     VaultSecretSpec,
 )
 from bubble_sync.sql_loader import function
@@ -67,6 +68,8 @@ def _named(kind: str, name: str) -> RecordedSpec:
         return function(name.split(".")[1], {}, Owner(""))
     if kind == CronJobSpec.kind:
         return CronJobSpec(name=name, schedule="* * * * *", command="", stack="")
+    if kind == TriggerSpec.kind:
+        return TriggerSpec(name=name, definition="", stack="")
     return VaultSecretSpec(name=name, value="-", stack="")
 
 

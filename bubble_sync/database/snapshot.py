@@ -80,7 +80,7 @@ def filled(block: str, values: Mapping[str, sql.Composable]) -> sql.Composed:
 
 def names_of(specs: Iterable[Spec]) -> dict[str, list[str]]:
     """Return the object names by kind for the block's declarations."""
-    names: dict[str, list[str]] = {"extensions": [], "functions": [], "jobs": [], "secrets": []}
+    names: dict[str, list[str]] = {"extensions": [], "functions": [], "jobs": [], "secrets": [], "triggers": []}
     for spec in specs:
         if isinstance(spec, RecordedSpec):
             names[f"{spec.kind}s"].append(spec.object_name.removeprefix(f"{spec.kind} "))

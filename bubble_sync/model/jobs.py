@@ -92,4 +92,9 @@ def optional_jobs(settings: StackSettings) -> Iterator[ManagedJob[Settings]]:
 
 def is_guarded(settings: Settings | None) -> bool:
     """Return whether a job sends no request while the last one is unanswered."""
-    return isinstance(settings, SenderSettings) and settings.overlap_guard
+    return isinstance(settings, SenderSettings) and (settings.overlap_guard or is_woken(settings))
+
+
+def is_woken(settings: Settings | None) -> bool:
+    """Return whether an insert into the queue sends the job's request."""
+    return isinstance(settings, ProcessorSettings) and settings.wake

@@ -7,9 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from bubble_sync.config.keys import KEY_IN_TEXT
-from bubble_sync.config.settings import AlertSettings, HistorySettings, JobSettings, Settings, StackSettings
+from bubble_sync.config.settings import (
+    AlertSettings,
+    HistorySettings,
+    JobSettings,
+    ProcessorSettings,
+    Settings,
+    StackSettings,
+)
 from bubble_sync.config.validators import LOOPBACK_HOST, PRIVATE_HOST
-from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS, is_guarded
+from bubble_sync.database.table_names import QUEUE_TABLE
+from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS, PROCESSOR, is_guarded, is_woken
 from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK, SecretObject
 from bubble_sync.specs import (
     ALERTS,
@@ -21,6 +29,7 @@ from bubble_sync.specs import (
     Owner,
     PrerequisitesSpec,
     Spec,
+    TriggerSpec,
     VaultSecretSpec,
 )
 from bubble_sync.sql_loader import constants_of, every_part, function, reading_block
@@ -30,6 +39,9 @@ _PRIVATE = ("send", "settle", "unanswered", "record")
 """Functions that the jobs' functions call, in the schema `bubble_sync`."""
 _ALERTING = ("alert_conditions", "alert_rejected", "alert_report", "post_alert")
 """Functions that the alerts' function calls, in the same schema."""
+_WAKING = ("wake_due", "wake_send", "wake")
+"""Functions of the trigger that wakes the processor, in the same schema."""
+WAKE_TRIGGER = "bubble_sync_wake"
 _EVERY_MINUTE = "* * * * *"
 # In minutes without the retry job. 10,000 rows in each run are more than fifteen jobs write that run every second.
 _EVERY_TEN_MINUTES = "3-59/10 * * * *"
@@ -91,7 +103,11 @@ class Group:
 def groups(setup: SetupSettings) -> tuple[Group, ...]:
     """Declare every object of a stack, each after its requirements."""
     role = setup.monitor_role
-    optional = {"alerts": setup.alerts is not None, "history": setup.history.keep_days is not None}
+    optional = {
+        "alerts": setup.alerts is not None,
+        "history": setup.history.keep_days is not None,
+        "wake": is_woken(setup.jobs[PROCESSOR.key]),
+    }
     names = object_names(*setup.secrets.values(), **optional, observe=bool(role))
     ledger = LedgerSpec(**asdict(setup.owner), tables=_tables(setup), grantees=(role,) if role else ())
     return (
@@ -112,6 +128,8 @@ def _sync(setup: SetupSettings) -> Iterator[Group]:
     # One stage for each job, so that a fresh project gets the jobids of the guide.
     timed = [(job, setup.jobs[job.key]) for job in MANAGED_JOBS]
     yield Group("jobs", tuple([job.spec(owner, one.schedule, active=one.active)] for job, one in timed))
+    if is_woken(setup.jobs[PROCESSOR.key]):
+        yield _wake(setup, setup.jobs[PROCESSOR.key])
     if setup.alerts is not None:
         called = [_function(name, setup) for name in _ALERTING]
         alert = [_function(ALERT_JOB.file, setup, setup.alerts)]
@@ -120,6 +138,19 @@ def _sync(setup: SetupSettings) -> Iterator[Group]:
     if setup.history.keep_days is not None:
         delete = [_function(HISTORY_JOB.file, setup, setup.history)]
         yield Group("history", (delete, [HISTORY_JOB.spec(owner, _EVERY_TEN_MINUTES)]))
+
+
+def _wake(setup: SetupSettings, processor: JobSettings) -> Group:
+    """Declare the trigger that wakes the processor; a pause of the job disables the trigger."""
+    trigger = TriggerSpec(
+        name=WAKE_TRIGGER,
+        definition=f"AFTER INSERT ON {QUEUE_TABLE} FOR EACH STATEMENT EXECUTE FUNCTION bubble_sync.wake()",
+        enabled="origin" if processor.active else "disabled",
+        comment="bubble-sync: requests the Edge Function at once",
+        sequences=("wake_closed_until", "wake_errors"),
+        **asdict(setup.owner),
+    )
+    return Group("wake", ([_function(name, setup, processor) for name in _WAKING], [trigger]))
 
 
 def jobs_of(setup: SetupSettings) -> tuple[CronJobSpec, ...]:
@@ -142,6 +173,7 @@ def _function(file: str, setup: SetupSettings, settings: Settings | None = None)
         **{f"{role}_secret": name for role, name in setup.secrets.items()},
         # The overlap guard reads the log, so a guarded function always writes its own requests.
         "dispatch_log": setup.dispatch_log or is_guarded(settings),
+        "overlap_guard": is_guarded(settings),
         "stack_name": setup.owner.stack,
         "project_ref": setup.owner.project_ref,
         "monitor_role": setup.monitor_role,
@@ -195,11 +227,14 @@ def observe_spec(setup: SetupSettings) -> FunctionSpec:
     return spec.model_copy(update={"body": body, "executors": (setup.monitor_role,)})
 
 
-def object_names(*secrets: str, alerts: bool = False, history: bool = False, observe: bool = False) -> tuple[str, ...]:
-    """Return the secrets, functions and jobs of a stack, none of which another owner may hold."""
+def object_names(
+    *secrets: str, alerts: bool = False, history: bool = False, wake: bool = False, observe: bool = False
+) -> tuple[str, ...]:
+    """Return the secrets, functions, jobs and triggers of a stack, none of which another owner may hold."""
     setup = SetupSettings(
         owner=Owner(""),
         secrets={},
+        jobs={**default_jobs(), PROCESSOR.key: ProcessorSettings(wake=wake)},
         alerts=AlertSettings() if alerts else None,
         history=HistorySettings(keep_days=1 if history else None),
     )
@@ -208,7 +243,7 @@ def object_names(*secrets: str, alerts: bool = False, history: bool = False, obs
         objects.append(_function("observe", setup))
     return (
         *(f"{VaultSecretSpec.kind} {name}" for name in secrets),
-        *(one.object_name for one in objects if isinstance(one, FunctionSpec | CronJobSpec)),
+        *(one.object_name for one in objects if isinstance(one, FunctionSpec | CronJobSpec | TriggerSpec)),
     )
 
 
