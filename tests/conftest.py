@@ -18,5 +18,6 @@ pytest_plugins = [
     "tests.fixtures.browser",
     "tests.fixtures.terminal",
     "tests.fixtures.troubles",
+    "tests.fixtures.waking",
     "tests.fixtures.wheel",
 ]

@@ -103,7 +103,7 @@ class ProcessorSettings(SenderSettings):
         default=False, description="`true` sends the request at an insert into the queue; implies `overlapGuard`"
     )
     wake_min_interval: int = Field(
-        default=1, ge=1, le=3_600, description="Seconds between two requests of `wake`, 1..3600, with two in reserve"
+        default=1, ge=1, le=3_600, description="Seconds between two requests of `wake` on average, 1..3600"
     )
 
 

@@ -8,27 +8,31 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+    reserve constant integer := 5;
     gap constant interval := min_interval * interval '1 second';
     moment constant timestamptz := pg_catalog.clock_timestamp();
-    sent timestamptz[];
+    newest timestamptz;
     opens timestamptz;
     queued bigint;
     untaken boolean;
     takers bigint[];
-    next_xid bigint;
+    near bigint;
 begin
-    -- One request in each interval, and two in reserve: a follow-up, and one more for the pause that pg_net makes then.
-    sent := array(
-        select dispatch.sent_at from bubble_sync.dispatches as dispatch
+    -- One request in each interval, with a reserve for the first insert of a moment and those right after it.
+    select case when pg_catalog.count(*) = reserve then pg_catalog.min(recent.sent_at + recent.place * gap) end,
+        pg_catalog.max(recent.sent_at)
+    into opens, newest
+    from (
+        select dispatch.sent_at, pg_catalog.row_number() over (order by dispatch.sent_at desc) as place
+        from bubble_sync.dispatches as dispatch
         where dispatch.function = wake_due.source
-            and dispatch.sent_at > moment - 3 * gap and dispatch.sent_at < moment + gap
+            and dispatch.sent_at > moment - reserve * gap and dispatch.sent_at < moment + gap
         order by dispatch.sent_at desc
-        limit 3
-    );
-    opens := least(sent[1] + gap, sent[2] + 2 * gap, sent[3] + 3 * gap);
-    if sent[3] is not null and opens > moment then
+        limit reserve
+    ) as recent;
+    if opens > moment then
         -- A request of this very transaction may still be rolled back, and then closes nothing.
-        if sent[1] < pg_catalog.now() then
+        if newest < pg_catalog.now() then
             perform pg_catalog.setval('bubble_sync.wake_closed_until', (1000 * pg_catalog.date_part('epoch', opens))::bigint);
         end if;
         return false;
@@ -45,17 +49,22 @@ begin
         from net.http_request_queue as waiting
         limit 1000
     ) as request;
-    -- Behind so many requests, the job will be earlier.
     if untaken or queued = 1000 then
+        -- Behind so many requests the job comes earlier. The next inserts need not look again: 20 ms.
+        if coalesce(newest < pg_catalog.now(), true) then
+            perform pg_catalog.setval(
+                'bubble_sync.wake_closed_until', (20 + 1000 * pg_catalog.date_part('epoch', moment))::bigint
+            );
+        end if;
         return false;
     end if;
 
-    -- A worker that failed has taken nothing.
-    next_xid := pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint;
+    -- A worker that failed has taken nothing. A row has the last 32 bits of the transaction; a known one completes them.
+    near := pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint;
     return not exists (
         select from pg_catalog.unnest(takers) as taker (xid)
         where 'aborted' = pg_catalog.pg_xact_status(
-            (next_xid - (next_xid - taker.xid & 4294967295))::text::xid8
+            (near + (taker.xid - near + 2147483648 & 4294967295) - 2147483648)::text::xid8
         )
     );
 end;
