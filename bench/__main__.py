@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import diffs, imports, pulumi_runs, year
+from bench import diffs, imports, pulumi_runs, wake, year
 from bench.measure import Row
 from bench.report import as_json, environment, table
 from bench.workbench import Workbench
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Row]]] = {
     "over-empty": pulumi_runs.run_over_empty,
     "diff": diffs.run,
     "year": year.run,
+    "wake": wake.run,
 }
 
 

@@ -21,6 +21,7 @@ class Row:
     ours: Sequence[float]
     baseline: Sequence[float]
     goal: float | None = None
+    unit: str = "s"
 
     @property
     def ratios(self) -> list[float]:
@@ -35,7 +36,7 @@ class Row:
     @property
     def note(self) -> str:
         """Return the medians of both sides."""
-        return f"{statistics.median(self.ours):.3f} s over {statistics.median(self.baseline):.3f} s"
+        return f"{statistics.median(self.ours):.3f} {self.unit} over {statistics.median(self.baseline):.3f} {self.unit}"
 
 
 def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> Samples:

@@ -94,7 +94,9 @@ def dollar_quoted(text: str, tag: str) -> str:
     return f"{tag}{text}{tag}"
 
 
-ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused", "schema", "server", "tables"})
+ALWAYS_THERE = frozenset(
+    {"extensions", "functions", "ledger", "queue", "refused", "schema", "server", "tables", "triggers"}
+)
 """Parts of every answer, from the system catalogs."""
 
 

@@ -199,7 +199,7 @@ def _tables(setup: SetupSettings) -> tuple[str, ...]:
 
 
 def observe_spec(setup: SetupSettings) -> FunctionSpec:
-    """Return `observe` for the monitor role, our only function that runs with its owner's rights.
+    """Return `observe` for the monitor role, which runs with its owner's rights.
 
     Its body is the block that commands run as the owner, about the objects of the sync.
     """
