@@ -67,8 +67,8 @@ canaries: ## Hunt for secrets in every place that could hold one, and print the 
 	@tools/setup tests
 	$(RUN) pytest tests/canaries -m matrix -q
 
-demo: setup ## Watch a sign-up being synced by cron on the embedded platform (KEEP=1: leave it running)
-	$(RUN) bubble-sync local demo$(if $(KEEP), --keep)$(if $(VERBOSE), --verbose)
+demo: setup ## Watch a sign-up being synced by cron on the embedded platform (WAKE=1: by its insert; KEEP=1: leave it running)
+	$(RUN) bubble-sync local demo$(if $(WAKE), --wake)$(if $(KEEP), --keep)$(if $(VERBOSE), --verbose)
 
 bench: setup ## Measure speed against baselines (ARGS="--rounds 15 import": others, some; see docs/reference/performance.md)
 	$(RUN) python -m bench $(ARGS)

@@ -158,6 +158,22 @@ class CronJobSpec(RecordedSpec):
     """Other roles with a job of this name; both jobs would run."""
 
 
+class TriggerSpec(RecordedSpec):
+    """A trigger on the queue, with the sequences of its function."""
+
+    kind: ClassVar[str] = "trigger"
+    identity: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: str
+    definition: str
+    """The rest of CREATE TRIGGER after the name, as the server prints it."""
+    enabled: str = "origin"
+    """Sessions whose inserts fire the trigger: `origin` (all but replication), `disabled`, `replica` or `always`."""
+    comment: str = ""
+    sequences: tuple[str, ...] = ()
+    """Sequences in the schema `bubble_sync`, created and dropped with the trigger."""
+
+
 _S = TypeVar("_S", bound=Spec, covariant=True)
 
 

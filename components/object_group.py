@@ -12,14 +12,16 @@ from bubble_sync.model.setup import Group
 from bubble_sync.providers.cron_job import CronJob
 from bubble_sync.providers.extension import Extension
 from bubble_sync.providers.function import Function
+from bubble_sync.providers.trigger import Trigger
 from bubble_sync.providers.vault_secret import VaultSecret
-from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, Spec
+from bubble_sync.specs import CronJobSpec, ExtensionSpec, FunctionSpec, Spec, TriggerSpec
 
 _TOKENS: Mapping[str, str] = {
     "extensions": "Extensions",
     "secrets": "VaultSecrets",
     "functions": "SyncFunctions",
     "jobs": "CronJobs",
+    "wake": "Wake",
     "alerts": "Alerts",
     "history": "History",
 }
@@ -87,4 +89,6 @@ class ObjectGroup(pulumi.ComponentResource):
             job = CronJob(f"{name}-{wanted.name}", spec=wanted, opts=opts)
             self.jobids[wanted.name] = job.jobid
             return job
+        if isinstance(wanted, TriggerSpec):
+            return Trigger(f"{name}-{wanted.name}", spec=wanted, opts=opts)
         raise TypeError(f"{type(wanted).__name__} has no resource in a group")

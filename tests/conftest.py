@@ -19,5 +19,6 @@ pytest_plugins = [
     "tests.fixtures.reference_function",
     "tests.fixtures.terminal",
     "tests.fixtures.troubles",
+    "tests.fixtures.waking",
     "tests.fixtures.wheel",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,8 +16,8 @@ from bubble_sync.config.stacks import Stack
 from bubble_sync.config.validators import check_reason, read_timestamp
 from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
-from bubble_sync.model.jobs import MANAGED_JOBS
-from bubble_sync.model.setup import desired_state
+from bubble_sync.model.jobs import MANAGED_JOBS, is_woken
+from bubble_sync.model.setup import WAKE_TRIGGER, desired_state
 from bubble_sync.specs import Owner
 
 _WORDS = ("active", "pauseReason", "pauseUntil")
@@ -100,22 +100,31 @@ def _change(
                 what = "is not as configured: the program does not take its jobs from the configuration, or something"
                 return f"{left[0].spec.object_name} {what} else changes them" if left else ""
 
-            deploy(stack, changes, [f"**-jobs-{old.names.render(job.name)}" for job in jobs], progress, why_not_so)
+            deploy(stack, changes, [f"**-{name}" for name in _resources(old, keys)], progress, why_not_so)
         return PauseResult(True, new, None if commit and committed(stack.config_file) else commit)
 
 
 def _differing(database: Database, settings: StackSettings, keys: Sequence[str], owner: Owner) -> list[ObjectDiff]:
-    names = [f"job {settings.names.render(job.name)}" for job in MANAGED_JOBS if job.key in keys]
-    specs = [spec for spec in desired_state(settings, owner) if spec.object_name in names]
+    names = [name.partition("-")[2] for name in _resources(settings, keys)]
+    specs = [spec for spec in desired_state(settings, owner) if getattr(spec, "name", "") in names]
     snapshot = find(database, specs)
     return [item for spec in specs if (item := compare_object(spec, snapshot)).state is not State.EQUAL]
+
+
+def _resources(settings: StackSettings, keys: Sequence[str]) -> Iterator[str]:
+    """Yield the ends of the names of the resources that a pause changes: group and object."""
+    for job in MANAGED_JOBS:
+        if job.key in keys:
+            yield f"jobs-{settings.names.render(job.name)}"
+            if is_woken(job.settings_in(settings)):
+                yield f"wake-{settings.names.render(WAKE_TRIGGER)}"
 
 
 def _require_nothing_else(differing: Sequence[ObjectDiff]) -> None:
     """Refuse when `up` would change more than the pause."""
     for item in differing:
         fields = ", ".join(change.field for change in item.changes)
-        if item.state is not State.UPDATE or fields != "active":
+        if item.state is not State.UPDATE or fields not in ("active", "enabled"):
             raise PrerequisiteMissing(
                 f"{item.spec.object_name} in the database differs from the configuration "
                 f"({item.reason or fields or item.state}), so `up` would change more than the pause: nothing was "

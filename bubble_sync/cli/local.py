@@ -123,9 +123,10 @@ def sign_up(email: str, as_json: Json = False) -> None:
 @local_app.command("demo")
 def show_demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running.")] = False,
+    wake: Annotated[bool, typer.Option("--wake", help="Send the request at the insert (processor.wake).")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the output of verify and trace.")] = False,
 ) -> None:
-    """Watch cron sync a sign-up; exit 0 only when our job's run synced the item and verify passes."""
+    """Watch cron sync a sign-up; exit 0 only when our job's run, or the insert, synced the item and verify passes."""
     from bubble_sync.cli.local_demo import demo
     from bubble_sync.local.guardian import Guard
     from bubble_sync.local.stack import require_checkout
@@ -137,7 +138,7 @@ def show_demo(
     if not kept:
         guard.remove(platform.folder)
     try:
-        proven = demo(platform, checkout, verbose=verbose)
+        proven = demo(platform, checkout, wake=wake, verbose=verbose)
     finally:
         if kept:
             guard.release()

@@ -22,7 +22,7 @@ from bubble_sync.formatting import format_tenths
 from bubble_sync.local.demo import DemoStep, Evidence, timeline, wait_for
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.stack import NAME, LocalStack, prepare_stack
-from bubble_sync.model.targets import TARGET
+from bubble_sync.model.targets import TARGET, WAKE_TARGET_SECONDS
 
 _screen = Console(stderr=True, highlight=False)
 
@@ -36,23 +36,36 @@ class _Story:
     email: str
     evidence: Evidence
     steps: list[DemoStep]
+    wake: bool
+    """Whether the insert must have sent the request, and not the job."""
+
+    @property
+    def proven(self) -> bool:
+        """Return whether the expected cause completed the item."""
+        return self.evidence.proven(wake=self.wake)
 
 
-def demo(platform: Platform, checkout: Path, *, verbose: bool) -> bool:
-    """Start the platform, sign a person up, and check that our job's run synced the item and `verify` passes."""
+def demo(platform: Platform, checkout: Path, *, wake: bool, verbose: bool) -> bool:
+    """Start the platform, sign a person up, and check that the item was synced and `verify` passes.
+
+    The cause must be our job's run, or with `wake` the insert itself.
+    """
     with _step("start the embedded platform"):
         stack = prepare_stack(platform.start(), checkout)
+        if wake:
+            _succeed(stack, "config", "set", "--path", "bubble-sync:processor.wake", "true")
     with _step("pulumi up --stack local"):
         outputs = _up(stack)
     jobid = outputs["jobids"]["bubble-sync-processor"]
     email = f"demo-{secrets.token_hex(3)}@example.com"
     with _step(f"sign up {email}"):
         signed_up = platform.sign_up(email)
-    with _step(f"wait for pg_cron to run job {jobid} at the full minute"):
-        evidence = wait_for(platform, signed_up, jobid)
+    cause = "the insert's request" if wake else f"pg_cron to run job {jobid} at the full minute"
+    with _step(f"wait for {cause}"):
+        evidence = wait_for(platform, signed_up, jobid, wake=wake)
 
-    steps = timeline(evidence, signed_up, jobid, platform.status().request_log)
-    return _tell(_Story(platform.versions(), outputs, email, evidence, steps), stack, verbose=verbose)
+    steps = timeline(evidence, signed_up, jobid, platform.status().request_log, wake=wake)
+    return _tell(_Story(platform.versions(), outputs, email, evidence, steps, wake), stack, verbose=verbose)
 
 
 @contextmanager
@@ -70,7 +83,11 @@ def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
         checklist = verify.read_checklist(context)
         report = stack.checkout / "report.html"
         write_report(context, report, timedelta(hours=24))
+        # A woken item is completed before the job's first run.
+        early = [one for one in checklist.lines if story.wake and one.id == "runs" and one.status == "not proven"]
+        wrong = [one for one in checklist.lines if one.status != "ok" and one not in early]
         good = sum(one.status == "ok" for one in checklist.lines)
+        later = "; the job is first due at the full minute" if early else ""
         rows = [
             ("set up", "", f"extensions, secrets, functions, jobs: {story.versions}"),
             ("signed up", "", story.email),
@@ -78,14 +95,14 @@ def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
                 (step.what, "" if step.seconds is None else f"T+{format_tenths(step.seconds)}", step.evidence)
                 for step in story.steps
             ),
-            ("in time" if story.evidence.proven else "NOT PROVEN", "", _verdict(story.evidence)),
-            ("verified", "", f"{good} of {len(checklist.lines)} checks are ok"),
+            ("in time" if story.proven else "NOT PROVEN", "", _verdict(story)),
+            ("verified", "", f"{good} of {len(checklist.lines)} checks are ok{later}"),
             ("report", "", str(report)),
         ]
         typer.echo()
         for what, after, text in rows:
             typer.echo(f"{what:<10}  {after:>8}  {text}")
-        proven = story.evidence.proven and checklist.clean
+        proven = story.proven and not wrong
         if verbose or not proven:
             typer.echo("\nStack outputs:")
             typer.echo(json.dumps(story.outputs, indent=2))
@@ -97,17 +114,24 @@ def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
 
 
 def _up(stack: LocalStack) -> dict[str, dict[str, str]]:
-    done = stack.pulumi("up", "--yes", "--skip-preview")
-    if done.returncode != 0:
-        raise PlatformError(f"pulumi up failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+    _succeed(stack, "up", "--yes", "--skip-preview")
     outputs = stack.pulumi("stack", "output", "--json", config=False)
     found: dict[str, dict[str, str]] = json.loads(outputs.stdout)
     return found
 
 
-def _verdict(evidence: Evidence) -> str:
-    if not evidence.proven or evidence.processed_at is None:
-        return f"the item is {evidence.status}, and no succeeded run of the job completed it"
+def _succeed(stack: LocalStack, *command: str) -> None:
+    done = stack.pulumi(*command)
+    if done.returncode != 0:
+        raise PlatformError(f"pulumi {command[0]} failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def _verdict(story: _Story) -> str:
+    evidence = story.evidence
+    if not story.proven or evidence.processed_at is None:
+        cause = "request of the insert" if story.wake else "succeeded run of the job"
+        return f"the item is {evidence.status}, and no {cause} completed it"
     took = (evidence.processed_at - evidence.created_at).total_seconds()
-    met = "met" if took <= TARGET.seconds else "missed"
-    return f"{format_tenths(took)}; the target is at most {TARGET.seconds} s: {met}"
+    target = WAKE_TARGET_SECONDS if story.wake else TARGET.seconds
+    met = "met" if took <= target else "missed"
+    return f"{format_tenths(took)}; the target is at most {target} s: {met}"

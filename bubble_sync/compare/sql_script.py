@@ -15,7 +15,7 @@ from psycopg import sql
 from bubble_sync.compare.diff import Comparison, ObjectDiff, State
 from bubble_sync.config.keys import masked
 from bubble_sync.config.settings import NameSettings
-from bubble_sync.converge import extensions, functions, ledger, tables
+from bubble_sync.converge import extensions, functions, ledger, tables, triggers
 from bubble_sync.converge.cron_jobs import alterations, is_elsewhere
 from bubble_sync.converge.vault_secrets import Stored
 from bubble_sync.database.connection import rendered
@@ -29,6 +29,7 @@ from bubble_sync.specs import (
     FunctionSpec,
     LedgerSpec,
     RecordedSpec,
+    TriggerSpec,
     VaultSecretSpec,
 )
 from bubble_sync.sql_loader import query
@@ -40,6 +41,7 @@ _SECTIONS = {
     "secret": "secrets",
     "function": "functions",
     "job": "jobs",
+    "trigger": "triggers",
 }
 _LEDGER_FIELDS = {"stack", "project_ref"}
 _MY_JOB: LiteralString = "from cron.job where jobname = {job} and username = current_user;"
@@ -55,15 +57,20 @@ def forward(comparison: Comparison) -> str:
         "-- Put each value in place of its '<...>' first; what still has one does nothing. A value typed here lands in",
         "-- the server's log where statements are logged: `pulumi up` keeps it out of there.",
     ]
+    sections = {
+        kind: title
+        for kind, title in _SECTIONS.items()
+        if kind != TriggerSpec.kind or any(item.spec.kind == kind for item in comparison.items)
+    }
     changes = partial(_changes, names=comparison.names)
-    for number, (kind, title) in enumerate(_SECTIONS.items(), 1):
+    for number, (kind, title) in enumerate(sections.items(), 1):
         lines += ["", f"-- {number}. {title}"]
         of_kind = [item for item in comparison.items if item.spec.kind == kind and item.state is not State.EQUAL]
         lines += [line for item in of_kind for line in _section(item, changes)] or ["-- nothing to do"]
     recorded = (
         _record(item, item.spec, comparison.names) for item in comparison.items if isinstance(item.spec, RecordedSpec)
     )
-    return "\n".join([*lines, "", "-- 7. what the ledger remembers", *filter(None, recorded)])
+    return "\n".join([*lines, "", f"-- {len(sections) + 1}. what the ledger remembers", *filter(None, recorded)])
 
 
 def back(comparison: Comparison, snapshot: Snapshot) -> str:
@@ -105,15 +112,17 @@ def _changes(item: ObjectDiff, names: NameSettings) -> Iterator[str]:
             yield functions.function_statement(spec, there).as_string()
         case CronJobSpec() as spec, CronJobSpec() | None:
             yield from _job(spec, there)
+        case TriggerSpec() as spec, TriggerSpec() | None:
+            yield from (one.as_string() for one in triggers.changes_to(spec, there))
 
 
 def _restoration(item: ObjectDiff, snapshot: Snapshot) -> Iterator[str]:
     there = item.actual.actual if item.actual else None
     match item.spec, there:
-        case CronJobSpec() as spec, None:
-            yield _text(_UNSCHEDULE, job=spec.name)
-        case CronJobSpec() as spec, CronJobSpec():
+        case CronJobSpec() as spec, CronJobSpec() | None:
             yield from _former_job(spec, there)
+        case TriggerSpec() as spec, TriggerSpec() | None:
+            yield from (one.as_string() for one in triggers.restoration(spec, there))
         case FunctionSpec() as spec, None:
             yield f"{functions.drop(spec).as_string().replace('drop function', 'drop function if exists', 1)};"
         case FunctionSpec() as spec, FunctionSpec():
@@ -147,7 +156,10 @@ def _job(spec: CronJobSpec, there: CronJobSpec | None) -> Iterator[str]:
         yield from _alter(spec, {"active": False})
 
 
-def _former_job(spec: CronJobSpec, there: CronJobSpec) -> Iterator[str]:
+def _former_job(spec: CronJobSpec, there: CronJobSpec | None) -> Iterator[str]:
+    if there is None:
+        yield _text(_UNSCHEDULE, job=spec.name)
+        return
     given = alterations(there, spec)
     if is_elsewhere(there):
         yield "-- The server that pg_cron connected to for it is not brought back: only a superuser can set it."

@@ -116,6 +116,12 @@ class ProcessorSettings(SenderSettings):
         le=100,
         description="Requests of a backlog that may be unanswered at a time; above 1 only while answers say `claimed`",
     )
+    wake: bool = Field(
+        default=False, description="`true` sends the request at an insert into the queue; implies `overlapGuard`"
+    )
+    wake_min_interval: int = Field(
+        default=1, ge=1, le=3_600, description="Seconds between two requests of `wake` on average, 1..3600"
+    )
 
 
 class AccessSettings(Settings):

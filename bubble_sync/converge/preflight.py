@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from psycopg.errors import InsufficientPrivilege
 
-from bubble_sync.converge import cron_jobs, functions, ledger, prerequisites
+from bubble_sync.converge import cron_jobs, functions, ledger, prerequisites, triggers
 from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.connection import Connection, names_of_stack
 from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.errors import ForeignObject, SyncError
 from bubble_sync.specs import PrerequisitesSpec, RecordedSpec
 
-PREFLIGHT_SECTIONS = (*functions.SECTIONS, *cron_jobs.SECTIONS, "secrets", *ledger.ROW_SECTIONS)
+PREFLIGHT_SECTIONS = (*functions.SECTIONS, *cron_jobs.SECTIONS, *triggers.SECTIONS, "secrets", *ledger.ROW_SECTIONS)
 
 
 def refuse_adoption(spec: RecordedSpec, snapshot: Snapshot) -> None:

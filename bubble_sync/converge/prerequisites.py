@@ -14,6 +14,7 @@ from bubble_sync.specs import (
     Observation,
     PrerequisitesSpec,
     RecordedSpec,
+    TriggerSpec,
     VaultSecretSpec,
 )
 from bubble_sync.sql_loader import all_functions
@@ -72,6 +73,8 @@ def _named(ours: Mapping[str, FunctionSpec], kind: str, name: str) -> RecordedSp
         return ours[name]
     if kind == CronJobSpec.kind:
         return CronJobSpec(name=name, schedule="* * * * *", command="", stack="")
+    if kind == TriggerSpec.kind:
+        return TriggerSpec(name=name, definition="", stack="")
     return VaultSecretSpec(name=name, value="-", stack="")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
-from bubble_sync.converge import cron_jobs, extensions, functions, ledger, prerequisites, vault_secrets
+from bubble_sync.converge import cron_jobs, extensions, functions, ledger, prerequisites, triggers, vault_secrets
 from bubble_sync.database.database import Connection
 from bubble_sync.database.snapshot import Snapshot
 from bubble_sync.specs import (
@@ -17,6 +17,7 @@ from bubble_sync.specs import (
     Observation,
     PrerequisitesSpec,
     Spec,
+    TriggerSpec,
     VaultSecretSpec,
 )
 
@@ -54,6 +55,7 @@ KINDS: Mapping[type[Spec], Kind[Any]] = MappingProxyType(
         VaultSecretSpec: vault_secrets,
         FunctionSpec: functions,
         CronJobSpec: cron_jobs,
+        TriggerSpec: triggers,
     }
 )
 

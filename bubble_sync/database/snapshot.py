@@ -86,7 +86,7 @@ def filled(block: str, values: Mapping[str, sql.Composable], names: NameSettings
 
 def names_of(specs: Iterable[Spec]) -> dict[str, list[str]]:
     """Return the object names by kind for the block's declarations."""
-    names: dict[str, list[str]] = {"extensions": [], "functions": [], "jobs": [], "secrets": []}
+    names: dict[str, list[str]] = {"extensions": [], "functions": [], "jobs": [], "secrets": [], "triggers": []}
     for spec in specs:
         if isinstance(spec, RecordedSpec):
             names[f"{spec.kind}s"].append(spec.object_name.removeprefix(f"{spec.kind} "))
@@ -100,7 +100,9 @@ def dollar_quoted(text: str, tag: str) -> str:
     return f"{tag}{text}{tag}"
 
 
-ALWAYS_THERE = frozenset({"extensions", "functions", "ledger", "queue", "refused", "schema", "server", "tables"})
+ALWAYS_THERE = frozenset(
+    {"extensions", "functions", "ledger", "queue", "refused", "schema", "server", "tables", "triggers"}
+)
 """Parts of every answer, from the system catalogs."""
 
 

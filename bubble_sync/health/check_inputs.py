@@ -41,6 +41,7 @@ from bubble_sync.specs import (
     Owner,
     PrerequisitesSpec,
     Spec,
+    TriggerSpec,
     VaultSecretSpec,
 )
 from bubble_sync.sql_loader import query
@@ -199,6 +200,7 @@ CHECK_INPUTS: Mapping[str, CheckInput] = {
     "extension_changes": changes_of(ExtensionSpec),
     "function_changes": changes_of(FunctionSpec),
     "job_changes": changes_of(CronJobSpec),
+    "trigger_changes": changes_of(TriggerSpec),
     "stored": stored,
     "reaching": callers_of_function,
     "silent": silent,

@@ -29,8 +29,8 @@ from bubble_sync.specs import Owner
 from bubble_sync.sql_loader import Check, checks
 
 _STAGES = (
-    "server", "privilege", "extension", "ledger", "cron", "job", "runid", "function", "queue", "secret", "runs", "run",
-    "net", "endpoint", "request", "response",
+    "server", "privilege", "extension", "ledger", "cron", "job", "wake", "runid", "function", "queue", "secret", "runs",
+    "run", "net", "endpoint", "request", "response",
 )  # fmt: skip
 """Prefixes of check ids, in the order of an item's path."""
 

@@ -70,7 +70,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "extensions": ("extension",),
     "secrets": ("secret",),
     "functions": ("function",),
-    "jobs": ("job",),
+    "jobs": ("job", "trigger"),
 }
 AS_OWNER = "connect as the role that `pulumi up` uses"
 _REFUSED = (State.FOREIGN, State.MISSING)

@@ -35,12 +35,13 @@ class Evidence:
     run_at: datetime | None
     request_id: str | None
     status_code: int | None
+    woken_at: datetime | None
 
-    @property
-    def proven(self) -> bool:
-        """Return whether a succeeded run of our job completed the item with all three ids."""
+    def proven(self, *, wake: bool) -> bool:
+        """Return whether our job's run, or with `wake` the insert itself, completed the item with all three ids."""
         ids = (self.user_bubble_id, self.host_bubble_id, self.guest_bubble_id)
-        return self.status == "completed" and self.runid is not None and self.status_code == 200 and all(ids)
+        cause = self.woken_at is not None and self.runid is None if wake else self.runid is not None
+        return self.status == "completed" and cause and self.status_code == 200 and all(ids)
 
 
 class DemoStep(NamedTuple):
@@ -52,7 +53,7 @@ class DemoStep(NamedTuple):
     evidence: str
 
 
-def wait_for(platform: Platform, signed_up: SignUp, jobid: str) -> Evidence:
+def wait_for(platform: Platform, signed_up: SignUp, jobid: str, *, wake: bool) -> Evidence:
     """Poll until all steps are proven, the item failed, or the next tick has passed; return the last evidence."""
     asked = {"jobid": jobid, "item_id": signed_up.item_id}
     longest = 60 - time.time() % 60 + _GIVE_UP_AFTER_TICK_SECONDS
@@ -67,10 +68,10 @@ def wait_for(platform: Platform, signed_up: SignUp, jobid: str) -> Evidence:
                 raise PlatformError(f"item {signed_up.item_id} has left the queue: was another demo running?")
             return evidence
 
-        return poll(look, lambda evidence: evidence.proven or evidence.status == "failed", longest)
+        return poll(look, lambda evidence: evidence.proven(wake=wake) or evidence.status == "failed", longest)
 
 
-def timeline(evidence: Evidence, signed_up: SignUp, jobid: str, request_log: Path) -> list[DemoStep]:
+def timeline(evidence: Evidence, signed_up: SignUp, jobid: str, request_log: Path, *, wake: bool) -> list[DemoStep]:
     """List the steps with their evidence."""
     request = _request_of(signed_up.item_id, request_log)
     requested_at = datetime.fromisoformat(str(request["time"])) if request else None
@@ -80,7 +81,7 @@ def timeline(evidence: Evidence, signed_up: SignUp, jobid: str, request_log: Pat
     filled = f"{sum(map(bool, ids))} of {len(ids)} bubble_ids are filled"
     steps = [
         ("queued", evidence.created_at, f"item {signed_up.item_id}"),
-        ("cron ran", evidence.run_at, run),
+        ("woken", evidence.woken_at, "the insert queued the request") if wake else ("cron ran", evidence.run_at, run),
         ("requested", requested_at, logged),
         ("finished", evidence.processed_at, f"{evidence.status}; {filled}"),
     ]

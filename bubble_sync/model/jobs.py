@@ -43,7 +43,6 @@ class ManagedJob(Generic[_S]):
         """Return the job with a stack's names."""
         return replace(self, name=names.render(self.name), function=names.render(self.function))
 
-
     def file_with(self, settings: Settings) -> str:
         """Return the name of the function's file with these settings."""
         return f"{self.file}_many" if sends_several(settings) else self.file
@@ -107,4 +106,10 @@ def sends_several(settings: Settings | None) -> bool:
 
 def is_guarded(settings: Settings | None) -> bool:
     """Return whether the unanswered requests of a job are bounded."""
-    return isinstance(settings, SenderSettings) and (settings.overlap_guard or sends_several(settings))
+    guarded = isinstance(settings, SenderSettings) and settings.overlap_guard
+    return guarded or sends_several(settings) or is_woken(settings)
+
+
+def is_woken(settings: Settings | None) -> bool:
+    """Return whether an insert into the queue sends the job's request."""
+    return isinstance(settings, ProcessorSettings) and settings.wake

@@ -12,11 +12,13 @@ from bubble_sync.config.settings import (
     HistorySettings,
     JobSettings,
     NameSettings,
+    ProcessorSettings,
     Settings,
     StackSettings,
 )
 from bubble_sync.config.validators import LOOPBACK_HOST, PRIVATE_HOST
-from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS, is_guarded
+from bubble_sync.database.table_names import QUEUE_TABLE
+from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS, PROCESSOR, is_guarded, is_woken
 from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK, SecretObject
 from bubble_sync.specs import (
     ALERTS,
@@ -28,6 +30,7 @@ from bubble_sync.specs import (
     Owner,
     PrerequisitesSpec,
     Spec,
+    TriggerSpec,
     VaultSecretSpec,
 )
 from bubble_sync.sql_loader import constants_of, every_part, function, reading_block
@@ -37,6 +40,9 @@ _PRIVATE = ("send", "settle", "unanswered", "record")
 """Functions that the jobs' functions call, in the schema `bubble_sync`."""
 _ALERTING = ("alert_conditions", "alert_rejected", "alert_report", "post_alert")
 """Functions that the alerts' function calls, in the same schema."""
+_WAKING = ("wake_due", "wake_send", "wake")
+"""Functions of the trigger that wakes the processor, in the same schema."""
+WAKE_TRIGGER = "bubble_sync_wake"
 _EVERY_MINUTE = "* * * * *"
 # In minutes without the retry job. 10,000 rows in each run are more than fifteen jobs write that run every second.
 _EVERY_TEN_MINUTES = "3-59/10 * * * *"
@@ -104,7 +110,11 @@ class Group:
 def groups(setup: SetupSettings) -> tuple[Group, ...]:
     """Declare every object of a stack, each after its requirements."""
     role = setup.monitor_role
-    optional = {"alerts": setup.alerts is not None, "history": setup.history.keep_days is not None}
+    optional = {
+        "alerts": setup.alerts is not None,
+        "history": setup.history.keep_days is not None,
+        "wake": is_woken(setup.jobs[PROCESSOR.key]),
+    }
     names = object_names(*setup.secrets.values(), names=setup.names, **optional, observe=bool(role))
     ledger = LedgerSpec(**asdict(setup.owner), tables=_tables(setup), grantees=(role,) if role else ())
     return (
@@ -127,6 +137,8 @@ def _sync(setup: SetupSettings) -> Iterator[Group]:
     yield Group(
         "jobs", tuple([job.named(setup.names).spec(owner, one.schedule, active=one.active)] for job, one in timed)
     )
+    if is_woken(setup.jobs[PROCESSOR.key]):
+        yield _wake(setup, setup.jobs[PROCESSOR.key])
     if setup.alerts is not None:
         called = [_function(name, setup) for name in _ALERTING]
         alert = [_function(ALERT_JOB.file, setup, setup.alerts)]
@@ -135,6 +147,23 @@ def _sync(setup: SetupSettings) -> Iterator[Group]:
     if setup.history.keep_days is not None:
         delete = [_function(HISTORY_JOB.file, setup, setup.history)]
         yield Group("history", (delete, [HISTORY_JOB.named(setup.names).spec(owner, _EVERY_TEN_MINUTES)]))
+
+
+def _wake(setup: SetupSettings, processor: JobSettings) -> Group:
+    """Declare the trigger that wakes the processor; a pause of the job disables the trigger."""
+    trigger = TriggerSpec(
+        name=setup.names.render(WAKE_TRIGGER),
+        definition=setup.names.render(
+            f"AFTER INSERT ON {QUEUE_TABLE} FOR EACH STATEMENT EXECUTE FUNCTION bubble_sync.wake()"
+        ),
+        enabled="origin" if processor.active else "disabled",
+        comment="bubble-sync: requests the Edge Function at once",
+        sequences=("wake_closed_until", "wake_errors"),
+        **asdict(setup.owner),
+    )
+    # One stage for each: a function that another one calls is kept.
+    called = ([_function(name, setup, processor)] for name in _WAKING)
+    return Group("wake", (*called, [trigger]))
 
 
 def jobs_of(setup: SetupSettings) -> tuple[CronJobSpec, ...]:
@@ -158,6 +187,7 @@ def _function(file: str, setup: SetupSettings, settings: Settings | None = None)
         **{f"{role}_secret": name for role, name in setup.secrets.items()},
         # The overlap guard reads the log, so a guarded function always writes its own requests.
         "dispatch_log": setup.dispatch_log or is_guarded(settings),
+        "overlap_guard": is_guarded(settings),
         "stack_name": setup.owner.stack,
         "project_ref": setup.owner.project_ref,
         "monitor_role": setup.monitor_role,
@@ -182,7 +212,7 @@ def _tables(setup: SetupSettings) -> tuple[str, ...]:
 
 
 def observe_spec(setup: SetupSettings) -> FunctionSpec:
-    """Return `observe` for the monitor role, our only function that runs with its owner's rights.
+    """Return `observe` for the monitor role, which runs with its owner's rights.
 
     Its body is the block that commands run as the owner, about the objects of the sync.
     """
@@ -217,13 +247,15 @@ def object_names(
     names: NameSettings | None = None,
     alerts: bool = False,
     history: bool = False,
+    wake: bool = False,
     observe: bool = False,
 ) -> tuple[str, ...]:
-    """Return the secrets, functions and jobs of a stack, none of which another owner may hold."""
+    """Return the secrets, functions, jobs and triggers of a stack, none of which another owner may hold."""
     setup = SetupSettings(
         owner=Owner(""),
         secrets={},
         names=names or NameSettings(),
+        jobs={**default_jobs(), PROCESSOR.key: ProcessorSettings(wake=wake)},
         alerts=AlertSettings() if alerts else None,
         history=HistorySettings(keep_days=1 if history else None),
     )
@@ -232,7 +264,7 @@ def object_names(
         objects.append(_function("observe", setup))
     return (
         *(f"{VaultSecretSpec.kind} {name}" for name in secrets),
-        *(one.object_name for one in objects if isinstance(one, FunctionSpec | CronJobSpec)),
+        *(one.object_name for one in objects if isinstance(one, FunctionSpec | CronJobSpec | TriggerSpec)),
     )
 
 

@@ -24,6 +24,8 @@ class Target:
         return f"the target is {self.seconds} s, the limit {self.limit} s"
 
 
+WAKE_TARGET_SECONDS = 2
+"""End to end with `processor.wake`: the request of the insert, and the work."""
 TARGET = Target()
 """The target of a schedule of a minute or more."""
 

@@ -45,6 +45,11 @@ class Request:
     moved: bool = False
     """Inconclusive response, with an item processed in the minutes after the request."""
 
+    @property
+    def cause(self) -> str:
+        """Return why it was sent: the job saw waiting items, or an insert sent it without a look at the queue."""
+        return f"{self.waiting} waiting" if self.waiting else "sent by an insert"
+
     def __str__(self) -> str:
         """Return the verdict with its evidence."""
         numbers = ((self.processed, "processed"), (self.failed, "failed"), (self.skipped or None, "skipped since"))

@@ -31,14 +31,7 @@ begin
     insert into bubble_sync.dispatches (function, runid, waiting, request_id)
     values (source, own_runid, least(waiting_count, 2147483647), request);
 
-    delete from bubble_sync.dispatches as dispatch
-    where dispatch.dispatch_id in (
-        select oldest.dispatch_id from bubble_sync.dispatches as oldest
-        where oldest.sent_at < pg_catalog.now() - kept_for
-        order by oldest.sent_at
-        limit 100
-        for update skip locked
-    );
+    -- include: sending forget
 end;
 $function$;
 

@@ -13,6 +13,14 @@ declare
     -- What pg_net may need beside the request itself: it takes requests up in batches, and answers a batch as a whole.
     lease constant interval := timeout_ms * interval '1 millisecond' + interval '1 minute';
 begin
+    -- An insert that has sent a request holds this lock until it commits, and the request does not show before. That
+    -- transaction may stay open for long.
+    begin
+        perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bubble-sync wake ' || source, 0));
+    exception when lock_not_available then
+        null;
+    end;
+
     if pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('bubble-sync dispatch ' || source, 0))
         and not exists (
             select from bubble_sync.dispatches as dispatch

@@ -81,7 +81,9 @@ where n.nspname = 'bubble_sync'
 union all
 select c.relowner, x.grantee, false
 from pg_catalog.pg_class as c
-join pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts']) as o (name)
+join pg_catalog.unnest(array[
+        'ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts', 'wake_closed_until', 'wake_errors'
+    ]) as o (name)
     on c.oid = pg_catalog.to_regclass('bubble_sync.' || o.name),
     pg_catalog.aclexplode(c.relacl) as x
 union all
@@ -98,7 +100,9 @@ do $revoke$
 declare
     relations constant regclass[] := array(
         select pg_catalog.to_regclass('bubble_sync.' || o.name)
-        from pg_catalog.unnest(array['ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts']) as o (name)
+        from pg_catalog.unnest(array[
+        'ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts', 'wake_closed_until', 'wake_errors'
+    ]) as o (name)
         where pg_catalog.to_regclass('bubble_sync.' || o.name) is not null
     );
     relation regclass;

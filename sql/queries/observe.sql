@@ -11,6 +11,7 @@ declare
     functions constant text[] := %(functions)s::text[];
     jobs constant text[] := %(jobs)s::text[];
     secrets constant text[] := %(secrets)s::text[];
+    triggers constant text[] := %(triggers)s::text[];
     salt constant text := %(salt)s;
     required constant jsonb := %(required)s::jsonb;
     pattern constant text := %(pattern)s;
@@ -25,6 +26,7 @@ begin
     -- part: functions = functions observe
     -- part: jobs = cron observe
     -- part: reader = cron reader
+    -- part: triggers = triggers observe
     -- part: secrets = vault observe
     -- part: digests = vault digests
     -- part: schema = ledger schema

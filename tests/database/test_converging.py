@@ -10,7 +10,7 @@ from bubble_sync.converge import lifecycle
 from bubble_sync.errors import PrivilegeMissing
 from bubble_sync.specs import ExtensionSpec, Spec, compare
 from tests.fixtures.site import Site
-from tests.fixtures.specs import STACK, function_spec, job_spec, ledger_spec, secret_spec
+from tests.fixtures.specs import STACK, function_spec, job_spec, ledger_spec, secret_spec, trigger_spec
 
 pytestmark = pytest.mark.modes
 
@@ -31,6 +31,15 @@ class Case:
 def _job(**values: str) -> str:
     assignments = ", ".join(f"{name} = {value}" for name, value in values.items())
     return f"update cron.job set {assignments} where jobname = 'bubble-sync-processor'"
+
+
+def _trigger(definition: str) -> str:
+    """Replace the trigger in one statement."""
+    return (
+        "do $$ begin drop trigger waking on public.sync_queue; "
+        f"create trigger waking {definition} execute function suppress_redundant_updates_trigger(); "
+        "comment on trigger waking on public.sync_queue is 'wakes'; end $$"
+    )
 
 
 CASES = {
@@ -90,6 +99,24 @@ CASES = {
             "database": _job(database="'template1'"),
             "active": _job(active="false"),
             "stack": "delete from bubble_sync.ledger where object = 'job bubble-sync-processor'",
+        },
+    ),
+    "trigger": Case(
+        trigger_spec(),
+        {
+            "definition": (
+                _trigger("after insert or update on public.sync_queue for each statement"),
+                _trigger("before insert on public.sync_queue for each statement"),
+                _trigger("after insert on public.sync_queue for each statement when (pg_backend_pid() > 0)"),
+            ),
+            "enabled": (
+                "alter table public.sync_queue disable trigger waking",
+                "alter table public.sync_queue enable always trigger waking",
+                "alter table public.sync_queue disable trigger user",
+            ),
+            "comment": "comment on trigger waking on public.sync_queue is 'mine'",
+            "sequences": "drop sequence bubble_sync.wake_errors",
+            "stack": "delete from bubble_sync.ledger where object = 'trigger waking'",
         },
     ),
 }

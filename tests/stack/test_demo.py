@@ -15,9 +15,9 @@ from tests.fixtures.stack import CHECKOUT
 from tests.stack.conftest import git_status
 
 
-def run_demo(home: Path) -> subprocess.CompletedProcess[str]:
+def run_demo(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bubble-sync", "local", "demo"], cwd=CHECKOUT, env={**os.environ, "PULUMI_HOME": str(home)},
+        ["bubble-sync", "local", "demo", *options], cwd=CHECKOUT, env={**os.environ, "PULUMI_HOME": str(home)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -35,6 +35,17 @@ def test_it_tells_its_story_in_one_screen(tmp_path: Path, own_platform: Platform
     assert told["finished"].endswith("completed; 3 of 3 bubble_ids are filled")
     assert told["verified"] == "10 of 10 checks are ok"
     assert done.stderr.endswith("next: `KEEP=1 make demo` leaves the platform running, and prints how to ask it\n")
+    assert not own_platform.folder.exists()
+
+
+def test_with_wake_the_insert_itself_completes_the_item(tmp_path: Path, own_platform: Platform):
+    done = run_demo(tmp_path, "--wake")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^woken +T\+\d+\.\d s  the insert queued the request$", done.stdout, re.M)
+    assert re.search(r"^finished .* completed; 3 of 3 bubble_ids are filled$", done.stdout, re.M)
+    assert re.search(r"^in time .*; the target is at most 2 s: \w+$", done.stdout, re.M)
+    assert re.search(r"^verified +\d+ of 10 checks are ok", done.stdout, re.M)
     assert not own_platform.folder.exists()
 
 

@@ -42,7 +42,11 @@ SECRETS = {
 }
 
 #: The functions with another body than in that version, by stack and resource; CHANGELOG has the reason.
-CHANGED: dict[str, dict[str, str]] = {"alerts": {}, "access": {"sync-access-observe": "bubble_sync.observe"}}
+GUARD = {"sync-functions-unanswered": "bubble_sync.unanswered"}
+CHANGED: dict[str, dict[str, str]] = {
+    "alerts": GUARD,
+    "access": {**GUARD, "sync-access-observe": "bubble_sync.observe"},
+}
 
 
 def restore(stack: Stack, site: Site, name: str) -> None:

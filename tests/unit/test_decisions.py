@@ -104,7 +104,7 @@ def test_the_functions_send_to_the_urls_that_the_configuration_accepts():
     patterns = {name: re.findall(r"!~ \(?'(\^.*http.*\$)'", text) for name, text in joined.items()}
 
     assert {name: found for name, found in patterns.items() if found} == {
-        "functions/send.sql": [f"^{SECURE_HOST}{ANY_PORT}/?$", f"^{LOOPBACK_HOST}{ANY_PORT}/?$"],
+        "queries/sending.sql": [f"^{SECURE_HOST}{ANY_PORT}/?$", f"^{LOOPBACK_HOST}{ANY_PORT}/?$"],
         "functions/post_alert.sql": [f"^{webhook_url(allow_http=False)}$"],
     }
 

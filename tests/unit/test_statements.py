@@ -32,6 +32,8 @@ from bubble_sync.sql_loader import (
 )
 from tests.fixtures.specs import config, functions_in
 
+WAKING = {"wake", "wake_min_interval"}
+"""Settings of the trigger, for functions of its own."""
 BODY = "declare\n    max_items constant integer := 10;\n    name constant text := 'a';\nbegin\nend\n"
 
 
@@ -71,9 +73,21 @@ def test_the_defaults_of_settings_are_the_values_in_the_files():
         assert spec.body in with_parts(file.read_text())
 
 
+def test_the_request_of_an_insert_is_the_one_of_the_job():
+    sent, tick = constants_of("wake_send"), constants_of("invoke_bubble_sync_processor")
+
+    assert set(tick) - set(sent) == {"dispatch_log", "overlap_guard"}
+    assert {name: sent[name] for name in tick if name in sent} == {name: tick[name] for name in sent if name in tick}
+    assert sent["wake_min_interval"] == ProcessorSettings().wake_min_interval
+    assert sent["kept_for"] == constants_of("record")["kept_for"]
+    job = functions_in("functions")[-2].body
+    assert f"'{sent['source']}'" in job
+    assert f"'{sent['action']}'" in job
+
+
 @pytest.mark.parametrize("job", MANAGED_JOBS, ids=lambda job: job.key)
 def test_the_constants_of_a_jobs_function_are_its_settings_and_every_setting_but_when_it_runs_is_one(job):
-    numbers = set(job.settings.model_fields) - {"schedule", "active", "pause_reason", "pause_until"}
+    numbers = set(job.settings.model_fields) - {"schedule", "active", "pause_reason", "pause_until"} - WAKING
 
     shared = {"dispatch_log", "url_secret", "key_secret"} if job.sends else set()
     assert set(constants_of(job.file)) == (numbers - {"requests_per_tick"}) | shared

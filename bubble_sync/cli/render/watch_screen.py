@@ -86,5 +86,7 @@ def _requests(found: WatchSnapshot) -> Iterator[RenderableType]:
         requests = table("request sent (UTC)", "function", ">waiting", "what came of it")
         for one in found.requests:
             style = None if one.verdict in GOOD else "red"
-            requests.add_row(format_time(one.sent_at), one.function, str(one.waiting), str(one), style=style)
+            requests.add_row(
+                format_time(one.sent_at), one.function, str(one.waiting or "insert"), str(one), style=style
+            )
         yield requests

@@ -1,5 +1,6 @@
 -- What is known of one item's way through: the item, its three bubble_ids, the newest run of our job that succeeded
--- between insertion and completion, and the response that names the item. One row; null is what has not happened.
+-- between insertion and completion, the response that names the item, and when an insert sent the request. One row; null is
+-- what has not happened.
 select
     item.status,
     item.created_at,
@@ -10,7 +11,8 @@ select
     run.runid::text as runid,
     run.start_time as run_at,
     response.id::text as request_id,
-    response.status_code
+    response.status_code,
+    dispatch.sent_at as woken_at
 from public.sync_queue as item
 join public."user" as person on person._id = item.record_id
 left join public.account_host as host on host._id = person."Account - Host / Landlord"
@@ -30,4 +32,5 @@ left join lateral (
         and position(item.id::text in r.content) > 0
     limit 1
 ) as response on true
+left join bubble_sync.dispatches as dispatch on dispatch.request_id = response.id and dispatch.runid is null
 where item.id = %(item_id)s::uuid;

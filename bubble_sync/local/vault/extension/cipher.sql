@@ -1,11 +1,12 @@
 -- The root key never enters the database: it is read from a file, whose path the server's configuration says. Read there
--- and not with current_setting, which every session may set for itself.
+-- and not with current_setting, which every session may set for itself. pg_temp is last in search_path: by default it is
+-- first, also for the types of variables.
 create function vault._root_key()
 returns bytea
 language plpgsql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     path text;
