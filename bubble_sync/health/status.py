@@ -207,7 +207,8 @@ def drain_limit_in(
     if sends_several(job) and not visible.why_unreadable(DISPATCH_TABLE, RESPONSE_TABLE):
         answers = conn.execute(query("outcomes", "newest_good")).fetchall()
         together = together if any(answer["claimed"] for answer in answers) else 1
-    took = max((one.duration_ms or 0 for one in requests if one.function == PROCESSOR.sender), default=0) / 1000
+    sender = PROCESSOR.named(settings.names).sender
+    took = max((one.duration_ms or 0 for one in requests if one.function == sender), default=0) / 1000
     ticks = max(1, math.ceil(took / every)) if is_guarded(job) else 1
     return DrainLimit(together, job.batch_size, every * ticks)
 

@@ -36,10 +36,10 @@ def test_a_ratio_is_taken_round_by_round():
 
 
 def test_a_counter_has_no_baseline():
-    row = Row("pages", [3.0, 2.0, 4.0], goal=3.0, unit="pages", remark="0.1 ms")
+    row = Row("pages", [3.0, 2.0, 4.0], goal=3.0, sample="{:,.0f} pages")
 
-    assert (row.ratios, row.met, row.note) == ([2.0, 3.0, 4.0], True, "0.1 ms")
-    assert Row("pages", [67.0], [37.0], unit="pages").note == "67 pages over 37 pages"
+    assert (row.ratios, row.met, row.note) == ([2.0, 3.0, 4.0], True, "")
+    assert Row("pages", [67.0], [37.0], sample="{:,.0f} pages").note == "67 pages over 37 pages"
 
 
 def test_sides_of_different_lengths_are_a_defect():
