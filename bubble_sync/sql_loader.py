@@ -147,7 +147,7 @@ def _settings(source: re.Match[str]) -> tuple[str, ...]:
 def function(
     file: str, constants: Mapping[str, int | str], owner: Owner, render: Callable[[str], str] = str
 ) -> FunctionSpec:
-    """Return the function of `sql/functions/<file>.sql` with the given `constants`; `render` puts in a stack's names."""
+    """Return the function of a file with the given `constants`; `render` puts in the names of a stack."""
     source = _function_source(file)
     return FunctionSpec(
         name=render(source["name"]),
