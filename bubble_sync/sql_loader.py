@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from textwrap import indent
 from typing import LiteralString, cast
 
-from bubble_sync.config.settings import NameSettings
 from bubble_sync.specs import FunctionSpec, Owner
 
 _PACKAGE = Path(__file__).parent
@@ -146,15 +145,15 @@ def _settings(source: re.Match[str]) -> tuple[str, ...]:
 
 
 def function(
-    file: str, constants: Mapping[str, int | str], owner: Owner, names: NameSettings | None = None
+    file: str, constants: Mapping[str, int | str], owner: Owner, render: Callable[[str], str] = str
 ) -> FunctionSpec:
-    """Return the function of `sql/functions/<file>.sql` with the given `constants`, and with a stack's names."""
-    source, names = _function_source(file), names or NameSettings()
+    """Return the function of a file with the given `constants`; `render` puts in the names of a stack."""
+    source = _function_source(file)
     return FunctionSpec(
-        name=names.render(source["name"]),
+        name=render(source["name"]),
         arguments=" ".join(source["arguments"].split()),
         returns=source["returns"],
-        body=with_constants(names.render(with_parts(source["body"])), constants),
+        body=with_constants(render(with_parts(source["body"])), constants),
         language=source["language"],
         security=source["security"],
         volatility=source["volatility"],
@@ -165,10 +164,10 @@ def function(
     )
 
 
-def all_functions(names: NameSettings) -> Iterator[FunctionSpec]:
+def all_functions(render: Callable[[str], str]) -> Iterator[FunctionSpec]:
     """Yield every function of `sql/functions/` with its default constants."""
     for file in sorted((SQL_DIRECTORY / "functions").glob("*.sql")):
-        yield function(file.stem, {}, Owner(""), names)
+        yield function(file.stem, {}, Owner(""), render)
 
 
 def constants_of(file: str) -> dict[str, int | str]:

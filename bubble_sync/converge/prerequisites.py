@@ -51,7 +51,7 @@ def raise_refusals(spec: PrerequisitesSpec, snapshot: Snapshot, reasons: Collect
 
 def wanted(spec: PrerequisitesSpec, names: NameSettings) -> list[RecordedSpec]:
     """Return identity specs of the stack's objects."""
-    ours = {one.name: one for one in all_functions(names)}
+    ours = {one.name: one for one in all_functions(names.render)}
     return [_named(ours, *name.split(" ", 1)) for name in spec.objects]
 
 

@@ -195,7 +195,7 @@ def _function(file: str, setup: SetupSettings, settings: Settings | None = None)
         "own_jobs": json.dumps({job.name: job.command for job in own_jobs}),
     }
     constants = {name: known[name] for name in constants_of(file) if name in known}
-    spec = function(file, constants, setup.owner, setup.names)
+    spec = function(file, constants, setup.owner, setup.names.render)
     # No constant of the file decides this, so that bodies without `allowHttp` stay as they are.
     return _with_private_hosts(spec) if setup.allow_http else spec
 

@@ -45,7 +45,7 @@ def test_a_name_is_replaced_where_a_stack_is_meant(text: str, rendered: str):
 
 
 def test_no_function_and_no_check_keeps_a_default_name():
-    texts = {one.name: one.body + one.name for one in all_functions(SHOP)}
+    texts = {one.name: one.body + one.name for one in all_functions(SHOP.render)}
     texts |= {one.id: SHOP.render(one.text) for one in checks()}
     texts |= {file.stem: SHOP.render(file.read_text()) for file in (SQL_DIRECTORY / "queries").glob("*.sql")}
 
