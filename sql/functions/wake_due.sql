@@ -33,7 +33,11 @@ begin
     if opens > moment then
         -- A request of this very transaction may still be rolled back, and then closes nothing.
         if newest < pg_catalog.now() then
-            perform pg_catalog.setval('bubble_sync.wake_closed_until', (1000 * pg_catalog.date_part('epoch', opens))::bigint);
+            -- A second at most: the configuration may open the interval earlier.
+            perform pg_catalog.setval(
+                'bubble_sync.wake_closed_until',
+                (1000 * pg_catalog.date_part('epoch', least(opens, moment + interval '1 second')))::bigint
+            );
         end if;
         return false;
     end if;

@@ -190,6 +190,25 @@ def test_fifty_sessions_at_once_have_one_request_under_way_and_no_error(awake: S
     assert number(awake, ERRORS) == 0
 
 
+def test_inserts_and_ticks_at_the_same_time_have_one_request_under_way(awake: Site, endpoint: HoldingEndpoint):
+    start = threading.Barrier(12)
+
+    def work(statement: str) -> None:
+        with session(awake) as conn:
+            start.wait()
+            for _ in range(60):
+                conn.execute(statement)
+
+    tick = "select public.invoke_bubble_sync_processor()"
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(work, [INSERT] * 10 + [tick] * 2))
+
+    answered(awake, number(awake, SENT))
+    assert endpoint.count > 1
+    assert endpoint.most_at_once == 1
+    assert number(awake, ERRORS) == 0
+
+
 def test_after_the_reserve_an_interval_has_one_request(site: Site, endpoint: HoldingEndpoint):
     set_up(site, woken(endpoint, wakeMinInterval=3600))
     site.by_hand("update cron.job set active = false")

@@ -15,6 +15,7 @@ from bubble_sync.errors import Busy, PrivilegeMissing
 from bubble_sync.model.setup import WAKE_TRIGGER, desired_state
 from bubble_sync.specs import Owner, TriggerSpec
 from tests.fixtures.adoption import WANTED, converge_all, look, states
+from tests.fixtures.breaking import diagnose, set_up, working
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, config
 
@@ -72,6 +73,15 @@ def test_a_change_by_hand_is_one_object_and_both_scripts_know_it(site: Site, by_
     if changed[0].state is State.UPDATE and "sequence" not in by_hand:
         site.by_hand("set role postgres;" + back(comparison, snapshot))
         assert look(site, WOKEN)[0].items == comparison.items
+
+
+def test_the_doctor_finds_nothing_on_a_stack_that_is_up(site: Site):
+    settings = working(**WAKE)
+    set_up(site, settings)
+
+    diagnosis = diagnose(site, settings)
+
+    assert (diagnosis.findings, dict(diagnosis.unknown)) == ((), {})
 
 
 def test_a_trigger_of_this_name_is_adopted_and_kept_by_destroy(site: Site):
