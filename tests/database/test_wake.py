@@ -209,6 +209,21 @@ def test_inserts_and_ticks_at_the_same_time_have_one_request_under_way(awake: Si
     assert number(awake, ERRORS) == 0
 
 
+def test_a_tick_waits_a_moment_for_an_insert_that_is_about_to_commit(awake: Site, endpoint: HoldingEndpoint):
+    insert(awake, INSERT, "postgres", "set default_transaction_isolation = serializable")
+    with endpoint.holding(), ThreadPoolExecutor(1) as pool, session(awake) as committing:
+        committing.execute("begin")
+        committing.execute(INSERT)
+        tick = pool.submit(insert, awake, "select public.invoke_bubble_sync_processor()")
+        while not tick.done() and not number(awake, "select count(*) from pg_locks where not granted"):
+            pass
+        committing.execute("commit")
+        tick.result()
+
+        assert number(awake, SENT) == 1
+        assert endpoint.next_request() == REQUEST
+
+
 def test_after_the_reserve_an_interval_has_one_request(site: Site, endpoint: HoldingEndpoint):
     set_up(site, woken(endpoint, wakeMinInterval=3600))
     site.by_hand("update cron.job set active = false")
