@@ -128,7 +128,7 @@ def test_every_question_answers_about_its_own_stack(converged: Site, shop: Site,
     assert found.queue is not None
     assert found.queue.dead == 1
     assert failures(shop.db, "shop", None, 10).total == 1
-    assert trace(shop.db, "shop", None, None).operation == "ORDER_PLACED"  # type: ignore[union-attr]
+    assert trace(shop.db, settings, "shop", None, None).operation == "ORDER_PLACED"  # type: ignore[union-attr]
     assert {job.name for job in runs(shop.db, settings, "shop", 10).jobs} == {"shop-sync-processor", "shop-sync-retry"}
     named = repr((found, checklist, diagnosis))
     assert [
@@ -197,3 +197,40 @@ def test_a_queue_that_is_none_is_refused_by_its_name(converged: Site, site: Site
     with pytest.raises(Exception, match=queue):
         beside.converge(prerequisites)
     beside.db.close()
+
+
+def test_data_and_names_that_contain_default_names_stay_as_they_are(converged: Site):
+    """A name of the user may hold a default name: no statement puts another one in its place."""
+    converged.by_hand("create role bubble_sync_reader login")
+    settings = working(
+        names=json.dumps(
+            {
+                "prefix": "shop",
+                "edgeFunction": "bubble_sync_orders",
+                "operations": ["UPDATE", "SIGNUP_ATOMIC"],
+                "processAction": "retry_failed",
+                "retryAction": "process_queue_data_api",
+            }
+        ),
+        supabaseUrlName="bubble_sync_url",
+        processor=json.dumps({"wake": True}),
+        access=json.dumps({"monitorRole": "bubble_sync_reader"}),
+        monitorPassword="x" * 20,
+        alerts=json.dumps({"dailyReportAt": "08:00"}),
+        alertWebhookUrl="https://hooks.example.com/services/T/B/x",
+    )
+    shop = Site(converged.addresses, Database(read_database_url(converged.addresses.database_url), settings.names))
+    owner = Owner("bubble_sync.prod")
+    wanted = desired_state(settings, owner)
+
+    for spec in wanted:
+        shop.converge(spec)
+    again = diff("shop", wanted, find(shop.db, wanted))
+    sent = converged.by_hand(
+        "insert into public.sync_queue (table_name, record_id, operation) values ('order', '1', 'SIGNUP_ATOMIC')",
+        "select convert_from(body, 'utf8')::json ->> 'action' as action, url from net.http_request_queue",
+    )
+    shop.db.close()
+
+    assert [(item.spec.object_name, item.changes) for item in again.items if item.state is not State.EQUAL] == []
+    assert [(one["action"], one["url"].rpartition("/")[2]) for one in sent] == [("retry_failed", "bubble_sync_orders")]
