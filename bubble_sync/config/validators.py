@@ -139,6 +139,12 @@ def check_role_name(value: str) -> str:
 
 
 _DEFAULT_PREFIX = "bubble-sync"
+_SCHEMAS_OF_SUPABASE = frozenset(
+    {
+        "auth", "cron", "extensions", "graphql", "graphql-public", "information-schema", "net", "pgbouncer", "pgmq",
+        "pgsodium", "public", "realtime", "storage", "supabase-functions", "supabase-migrations", "vault",
+    }
+)  # fmt: skip
 
 
 def check_prefix(value: str) -> str:
@@ -147,6 +153,8 @@ def check_prefix(value: str) -> str:
         raise ValueError(
             f"{value!r} cannot be a prefix; use at most 30 lower-case letters, digits and -, as in shop-sync"
         )
+    if value in _SCHEMAS_OF_SUPABASE:
+        raise ValueError(f"{value!r} names a schema of Supabase; use another one, as in shop-sync")
     if _DEFAULT_PREFIX in value and value != _DEFAULT_PREFIX:
         raise ValueError(f"{value!r} contains the default prefix, {_DEFAULT_PREFIX}; use another one, as in shop-sync")
     return value

@@ -187,6 +187,25 @@ def test_a_prefix_of_another_stack_is_refused_before_anything_changes(
     assert "update shop_sync.ledger set" in str(refused.value)
 
 
+def test_the_jobs_of_a_stack_whose_prefix_goes_on_are_not_its_own(site: Site, shop: Site, settings: StackSettings):
+    converge(shop, settings)
+    longer = working(names=json.dumps({"prefix": "shop-sync-two"}))
+    beside = Site(site.addresses, Database(read_database_url(site.addresses.database_url), longer.names))
+    converge(beside, longer)
+    beside.db.close()
+    site.by_hand(
+        "insert into cron.job_run_details (jobid, runid, job_pid, database, username, command, status, start_time,"
+        " end_time) select jobid, 100 + jobid, 1, database, username, command, 'failed', now(), now() from cron.job"
+    )
+
+    found = status(shop.db, settings, "shop")
+    ran = runs(shop.db, settings, "shop", 10)
+
+    own = {"shop-sync-processor", "shop-sync-retry"}
+    assert {job.name for job in found.jobs} == {job.name for job in ran.jobs} == own
+    assert {run.jobname for run in ran.runs} == {one.jobname for one in ran.performance} == own
+
+
 @pytest.mark.parametrize("queue", ["shop.nothing", "shop.order_view"])
 def test_a_queue_that_is_none_is_refused_by_its_name(converged: Site, site: Site, queue: str):
     converged.by_hand(*QUEUE, "create view shop.order_view as select * from shop.order_queue")

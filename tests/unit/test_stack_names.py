@@ -63,6 +63,7 @@ def test_no_function_and_no_check_keeps_a_default_name():
     "names",
     [
         {"prefix": "pg-sync"}, {"prefix": "a" * 31}, {"prefix": "9lives"}, {"prefix": "my-bubble-sync"}, {"prefix": ""},
+        {"prefix": "public"}, {"prefix": "net"}, {"prefix": "cron"}, {"prefix": "supabase-functions"},
         {"edgeFunction": ".."}, {"edgeFunction": "a/../b"}, {"edgeFunction": "a?b"}, {"edgeFunction": ""},
         {"queue": "public.sync_queue; drop table x"}, {"queue": "a.b.c"}, {"queue": "Public.Queue"}, {"queue": ".q"},
         {"operations": []}, {"operations": ["A", "A"]}, {"operations": ["it's"]}, {"operations": "A"},
