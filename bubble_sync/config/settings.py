@@ -222,7 +222,8 @@ _DEFAULT_NAME = re.compile(
     r"(?P<calls>bubble\(\?:_\|(?P<literals>_\?''.*?''_\?)\)sync)"
     r"|(?P<edge_function>(?:(?<=/)|(?<=-> )|(?<=unction )|(?<=deploy )|(?<=for ))bubble_sync\b(?!\.\w)"
     r"|bubble_sync(?=\(\?:_edge))"
-    r"|(?P<prefix>\bbubble-sync-(?=[a-z_%']))"
+    # With the keys of the locks that a run of one stack tries, and another stack must not hold.
+    r"|(?P<prefix>\bbubble-sync(?=-[a-z_%']|(?<='bubble-sync) (?:alert|history )'))"
     r"|(?P<schema>bubble_sync)"
     # The list of the report's words, in the order of an earlier version's function.
     r"|(?P<words>'INSERT', 'UPDATE', 'DELETE', 'SIGNUP_ATOMIC')"
@@ -236,7 +237,7 @@ _DEFAULT_NAME = re.compile(
 def _rendered(names: NameSettings, text: str) -> str:
     by_group = {
         "edge_function": names.edge_function,
-        "prefix": f"{names.prefix}-",
+        "prefix": names.prefix,
         "schema": names.schema_name,
         "words": ", ".join(f"'{word}'" for word in (*names.operations, "DELETE")),
         "operations": ", ".join(f"'{word}'" for word in names.operations),

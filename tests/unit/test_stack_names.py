@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from bubble_sync.config.settings import NameSettings
@@ -57,6 +59,19 @@ def test_no_function_and_no_check_keeps_a_default_name():
     }
 
     assert left == set()
+
+
+def test_two_stacks_never_wait_for_a_lock_of_each_other():
+    """A lock that is tried and taken by another stack would skip the run: both run at the same second of each minute."""
+    stock, shop = (
+        [key for one in all_functions(render) for key in re.findall(r"lock\(\s*pg_catalog\.hashtextextended\((.+), 0\)", one.body)]
+        for render in (str, SHOP.render)
+    )
+
+    shared = {key for key in stock if key in shop and not key.endswith("|| source")}
+
+    assert stock
+    assert shared == set()
 
 
 @pytest.mark.parametrize(
