@@ -217,14 +217,17 @@ class NameSettings(Settings):
 
 _DEFAULT_NAMES = NameSettings()
 _OPERATIONS = ", ".join(f"'{word}'" for word in _DEFAULT_NAMES.operations)
+_JOBS = r"(?:processor|retry|alerts|history)\b"
+_OWN = r"(?:(?:processor|retry|alert|history|wake|probe|answer|incoming|alert_webhook_url)\b|(?!\w))"
 _DEFAULT_NAME = re.compile(
     # In the pattern of calls, the name may be composed of two literals.
     r"(?P<calls>bubble\(\?:_\|(?P<literals>_\?''.*?''_\?)\)sync)"
     r"|(?P<edge_function>(?:(?<=/)|(?<=-> )|(?<=unction )|(?<=deploy )|(?<=for ))bubble_sync\b(?!\.\w)"
     r"|bubble_sync(?=\(\?:_edge))"
     # With the keys of the locks that a run of one stack tries, and another stack must not hold.
-    r"|(?P<prefix>\bbubble-sync(?=-[a-z_%']|(?<='bubble-sync) (?:alert|history )'))"
-    r"|(?P<schema>bubble_sync)"
+    rf"|(?P<prefix>\bbubble-sync(?=-(?:{_JOBS}|[%'])|(?<='bubble-sync) (?:alert|history )'))"
+    # Whole names of ours alone: an error also quotes names of the user, which may begin like ours.
+    rf"|(?P<schema>(?:(?<!\w)|(?<=invoke_)|(?<=\\m))bubble_sync(?:(?![\w-])|(?=_{_OWN})))"
     # The list of the report's words, in the order of an earlier version's function.
     r"|(?P<words>'INSERT', 'UPDATE', 'DELETE', 'SIGNUP_ATOMIC')"
     rf"|(?P<operations>{_OPERATIONS})|(?P<sign_up>'SIGNUP_ATOMIC')"

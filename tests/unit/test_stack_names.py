@@ -46,6 +46,22 @@ def test_a_name_is_replaced_where_a_stack_is_meant(text: str, rendered: str):
     assert NameSettings().render(text) == text
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "pulumi up --stack bubble-sync-prod",
+        "update shop_sync.ledger set stack = 'bubble-sync-prod' where stack is distinct from 'bubble-sync-prod';",
+        "grant execute on function shop_sync.observe(text) to bubble_sync_reader;",
+        "secret bubble_sync_url",
+        "cannot connect to the database at bubble-sync-db.example.com",
+        "function public.my_bubble_sync_helper() calls it",
+        "supabase functions deploy bubble_sync_orders",
+    ],
+)
+def test_a_name_of_the_user_in_an_error_stays_as_it_is(data: str):
+    assert SHOP.render(data) == data
+
+
 def test_no_function_and_no_check_keeps_a_default_name():
     texts = {one.name: one.body + one.name for one in all_functions(SHOP.render)}
     texts |= {one.id: SHOP.render(one.text) for one in checks()}
@@ -62,10 +78,10 @@ def test_no_function_and_no_check_keeps_a_default_name():
 
 
 def test_two_stacks_never_wait_for_a_lock_of_each_other():
-    """A lock that is tried and taken by another stack would skip the run: both run at the same second of each minute."""
+    """Both run at the same second of each minute, and a run whose lock another stack holds is skipped."""
+    lock = re.compile(r"lock\(\s*pg_catalog\.hashtextextended\((.+), 0\)")
     stock, shop = (
-        [key for one in all_functions(render) for key in re.findall(r"lock\(\s*pg_catalog\.hashtextextended\((.+), 0\)", one.body)]
-        for render in (str, SHOP.render)
+        [key for one in all_functions(render) for key in lock.findall(one.body)] for render in (str, SHOP.render)
     )
 
     shared = {key for key in stock if key in shop and not key.endswith("|| source")}
