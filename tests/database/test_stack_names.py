@@ -206,6 +206,30 @@ def test_the_jobs_of_a_stack_whose_prefix_goes_on_are_not_its_own(site: Site, sh
     assert {run.jobname for run in ran.runs} == {one.jobname for one in ran.performance} == own
 
 
+@pytest.mark.parametrize(("function", "action"), [("shop-sync", "send"), ("shop_sync", "send_again")])
+def test_a_waiting_request_of_another_function_or_action_does_not_keep_an_insert_from_sending(
+    site: Site, function: str, action: str
+):
+    names = {"prefix": "shop", "edgeFunction": "shop_sync", "processAction": "send", "retryAction": "send_again"}
+    settings = working(names=json.dumps(names), processor=json.dumps({"wake": True}))
+    beside = Site(site.addresses, Database(read_database_url(site.addresses.database_url), settings.names))
+    converge(beside, settings)
+    beside.db.close()
+
+    sent = site.by_hand(
+        "begin",
+        "insert into net.http_request_queue (method, url, headers, body, timeout_milliseconds) values ('POST', "
+        f"'https://x.supabase.co/functions/v1/{function}', '{{}}', '{{\"action\": \"{action}\"}}', 1000)",
+        "insert into public.sync_queue (table_name, record_id, operation) values ('user', '1', 'INSERT')",
+        "select url, convert_from(body, 'utf8')::json ->> 'action' as action from net.http_request_queue order by id",
+    )
+
+    assert [(one["url"].rpartition("/")[2], one["action"]) for one in sent] == [
+        (function, action),
+        ("shop_sync", "send"),
+    ]
+
+
 @pytest.mark.parametrize("queue", ["shop.nothing", "shop.order_view"])
 def test_a_queue_that_is_none_is_refused_by_its_name(converged: Site, site: Site, queue: str):
     converged.by_hand(*QUEUE, "create view shop.order_view as select * from shop.order_queue")
