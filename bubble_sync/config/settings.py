@@ -311,7 +311,6 @@ class StackSettings(Settings):
     _key = field_validator("service_role_key")(validators.check_key)
     _variable = field_validator("database_url_env")(check_variable_name)
     _password = field_validator("monitor_password")(validators.check_password)
-    _names = field_validator("supabase_url_name", "service_role_key_name")(validators.check_secret_name)
 
     @field_validator("supabase_url")
     @classmethod
@@ -322,6 +321,12 @@ class StackSettings(Settings):
     @classmethod
     def _webhook(cls, value: str | None, info: ValidationInfo) -> str | None:
         return validators.check_webhook(value, allow_http=info.data.get("allow_http", False))
+
+    @field_validator("supabase_url_name", "service_role_key_name")
+    @classmethod
+    def _secret_name(cls, value: str, info: ValidationInfo) -> str:
+        names = info.data.get("names", _DEFAULT_NAMES)
+        return validators.check_secret_name(value, names.render(validators.WEBHOOK_NAME))
 
     @field_validator("service_role_key_name")
     @classmethod

@@ -122,9 +122,9 @@ def check_key(value: str) -> str:
     return value
 
 
-def check_secret_name(value: str) -> str:
-    """Return a printable name for a Vault secret, other than the webhook's."""
-    if value == WEBHOOK_NAME:
+def check_secret_name(value: str, webhook: str) -> str:
+    """Return a printable name for a Vault secret, other than the one of the webhook."""
+    if value == webhook:
         raise ValueError(f"{value!r} is the name of the alerts' webhook; use another one")
     if not value.strip() or not value.isprintable():
         raise ValueError(f"{value!r} cannot name a secret; use printable characters, as in supabase_url")

@@ -6,8 +6,10 @@ import re
 
 import pytest
 
-from bubble_sync.config.settings import NameSettings
+from bubble_sync.config.settings import NameSettings, read_settings
+from bubble_sync.errors import ConfigurationError
 from bubble_sync.sql_loader import SQL_DIRECTORY, all_functions, checks
+from tests.fixtures.specs import config
 
 SHOP = NameSettings.model_validate(
     {
@@ -104,3 +106,10 @@ def test_two_stacks_never_wait_for_a_lock_of_each_other():
 def test_a_name_that_could_break_a_statement_is_refused(names: dict[str, object]):
     with pytest.raises(ValueError, match="NameSettings"):
         NameSettings.model_validate(names)
+
+
+def test_the_secret_of_the_key_cannot_have_the_name_of_the_webhook_with_another_prefix():
+    names = '{"prefix": "shop"}'
+
+    with pytest.raises(ConfigurationError, match="'shop_alert_webhook_url' is the name of the alerts' webhook"):
+        read_settings(config(names=names, serviceRoleKeyName="shop_alert_webhook_url"))
