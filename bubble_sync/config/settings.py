@@ -217,13 +217,17 @@ class NameSettings(Settings):
 
 _DEFAULT_NAMES = NameSettings()
 _OPERATIONS = ", ".join(f"'{word}'" for word in _DEFAULT_NAMES.operations)
+_JOBS = r"(?:processor|retry|alerts|history)\b"
+_OWN = r"(?:(?:processor|retry|alert|history|wake|probe|answer|incoming|alert_webhook_url)\b|(?!\w))"
 _DEFAULT_NAME = re.compile(
     # In the pattern of calls, the name may be composed of two literals.
     r"(?P<calls>bubble\(\?:_\|(?P<literals>_\?''.*?''_\?)\)sync)"
     r"|(?P<edge_function>(?:(?<=/)|(?<=-> )|(?<=unction )|(?<=deploy )|(?<=for ))bubble_sync\b(?!\.\w)"
     r"|bubble_sync(?=\(\?:_edge))"
-    r"|(?P<prefix>\bbubble-sync-(?=[a-z_%']))"
-    r"|(?P<schema>bubble_sync)"
+    # With the keys of the locks that a run of one stack tries, and another stack must not hold.
+    rf"|(?P<prefix>\bbubble-sync(?=-(?:{_JOBS}|[%'])|(?<='bubble-sync) (?:alert|history )'))"
+    # Whole names of ours alone: an error also quotes names of the user, which may begin like ours.
+    rf"|(?P<schema>(?:(?<!\w)|(?<=invoke_)|(?<=\\m))bubble_sync(?:(?![\w-])|(?=_{_OWN})))"
     # The list of the report's words, in the order of an earlier version's function.
     r"|(?P<words>'INSERT', 'UPDATE', 'DELETE', 'SIGNUP_ATOMIC')"
     rf"|(?P<operations>{_OPERATIONS})|(?P<sign_up>'SIGNUP_ATOMIC')"
@@ -236,7 +240,7 @@ _DEFAULT_NAME = re.compile(
 def _rendered(names: NameSettings, text: str) -> str:
     by_group = {
         "edge_function": names.edge_function,
-        "prefix": f"{names.prefix}-",
+        "prefix": names.prefix,
         "schema": names.schema_name,
         "words": ", ".join(f"'{word}'" for word in (*names.operations, "DELETE")),
         "operations": ", ".join(f"'{word}'" for word in names.operations),
@@ -307,7 +311,6 @@ class StackSettings(Settings):
     _key = field_validator("service_role_key")(validators.check_key)
     _variable = field_validator("database_url_env")(check_variable_name)
     _password = field_validator("monitor_password")(validators.check_password)
-    _names = field_validator("supabase_url_name", "service_role_key_name")(validators.check_secret_name)
 
     @field_validator("supabase_url")
     @classmethod
@@ -318,6 +321,12 @@ class StackSettings(Settings):
     @classmethod
     def _webhook(cls, value: str | None, info: ValidationInfo) -> str | None:
         return validators.check_webhook(value, allow_http=info.data.get("allow_http", False))
+
+    @field_validator("supabase_url_name", "service_role_key_name")
+    @classmethod
+    def _secret_name(cls, value: str, info: ValidationInfo) -> str:
+        names = info.data.get("names", _DEFAULT_NAMES)
+        return validators.check_secret_name(value, names.render(validators.WEBHOOK_NAME))
 
     @field_validator("service_role_key_name")
     @classmethod

@@ -122,9 +122,9 @@ def check_key(value: str) -> str:
     return value
 
 
-def check_secret_name(value: str) -> str:
-    """Return a printable name for a Vault secret, other than the webhook's."""
-    if value == WEBHOOK_NAME:
+def check_secret_name(value: str, webhook: str) -> str:
+    """Return a printable name for a Vault secret, other than the one of the webhook."""
+    if value == webhook:
         raise ValueError(f"{value!r} is the name of the alerts' webhook; use another one")
     if not value.strip() or not value.isprintable():
         raise ValueError(f"{value!r} cannot name a secret; use printable characters, as in supabase_url")
@@ -139,6 +139,12 @@ def check_role_name(value: str) -> str:
 
 
 _DEFAULT_PREFIX = "bubble-sync"
+_SCHEMAS_OF_SUPABASE = frozenset(
+    {
+        "auth", "cron", "extensions", "graphql", "graphql-public", "information-schema", "net", "pgbouncer", "pgmq",
+        "pgsodium", "public", "realtime", "storage", "supabase-functions", "supabase-migrations", "vault",
+    }
+)  # fmt: skip
 
 
 def check_prefix(value: str) -> str:
@@ -147,6 +153,8 @@ def check_prefix(value: str) -> str:
         raise ValueError(
             f"{value!r} cannot be a prefix; use at most 30 lower-case letters, digits and -, as in shop-sync"
         )
+    if value in _SCHEMAS_OF_SUPABASE:
+        raise ValueError(f"{value!r} names a schema of Supabase; use another one, as in shop-sync")
     if _DEFAULT_PREFIX in value and value != _DEFAULT_PREFIX:
         raise ValueError(f"{value!r} contains the default prefix, {_DEFAULT_PREFIX}; use another one, as in shop-sync")
     return value

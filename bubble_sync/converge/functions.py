@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg import errors, sql
 
 from bubble_sync.converge.references import references_to
+from bubble_sync.database.connection import Verbatim
 from bubble_sync.database.database import Connection
 from bubble_sync.database.snapshot import Snapshot, SnapshotRow, dollar_quoted
 from bubble_sync.errors import ForeignObject
@@ -94,7 +95,7 @@ def function_statement(spec: FunctionSpec, there: FunctionSpec | None = None) ->
         volatility=sql.SQL(spec.volatility),
         security=sql.SQL(spec.security),
         settings=sql.SQL("\n").join(_setting(one) for one in spec.config),
-        body=sql.SQL(dollar_quoted(spec.body, "$function$")),
+        body=Verbatim(dollar_quoted(spec.body, "$function$")),
         comment=sql.Literal(spec.comment),
     )
     return create + sql.SQL(query("functions", "revoke")).format(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from psycopg import sql
 
+from bubble_sync.database.connection import Verbatim
 from bubble_sync.database.database import Connection
 from bubble_sync.database.snapshot import Snapshot, SnapshotRow
 from bubble_sync.database.table_names import QUEUE_TABLE
@@ -86,7 +87,7 @@ def removal(spec: TriggerSpec) -> Iterator[sql.Composed]:
 def _filled(name: str, spec: TriggerSpec) -> sql.Composed:
     return sql.SQL(query("triggers", name)).format(
         name=sql.Identifier(spec.name),
-        definition=sql.SQL(spec.definition),  # from our own declaration, or as the server prints it
+        definition=Verbatim(spec.definition),  # from our own declaration, or as the server prints it
         comment=sql.Literal(spec.comment) if spec.comment else sql.SQL("null"),
         how=sql.SQL(_ENABLING[spec.enabled]),
     )

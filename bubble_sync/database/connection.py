@@ -36,11 +36,17 @@ logging.getLogger("psycopg").setLevel(logging.ERROR)
 Connection = psycopg.Connection[dict[str, Any]]
 
 
+class Verbatim(sql.SQL):
+    """SQL that has a stack's names, or comes from the server: no name in the text is replaced."""
+
+
 def rendered(query: sql.Composable, names: NameSettings) -> sql.Composable:
-    """Replace the default names in the SQL of a query; values in the query stay as they are."""
+    """Replace the default names in the SQL of a query, once; values in the query stay as they are."""
     if isinstance(query, sql.Composed):
         return sql.Composed([rendered(part, names) for part in query])
-    return sql.SQL(names.render(query.as_string())) if isinstance(query, sql.SQL) else query
+    if isinstance(query, sql.SQL) and not isinstance(query, Verbatim):
+        return Verbatim(names.render(query.as_string()))
+    return query
 
 
 class NamedConnection(Connection):

@@ -11,7 +11,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 declare
-    monitor_role constant text := 'bubble_sync_monitor';
+    monitor_role constant text := 'bubble_monitor';
     url_secret constant text := 'supabase_url';
     key_secret constant text := 'service_role_key';
 begin

@@ -48,8 +48,8 @@ begin
         pg_catalog.array_agg(request.xmax::text::bigint) filter (where request.ours and request.xmax <> '0')
     into queued, untaken, takers
     from (
-        select waiting.xmax, waiting.url like '%/functions/v1/bubble_sync'
-            and pg_catalog.position(waiting.body, pg_catalog.convert_to(wake_due.action, 'UTF8')) > 0 as ours
+        select waiting.xmax, waiting.url ~ '/functions/v1/bubble_sync$'
+            and pg_catalog.position(waiting.body, pg_catalog.convert_to('"' || wake_due.action || '"', 'UTF8')) > 0 as ours
         from net.http_request_queue as waiting
         limit 1000
     ) as request;

@@ -2,11 +2,17 @@
 -- start roughly in the order of their runids. Job names come from a join by jobid. cron.job has row security: most roles see
 -- only their own jobs.
 
+-- name: own_jobs
+-- By whole names: the jobs of a stack whose prefix goes on (shop, shop-sync) begin alike.
+'bubble-sync-processor', 'bubble-sync-retry', 'bubble-sync-alerts', 'bubble-sync-history'
+
 -- name: jobs
 -- Guide, step 5, and the record's step 8.
 select jobid, jobname::text as jobname, schedule, active, database, username
 from cron.job
-where pg_catalog.starts_with(jobname, 'bubble-sync-')
+where jobname in (
+    -- include: runs own_jobs
+)
 order by jobname, jobid;
 
 -- name: latest
@@ -15,7 +21,9 @@ select j.jobname::text as jobname, r.status, r.return_message, r.start_time, r.e
     r.database, r.username, r.command
 from (select * from cron.job_run_details order by runid desc limit 10000) as r
 join cron.job as j on j.jobid = r.jobid
-where pg_catalog.starts_with(j.jobname, 'bubble-sync-')
+where j.jobname in (
+    -- include: runs own_jobs
+)
 order by r.runid desc
 limit %(most)s;
 
@@ -43,7 +51,9 @@ from (
     limit 10000
 ) as r
 join cron.job as j on j.jobid = r.jobid
-where pg_catalog.starts_with(j.jobname, 'bubble-sync-') and r.start_time > pg_catalog.now() - interval '24 hours'
+where j.jobname in (
+    -- include: runs own_jobs
+) and r.start_time > pg_catalog.now() - interval '24 hours'
 group by j.jobname
 order by j.jobname;
 
@@ -54,7 +64,9 @@ from (
     select jobid, runid, status, start_time, end_time from cron.job_run_details order by runid desc limit 10000
 ) as r
 join cron.job as j on j.jobid = r.jobid
-where pg_catalog.starts_with(j.jobname, 'bubble-sync-') and r.status in ('succeeded', 'failed')
+where j.jobname in (
+    -- include: runs own_jobs
+) and r.status in ('succeeded', 'failed')
 order by r.jobid, r.runid desc;
 
 -- name: around

@@ -128,7 +128,7 @@ def test_every_question_answers_about_its_own_stack(converged: Site, shop: Site,
     assert found.queue is not None
     assert found.queue.dead == 1
     assert failures(shop.db, "shop", None, 10).total == 1
-    assert trace(shop.db, "shop", None, None).operation == "ORDER_PLACED"  # type: ignore[union-attr]
+    assert trace(shop.db, settings, "shop", None, None).operation == "ORDER_PLACED"  # type: ignore[union-attr]
     assert {job.name for job in runs(shop.db, settings, "shop", 10).jobs} == {"shop-sync-processor", "shop-sync-retry"}
     named = repr((found, checklist, diagnosis))
     assert [
@@ -187,6 +187,49 @@ def test_a_prefix_of_another_stack_is_refused_before_anything_changes(
     assert "update shop_sync.ledger set" in str(refused.value)
 
 
+def test_the_jobs_of_a_stack_whose_prefix_goes_on_are_not_its_own(site: Site, shop: Site, settings: StackSettings):
+    converge(shop, settings)
+    longer = working(names=json.dumps({"prefix": "shop-sync-two"}))
+    beside = Site(site.addresses, Database(read_database_url(site.addresses.database_url), longer.names))
+    converge(beside, longer)
+    beside.db.close()
+    site.by_hand(
+        "insert into cron.job_run_details (jobid, runid, job_pid, database, username, command, status, start_time,"
+        " end_time) select jobid, 100 + jobid, 1, database, username, command, 'failed', now(), now() from cron.job"
+    )
+
+    found = status(shop.db, settings, "shop")
+    ran = runs(shop.db, settings, "shop", 10)
+
+    own = {"shop-sync-processor", "shop-sync-retry"}
+    assert {job.name for job in found.jobs} == {job.name for job in ran.jobs} == own
+    assert {run.jobname for run in ran.runs} == {one.jobname for one in ran.performance} == own
+
+
+@pytest.mark.parametrize(("function", "action"), [("shop-sync", "send"), ("shop_sync", "send_again")])
+def test_a_waiting_request_of_another_function_or_action_does_not_keep_an_insert_from_sending(
+    site: Site, function: str, action: str
+):
+    names = {"prefix": "shop", "edgeFunction": "shop_sync", "processAction": "send", "retryAction": "send_again"}
+    settings = working(names=json.dumps(names), processor=json.dumps({"wake": True}))
+    beside = Site(site.addresses, Database(read_database_url(site.addresses.database_url), settings.names))
+    converge(beside, settings)
+    beside.db.close()
+
+    sent = site.by_hand(
+        "begin",
+        "insert into net.http_request_queue (method, url, headers, body, timeout_milliseconds) values ('POST', "
+        f"'https://x.supabase.co/functions/v1/{function}', '{{}}', '{{\"action\": \"{action}\"}}', 1000)",
+        "insert into public.sync_queue (table_name, record_id, operation) values ('user', '1', 'INSERT')",
+        "select url, convert_from(body, 'utf8')::json ->> 'action' as action from net.http_request_queue order by id",
+    )
+
+    assert [(one["url"].rpartition("/")[2], one["action"]) for one in sent] == [
+        (function, action),
+        ("shop_sync", "send"),
+    ]
+
+
 @pytest.mark.parametrize("queue", ["shop.nothing", "shop.order_view"])
 def test_a_queue_that_is_none_is_refused_by_its_name(converged: Site, site: Site, queue: str):
     converged.by_hand(*QUEUE, "create view shop.order_view as select * from shop.order_queue")
@@ -197,3 +240,40 @@ def test_a_queue_that_is_none_is_refused_by_its_name(converged: Site, site: Site
     with pytest.raises(Exception, match=queue):
         beside.converge(prerequisites)
     beside.db.close()
+
+
+def test_data_and_names_that_contain_default_names_stay_as_they_are(converged: Site):
+    """A name of the user may hold a default name: no statement puts another one in its place."""
+    converged.by_hand("create role bubble_sync_reader login")
+    settings = working(
+        names=json.dumps(
+            {
+                "prefix": "shop",
+                "edgeFunction": "bubble_sync_orders",
+                "operations": ["UPDATE", "SIGNUP_ATOMIC"],
+                "processAction": "retry_failed",
+                "retryAction": "process_queue_data_api",
+            }
+        ),
+        supabaseUrlName="bubble_sync_url",
+        processor=json.dumps({"wake": True}),
+        access=json.dumps({"monitorRole": "bubble_sync_reader"}),
+        monitorPassword="x" * 20,
+        alerts=json.dumps({"dailyReportAt": "08:00"}),
+        alertWebhookUrl="https://hooks.example.com/services/T/B/x",
+    )
+    shop = Site(converged.addresses, Database(read_database_url(converged.addresses.database_url), settings.names))
+    owner = Owner("bubble_sync.prod")
+    wanted = desired_state(settings, owner)
+
+    for spec in wanted:
+        shop.converge(spec)
+    again = diff("shop", wanted, find(shop.db, wanted))
+    sent = converged.by_hand(
+        "insert into public.sync_queue (table_name, record_id, operation) values ('order', '1', 'SIGNUP_ATOMIC')",
+        "select convert_from(body, 'utf8')::json ->> 'action' as action, url from net.http_request_queue",
+    )
+    shop.db.close()
+
+    assert [(item.spec.object_name, item.changes) for item in again.items if item.state is not State.EQUAL] == []
+    assert [(one["action"], one["url"].rpartition("/")[2]) for one in sent] == [("retry_failed", "bubble_sync_orders")]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from bubble_sync.config.settings import NameSettings
+from bubble_sync.config.settings import NameSettings, read_settings
+from bubble_sync.errors import ConfigurationError
 from bubble_sync.sql_loader import SQL_DIRECTORY, all_functions, checks
+from tests.fixtures.specs import config
 
 SHOP = NameSettings.model_validate(
     {
@@ -44,6 +48,22 @@ def test_a_name_is_replaced_where_a_stack_is_meant(text: str, rendered: str):
     assert NameSettings().render(text) == text
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "pulumi up --stack bubble-sync-prod",
+        "update shop_sync.ledger set stack = 'bubble-sync-prod' where stack is distinct from 'bubble-sync-prod';",
+        "grant execute on function shop_sync.observe(text) to bubble_sync_reader;",
+        "secret bubble_sync_url",
+        "cannot connect to the database at bubble-sync-db.example.com",
+        "function public.my_bubble_sync_helper() calls it",
+        "supabase functions deploy bubble_sync_orders",
+    ],
+)
+def test_a_name_of_the_user_in_an_error_stays_as_it_is(data: str):
+    assert SHOP.render(data) == data
+
+
 def test_no_function_and_no_check_keeps_a_default_name():
     texts = {one.name: one.body + one.name for one in all_functions(SHOP.render)}
     texts |= {one.id: SHOP.render(one.text) for one in checks()}
@@ -59,10 +79,24 @@ def test_no_function_and_no_check_keeps_a_default_name():
     assert left == set()
 
 
+def test_two_stacks_never_wait_for_a_lock_of_each_other():
+    """Both run at the same second of each minute, and a run whose lock another stack holds is skipped."""
+    lock = re.compile(r"lock\(\s*pg_catalog\.hashtextextended\((.+), 0\)")
+    stock, shop = (
+        [key for one in all_functions(render) for key in lock.findall(one.body)] for render in (str, SHOP.render)
+    )
+
+    shared = {key for key in stock if key in shop and not key.endswith("|| source")}
+
+    assert stock
+    assert shared == set()
+
+
 @pytest.mark.parametrize(
     "names",
     [
         {"prefix": "pg-sync"}, {"prefix": "a" * 31}, {"prefix": "9lives"}, {"prefix": "my-bubble-sync"}, {"prefix": ""},
+        {"prefix": "public"}, {"prefix": "net"}, {"prefix": "cron"}, {"prefix": "supabase-functions"},
         {"edgeFunction": ".."}, {"edgeFunction": "a/../b"}, {"edgeFunction": "a?b"}, {"edgeFunction": ""},
         {"queue": "public.sync_queue; drop table x"}, {"queue": "a.b.c"}, {"queue": "Public.Queue"}, {"queue": ".q"},
         {"operations": []}, {"operations": ["A", "A"]}, {"operations": ["it's"]}, {"operations": "A"},
@@ -72,3 +106,10 @@ def test_no_function_and_no_check_keeps_a_default_name():
 def test_a_name_that_could_break_a_statement_is_refused(names: dict[str, object]):
     with pytest.raises(ValueError, match="NameSettings"):
         NameSettings.model_validate(names)
+
+
+def test_the_secret_of_the_key_cannot_have_the_name_of_the_webhook_with_another_prefix():
+    names = '{"prefix": "shop"}'
+
+    with pytest.raises(ConfigurationError, match="'shop_alert_webhook_url' is the name of the alerts' webhook"):
+        read_settings(config(names=names, serviceRoleKeyName="shop_alert_webhook_url"))
