@@ -161,7 +161,7 @@ def test_what_others_have_added_to_the_log_is_told_with_what_takes_it_away(conve
     assert (finding.id, finding.evidence) == (
         "ledger_missing", "wanted is dispatches, there is dispatches (with rule none)",
     )  # fmt: skip
-    assert finding.remedy.endswith('drop rule "none" on "bubble_sync"."dispatches";')
+    assert finding.remedy.endswith('drop rule "none" on bubble_sync.dispatches;')
 
 
 HIDDEN = ("create schema app", "alter role postgres set search_path = app, extensions")

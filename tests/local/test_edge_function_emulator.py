@@ -209,7 +209,6 @@ def test_the_request_log_never_holds_a_key(database, platform):
 def test_a_sign_up_is_drained_and_gets_its_three_bubble_ids(database, platform):
     made = platform.sign_up("new@example.test")
     assert call(database).json()["data"] == {
-        "claimed": True,
         "processed": 1,
         "success": 1,
         "failed": 0,

@@ -97,6 +97,7 @@ def test_the_scheduler_keeps_seconds_and_an_item_does_not_wait_for_the_minute(
     assert "the target is 17 s, the limit 62 s" in stack.ours("trace", "--latest").stdout
     assert "bubble-sync-processor adds 43200 a day" in stack.ours("doctor").stdout
     assert site.by_hand(GUARDED) == [{"guarded": True}]
+    own_platform.claim_items()
     drain_with_four_requests(site, stack)
     site.by_hand("update cron.job set schedule = '50 seconds' where jobname = 'bubble-sync-processor'")
     assert stack.drift() == {"sync-jobs-bubble-sync-processor": ["schedule"]}
