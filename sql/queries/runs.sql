@@ -2,17 +2,17 @@
 -- start roughly in the order of their runids. Job names come from a join by jobid. cron.job has row security: most roles see
 -- only their own jobs.
 
--- name: own_jobs
--- By whole names: the jobs of a stack whose prefix goes on (shop, shop-sync) begin alike.
-'bubble-sync-processor', 'bubble-sync-retry', 'bubble-sync-alerts', 'bubble-sync-history'
+-- name: own_job
+-- One word after the prefix: the jobs of a stack whose prefix goes on (shop, shop-sync) begin alike.
+pg_catalog.starts_with(j.jobname::text, 'bubble-sync-')
+and pg_catalog.strpos(pg_catalog.substr(j.jobname::text, 1 + pg_catalog.length('bubble-sync-')), '-') = 0
 
 -- name: jobs
 -- Guide, step 5, and the record's step 8.
 select jobid, jobname::text as jobname, schedule, active, database, username
-from cron.job
-where jobname in (
-    -- include: runs own_jobs
-)
+from cron.job as j
+where
+    -- include: runs own_job
 order by jobname, jobid;
 
 -- name: latest
@@ -21,9 +21,8 @@ select j.jobname::text as jobname, r.status, r.return_message, r.start_time, r.e
     r.database, r.username, r.command
 from (select * from cron.job_run_details order by runid desc limit 10000) as r
 join cron.job as j on j.jobid = r.jobid
-where j.jobname in (
-    -- include: runs own_jobs
-)
+where
+    -- include: runs own_job
 order by r.runid desc
 limit %(most)s;
 
@@ -51,9 +50,8 @@ from (
     limit 10000
 ) as r
 join cron.job as j on j.jobid = r.jobid
-where j.jobname in (
-    -- include: runs own_jobs
-) and r.start_time > pg_catalog.now() - interval '24 hours'
+where r.start_time > pg_catalog.now() - interval '24 hours' and
+    -- include: runs own_job
 group by j.jobname
 order by j.jobname;
 
@@ -64,9 +62,8 @@ from (
     select jobid, runid, status, start_time, end_time from cron.job_run_details order by runid desc limit 10000
 ) as r
 join cron.job as j on j.jobid = r.jobid
-where j.jobname in (
-    -- include: runs own_jobs
-) and r.status in ('succeeded', 'failed')
+where r.status in ('succeeded', 'failed') and
+    -- include: runs own_job
 order by r.jobid, r.runid desc;
 
 -- name: around
