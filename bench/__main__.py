@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import diffs, drain, fleet, imports, pulumi_runs, ticks, wake, year
+from bench import diffs, drain, imports, pulumi_runs, ticks, wake, year
 from bench.measure import Row
 from bench.report import as_json, environment, table
 from bench.workbench import Workbench
@@ -25,7 +25,6 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Row]]] = {
     "ticks": ticks.run,
     "year": year.run,
     "drain": drain.run,
-    "fleet": fleet.run,
     "wake": wake.run,
 }
 
