@@ -113,7 +113,7 @@ def _changes(item: ObjectDiff, names: NameSettings) -> Iterator[str]:
         case CronJobSpec() as spec, CronJobSpec() | None:
             yield from _job(spec, there)
         case TriggerSpec() as spec, TriggerSpec() | None:
-            yield from (one.as_string() for one in triggers.changes_to(spec, there))
+            yield from (rendered(one, names).as_string() for one in triggers.changes_to(spec, there))
 
 
 def _restoration(item: ObjectDiff, snapshot: Snapshot) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _restoration(item: ObjectDiff, snapshot: Snapshot) -> Iterator[str]:
         case CronJobSpec() as spec, CronJobSpec() | None:
             yield from _former_job(spec, there)
         case TriggerSpec() as spec, TriggerSpec() | None:
-            yield from (one.as_string() for one in triggers.restoration(spec, there))
+            yield from (rendered(one, snapshot.names).as_string() for one in triggers.restoration(spec, there))
         case FunctionSpec() as spec, None:
             yield f"{functions.drop(spec).as_string().replace('drop function', 'drop function if exists', 1)};"
         case FunctionSpec() as spec, FunctionSpec():

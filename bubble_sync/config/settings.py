@@ -222,7 +222,7 @@ _OWN = r"(?:(?:processor|retry|alert|history|wake|probe|answer|incoming|alert_we
 _DEFAULT_NAME = re.compile(
     # In the pattern of calls, the name may be composed of two literals.
     r"(?P<calls>bubble\(\?:_\|(?P<literals>_\?''.*?''_\?)\)sync)"
-    r"|(?P<edge_function>(?:(?<=/)|(?<=-> )|(?<=unction )|(?<=deploy )|(?<=for ))bubble_sync\b(?!\.\w)"
+    r"|(?P<edge_function>(?:(?<=/)|(?<=-> )|(?<=unction )|(?<=deploy )|(?<=for ))bubble_sync(?![\w-]|\.\w)"
     r"|bubble_sync(?=\(\?:_edge))"
     # With the keys of the locks that a run of one stack tries, and another stack must not hold.
     rf"|(?P<prefix>\bbubble-sync(?=-(?:{_JOBS}|[%'])|(?<='bubble-sync) (?:alert|history )'))"

@@ -147,7 +147,8 @@ def test_every_question_answers_about_its_own_stack(converged: Site, shop: Site,
     assert stock.queue.dead == 0
 
 
-def test_the_scripts_name_the_other_stack_alone(converged: Site, shop: Site, settings: StackSettings):
+def test_the_scripts_name_the_other_stack_alone(converged: Site, shop: Site):
+    settings = working(names=json.dumps(NAMES), processor=json.dumps({"wake": True}))
     wanted = desired_state(settings, Owner("shop"))
     snapshot = find(shop.db, wanted)
     comparison = diff("shop", wanted, snapshot)
@@ -155,6 +156,7 @@ def test_the_scripts_name_the_other_stack_alone(converged: Site, shop: Site, set
 
     for text in (forward(comparison), back(comparison, snapshot)):
         assert "bubble_sync" not in text.replace("bubble-sync", "")
+        assert "sync_queue" not in text
         filled = text.replace("<the value of shop_sync_supabase_url>", settings.url)
         filled = filled.replace("<the value of shop_sync_service_role_key>", settings.service_role_key)
         converged.by_hand("set role postgres;" + filled)

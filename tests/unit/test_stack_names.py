@@ -64,6 +64,16 @@ def test_a_name_of_the_user_in_an_error_stays_as_it_is(data: str):
     assert SHOP.render(data) == data
 
 
+@pytest.mark.parametrize("function", ["bubble_sync-orders", "bubble_sync_orders", "bubble_sync"])
+def test_an_edge_function_whose_name_begins_like_the_default_keeps_its_name_in_an_error(function: str):
+    names = NameSettings.model_validate({"prefix": "shop", "edgeFunction": function})
+
+    once = names.render("no function at /functions/v1/bubble_sync: supabase functions deploy bubble_sync")
+
+    assert once == f"no function at /functions/v1/{function}: supabase functions deploy {function}"
+    assert names.render(once) == once
+
+
 def test_no_function_and_no_check_keeps_a_default_name():
     texts = {one.name: one.body + one.name for one in all_functions(SHOP.render)}
     texts |= {one.id: SHOP.render(one.text) for one in checks()}
