@@ -85,24 +85,20 @@ def test_a_taken_prefix_is_refused_in_one_line(converged: Stack, shop: Stack, si
     assert site.by_hand(STOCK) == before
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "why"),
-    [
-        ("prefix", "bubble-sync-2", "contains the default prefix"),
-        ("prefix", "Shop Sync", "cannot be a prefix"),
-        ("edgeFunction", "../admin", "cannot name an Edge Function"),
-        ("edgeFunction", "a/b", "cannot name an Edge Function"),
-        ("queue", '"my queue"', "cannot name the queue"),
-        ("queue", "order_queue", "cannot name the queue"),
-        ("processAction", "it's", "is not a word"),
-    ],
-)
-def test_a_name_that_cannot_be_is_refused_in_one_line(shop: Stack, site: Site, key: str, value: str, why: str):
-    shop.configure(f"names.{key}", value)
+def test_names_that_cannot_be_are_refused_together_a_line_for_each(shop: Stack):
+    wrong = {
+        "prefix": ("bubble-sync-2", "contains the default prefix"),
+        "edgeFunction": ("../admin", "cannot name an Edge Function"),
+        "queue": ('"my queue"', "cannot name the queue"),
+        "processAction": ("it's", "is not a word"),
+    }
+    for key, (value, _) in wrong.items():
+        shop.configure(f"names.{key}", value)
 
     said = shop.run("preview", expect=1)
 
-    assert f"bubble-sync:names.{key}: {value!r} {why}" in said
+    for key, (value, why) in wrong.items():
+        assert f"bubble-sync:names.{key}: {value!r} {why}" in said
     assert "Traceback" not in said
 
 
