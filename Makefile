@@ -7,7 +7,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 # tools/setup has just brought the environment in line with the lock.
 RUN := uv run --no-sync
 
-.PHONY: help setup fmt lint test test-modes rotations drift-matrix troubles support contract canaries demo bench clean
+.PHONY: help setup fmt lint test test-modes rotations matrix drift-matrix troubles support contract canaries demo bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,10 @@ test-modes: ## Run the database tests as a superuser, and through pgbouncer in s
 rotations: ## Change the key fifty times a kind under constant dispatch, and print the table
 	@tools/setup tests
 	$(RUN) pytest tests/stack/test_rotations.py -m matrix -q
+
+matrix: ## Run the tests that `make test` leaves out for their time: restores, storms
+	@tools/setup tests
+	$(RUN) pytest tests/stack/test_restored.py tests/database/test_wake.py -m matrix -q
 
 drift-matrix: ## Change every field by hand, and count what preview and drift find, and what they find for nothing
 	@tools/setup tests

@@ -13,6 +13,9 @@ from tests.fixtures.restoring import dump, restore, with_vault_key_of
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack
 
+# Two clusters, dumped and restored: minutes, of which `make test` takes none.
+pytestmark = pytest.mark.matrix
+
 OLD, NEW = "oldoldoldoldoldoldol", "newnewnewnewnewnewne"
 JOBIDS = "select jobname::text as name, jobid, active from cron.job order by jobid"
 JOBS = [
