@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from bubble_sync.compare.diff import State
-from bubble_sync.compare.drift import DriftReport, StackStatus, drift, read_drift
+from bubble_sync.compare.drift import DriftReport, StackStatus
 from bubble_sync.compare.sql_script import back, forward
 from bubble_sync.config.settings import read_settings
 from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import Owner, Spec
-from tests.fixtures.adoption import WANTED, converge_all, look, states
+from tests.fixtures.adoption import WANTED, converge_all, drift_of, look, monitor_of, states
 from tests.fixtures.mutations import Mutation, of_alerts
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, config
@@ -36,8 +36,7 @@ LEFT = """
 
 
 def ask(site: Site, wanted: Sequence[Spec] = TOLD) -> DriftReport:
-    snapshot, liveness = site.db.read("reading the stack", lambda conn: read_drift(conn, wanted))
-    return drift(STACK, wanted, snapshot, liveness, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
+    return drift_of(site, wanted, KEYS)
 
 
 @pytest.fixture
@@ -50,14 +49,8 @@ def told(site: Site) -> Site:
 @pytest.fixture
 def monitor(site: Site) -> Iterator[Site]:
     """The monitor role's connection to such a stack."""
-    converge_all(site, WATCHED)
-    role = site.as_role(
-        MONITOR,
-        f"grant usage on schema bubble_sync to {MONITOR}",
-        f"grant execute on function bubble_sync.observe to {MONITOR}",
-    )
-    yield role
-    role.db.close()
+    with monitor_of(site, WATCHED, MONITOR) as role:
+        yield role
 
 
 def test_a_stack_with_alerts_is_clean(told: Site):

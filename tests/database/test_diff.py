@@ -19,7 +19,7 @@ from bubble_sync.errors import PrivilegeMissing, SyncError
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import CronJobSpec, FunctionSpec, Owner, Spec, VaultSecretSpec
 from bubble_sync.sql_loader import SQL_DIRECTORY, every_part, reading_block
-from tests.fixtures.adoption import WANTED, converge_all, look, play, states
+from tests.fixtures.adoption import WANTED, converge_all, look, monitor_of, play, states
 from tests.fixtures.counting_proxy import counting_proxy
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
@@ -214,11 +214,8 @@ class TestTheMonitorRole:
 
     @pytest.fixture
     def monitor(self, site: Site) -> Iterator[Site]:
-        converge_all(site, WATCHED)
-        role = site.as_role(MONITOR, f"grant usage on schema bubble_sync to {MONITOR}",
-                            f"grant execute on function bubble_sync.observe to {MONITOR}")  # fmt: skip
-        yield role
-        role.db.close()
+        with monitor_of(site, WATCHED, MONITOR) as role:
+            yield role
 
     @pytest.mark.parametrize("by_hand", [
         ("select 1",), ("drop extension pg_cron cascade",), ("drop table bubble_sync.ledger",),

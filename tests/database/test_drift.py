@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 import pytest
 from psycopg import sql
 
-from bubble_sync.compare.drift import DriftFinding, DriftReport, StackStatus, drift, read_drift, sections_for
+from bubble_sync.compare.drift import DriftFinding, DriftReport, StackStatus, sections_for
 from bubble_sync.compare.liveness import LivenessVerdict
 from bubble_sync.config.settings import NameSettings
 from bubble_sync.database.snapshot import filled, names_of
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.specs import CronJobSpec, ExtensionSpec, Spec
 from bubble_sync.sql_loader import reading_block
-from tests.fixtures.adoption import WANTED, converge_all
+from tests.fixtures.adoption import WANTED, converge_all, drift_of
 from tests.fixtures.mutations import Mutation, refused, rounds
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK
@@ -32,8 +32,7 @@ RUN = """
 
 
 def ask(site: Site, wanted: Sequence[Spec] = WANTED) -> DriftReport:
-    snapshot, liveness = site.db.read("reading the stack", lambda conn: read_drift(conn, wanted))
-    return drift(STACK, wanted, snapshot, liveness, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
+    return drift_of(site, wanted, KEYS)
 
 
 def the_finding(site: Site) -> DriftFinding:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from bubble_sync.compare.diff import State
-from bubble_sync.compare.drift import DriftReport, StackStatus, drift, read_drift
+from bubble_sync.compare.drift import DriftReport, StackStatus
 from bubble_sync.compare.sql_script import back, forward
 from bubble_sync.config.settings import StackSettings, read_settings
 from bubble_sync.health.doctor import Finding
@@ -16,7 +16,7 @@ from bubble_sync.health.status import status
 from bubble_sync.health.verify import verify
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import Owner, Spec
-from tests.fixtures.adoption import WANTED, converge_all, look, states
+from tests.fixtures.adoption import WANTED, converge_all, drift_of, look, monitor_of, states
 from tests.fixtures.breaking import diagnose, set_up, working
 from tests.fixtures.breaking.running import runs
 from tests.fixtures.mutations import Mutation, of_history
@@ -38,8 +38,7 @@ LEFT = """
 
 
 def ask(site: Site, wanted: Sequence[Spec] = KEPT) -> DriftReport:
-    snapshot, liveness = site.db.read("reading the stack", lambda conn: read_drift(conn, wanted))
-    return drift(STACK, wanted, snapshot, liveness, arguments=f"--stack {STACK}", secret_keys={}, adopt=True)
+    return drift_of(site, wanted, {})
 
 
 @pytest.fixture
@@ -52,14 +51,8 @@ def keeping(site: Site) -> Site:
 @pytest.fixture
 def monitor(site: Site) -> Iterator[Site]:
     """The monitor role's connection to such a stack."""
-    converge_all(site, WATCHED)
-    role = site.as_role(
-        MONITOR,
-        f"grant usage on schema bubble_sync to {MONITOR}",
-        f"grant execute on function bubble_sync.observe to {MONITOR}",
-    )
-    yield role
-    role.db.close()
+    with monitor_of(site, WATCHED, MONITOR) as role:
+        yield role
 
 
 def growing(site: Site, settings: StackSettings) -> list[Finding]:

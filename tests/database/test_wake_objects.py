@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from bubble_sync.compare.diff import State
-from bubble_sync.compare.drift import DriftReport, drift, read_drift
+from bubble_sync.compare.drift import DriftReport
 from bubble_sync.compare.sql_script import back, forward
 from bubble_sync.config.settings import read_settings
 from bubble_sync.errors import Busy, PrivilegeMissing
 from bubble_sync.model.setup import WAKE_TRIGGER, desired_state
 from bubble_sync.specs import Owner, TriggerSpec
-from tests.fixtures.adoption import WANTED, converge_all, look, states
+from tests.fixtures.adoption import WANTED, converge_all, drift_of, look, monitor_of, states
 from tests.fixtures.breaking import diagnose, set_up, working
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, config
@@ -122,19 +122,12 @@ def test_an_open_insert_holds_the_trigger_up_for_a_moment_and_no_longer(site: Si
 @pytest.fixture
 def monitor(site: Site) -> Iterator[Site]:
     """The monitor role's connection to such a stack."""
-    converge_all(site, WATCHED)
-    role = site.as_role(
-        MONITOR,
-        f"grant usage on schema bubble_sync to {MONITOR}",
-        f"grant execute on function bubble_sync.observe to {MONITOR}",
-    )
-    yield role
-    role.db.close()
+    with monitor_of(site, WATCHED, MONITOR) as role:
+        yield role
 
 
 def ask(site: Site) -> DriftReport:
-    snapshot, liveness = site.db.read("reading the stack", lambda conn: read_drift(conn, WATCHED))
-    return drift(STACK, WATCHED, snapshot, liveness, arguments=f"--stack {STACK}", secret_keys=KEYS, adopt=True)
+    return drift_of(site, WATCHED, KEYS)
 
 
 def test_the_monitor_role_finds_what_a_hand_changed(monitor: Site):
