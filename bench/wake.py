@@ -16,6 +16,7 @@ from bench.measure import Row, Samples, alternate, seconds
 from bench.workbench import SETTINGS, Workbench
 from bubble_sync.config.database_url import read_database_url
 from bubble_sync.database.database import Database
+from bubble_sync.database.polling import poll
 from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.platform import Platform
 from bubble_sync.model.setup import WAKE_TRIGGER
@@ -93,12 +94,10 @@ def _percentile(site: Site, endpoint: HoldingEndpoint, span: float) -> float:
             # Before: the request can arrive earlier than the insert returns.
             inserted.append(time.monotonic())
             session.execute(INSERT, (1,))
-            time.sleep(span / INSERTS)
-    deadline = time.monotonic() + 70
-    while not endpoint.times or endpoint.times[-1] < inserted[-1]:
-        if time.monotonic() > deadline:
-            raise TimeoutError("no request came for the last insert")
-        time.sleep(0.01)
+            time.sleep(span / INSERTS)  # a steady stream, so that inserts meet every moment of the interval
+    newest = poll(lambda: endpoint.times[-1:], lambda times: max(times, default=0.0) >= inserted[-1], 70)
+    if max(newest, default=0.0) < inserted[-1]:
+        raise TimeoutError("no request came for the last insert")
     waited = [min(at for at in endpoint.times if at >= moment) - moment for moment in inserted]
     return statistics.quantiles(waited, n=20)[-1]
 
@@ -150,7 +149,7 @@ def _alone(session: psycopg.Connection[tuple[object, ...]]) -> float:
     """Return the median time of inserts that come one by one, so that each sends a request."""
     taken = []
     for _ in range(ALONE):
-        time.sleep(ALONE_SECONDS)
+        time.sleep(ALONE_SECONDS)  # the interval of the wake before has closed
         taken.append(seconds(partial(_inserts, session, SINGLE, 1))())
     return statistics.median(taken)
 

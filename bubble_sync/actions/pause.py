@@ -100,24 +100,24 @@ def _change(
                 what = "is not as configured: the program does not take its jobs from the configuration, or something"
                 return f"{left[0].spec.object_name} {what} else changes them" if left else ""
 
-            deploy(stack, changes, [f"**-{name}" for name in _resources(old, keys)], progress, why_not_so)
+            deploy(stack, changes, [f"**-{group}-{name}" for group, name in _objects(old, keys)], progress, why_not_so)
         return PauseResult(True, new, None if commit and committed(stack.config_file) else commit)
 
 
 def _differing(database: Database, settings: StackSettings, keys: Sequence[str], owner: Owner) -> list[ObjectDiff]:
-    names = [name.partition("-")[2] for name in _resources(settings, keys)]
+    names = [name for _, name in _objects(settings, keys)]
     specs = [spec for spec in desired_state(settings, owner) if getattr(spec, "name", "") in names]
     snapshot = find(database, specs)
     return [item for spec in specs if (item := compare_object(spec, snapshot)).state is not State.EQUAL]
 
 
-def _resources(settings: StackSettings, keys: Sequence[str]) -> Iterator[str]:
-    """Yield the ends of the names of the resources that a pause changes: group and object."""
+def _objects(settings: StackSettings, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield group and name of the objects that a pause changes."""
     for job in MANAGED_JOBS:
         if job.key in keys:
-            yield f"jobs-{settings.names.render(job.name)}"
+            yield "jobs", settings.names.render(job.name)
             if is_woken(job.settings_in(settings)):
-                yield f"wake-{settings.names.render(WAKE_TRIGGER)}"
+                yield "wake", settings.names.render(WAKE_TRIGGER)
 
 
 def _require_nothing_else(differing: Sequence[ObjectDiff]) -> None:

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
-from bubble_sync.config.settings import NameSettings
-from bubble_sync.database.connection import names_of_stack
+from bubble_sync.config.settings import ProcessorSettings
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.database.table_names import JOB_TABLE, QUEUE_TABLE
 from bubble_sync.errors import PrerequisiteMissing, ServerRefused
 from bubble_sync.health.status import queue_stats_of
-from bubble_sync.model.jobs import PROCESSOR
+from bubble_sync.model.jobs import PROCESSOR, ManagedJob
 from bubble_sync.records.messages import readable
 from bubble_sync.records.requests import SentRequest
 from bubble_sync.records.visibility import Visibility, in_one_read
@@ -46,7 +45,8 @@ class Prepared:
     notes: tuple[str, ...]
     items: Items | None
     unknown: Mapping[str, str]
-    job: str = PROCESSOR.name
+    processor: ManagedJob[ProcessorSettings]
+    """With the names of the stack."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,7 @@ def run_command(database: Database, prepared: Prepared, stack: str, tell: Callab
         notices.append(Notice(notice.severity_nonlocalized or "", readable(notice.message_primary)))
         tell(notices[-1])
 
-    with (
-        database.operation("running the processor's command") as conn,
-        _refusals(prepared, stack, names_of_stack(conn)),
-    ):
+    with database.operation("running the processor's command") as conn, _refusals(prepared, stack):
         conn.add_notice_handler(listen)
         try:
             # Bytes, because psycopg takes only literal strings as SQL.
@@ -85,12 +82,11 @@ def run_command(database: Database, prepared: Prepared, stack: str, tell: Callab
         finally:
             conn.remove_notice_handler(listen)
         row = conn.execute(query("run_now", "now")).fetchone()
-        sender = PROCESSOR.named(names_of_stack(conn)).sender
     outcome, request_id = run_outcome(notices)
     if request_id is None or row is None:
         return Ran(outcome, tuple(notices), None)
     waiting = prepared.items.waiting if prepared.items else 0
-    return Ran(outcome, tuple(notices), SentRequest(sender, request_id, waiting, row["now"]))
+    return Ran(outcome, tuple(notices), SentRequest(prepared.processor.sender, request_id, waiting, row["now"]))
 
 
 def run_outcome(notices: list[Notice]) -> tuple[str, int | None]:
@@ -119,13 +115,14 @@ def prepare_run(conn: Connection, visible: Visibility, stack: str) -> Prepared:
             notes.append(f"job {processor.name} is not active: pg_cron does not run it")
         if row["command"] != processor.command:
             notes.append(f"job {processor.name} has another command than `pulumi up` gives it")
-        return Prepared(row["command"], row["jobid"], tuple(notes), *known, processor.name)
+        return Prepared(row["command"], row["jobid"], tuple(notes), *known, processor)
     why = why or visible.why_no_job() or f"the connecting role has no job {processor.name} here"
     there = conn.execute(query("run_now", "function")).fetchone()
     if there is None or not there["there"]:
         raise _nothing_to_run(f"{why}, and there is no function {processor.function}()", stack)
     notes.append(f"{why}: calling the function")
-    return Prepared(visible.names.render(query("run_now", "call")).removesuffix(";"), None, tuple(notes), *known)
+    call = visible.names.render(query("run_now", "call")).removesuffix(";")
+    return Prepared(call, None, tuple(notes), *known, processor)
 
 
 def _ours(job: Row) -> bool:
@@ -160,9 +157,9 @@ def _nothing_to_run(what: str, stack: str) -> PrerequisiteMissing:
 
 
 @contextmanager
-def _refusals(prepared: Prepared, stack: str, names: NameSettings) -> Iterator[None]:
+def _refusals(prepared: Prepared, stack: str) -> Iterator[None]:
     """Return the command's error, redacted unless known to hold no value."""
-    processor = PROCESSOR.named(names)
+    processor = prepared.processor
     try:
         yield
     except errors.UndefinedFunction:

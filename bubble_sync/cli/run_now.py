@@ -131,7 +131,7 @@ def _show_prepared(prepared: Prepared, stack: str) -> None:
     out.print(f"stack {stack}: {waiting}; the Edge Function takes real items", style="bold")
     for note in prepared.notes:
         out.print(f"! {note}", style="yellow")
-    of = f"  (job {prepared.job}, jobid {prepared.jobid})" if prepared.jobid else ""
+    of = f"  (job {prepared.processor.name}, jobid {prepared.jobid})" if prepared.jobid else ""
     first, *others = whole(prepared.command).splitlines() or [""]
     out.print(f"run: {first}{of}", *(f"     {line}" for line in others), sep="\n")
 

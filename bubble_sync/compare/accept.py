@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bubble_sync.compare.diff import Change
 from bubble_sync.config.database_url import NAMESPACE
-from bubble_sync.config.settings import JobSettings, NameSettings, Settings, StackSettings
+from bubble_sync.config.settings import NameSettings, Settings, StackSettings
 from bubble_sync.converge.vault_secrets import Stored
 from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS, ManagedJob
 from bubble_sync.specs import DISPATCHES, CronJobSpec, FunctionSpec, LedgerSpec, Spec, VaultSecretSpec
@@ -39,7 +39,7 @@ def acceptance(
 
     `secret_keys` gives the configuration key of each secret.
     """
-    if isinstance(spec, CronJobSpec) and (job := _job_named(spec.name, names)):
+    if isinstance(spec, CronJobSpec) and (job := _job_with(spec.name, names)):
         if change.field == "active" and change.actual:
             # `active: true` alone would leave a pauseReason, which the configuration rejects.
             return Acceptance((f"bubble-sync resume --job {job.key} {arguments}",))
@@ -61,8 +61,10 @@ def acceptance(
     return Acceptance(impossible="no setting wants it" if change.field else "the program wants it there")
 
 
-def _job_named(name: str, names: NameSettings) -> ManagedJob[JobSettings] | None:
-    return next((job for job in MANAGED_JOBS if names.render(job.name) == name), None)
+def _job_with(name: str, names: NameSettings) -> ManagedJob[Settings] | None:
+    """Return the job whose function, or whose job with a schedule of the configuration, has this name."""
+    named = {names.render(job.function): job for job in (*MANAGED_JOBS, ALERT_JOB, HISTORY_JOB)}
+    return {**named, **{names.render(job.name): job for job in MANAGED_JOBS}}.get(name)
 
 
 def _constants(spec: FunctionSpec, actual: str, arguments: str, names: NameSettings) -> Acceptance:
@@ -71,8 +73,7 @@ def _constants(spec: FunctionSpec, actual: str, arguments: str, names: NameSetti
     changed = {name: value for name, value in constants_in(actual).items() if wanted.get(name) != value}
     numbers = {name: value for name, value in changed.items() if isinstance(value, int)}
     settable = numbers == changed and all(isinstance(wanted.get(name), int) for name in numbers)
-    jobs = (*MANAGED_JOBS, ALERT_JOB, HISTORY_JOB)
-    job = next((job for job in jobs if names.render(job.function) == spec.name), None)
+    job = _job_with(spec.name, names)
     if job and changed and settable and with_constants(spec.body, numbers) == actual:
         return _settings(job, numbers, arguments)
     days = re.fullmatch(r"(\d{1,9}) days", str(changed.get("kept_for")))

@@ -6,7 +6,7 @@ and does nothing while the placeholder is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import LiteralString
 
@@ -103,7 +103,7 @@ def _changes(item: ObjectDiff, names: NameSettings) -> Iterator[str]:
     match item.spec, there:
         case LedgerSpec() as spec, LedgerSpec() | None:
             statements = (*ledger.creations(spec, there), ledger.revoke(spec))
-            yield from (rendered(one, names).as_string() for one in statements)
+            yield from _texts(statements, names)
         case ExtensionSpec() as spec, None:
             yield f"{extensions.extension_statement(spec).as_string()};"
         case VaultSecretSpec() as spec, _:
@@ -113,7 +113,7 @@ def _changes(item: ObjectDiff, names: NameSettings) -> Iterator[str]:
         case CronJobSpec() as spec, CronJobSpec() | None:
             yield from _job(spec, there)
         case TriggerSpec() as spec, TriggerSpec() | None:
-            yield from (rendered(one, names).as_string() for one in triggers.changes_to(spec, there))
+            yield from _texts(triggers.changes_to(spec, there), names)
 
 
 def _restoration(item: ObjectDiff, snapshot: Snapshot) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _restoration(item: ObjectDiff, snapshot: Snapshot) -> Iterator[str]:
         case CronJobSpec() as spec, CronJobSpec() | None:
             yield from _former_job(spec, there)
         case TriggerSpec() as spec, TriggerSpec() | None:
-            yield from (rendered(one, snapshot.names).as_string() for one in triggers.restoration(spec, there))
+            yield from _texts(triggers.restoration(spec, there), snapshot.names)
         case FunctionSpec() as spec, None:
             yield f"{functions.drop(spec).as_string().replace('drop function', 'drop function if exists', 1)};"
         case FunctionSpec() as spec, FunctionSpec():
@@ -256,7 +256,7 @@ def _former_ledger(item: ObjectDiff, spec: LedgerSpec, there: LedgerSpec | None,
             present = tables.names(there.tables)
             yield from (f"drop table if exists {schema}.{table};" for table in spec.tables if table not in present)
             gone = [table for table in (DISPATCHES, ALERTS) if table in present and table not in spec.tables]
-            yield from (rendered(one, snapshot.names).as_string() for one in tables.statements(gone, gone))
+            yield from _texts(tables.statements(gone, gone), snapshot.names)
 
 
 def _record(item: ObjectDiff, spec: RecordedSpec, names: NameSettings) -> str:
@@ -285,6 +285,10 @@ def _record(item: ObjectDiff, spec: RecordedSpec, names: NameSettings) -> str:
     return f"{written}\n" + _text(
         names.render(query("ledger", "record_place")), place=schema.format(name), object=spec.object_name
     )
+
+
+def _texts(statements: Iterable[sql.Composable], names: NameSettings) -> Iterator[str]:
+    return (rendered(one, names).as_string() for one in statements)
 
 
 def _text(statement: str, **values: object) -> str:

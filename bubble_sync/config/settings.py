@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
-from functools import cache
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -186,7 +186,9 @@ class NameSettings(Settings):
     Our SQL and our lists of jobs contain the default names, which are the guide's; `render` replaces them.
     """
 
-    prefix: str = Field("bubble-sync", description="Prefix of the jobs; with _ for -, name of the private schema")
+    prefix: str = Field(
+        validators.DEFAULT_PREFIX, description="Prefix of the jobs; with _ for -, name of the private schema"
+    )
     edge_function: str = Field("bubble_sync", description="Edge Function in the URL of a request")
     queue: str = Field("public.sync_queue", description="Schema and name of the queue table")
     operations: tuple[str, ...] = Field(
@@ -236,7 +238,8 @@ _DEFAULT_NAME = re.compile(
 )
 
 
-@cache
+# Bounded: `watch` runs for days, and errors differ.
+@lru_cache(maxsize=1024)
 def _rendered(names: NameSettings, text: str) -> str:
     by_group = {
         "edge_function": names.edge_function,

@@ -138,7 +138,7 @@ def check_role_name(value: str) -> str:
     return value
 
 
-_DEFAULT_PREFIX = "bubble-sync"
+DEFAULT_PREFIX = "bubble-sync"
 _SCHEMAS_OF_SUPABASE = frozenset(
     {
         "auth", "cron", "extensions", "graphql", "graphql-public", "information-schema", "net", "pgbouncer", "pgmq",
@@ -155,8 +155,8 @@ def check_prefix(value: str) -> str:
         )
     if value in _SCHEMAS_OF_SUPABASE:
         raise ValueError(f"{value!r} names a schema of Supabase; use another one, as in shop-sync")
-    if _DEFAULT_PREFIX in value and value != _DEFAULT_PREFIX:
-        raise ValueError(f"{value!r} contains the default prefix, {_DEFAULT_PREFIX}; use another one, as in shop-sync")
+    if DEFAULT_PREFIX in value and value != DEFAULT_PREFIX:
+        raise ValueError(f"{value!r} contains the default prefix, {DEFAULT_PREFIX}; use another one, as in shop-sync")
     return value
 
 

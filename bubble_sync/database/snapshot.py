@@ -17,7 +17,7 @@ from typing import Any
 from psycopg import sql
 
 from bubble_sync.config.settings import NameSettings
-from bubble_sync.database.connection import Connection, names_of_stack
+from bubble_sync.database.connection import Connection, Verbatim, names_of_stack
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.specs import RecordedSpec, Spec
 from bubble_sync.sql_loader import query, reading_block
@@ -63,12 +63,11 @@ def read_snapshot(
 def rows_of_block(conn: Connection, block: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
     """Run a PL/pgSQL block, which takes no parameters, with literals; return the rows of its cursor."""
     literals = {name: sql.Literal(value) for name, value in values.items()}
-    names = names_of_stack(conn)
-    quoted = dollar_quoted(f"\n{filled(block, literals, names).as_string(conn)}\n", "$observe$")
+    text = filled(block, literals, names_of_stack(conn)).as_string(conn)
+    # Verbatim, since the literals must stay as they are.
+    quoted = Verbatim(dollar_quoted(f"\n{text}\n", "$observe$"))
     # A DO block returns no rows, but its open cursor lives until the end of the transaction.
-    fetching = names.render("fetch all in bubble_sync_answer; close bubble_sync_answer")
-    # Bytes, since the literals must stay as they are.
-    cursor = conn.execute(f"do {quoted}; {fetching}".encode())
+    cursor = conn.execute(sql.SQL("do {}; fetch all in bubble_sync_answer; close bubble_sync_answer").format(quoted))
     cursor.nextset()
     return cursor.fetchall()
 

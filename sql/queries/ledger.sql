@@ -73,6 +73,11 @@ update bubble_sync.ledger set stack = %(stack)s, project_ref = nullif(%(project_
 -- name: forget
 delete from bubble_sync.ledger where object = %(object)s returning object;
 
+-- name: relations
+pg_catalog.unnest(array[
+    'ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts', 'wake_closed_until', 'wake_errors'
+]) as o (name)
+
 -- name: held
 -- Every privilege on them, with the owner and the role that holds it; `harmless` is to look up names, and no more.
 select n.nspowner as owner, x.grantee, x.privilege_type = 'USAGE' and not x.is_grantable as harmless
@@ -81,9 +86,8 @@ where n.nspname = 'bubble_sync'
 union all
 select c.relowner, x.grantee, false
 from pg_catalog.pg_class as c
-join pg_catalog.unnest(array[
-        'ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts', 'wake_closed_until', 'wake_errors'
-    ]) as o (name)
+join
+    -- include: ledger relations
     on c.oid = pg_catalog.to_regclass('bubble_sync.' || o.name),
     pg_catalog.aclexplode(c.relacl) as x
 union all
@@ -100,9 +104,8 @@ do $revoke$
 declare
     relations constant regclass[] := array(
         select pg_catalog.to_regclass('bubble_sync.' || o.name)
-        from pg_catalog.unnest(array[
-        'ledger', 'dispatches', 'dispatches_dispatch_id_seq', 'alerts', 'wake_closed_until', 'wake_errors'
-    ]) as o (name)
+        from
+            -- include: ledger relations
         where pg_catalog.to_regclass('bubble_sync.' || o.name) is not null
     );
     relation regclass;
