@@ -211,12 +211,22 @@ def translated(doing: str, conn: Connection | None = None) -> Iterator[None]:
     except UnicodeEncodeError:
         raise ConfigurationError(f"{doing}: the input is not valid UTF-8. Type it again.") from None
     except psycopg.Error as error:
+        if interrupt := _interrupt_behind(error):
+            raise interrupt from None
         if error.sqlstate is None and not isinstance(error, psycopg.OperationalError | psycopg.DataError):
             raise  # neither a server nor a network error: our own bug
         reason = refusal(doing, error, holders_of_lock(conn, error) if conn else "")
     else:
         return
     raise reason from None
+
+
+def _interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the interrupt that psycopg hides when it cannot end the pipeline of the interrupted statement."""
+    cause = error.__context__
+    if cause is None or isinstance(cause, KeyboardInterrupt):
+        return cause
+    return _interrupt_behind(cause)
 
 
 def _lock_holders(conn: Connection, error: psycopg.Error) -> str:

@@ -431,6 +431,18 @@ class TestTheServersErrors:
 
         assert site.by_hand("select to_regclass('public.half') as it") == [{"it": None}]
 
+    def test_an_interrupt_within_a_pipeline_stays_an_interrupt(self, site: Site):
+        def interrupted(conn: Connection) -> None:
+            conn.execute("set local statement_timeout = '100ms'")
+            with conn.pipeline():
+                # As after an interrupt: sent, and not read.
+                conn.pgconn.send_query_params(b"select pg_sleep(60)", None)
+                conn.pgconn.pipeline_sync()
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            site.db.read("reading", interrupted)
+
     def test_an_interrupted_change_keeps_nothing_and_the_connection_goes_on(self, site: Site):
         def interrupted(conn: Connection) -> None:
             conn.execute("create table public.half ()")
