@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import diffs, drain, imports, pulumi_runs, ticks, wake, year
+from bench import diffs, drain, fleet, imports, pulumi_runs, ticks, wake, year
 from bench.measure import Row
 from bench.report import as_json, environment, table
 from bench.workbench import Workbench
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Row]]] = {
     "year": year.run,
     "drain": drain.run,
     "wake": wake.run,
+    "fleet": fleet.run,
 }
 
 

@@ -59,11 +59,11 @@ class Notice:
 
 @dataclass(frozen=True)
 class Ran:
-    """The result of the command, from its messages; the request id is known when one was sent."""
+    """The result of the command, from its messages, with the requests that it sent."""
 
     outcome: str
     notices: tuple[Notice, ...]
-    request: SentRequest | None
+    requests: tuple[SentRequest, ...]
 
 
 def run_command(database: Database, prepared: Prepared, stack: str, tell: Callable[[Notice], None]) -> Ran:
@@ -82,23 +82,24 @@ def run_command(database: Database, prepared: Prepared, stack: str, tell: Callab
         finally:
             conn.remove_notice_handler(listen)
         row = conn.execute(query("run_now", "now")).fetchone()
-    outcome, request_id = run_outcome(notices)
-    if request_id is None or row is None:
-        return Ran(outcome, tuple(notices), None)
+    outcome, ids = run_outcome(notices)
+    if row is None:
+        return Ran(outcome, tuple(notices), ())
     waiting = prepared.items.waiting if prepared.items else 0
-    return Ran(outcome, tuple(notices), SentRequest(prepared.processor.sender, request_id, waiting, row["now"]))
+    sent = (SentRequest(prepared.processor.sender, one, waiting, row["now"]) for one in ids)
+    return Ran(outcome, tuple(notices), tuple(sent))
 
 
-def run_outcome(notices: list[Notice]) -> tuple[str, int | None]:
-    """Return the result and the request's id from our function's messages, or the guide's."""
+def run_outcome(notices: list[Notice]) -> tuple[str, tuple[int, ...]]:
+    """Return the result and the requests' ids from our function's messages, or the guide's."""
+    if ids := tuple(int(found[1]) for one in notices if (found := _REQUEST.search(one.text))):
+        return SENT, ids
     for one in notices:
-        if request := _REQUEST.search(one.text):
-            return SENT, int(request[1])
         if "No pending items" in one.text:
-            return NOTHING, None
+            return NOTHING, ()
         if one.text.endswith("is unanswered: skipped"):
-            return SKIPPED, None
-    return (NOT_SENT if any(one.severity == "WARNING" for one in notices) else UNKNOWN), None
+            return SKIPPED, ()
+    return (NOT_SENT if any(one.severity == "WARNING" for one in notices) else UNKNOWN), ()
 
 
 @in_one_read("looking for the processor's job")

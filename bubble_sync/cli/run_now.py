@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,19 +34,24 @@ class RunOutput:
     notes: tuple[str, ...]
     notices: tuple[Notice, ...]
     outcome: str
-    request_id: int | None
+    request_ids: tuple[int, ...]
     waited: bool
-    request: Request | None
+    requests: tuple[Request, ...]
     before: Mapping[str, int] | None
     after: Mapping[str, int] | None
     unknown: Mapping[str, str]
 
     @property
     def good(self) -> bool:
-        """Return whether a request was sent (and with --wait answered well), or no item waits."""
+        """Return whether requests were sent (and with --wait answered well), or no item waits."""
         if self.outcome == "sent" and self.waited:
-            return self.request is not None and self.request.verdict == "ok"
+            return bool(self.requests) and all(one.verdict == "ok" for one in self.requests)
         return self.outcome in ("sent", "nothing to do")
+
+    @property
+    def request(self) -> Request | None:
+        """Return the first request that was not answered well; else the first one."""
+        return min(self.requests, key=lambda one: one.verdict == "ok", default=None)
 
 
 def run_now(
@@ -72,7 +78,10 @@ def run_now(
         show = (lambda _: None) if as_json else (lambda notice: typer.echo(f"{notice.severity}: {notice.text}"))
         ran = action.run_command(context.database, prepared, context.name, show)
         answer = _answer(context, prepared, ran, wait=wait)
-    print_answer(answer, _show, next=_next(answer), as_json=as_json, good=answer.good)
+    # One request in fields of its own, as runs with `requestsPerTick: 1` have it.
+    first = answer.request_ids[0] if answer.request_ids else None
+    one = {"request_id": first, "request": answer.request}
+    print_answer(answer, _show, next=_next(answer), as_json=as_json, good=answer.good, **one)
     raise typer.Exit(code_of(answer.good))
 
 
@@ -87,8 +96,8 @@ def _answer(context: StackContext, prepared: Prepared, ran: Ran, *, wait: bool) 
     from bubble_sync.records.messages import whole
 
     unknown = dict(prepared.unknown)
-    request = _await_response(context, ran.request, unknown) if wait and ran.request else None
-    after = count_items(context.database) if request and prepared.items else None
+    requests = _await_responses(context, ran.requests, unknown) if wait and ran.requests else ()
+    after = count_items(context.database) if requests and prepared.items else None
     return RunOutput(
         stack=context.name,
         command=whole(prepared.command),
@@ -96,28 +105,33 @@ def _answer(context: StackContext, prepared: Prepared, ran: Ran, *, wait: bool) 
         notes=prepared.notes,
         notices=ran.notices,
         outcome=ran.outcome,
-        request_id=ran.request.request_id if ran.request else None,
+        request_ids=tuple(one.request_id for one in ran.requests),
         waited=wait,
-        request=request,
+        requests=requests,
         before=prepared.items.by_status if prepared.items else None,
         after=after.by_status if after else None,
         unknown=unknown,
     )
 
 
-def _await_response(context: StackContext, sent: SentRequest, unknown: dict[str, str]) -> Request | None:
+def _await_responses(
+    context: StackContext, sent: tuple[SentRequest, ...], unknown: dict[str, str]
+) -> tuple[Request, ...]:
     from bubble_sync.database.polling import WAIT_BEYOND_TIMEOUT_SECONDS
     from bubble_sync.records.requests import follow, why_not_followed
 
     if why := why_not_followed(context.database):
         unknown["answer"] = why
-        return None
+        return ()
     seconds = context.settings.processor.timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS
+    deadline = time.monotonic() + seconds
     try:
-        typer.echo(f"waiting for the answer, {format_age(seconds)} at most ...", err=True)
-        return follow(context.database, sent, seconds)
+        answers = "the answer" if len(sent) == 1 else f"{len(sent)} answers"
+        typer.echo(f"waiting for {answers}, {format_age(seconds)} at most ...", err=True)
+        return tuple(follow(context.database, one, max(0.0, deadline - time.monotonic())) for one in sent)
     except KeyboardInterrupt:
-        typer.echo(f"not waited for: request {sent.request_id} goes on by itself", err=True)
+        goes = "goes on by itself" if len(sent) == 1 else "go on by themselves"
+        typer.echo(f"not waited for: {_named(tuple(one.request_id for one in sent))} {goes}", err=True)
         raise
 
 
@@ -155,13 +169,21 @@ def _next(answer: RunOutput) -> str:
 
 
 def _verdict(answer: RunOutput) -> str:
-    if (request := answer.request) is not None:
-        took = (request.settled_at - request.sent_at).total_seconds() if request.settled_at else None
-        after = f", after {format_seconds(took)}" if took is not None else ""
-        return f"request {request.request_id}: {request}{after}"
+    if answer.requests:
+        return "\n".join(map(_answered, answer.requests))
     return {
-        "sent": f"sent: request {answer.request_id}",
+        "sent": f"sent: {_named(answer.request_ids)}",
         "skipped": "skipped: the last request is not answered yet",
         "not sent": "not sent: the warning says why",
         "unknown": "the command ran and reported no request",
     }.get(answer.outcome, answer.outcome)
+
+
+def _answered(request: Request) -> str:
+    took = (request.settled_at - request.sent_at).total_seconds() if request.settled_at else None
+    after = f", after {format_seconds(took)}" if took is not None else ""
+    return f"request {request.request_id}: {request}{after}"
+
+
+def _named(ids: tuple[int, ...]) -> str:
+    return f"request{'s' if len(ids) > 1 else ''} {', '.join(map(str, ids))}"

@@ -155,7 +155,7 @@ def _to_empty(stats: QueueStats) -> str:
     if not stats.waiting:
         return "nothing waits"
     seconds = stats.seconds_to_empty
-    return "at these rates the queue does not empty" if seconds is None else f"empty in about {format_age(seconds)}"
+    return "the queue did not shrink" if seconds is None else f"empty in about {format_age(seconds)}"
 
 
 def state_in_words(job: Job) -> str:

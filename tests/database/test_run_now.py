@@ -61,7 +61,7 @@ def ran(site: Site, heard: list[Notice] | None = None) -> Ran:
 
 def followed(site: Site, seconds: float = 20) -> Request:
     """Run, and follow the request."""
-    request = ran(site).request
+    (request,) = ran(site).requests
     assert request
     return follow(site.db, request, seconds)
 
@@ -200,10 +200,31 @@ class TestWhatBecameOfIt:
         assert after
         assert after.by_status == {"completed": 3}
 
+    def test_each_request_of_a_run_that_sends_several_is_followed(self, served: Site):
+        for spec in stack_functions(batch_size=1, requests_per_tick=3):
+            served.converge(spec)
+        # An answer that says that the Edge Function claims its items.
+        served.by_hand(
+            "insert into bubble_sync.dispatches (function, waiting, request_id, sent_at, settled_at, verdict) "
+            "values ('bubble_sync_processor', 5, 900000, now() - interval '1 min', now(), 'ok')",
+            "insert into net._http_response (id, status_code, content, created) "
+            """values (900000, 200, '{"success": true, "claimed": true}', now())""",
+        )
+        for number in range(3):
+            item(served, "1 s", record_id=number, operation="INSERT")
+
+        done = ran(served)
+        answers = [follow(served.db, one, 20) for one in done.requests]
+
+        assert [answer.verdict for answer in answers] == ["ok"] * 3
+        assert [f"request ID: {answer.request_id}" in done.notices[1 + n].text for n, answer in enumerate(answers)] == (
+            [True] * 3
+        )
+
     def test_nothing_to_do(self, served: Site):
         done = ran(served)
 
-        assert (done.outcome, done.request) == (NOTHING, None)
+        assert (done.outcome, done.requests) == (NOTHING, ())
         assert served.by_hand("select from net.http_request_queue") == []
 
     def test_a_skipped_tick_is_told(self, served: Site):
@@ -275,7 +296,7 @@ class TestWhatBecameOfIt:
         platform.net_worker.stop()
         try:
             item(served, "1 s")
-            request = ran(served).request
+            (request,) = ran(served).requests
             served.by_hand("truncate net.http_request_queue")
         finally:
             platform.net_worker.start()
