@@ -30,9 +30,12 @@ lint: ## Check style, types, import directions, shell scripts and workflows
 	GOWORK=off go -C tools/actionlint tool actionlint $(abspath $(wildcard .github/workflows/*.yml examples/*/.github/workflows/*.yml))
 	$(RUN) zizmor --offline --pedantic --quiet .github/workflows $(wildcard examples/*/.github/workflows)
 
-test: ## Run the tests, and a sample of those marked matrix
+# Five processes: a test that waits leaves its core to another one.
+PARALLEL := --numprocesses 5 --dist loadscope --no-loadscope-reorder
+
+test: ## Run the tests, and a sample of those that make matrix and others run whole
 	@tools/setup tests
-	$(RUN) pytest --numprocesses 5 --dist loadscope --no-loadscope-reorder $(TESTS)
+	$(RUN) pytest $(PARALLEL) $(TESTS)
 
 # All but the file that is about the client's own connection, and the one that calls these modes itself.
 THROUGH_POOLER := tests/database --ignore tests/database/test_database.py --ignore tests/database/test_modes.py
@@ -47,9 +50,11 @@ rotations: ## Change the key fifty times a kind under constant dispatch, and pri
 	@tools/setup tests
 	$(RUN) pytest tests/stack/test_rotations.py -m matrix -q
 
-matrix: ## Run the tests that `make test` leaves out for their time: restores, storms
+# Those two have a target each.
+matrix: ## Run the tests and the cases that `make test` leaves out for their time
 	@tools/setup tests
-	$(RUN) pytest tests/stack/test_restored.py tests/database/test_wake.py -m matrix -q
+	$(RUN) pytest tests/stack tests/database tests/local -m matrix $(PARALLEL) \
+		--ignore tests/stack/test_rotations.py --ignore tests/stack/test_drift_matrix.py
 
 drift-matrix: ## Change every field by hand, and count what preview and drift find, and what they find for nothing
 	@tools/setup tests

@@ -140,6 +140,7 @@ class TestAdopted:
         assert not comparison.clean
         assert snapshot(site) == before
 
+    @pytest.mark.sampled(3)
     def test_converging_keeps_every_id_and_then_nothing_is_left(self, start: Start, site: Site):
         before = snapshot(site)
 
@@ -153,6 +154,7 @@ class TestAdopted:
         assert snapshot(site) == after
         assert look(site)[0].clean
 
+    @pytest.mark.sampled(3)
     def test_the_script_does_what_up_does(self, start: Start, site: Site):
         before = snapshot(site)
         text = filled_in(forward(look(site)[0]))
@@ -169,6 +171,7 @@ class TestAdopted:
         origins = {row["object"]: row["origin"] for row in after["ledger"]}
         assert origins == expected_origins(start)
 
+    @pytest.mark.sampled(3)
     def test_the_way_back_leads_to_where_it_began(self, start: Start, site: Site):
         first, found = look(site)
         text = back(first, found)

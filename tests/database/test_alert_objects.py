@@ -59,6 +59,7 @@ def test_a_stack_with_alerts_is_clean(told: Site):
     assert (ask(told).status, ask(told).findings) == (StackStatus.CLEAN, ())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("mutations", list(of_alerts()), ids=lambda some: f"{some[0].object} {some[0].field}")
 def test_what_a_hand_changes_is_named_alone_by_owner_and_monitor_and_repaired(
     monitor: Site, site: Site, mutations: list[Mutation]

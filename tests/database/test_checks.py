@@ -44,6 +44,7 @@ def test_a_set_up_that_works_has_no_finding(converged: Site):
     assert diagnosis.checked == sum(check.only != "several_requests" for check in checks())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("check", BREAKAGES)
 def test_a_check_is_quiet_until_something_is_broken(site: Site, check: str):
     breakage: Breakage = BREAKAGES[check]

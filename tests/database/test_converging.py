@@ -163,6 +163,7 @@ def test_a_second_time_writes_nothing_and_changes_no_fact(name: str, ready: Site
     assert written == {"written": False}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("name", "changed", "by_hand"), MUTATIONS)
 def test_a_change_by_hand_is_named_and_repaired_in_place(name: str, changed: str, by_hand: str, ready: Site):
     case = CASES[name]
@@ -200,6 +201,7 @@ def test_removing_twice_is_quiet(name: str, ready: Site):
         assert ready.by_hand(f"select * from bubble_sync.ledger where object = '{case.spec.object_name}'") == []
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", CASES)
 def test_a_missing_privilege_is_said_and_nothing_is_changed(name: str, ready: Site):
     case = CASES[name]

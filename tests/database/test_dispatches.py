@@ -322,6 +322,7 @@ ODD = [
 class TestTheNextTickSettles:
     """By what pg_net keeps, whoever runs it."""
 
+    @pytest.mark.sampled(4)
     @pytest.mark.parametrize(("answer", "wanted"), ANSWERS.values(), ids=list(ANSWERS))
     @pytest.mark.parametrize("call", [PROCESSOR, RETRY], ids=["processor", "retry"])
     def test_an_answer(self, synced: Site, answer: dict[str, object], wanted: tuple[object, ...], call: str):
@@ -364,6 +365,7 @@ class TestTheNextTickSettles:
 
         assert (row["duration_ms"], row["processed"], row["verdict"]) == (None, 2, "ok")
 
+    @pytest.mark.sampled(4)
     @pytest.mark.parametrize("content", ODD)
     def test_an_odd_body_stops_nothing(self, synced: Site, content: str):
         sent(synced)
@@ -463,6 +465,7 @@ def reply(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 REPLIES = reply(VALUES | reply(VALUES))
 
 
+@pytest.mark.matrix
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])) | REPLIES)
 @example(content='{"processed": 1e131072}')
@@ -499,6 +502,7 @@ class TestAnIdleTickWritesNothing:
             sent(synced)
         return synced
 
+    @pytest.mark.sampled(4)
     @pytest.mark.parametrize("guard", [False, True])
     @pytest.mark.parametrize("call", [PROCESSOR, RETRY], ids=["processor", "retry"])
     def test_whatever_is_in_the_log(self, idle: Site, call: str, guard: bool):
@@ -670,6 +674,7 @@ class TestNothingInTheLogStopsARequest:
         said = [line.removeprefix("WARNING ") for line in made.told if line.startswith("WARNING")]
         assert [line for line, start in zip(said, warnings, strict=True) if not line.startswith(start)] == []
 
+    @pytest.mark.sampled(3)
     @pytest.mark.parametrize(("by_hand", "warnings"), BROKEN.values(), ids=list(BROKEN))
     def test_whatever_is_broken(
         self, guarded: Site, server_log: ServerLog, canary: str, by_hand: str, warnings: list[str]

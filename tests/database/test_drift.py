@@ -69,6 +69,7 @@ def test_a_converged_stack_is_clean_and_whether_it_works_is_unknown(site: Site):
     assert str(report.liveness) == "unknown: no run of job bubble-sync-processor is known"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("mutations", [*rounds(), *refused()], ids=lambda some: f"{some[0].object} {some[0].field}")
 def test_what_a_hand_changes_is_named_alone_and_what_up_refuses_says_so(site: Site, mutations: list[Mutation]):
     converge_all(site)

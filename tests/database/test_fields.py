@@ -157,6 +157,7 @@ def writes(site: Site) -> None:
     assert row == {"count": 2, "ids": 2, "sent": 2}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("name", "field", "by_hand"), REPAIRED)
 def test_what_can_stop_divert_or_blind_is_seen_and_repaired(stack: Site, name: str, field: str, by_hand: str):
     stack.by_hand(*by_hand.split("; "))
@@ -168,6 +169,7 @@ def test_what_can_stop_divert_or_blind_is_seen_and_repaired(stack: Site, name: s
     writes(stack)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("name", "field", "by_hand"), REPAIRED)
 def test_the_script_repairs_it_as_up_does(stack: Site, name: str, field: str, by_hand: str):
     stack.by_hand(*by_hand.split("; "))
@@ -179,6 +181,7 @@ def test_the_script_repairs_it_as_up_does(stack: Site, name: str, field: str, by
     writes(stack)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("name", "field", "by_hand"), REFUSED)
 def test_what_others_have_added_is_seen_and_refused_with_the_sql_that_takes_it_away(
     stack: Site, name: str, field: str, by_hand: str
@@ -195,6 +198,7 @@ def test_what_others_have_added_is_seen_and_refused_with_the_sql_that_takes_it_a
     assert found(stack) == []
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("by_hand", HARMLESS)
 def test_what_does_no_harm_is_no_difference(stack: Site, by_hand: str):
     stack.by_hand(by_hand)

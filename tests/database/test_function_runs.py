@@ -464,12 +464,14 @@ class TestAbsurdConstants:
         assert ran.told == [f"NOTICE {FOUND[call]}"]
         return ran
 
+    @pytest.mark.sampled(4)
     @pytest.mark.parametrize(("constant", "text"), PROCESSOR_ABSURD)
     def test_in_the_processor(self, synced: Site, constant: str, text: str):
         spec = with_text(stack_functions()[-2], constant, text)
 
         assert self.refused(synced, spec, PROCESSOR).error == "[bubble_sync_processor] secret or number is malformed"
 
+    @pytest.mark.sampled(3)
     @pytest.mark.parametrize(("constant", "text"), RETRY_ABSURD)
     def test_in_the_retry(self, synced: Site, constant: str, text: str):
         spec = with_text(stack_functions()[-1], constant, text)
@@ -550,6 +552,7 @@ class TestFailures:
         (error,) = errors
         return error
 
+    @pytest.mark.sampled(4)
     @pytest.mark.parametrize("url", MALFORMED_URLS.values(), ids=list(MALFORMED_URLS))
     def test_a_malformed_url(self, bare: Site, server_log: ServerLog, canary: str, url: str):
         store(bare, url.replace("CANARY", canary), canary)
@@ -557,6 +560,7 @@ class TestFailures:
 
         assert self.failure(bare, server_log, canary) == "secret or number is malformed"
 
+    @pytest.mark.sampled(3)
     @pytest.mark.parametrize("key", MALFORMED_KEYS.values(), ids=list(MALFORMED_KEYS))
     def test_a_malformed_key(self, bare: Site, server_log: ServerLog, canary: str, key: str):
         store(bare, ELSEWHERE, key.replace("CANARY", canary))
@@ -739,6 +743,7 @@ class TestWhoMayCall:
         add_due(synced)
         return synced
 
+    @pytest.mark.sampled(4)
     @pytest.mark.parametrize("role", ROLES)
     @pytest.mark.parametrize("signature", CALLS)
     def test_another_role_is_refused(self, with_fresh: Site, signature: str, role: str):
@@ -765,6 +770,7 @@ class TestWhoMayCall:
 
         assert held == []
 
+    @pytest.mark.matrix
     def test_not_even_between_making_and_dropping_it(self, prepared: Site):
         *_, processor, _ = stack_functions()
 

@@ -65,6 +65,7 @@ def test_a_stack_that_keeps_days_is_clean(keeping: Site):
     assert (ask(keeping).status, ask(keeping).findings) == (StackStatus.CLEAN, ())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("mutations", list(of_history()), ids=lambda some: some[0].field)
 def test_what_a_hand_changes_is_named_alone_by_owner_and_monitor_and_repaired(
     monitor: Site, site: Site, mutations: list[Mutation]

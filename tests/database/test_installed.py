@@ -32,6 +32,7 @@ def causes(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     return [(finding.id, finding.evidence) for finding in diagnosis.causes]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("name", "value", "cause"),
     [

@@ -38,6 +38,7 @@ ASKED: dict[str, Callable[[Site], object]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "by_hand",
     [
@@ -94,6 +95,7 @@ def test_a_pending_item_without_an_operation_is_one_that_nobody_drains(converged
     assert converged.by_hand("select id::text, status from public.sync_queue") == [{"id": one, "status": "completed"}]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("word", ["queued", "PENDING", "pending ", "pending\n", "error", "", None], ids=repr)
 def test_items_of_a_status_that_nobody_knows_are_named_by_every_command(converged: Site, word: str | None):
     converged.by_hand(

@@ -209,6 +209,7 @@ def status_type(site: Site) -> str:
     return str(row["type"])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("shape", ADOPTED)
 def test_a_queue_of_this_shape_is_taken_over_and_every_command_is_right(site: Site, shape: str):
     site.by_hand(*ADOPTED[shape], "alter table public.sync_queue owner to postgres")

@@ -315,6 +315,7 @@ class TestWhatBecameOfIt:
 class TestOneVerdict:
     """The same as the log's, which the next tick writes."""
 
+    @pytest.mark.sampled(4)
     @pytest.mark.parametrize(
         "answer",
         [*(given for given, _ in ANSWERS.values()), *({"status_code": 200, "content": text} for text in ODD)],

@@ -70,6 +70,7 @@ def sent(site: Site, made: list[tuple[str, str | None, int]]) -> None:
         dispatch(site, number, ago, verdict, **({"status_code": code} if verdict else {}))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("made", "by_hand", "verdict", "says"),
     [

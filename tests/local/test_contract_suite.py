@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.fixtures.site import Site
 
@@ -29,6 +30,7 @@ STATE = """
 """
 
 
+@pytest.mark.matrix
 def test_it_leaves_everything_as_it_was(site: Site):
     dsn = site.addresses.admin_url
     site.by_hand(

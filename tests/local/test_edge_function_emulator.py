@@ -141,6 +141,7 @@ def test_a_legacy_key_goes_in_as_bearer_and_a_secret_key_as_apikey(database, pla
     ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("behaviour", "sent", "answer"), CASES)
 def test_each_mode_serves_whom_it_shall_and_says_who_refused(database, platform, behaviour, sent, answer):
     platform.behave(Behaviour(**behaviour))

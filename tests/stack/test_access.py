@@ -90,6 +90,7 @@ def test_the_role_is_made_observes_and_is_removed_with_everything_that_it_was_gi
         assert not [path for path, content in kept.items() if text.encode() in content]
 
 
+@pytest.mark.matrix
 def test_what_a_hand_takes_or_adds_is_found_and_repaired(stack: Stack, site: Site):
     stack.up()
     site.by_hand(
@@ -115,6 +116,7 @@ def test_what_a_hand_takes_or_adds_is_found_and_repaired(stack: Stack, site: Sit
     ]
 
 
+@pytest.mark.matrix
 def test_access_is_given_to_a_stack_that_is_up_changed_in_place_and_taken_again_while_the_jobs_stay(
     stack: Stack, site: Site
 ):

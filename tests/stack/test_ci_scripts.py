@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.fixtures.fleet import Fleet
@@ -115,6 +116,7 @@ def test_a_preview_reports_just_the_stacks_that_a_change_touches(fleet: Fleet, s
     assert (site.by_hand(JOBS), second_site.by_hand(JOBS)) == before
 
 
+@pytest.mark.matrix
 def test_drift_of_one_stack_opens_an_issue_and_a_deploy_closes_it(
     fleet: Fleet, site: Site, second_site: Site, github: GitHubEmulator
 ):

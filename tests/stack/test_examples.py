@@ -184,6 +184,7 @@ def test_a_branch_has_a_stack_with_the_settings_of_staging_and_its_own_project_u
     assert example.up("staging") == before
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("example", ["preview-branches"], indirect=True)
 def test_a_branch_made_with_data_is_refused_until_its_stack_takes_over_and_forgotten_when_its_database_is_gone(
     example: Example, site: Site, second_site: Site, tmp_path: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack
@@ -31,6 +32,7 @@ OLD_RUNS = """
 KEPT = "select count(*)::integer as runs from cron.job_run_details where runid > 1000000"
 
 
+@pytest.mark.matrix
 def test_a_number_of_days_that_is_none_is_refused_in_one_line_and_changes_nothing(converged: Stack, site: Site):
     before = site.by_hand(EVERYTHING)
 
@@ -79,6 +81,7 @@ def test_the_job_is_made_repaired_and_removed_with_its_setting_next_to_the_vendo
     assert site.by_hand(EVERYTHING) == before
 
 
+@pytest.mark.matrix
 def test_old_runs_go_by_the_jobs_command_and_destroy_takes_the_job_and_leaves_the_vendors(converged: Stack, site: Site):
     site.by_hand(*VENDOR)
     vendors = site.by_hand(VENDORS_JOB)

@@ -128,6 +128,7 @@ class TestRotate:
         converged.expect_no_changes()
         assert converged.outputs()["key"] == {"header": "apikey", "kind": "secret key"}
 
+    @pytest.mark.matrix
     def test_under_a_new_name_an_adopted_secret_stays(self, stack: Stack, site: Site):
         site.by_hand(
             "create extension supabase_vault",
@@ -194,6 +195,7 @@ class TestRotate:
 
         assert "has this key already" in said
 
+    @pytest.mark.sampled(2)
     @pytest.mark.parametrize("name", [None, NEW_NAME])
     def test_an_up_that_fails_leaves_configuration_and_database_as_they_were(
         self, converged: Stack, site: Site, name: str | None
@@ -219,6 +221,7 @@ class TestRotate:
         site.by_hand("drop event trigger refusing", "drop trigger refusing on vault.secrets")
         converged.expect_no_changes()
 
+    @pytest.mark.sampled(3)
     @pytest.mark.parametrize("impatience", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_an_impatient_person_leaves_nothing_half_done(
         self, converged: Stack, site: Site, impatience: signal.Signals

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bubble_sync.local.platform import Platform
 from tests.fixtures.adoption import play, snapshot
 from tests.fixtures.proxy import Proxy
@@ -177,6 +179,7 @@ def test_a_part_of_another_environment_is_refused_with_both_names(stack: Stack):
     assert "Traceback" not in refusal
 
 
+@pytest.mark.matrix
 def test_a_clone_of_another_project_is_refused_although_only_the_url_names_it(stack: Stack, site: Site):
     stack.configure("supabaseUrl", "https://stagingstagingstagin.supabase.co")
     stack.up()
@@ -229,6 +232,7 @@ def test_an_applications_own_schema_is_refused_and_kept_by_up_and_destroy_and_ma
     assert site.by_hand("select note from bubble_sync_app.progress") == [{"note": "seen"}]
 
 
+@pytest.mark.matrix
 def test_a_job_of_the_guide_gets_a_command_with_the_schema_once_and_in_place(converged: Stack, site: Site):
     site.by_hand("update cron.job set command = replace(command, 'public.', '')")
 

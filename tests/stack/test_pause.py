@@ -56,6 +56,7 @@ def test_both_jobs_are_put_to_sleep_told_and_woken_and_nothing_is_left(converged
     converged.expect_no_changes()
 
 
+@pytest.mark.matrix
 def test_one_job_keeps_its_other_settings_and_a_second_pause_replaces_the_first(converged: Stack, site: Site):
     converged.configure("retry.timeoutMs", "20000")
     converged.up()
@@ -74,6 +75,7 @@ def test_one_job_keeps_its_other_settings_and_a_second_pause_replaces_the_first(
     assert "is active already: nothing was changed" in converged.sync("resume", "--job", "retry")
 
 
+@pytest.mark.matrix
 def test_a_job_that_a_hand_put_to_sleep_is_paused_and_one_that_it_woke_is_put_to_sleep(converged: Stack, site: Site):
     site.by_hand("update cron.job set active = false")
     converged.sync("pause", "--reason", REASON)
@@ -95,6 +97,7 @@ def test_a_pause_that_should_be_over_is_nagged_about_everywhere(converged: Stack
     assert f"warning: {late}" in converged.run("preview")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("command", ["pause", "resume"])
 def test_an_up_that_fails_leaves_configuration_and_database_as_they_were(converged: Stack, site: Site, command: str):
     if command == "resume":
@@ -113,6 +116,7 @@ def test_an_up_that_fails_leaves_configuration_and_database_as_they_were(converg
     converged.expect_no_changes()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("by_hand", "said"),
     [
@@ -137,6 +141,7 @@ def test_a_job_that_up_would_change_in_more_than_its_sleep_is_refused(
     assert "is paused" in converged.sync("pause", "--job", "processor", "--reason", REASON)
 
 
+@pytest.mark.matrix
 def test_what_else_was_changed_stays_as_it_is(converged: Stack, site: Site):
     site.by_hand("comment on function public.invoke_bubble_sync_retry() is 'by hand'")
     converged.configure("processor.maxItems", "11")
@@ -200,6 +205,7 @@ def test_the_changed_configuration_is_committed_with_the_printed_line(converged:
     assert "the checkout has uncommitted changes" not in converged.sync("resume")
 
 
+@pytest.mark.matrix
 def test_a_pause_that_was_not_committed_stops_neither_another_one_nor_its_end(
     converged: Stack, site: Site, repository: Path
 ):

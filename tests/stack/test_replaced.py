@@ -147,6 +147,7 @@ def test_a_stack_of_0_1_0_shows_no_difference_is_replaced_without_a_gap_or_remov
     program.destroy()
 
 
+@pytest.mark.matrix
 def test_a_whole_stack_that_is_replaced_stays(program: Program):
     program.stack.run("up", "--yes", "--skip-preview", "--replace", "**")
     program.assert_kept()
@@ -154,6 +155,7 @@ def test_a_whole_stack_that_is_replaced_stays(program: Program):
     assert "another resource" not in program.destroy()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("make", [RENAMED, WRAPPED.format(options="")], ids=["renamed", "wrapped"])
 def test_a_component_with_another_name_or_parent_takes_over_what_the_old_one_made(program: Program, make: str):
     program.write(make)
@@ -163,6 +165,7 @@ def test_a_component_with_another_name_or_parent_takes_over_what_the_old_one_mad
     program.destroy()
 
 
+@pytest.mark.matrix
 def test_a_rename_that_failed_and_was_taken_back_leaves_no_claim_behind(program: Program):
     program.write(f"{RENAMED}\nsync.jobids['bubble-sync-processor'].apply(lambda _: 1 / 0)")
     program.stack.up(expect=1)
@@ -174,6 +177,7 @@ def test_a_rename_that_failed_and_was_taken_back_leaves_no_claim_behind(program:
     program.destroy()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "make", [ALIASED, WRAPPED.format(options=", aliases=[pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)]")],
     ids=["renamed", "wrapped"],

@@ -102,6 +102,7 @@ def test_names_that_cannot_be_are_refused_together_a_line_for_each(shop: Stack):
     assert "Traceback" not in said
 
 
+@pytest.mark.matrix
 def test_another_prefix_for_a_stack_that_is_up_is_refused_before_anything_changes(converged: Stack, site: Site):
     before = site.by_hand(STOCK)
     converged.configure("names.prefix", "shop-sync")

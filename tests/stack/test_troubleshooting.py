@@ -146,6 +146,7 @@ def sync(syncs: list[Sync], platform: Platform, product_url: str) -> Sync:
     return syncs[0]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "case",
     [*OF_THE_GUIDE, *SAMPLE, *(pytest.param(case, marks=pytest.mark.matrix) for case in OTHERS if case not in SAMPLE)],

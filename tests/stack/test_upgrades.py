@@ -67,6 +67,7 @@ def restore(stack: Stack, site: Site, name: str) -> None:
     stack.run("stack", "import", "--file", str(file))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["alerts", "access"])
 def test_a_stack_of_an_earlier_version_shows_the_changed_functions_alone_and_nothing_is_made_again(
     stack: Stack, site: Site, name: str, tmp_path: Path

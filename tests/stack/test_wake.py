@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 
 from bubble_sync.database.polling import poll
 from tests.fixtures.site import Site
@@ -89,6 +90,7 @@ def test_what_a_hand_changes_is_drift_and_repaired(converged: Stack, site: Site)
     converged.expect_no_changes()
 
 
+@pytest.mark.matrix
 def test_a_pause_of_the_processor_silences_the_trigger(converged: Stack, site: Site):
     wake(converged)
 
@@ -103,6 +105,7 @@ def test_a_pause_of_the_processor_silences_the_trigger(converged: Stack, site: S
     assert sent(site) == 1
 
 
+@pytest.mark.matrix
 def test_destroy_leaves_nothing_of_it(converged: Stack, site: Site):
     wake(converged)
 
