@@ -94,7 +94,7 @@ def _has_upstream(folder: Path) -> bool:
     if _git(folder, "config", f"branch.{branch}.merge").returncode != 0:
         if _output(folder, "remote").strip():
             raise _refusal(
-                f"branch {branch} has no upstream to compare with",
+                f"branch {branch} has no upstream",
                 "`git switch` to the branch you deploy, or give this one an upstream",
             )
         return False

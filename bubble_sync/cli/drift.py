@@ -33,7 +33,7 @@ def drift(
     Exit 0 clean, 1 drift, 2 a configuration cannot be used, 3 a stack cannot be read.
     """
     if as_json and as_markdown:
-        raise ConfigurationError("--json and --markdown are two ways to print it: choose one")
+        raise ConfigurationError("--json and --markdown exclude each other: choose one")
     if all_stacks and (typed(context, "stack") or config_file is not None):
         raise ConfigurationError("--all-stacks looks at every stack: leave out --stack and --config-file")
     reports = _reports(stack, config_file, all_stacks=all_stacks)

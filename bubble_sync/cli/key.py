@@ -135,7 +135,7 @@ def _database_lines(found: KeyStatus, known: KeyInDatabase) -> list[str]:
     lines = [("Vault", f"secret {found.secret_name} {_STORED[known.stored]}")]
     if not known.functions_read_it:
         lines.append(("functions", "read another secret: `pulumi up` lets them read this one"))
-    lines += [("named by", one) for one in known.others or ("nothing but our functions",)]
+    lines += [("named by", one) for one in known.others or ("our functions only",)]
     return _rows([*lines, ("next", found.next_step(known.others))])
 
 

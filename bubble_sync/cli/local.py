@@ -87,7 +87,9 @@ def down() -> None:
     """Stop the platform and remove all of its data."""
     platform = _platform()
     if not platform.folder.exists():
-        raise PlatformError(f"there is no platform in {platform.folder}: each checkout has its own, so look in yours")
+        raise PlatformError(
+            f"no platform runs in {platform.folder}: run the command in the checkout that started the platform"
+        )
     platform.remove()
     progress(f"removed {platform.folder}")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bubble_sync.actions.requeue import Batch, Plan, RequeueItem, Skipped
 
-_NEXT = "`bubble-sync trace ID` shows where an item that was left alone stands"
+_NEXT = "`bubble-sync trace ID` shows the state of a skipped item"
 _SHOWN = 20
 """Items shown per kind; `--json` lists all."""
 

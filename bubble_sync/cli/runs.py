@@ -41,7 +41,7 @@ def _show(found: Runs, out: Console) -> None:
         times = format_seconds(one.avg_duration_seconds), format_seconds(one.p95_duration_seconds)
         style = "red" if one.failures else None
         day.add_row(one.jobname, str(one.executions), *times, str(one.failures), format_time(one.since), style=style)
-    latest = table(">runid", "job", "start (UTC)", ">took", "status", "what came of it")
+    latest = table(">runid", "job", "start (UTC)", ">took", "status", "result")
     # The names of all jobs begin with the stack's prefix.
     prefix = found.jobs[0].name.removesuffix("processor")
     for run in found.runs:

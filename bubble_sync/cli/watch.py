@@ -109,7 +109,7 @@ def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile 
     console = Console(highlight=False, markup=False, emoji=False)
     if not sys.stdout.isatty() or console.is_dumb_terminal:
         raise ConfigurationError(
-            "watch draws on a terminal, and standard output is none: use `bubble-sync status` (`--json` for a program)"
+            "watch needs a terminal as standard output: use `bubble-sync status` (`--json` for a program)"
         )
     # Block signals before the reader starts: no other thread may take the ones that _wait expects.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})

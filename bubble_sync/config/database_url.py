@@ -138,7 +138,10 @@ def database_address(
     if url is None:
         raise ConfigurationError(f"no database: {ONE_DATABASE}")
     if ca is not None and not Path(ca).is_file():
-        raise ConfigurationError(f"{NAMESPACE}:databaseCa: there is no file {ca!r} in {Path.cwd()}; correct the path")
+        raise ConfigurationError(
+            f"{NAMESPACE}:databaseCa: the file {ca!r} does not exist in {Path.cwd()}; save the certificate there "
+            "(docs/getting-started/set-up.md), or correct the path"
+        )
     try:
         source = f"{NAMESPACE}:databaseUrl" if configured else f"the environment variable {url_env}"
         return replace(read_database_url(url, ca), configured=configured, source=source)

@@ -103,7 +103,7 @@ class RetrySettings(SenderSettings):
 
 
 class ProcessorSettings(SenderSettings):
-    """The job that drains pending items."""
+    """Settings of the job that sends pending items."""
 
     schedule: str = Field(default="* * * * *", description=_SCHEDULE)
     max_items: int = Field(default=10, ge=1, le=10_000, description="`limit` in the request: maximum items of a run")

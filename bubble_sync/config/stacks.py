@@ -121,7 +121,7 @@ def parse_config(text: str) -> dict[str, ConfigValue]:
         config = _CONFIG.validate_json(text)
     except ValidationError:
         raise ConfigurationError(
-            f"{CONFIG_VARIABLE} is not what `pulumi {' '.join(_SHOW)}` prints: set it anew"
+            f"{CONFIG_VARIABLE} is not what `pulumi {' '.join(_SHOW)}` prints: set the variable again"
         ) from None
     prefix = f"{NAMESPACE}:"
     ours = {key.removeprefix(prefix): one for key, one in config.items() if key.startswith(prefix)}

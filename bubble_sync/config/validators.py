@@ -79,7 +79,10 @@ def check_url(value: str, *, allow_http: bool = False) -> str:
     if parts.username or parts.password:
         raise ValueError("contains a user or password; remove them from the URL")
     if parts.path not in ("", "/") or parts.query or parts.fragment or value.endswith(("?", "#")):
-        raise ValueError(f"{value!r} has more than scheme and host; we add the path to the Edge Function")
+        raise ValueError(
+            f"{value!r} has more than scheme and host; give these two only, "
+            "bubble-sync adds the path of the Edge Function"
+        )
     if parts.scheme == "http" and not (is_private(host) if allow_http else is_loopback(host)):
         way = "use https, or set allowHttp" if is_private(host) else "use https"
         where = " to a host that is not private" if allow_http else ""

@@ -73,7 +73,7 @@ def apply(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSe
 def retention_reason(conn: Connection, spec: VaultSecretSpec) -> str | None:
     """Return the reason to keep a secret that a function, a trigger or a job names."""
     users = references_to(conn, spec.name)
-    return f"{', '.join(users)} names it" if users else None
+    return f"{', '.join(users)} name{'s' if len(users) == 1 else ''} it" if users else None
 
 
 def remove(conn: Connection, spec: VaultSecretSpec, observed: Observation[VaultSecretSpec]) -> None:

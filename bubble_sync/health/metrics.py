@@ -123,12 +123,12 @@ FAMILIES: Sequence[Family] = (
            _of_status(_liveness)),
     Family("bubble_sync_problems", "How many problems `bubble-sync status` finds", (),
            _of_status(lambda status: [((), len(status.problems))])),
-    Family("bubble_sync_findings", "What `bubble-sync doctor` finds, without what follows from something else found",
+    Family("bubble_sync_findings", "What `bubble-sync doctor` finds, without consequences of other findings",
            ("level", "check"),
            _of_diagnosis(lambda found: Counter((one.level, one.id) for one in found.causes).items())),
     Family("bubble_sync_checks_unknown", "How many checks of `bubble-sync doctor` cannot be asked", (),
            _of_diagnosis(lambda diagnosis: [((), len(diagnosis.unknown))])),
-    Family("bubble_sync_unknown", "1 when that cannot be read or was never seen: its metrics, or some, are absent",
+    Family("bubble_sync_unknown", "1 when these data cannot be read or do not exist: their metrics are absent",
            ("what",), _of_status(_unknown)),
     Family("bubble_sync_items", "Items in the queue, by operation and status", ("status", "operation"),
            _of_status(lambda status: [((str(row["status"]), str(row["operation"])), row["count"])
@@ -153,7 +153,7 @@ FAMILIES: Sequence[Family] = (
            _of_jobs(lambda job: None if job.run is None else job.run == "succeeded")),
     Family("bubble_sync_job_last_run_timestamp_seconds", "When the job's newest finished run began", ("cron_job",),
            _of_jobs(lambda job: job.run_at.timestamp() if job.run_at else None)),
-    Family("bubble_sync_requests_last_hour", "Requests that our functions sent in the last hour, by what came of them",
+    Family("bubble_sync_requests_last_hour", "Requests that our functions sent in the last hour, by verdict",
            ("function", "verdict"), _verdicts),
 )  # fmt: skip
 """All metrics; a new one needs one line here and one in docs/reference/metrics.md."""

@@ -52,10 +52,10 @@ class ChecklistLine:
 
 
 TITLES: Mapping[str, str] = {
-    "prerequisites": "the queue and the ledger are as they must be",
+    "prerequisites": "the queue and the ledger have the required form",
     "extensions": "pg_cron, pg_net and supabase_vault are installed",
     "secrets": "URL and key are in Vault, as configured",
-    "functions": "the functions are there, as the program has them",
+    "functions": "the functions match the program",
     "jobs": "the jobs are scheduled and active",
     "runs": "the last run of each job succeeded",
     "endpoint": "the Edge Function answers that it worked",

@@ -121,7 +121,7 @@ def _refused_by_gateway(message: str, kind: KeyKind) -> tuple[str, str]:
         )
     if kind != "legacy JWT":
         what = "a secret key" if kind == "secret key" else "this key"
-        return f"the gateway demands a JWT (verify_jwt = true), and {what} is none", _ITS_OWN_CHECK
+        return f"the gateway demands a JWT (verify_jwt = true), and {what} is not a JWT", _ITS_OWN_CHECK
     return (
         "the gateway does not take this JWT: another project's, expired, or signed with a secret that was replaced",
         "Copy the project's key again from Settings -> API Keys.",

@@ -13,7 +13,7 @@ select
         case pg_catalog.bool_or(by_gateway)
             when true then pg_catalog.format('the gateway says "%%s"', max(message))
             when false then 'the function itself refuses the key'
-            else 'who refused is not on record any more'
+            else 'no record shows any more who refused'
         end) as evidence,
     case
         when not pg_catalog.bool_or(by_gateway)

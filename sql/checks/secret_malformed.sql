@@ -1,4 +1,4 @@
--- title: Secret that cannot be what it should be
+-- title: Secret with a malformed value
 -- needs: vault.decrypted_secrets
 -- The URL must be scheme and host, with or without a final slash; the key one word, a secret key or a service_role JWT; the
 -- alerts' webhook a URL with a path. Functions or endpoint reject any other value.
@@ -14,7 +14,7 @@ with secret as (
         when unprintable then 'it holds white space, a line break or a character that none has'
         when quoted then 'it is stored with the quotes around it'
         when placeholder then 'it is the placeholder of an instruction'
-        when is_url and with_path then 'it has more than scheme and host: the path to the function is added by us'
+        when is_url and with_path then 'it has more than scheme and host: give these two only, bubble-sync adds the path of the Edge Function'
         when is_url and not case when %(allow_http)s::boolean then sendable_with_http else sendable end
             then 'it is no URL like https://<project ref>.supabase.co'
         when is_key and publishable then 'it is a publishable key'

@@ -235,7 +235,7 @@ class TestAKeyIsNotProven:
         found = tried(prepared, prepared.addresses.secret_key)
 
         assert (found.key.accepted, found.proven) == (False, False)
-        assert "the gateway demands a JWT (verify_jwt = true), and a secret key is none" in found.conclusion
+        assert "the gateway demands a JWT (verify_jwt = true), and a secret key is not a JWT" in found.conclusion
 
     @pytest.mark.parametrize(
         ("verify_jwt", "cause"),

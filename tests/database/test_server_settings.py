@@ -111,7 +111,7 @@ def awkward(row: Mapping[str, Any]) -> list[str]:
 
 
 def answers(site: Site, values: Values) -> Mapping[str, list[object]]:
-    """Ask, tick and converge as a role with these settings; return what came of it, without moments and numbers."""
+    """Ask, tick and converge as a role with these settings; return result, without moments and numbers."""
     site.by_hand(*EMPTY, "alter role postgres reset all", *(_setting(name, value) for name, value in values.items()))
     try:
         with closing(Database(read_database_url(site.addresses.database_url))) as database:

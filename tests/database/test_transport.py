@@ -46,7 +46,7 @@ def test_another_ca_is_refused(tls_server: TlsServer):
 
 
 def test_a_ca_file_that_is_not_there_is_named(tls_server: TlsServer):
-    with pytest.raises(ConfigurationError, match=r"databaseCa: there is no file 'missing\.pem'"):
+    with pytest.raises(ConfigurationError, match=r"databaseCa: the file 'missing\.pem' does not exist"):
         database_address(tls_server.url(), None, "missing.pem", {})
 
 

@@ -50,7 +50,7 @@ def test_up_status_sign_up_and_down(checkout):
     assert bubble_sync(checkout, "local", "status").returncode == 1
     gone = bubble_sync(checkout, "local", "down")
     assert (gone.returncode, gone.stdout) == (1, "")
-    assert gone.stderr.startswith("error: there is no platform in ")
+    assert gone.stderr.startswith("error: no platform runs in ")
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])

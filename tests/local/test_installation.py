@@ -110,7 +110,9 @@ def test_a_major_version_can_be_asked_for(machine: Path, monkeypatch: pytest.Mon
     assert chosen(15) == "private 15"
     monkeypatch.setenv(installation.SERVER_VARIABLE, "15")
     assert installation.wanted_major() == 15
-    with pytest.raises(PlatformError, match="PostgreSQL 16 with pg_cron is not here: POSTGRES=16 make setup"):
+    with pytest.raises(
+        PlatformError, match="PostgreSQL 16 with pg_cron is not installed: run `POSTGRES=16 make setup`"
+    ):
         installation.find_installation(16)
 
 

@@ -41,7 +41,7 @@ class TestStatus:
         assert "Authorization: Bearer <key>" in said
         assert "which Supabase removes by the end of 2026" in said
         assert "secret service_role_key holds this key" in said
-        assert "nothing but our functions" in said
+        assert "our functions only" in said
         assert site.addresses.service_role_key not in said
 
     def test_a_secret_key_that_others_read_too(self, converged: Stack, site: Site):

@@ -68,7 +68,7 @@ def test_it_follows_the_stack_the_terminal_and_the_server_and_leaves_cleanly(
 def test_ended_without_a_terminal_or_without_a_server_it_is_one_line(served: Stack, terminal: Terminal):
     done = served.ours("watch")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: watch draws on a terminal, and standard output is none: use `bubble-sync sta")
+    assert done.stderr.startswith("error: watch needs a terminal as standard output: use `bubble-sync sta")
     assert served.ours("watch", "--every", "0s").returncode == 2
 
     watch = shlex.join(["bubble-sync", "watch", *served.local.arguments])

@@ -100,7 +100,7 @@ class TestTheKeyIsRefused:
         verdict = answered(401, content, kind)
 
         assert (verdict.accepted, verdict.answered) == (False, "HTTP 401")
-        assert verdict.cause == f"the gateway demands a JWT (verify_jwt = true), and {what} is none"
+        assert verdict.cause == f"the gateway demands a JWT (verify_jwt = true), and {what} is not a JWT"
         assert verdict.remedy.startswith("Set verify_jwt = false for bubble_sync in supabase/config.toml")
         assert verdict.remedy.endswith("then `supabase functions deploy bubble_sync`.")
 

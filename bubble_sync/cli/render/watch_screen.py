@@ -83,7 +83,7 @@ def _requests(found: WatchSnapshot) -> Iterator[RenderableType]:
     elif not found.requests:
         yield Text("no request is recorded", style="dim")
     else:
-        requests = table("request sent (UTC)", "function", ">waiting", "what came of it")
+        requests = table("request sent (UTC)", "function", ">waiting", "result")
         for one in found.requests:
             style = None if one.verdict in GOOD else "red"
             requests.add_row(

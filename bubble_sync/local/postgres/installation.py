@@ -65,7 +65,7 @@ class Installation:
 
     @property
     def private(self) -> bool:
-        """Return whether `make setup` unpacked it."""
+        """Return whether the server is the one that `make setup` unpacked."""
         return self.loader is not None
 
 
@@ -131,7 +131,9 @@ def find_installation(major: int | None = None) -> Installation:
     if ready:
         return max(ready, key=_preference)
     if major is not None:
-        raise PlatformError(f"PostgreSQL {major} with pg_cron is not here: {SERVER_VARIABLE}={major} make setup")
+        raise PlatformError(
+            f"PostgreSQL {major} with pg_cron is not installed: run `{SERVER_VARIABLE}={major} make setup`"
+        )
     if found:
         newest = max(each.major for each in found)
         raise PlatformError(f"PostgreSQL {newest} is here without pg_cron: run `make setup`")
