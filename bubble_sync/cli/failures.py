@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName
+from bubble_sync.cli.options import ConfigFile, Details, Json, StackName
 from bubble_sync.cli.output import open_stack, print_answer, print_unknown, table
 from bubble_sync.formatting import format_time
 
@@ -26,12 +26,13 @@ def failures(
     config_file: ConfigFile = None,
     as_json: Json = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many of the newest.")] = _DEFAULT,
+    details: Details = False,
 ) -> None:
     """Show the newest failed items, grouped by error; exit 0 when there is none, 1 otherwise."""
     from bubble_sync.health import failures as question
 
     with open_stack(stack, config_file) as context:
-        found = question.failures(context.database, context.name, context.project_ref, limit)
+        found = question.failures(context.database, context.name, context.project_ref, limit, details=details)
     print_answer(found, _show, next=_next(found), as_json=as_json)
     raise typer.Exit(code_of(not (found.items or found.unknown)))
 
@@ -51,7 +52,11 @@ def _show(found: Failures, out: Console) -> None:
             attempts = f"{item.retry_count}/{item.max_retries}"
             ids = (item.id, item.record_id) if wide else (f"{item.id}\n  {item.record_id}",)
             items.add_row(*ids, format_time(item.created_at), attempts, next_try(item))
-        out.print(items, "", sep="\n")
+        out.print(items)
+        for item in group.items:
+            for name, text in item.details.items():
+                out.print(f"{item.id} {name}: {text}")
+        out.print()
     if found.total > found.items:
         out.print(f"{found.total} failed items; these are the newest {found.items}, more with --limit")
     if found.total > found.counted:

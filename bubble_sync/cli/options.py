@@ -42,6 +42,9 @@ StackName = Annotated[
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config-file", help="Configuration file, as for pulumi.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Details = Annotated[
+    bool, typer.Option("--details", help="Show what the Edge Function noted: error_details, bubble_response.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
 KeyFd = Annotated[
     int | None, typer.Option("--key-fd", help="File descriptor to read the key from, as in --key-fd 3 3<file.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName
+from bubble_sync.cli.options import ConfigFile, Details, Json, StackName
 from bubble_sync.cli.output import StackContext, open_stack, print_answer, print_unknown, table
 from bubble_sync.errors import ConfigurationError, NotFound
 from bubble_sync.formatting import format_age, format_seconds, format_tenths, format_time
@@ -26,13 +27,14 @@ def trace(
     stack: StackName = None,
     config_file: ConfigFile = None,
     as_json: Json = False,
+    details: Details = False,
 ) -> None:
     """Follow one item through the sync; exit 0 when the item is completed with its bubble_ids, 1 otherwise."""
     if latest == bool(wanted):
         raise ConfigurationError("name one thing to follow: an email, an id, or --latest")
     with open_stack(stack, config_file) as context:
         found = read_trace(context, wanted)
-    print_trace(found, as_json=as_json)
+    print_trace(found, as_json=as_json, details=details)
     raise typer.Exit(code_of(found.synced))
 
 
@@ -50,8 +52,9 @@ def read_trace(context: StackContext, wanted: str | None) -> Trace:
     return found
 
 
-def print_trace(found: Trace, *, as_json: bool = False) -> None:
+def print_trace(found: Trace, *, as_json: bool = False, details: bool = False) -> None:
     """Print the steps, and the next step for an item that is not synced in time."""
+    found = found if details else replace(found, details={})
     print_answer(found, _show, next=_next(found), as_json=as_json, late=found.late, synced=found.synced)
 
 
@@ -66,6 +69,8 @@ def _show(found: Trace, out: Console) -> None:
     out.print(steps)
     if found.error:
         out.print(f"error: {found.error}", style="red")
+    for name, text in found.details.items():
+        out.print(f"{name}: {text}")
     print_unknown(found.unknown, out)
     out.print(_verdict(found), style="green" if found.synced and not found.late else "red")
     if not found.synced and found.function_log:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import QUEUE_TABLE
-from bubble_sync.records.messages import function_log, message_pattern, readable
+from bubble_sync.records.messages import details_in, function_log, message_pattern, readable
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
@@ -26,6 +26,8 @@ class FailedItem:
     max_retries: int | None
     next_retry_at: datetime | None
     created_at: datetime
+    details: Mapping[str, str]
+    """What the Edge Function noted, redacted, when asked for."""
 
     @property
     def dead(self) -> bool:
@@ -64,11 +66,13 @@ class Failures:
 
 
 @in_one_read("reading failed items")
-def failures(conn: Connection, visible: Visibility, stack: str, project_ref: str | None, most: int) -> Failures:
-    """Count failed items by error, and return the newest `most`."""
+def failures(
+    conn: Connection, visible: Visibility, stack: str, project_ref: str | None, most: int, *, details: bool = False
+) -> Failures:
+    """Count failed items by error, and return the newest `most`, with what the Edge Function noted when `details`."""
     if why := visible.why_unreadable(QUEUE_TABLE):
         return Failures(stack, most, 0, 0, (), function_log(project_ref, visible.names), {"items": why})
-    rows = conn.execute(query("items", "failures"), {"most": _COUNTED}).fetchall()
+    rows = conn.execute(query("items", "failures"), {"most": _COUNTED, "detailed": most if details else 0}).fetchall()
     total = rows[0]["total"] if rows else 0
     return Failures(stack, most, total, len(rows), grouped(rows, most), function_log(project_ref, visible.names), {})
 
@@ -89,4 +93,5 @@ def grouped(rows: Sequence[Row], most: int) -> tuple[FailureGroup, ...]:
 
 def _failure(row: Row) -> FailedItem:
     kept = ("id", "record_id", "retry_count", "max_retries", "next_retry_at", "created_at")
-    return FailedItem(error=readable(row["error_message"]), **{name: row[name] for name in kept})
+    details = details_in(row["details"])
+    return FailedItem(error=readable(row["error_message"]), details=details, **{name: row[name] for name in kept})

@@ -25,7 +25,7 @@ from bubble_sync.database.table_names import (
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.model.targets import Target, target_for
-from bubble_sync.records.messages import function_log, readable
+from bubble_sync.records.messages import details_in, function_log, readable
 from bubble_sync.records.requests import answers_to, moved_on, requests_in, with_answers
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
@@ -63,6 +63,8 @@ class Trace:
     bubble_ids: Mapping[str, str | None] | None
     function_log: str
     unknown: Mapping[str, str]
+    details: Mapping[str, str]
+    """What the Edge Function noted, redacted."""
 
     @property
     def late(self) -> bool:
@@ -114,6 +116,7 @@ def traced(
         bubble_ids=_bubble_ids(conn, visible, item, unknown),
         function_log=function_log(project_ref, visible.names),
         unknown=unknown,
+        details=details_in(item["details"]),
     )
 
 

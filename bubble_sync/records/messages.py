@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 
 from bubble_sync.config.keys import masked
 from bubble_sync.config.settings import NameSettings
 
 _LONGEST = 300
+_LONGEST_DETAIL = 2000
+_SECRET_NAME = re.compile(r"(?i)token|secret|passw|authorization|api_?-?key|cookie|session")
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _LONG_NUMBER = re.compile(r"\b\d{5,}(?:x\d+)?\b")
@@ -24,6 +28,34 @@ def readable(message: str | None) -> str:
 def whole(text: str) -> str:
     """Return a whole text, redacted: a truncated command is another command."""
     return anonymous("\n".join(line.rstrip() for line in text.strip().splitlines()))
+
+
+def details_in(found: Mapping[str, str] | None) -> dict[str, str]:
+    """Return what the Edge Function noted, each as one line of JSON, redacted by value and by name."""
+    return {name: _shortened(_redacted_json(text)) for name, text in (found or {}).items()}
+
+
+def _redacted_json(text: str) -> str:
+    try:
+        return json.dumps(_redacted(json.loads(text)), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return anonymous(" ".join(text.split()))
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, dict):
+        return {
+            anonymous(name): "[secret]" if _SECRET_NAME.search(name) and one else _redacted(one)
+            for name, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_redacted(one) for one in value]
+    # A body of JSON in a field is text there.
+    return anonymous(_redacted_json(value) if value[:1] in ("{", "[") else value) if isinstance(value, str) else value
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_DETAIL else f"{text[:_LONGEST_DETAIL]}... ({len(text)} characters)"
 
 
 def anonymous(text: str) -> str:

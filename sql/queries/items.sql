@@ -60,17 +60,29 @@ order by status;
 -- name: failures
 -- Guide, recent sync failures: the newest `most`, each with the number of all.
 select id::text as id, operation::text as operation, record_id::text as record_id, error_message, retry_count,
-    created_at, max_retries, next_retry_at, count(*) over () as total
-from public.sync_queue
+    created_at, max_retries, next_retry_at, count(*) over () as total,
+    case when pg_catalog.row_number() over (order by created_at desc) <= %(detailed)s then
+        -- include: items details
+    end as details
+from public.sync_queue as item
 where status = 'failed'
 order by created_at desc
 limit %(most)s;
 
+-- name: details
+-- What the Edge Function noted of an item. Another application's queue may lack these columns.
+pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+    'error_details', pg_catalog.left(pg_catalog.to_jsonb(item) ->> 'error_details', 100000),
+    'bubble_response', pg_catalog.left(pg_catalog.to_jsonb(item) ->> 'bubble_response', 100000)
+))
+
 -- name: latest_sign_up
 -- Guide, step 8.
 select id::text as id, record_id::text as record_id, operation::text as operation, status::text as status, created_at,
-    processed_at, error_message, retry_count, max_retries, next_retry_at, pg_catalog.now() as asked_at
-from public.sync_queue
+    processed_at, error_message, retry_count, max_retries, next_retry_at, pg_catalog.now() as asked_at,
+    -- include: items details
+    as details
+from public.sync_queue as item
 where operation = 'SIGNUP_ATOMIC'
 order by created_at desc nulls last
 limit 1;
@@ -78,8 +90,10 @@ limit 1;
 -- name: of
 -- The item of this id; else of this record, its newest sign-up, else its newest item. As text: an id may have any type.
 select id::text as id, record_id::text as record_id, operation::text as operation, status::text as status, created_at,
-    processed_at, error_message, retry_count, max_retries, next_retry_at, pg_catalog.now() as asked_at
-from public.sync_queue
+    processed_at, error_message, retry_count, max_retries, next_retry_at, pg_catalog.now() as asked_at,
+    -- include: items details
+    as details
+from public.sync_queue as item
 where id::text = %(wanted)s or record_id::text = %(wanted)s
 order by id::text = %(wanted)s desc, operation = 'SIGNUP_ATOMIC' desc, created_at desc nulls last
 limit 1;

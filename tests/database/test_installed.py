@@ -15,7 +15,7 @@ from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import Owner, PrerequisitesSpec
 from bubble_sync.sql_loader import checks
 from tests.fixtures.adoption import play
-from tests.fixtures.breaking import UNTIL_THE_LAUNCHER_IS_BACK, diagnose, set_up, working
+from tests.fixtures.breaking import UNTIL_THE_WORKERS_ARE_BACK, diagnose, set_up, working
 from tests.fixtures.breaking.installed import stored
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
@@ -67,7 +67,7 @@ def with_alerts(site: Site, webhook: str) -> StackSettings:
     for spec in desired_state(settings, Owner(STACK, REF)):
         if not isinstance(spec, PrerequisitesSpec):
             site.converge(spec)
-    site.by_hand(UNTIL_THE_LAUNCHER_IS_BACK)
+    site.by_hand(UNTIL_THE_WORKERS_ARE_BACK)
     return settings
 
 

@@ -495,6 +495,34 @@ class TestFailures:
         assert found.function_log.endswith(f"/{REF}/functions/bubble_sync/logs")
         assert self.ask(working, most=2).items == 2
 
+    def test_what_the_function_noted_is_shown_on_request_for_the_listed_items_without_secrets(self, working: Site):
+        for minute in (1, 2):
+            item(
+                working, f"{minute} min", record_id=minute, status="failed", error_message="HTTP 400",
+                error_details='{"status": 400, "token": "abc", "body": "ada@example.com"}',
+                bubble_response='{"response": {"id": "1x2"}}',
+            )  # fmt: skip
+
+        (shown,) = failures(working.db, "test", REF, 1, details=True).groups
+        (plain,) = self.ask(working).groups
+
+        assert shown.count == 2
+        assert [dict(one.details) for one in shown.items] == [
+            {
+                "error_details": '{"body": "[email]", "token": "[secret]", "status": 400}',
+                "bubble_response": '{"response": {"id": "1x2"}}',
+            }
+        ]
+        assert [dict(one.details) for one in plain.items] == [{}, {}]
+
+    def test_a_queue_without_these_columns_has_no_details(self, working: Site):
+        item(working, "1 min", record_id="a", status="failed")
+        working.by_hand("alter table public.sync_queue drop column error_details, drop column bubble_response")
+
+        (group,) = failures(working.db, "test", REF, 1, details=True).groups
+
+        assert group.items[0].details == {}
+
     def test_none_is_none(self, working: Site):
         assert self.ask(working).groups == ()
 

@@ -12,7 +12,7 @@ from bubble_sync.config.settings import HistorySettings
 from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, PROCESSOR
 from bubble_sync.specs import Owner
 from bubble_sync.sql_loader import with_constants
-from tests.fixtures.breaking import UNTIL_THE_LAUNCHER_IS_BACK
+from tests.fixtures.breaking import UNTIL_THE_WORKERS_ARE_BACK
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK, functions_in
 
@@ -71,7 +71,7 @@ def history(prepared: Site) -> History:
     for job in (PROCESSOR, HISTORY_JOB):
         prepared.converge(job.spec(Owner(STACK), "0 0 1 1 *"))
     # Its launcher, which the reset has ended, marks unfinished runs as failed when it starts again.
-    prepared.by_hand(UNTIL_THE_LAUNCHER_IS_BACK, "delete from cron.job_run_details")
+    prepared.by_hand(UNTIL_THE_WORKERS_ARE_BACK, "delete from cron.job_run_details")
     made = History(prepared)
     made.install()
     return made

@@ -23,7 +23,7 @@ from bubble_sync.health.trace import trace
 from bubble_sync.health.verify import verify
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import Owner, PrerequisitesSpec
-from tests.fixtures.breaking import UNTIL_THE_LAUNCHER_IS_BACK, working
+from tests.fixtures.breaking import UNTIL_THE_WORKERS_ARE_BACK, working
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK
 
@@ -114,7 +114,7 @@ def test_each_function_counts_its_own_queue_and_calls_its_own_edge_function(
 
 def test_every_question_answers_about_its_own_stack(converged: Site, shop: Site, settings: StackSettings):
     converge(shop, settings)
-    converged.by_hand(UNTIL_THE_LAUNCHER_IS_BACK)
+    converged.by_hand(UNTIL_THE_WORKERS_ARE_BACK)
     converged.by_hand(
         "insert into shop.order_queue (table_name, record_id, operation, status, retry_count, error_message)"
         " values ('order', '7', 'ORDER_PLACED', 'failed', 3, 'HTTP 500')"

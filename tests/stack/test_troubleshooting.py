@@ -24,7 +24,7 @@ from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.scripts import script
 from bubble_sync.local.stack import prepare_stack
-from tests.fixtures.breaking import UNTIL_THE_LAUNCHER_IS_BACK
+from tests.fixtures.breaking import UNTIL_THE_WORKERS_ARE_BACK
 from tests.fixtures.history import PROCESSOR, RETRY, item, run
 from tests.fixtures.platform import reset
 from tests.fixtures.site import Site
@@ -114,7 +114,7 @@ def brought_up(platform: Platform, url: str) -> Sync:
     site.end_sessions()
     stack = Stack(prepare_stack(addresses, CHECKOUT))
     stack.up()
-    site.by_hand(UNTIL_THE_LAUNCHER_IS_BACK)
+    site.by_hand(UNTIL_THE_WORKERS_ARE_BACK)
     with psycopg.connect(addresses.admin_url) as application:
         application.execute(script("sign_up"), {"email": "ada@example.com"})
     sync = Sync(platform, site, stack, {CONFIG_VARIABLE: stack.given()[CONFIG_VARIABLE]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bubble_sync.config.settings import NameSettings
-from bubble_sync.records.messages import function_log, message_pattern, readable, whole
+from bubble_sync.records.messages import details_in, function_log, message_pattern, readable, whole
 from tests.fixtures.specs import REF, jwt
 
 
@@ -51,3 +51,23 @@ def test_the_functions_log_is_a_page_of_the_project():
         function_log(REF, NameSettings()) == f"https://supabase.com/dashboard/project/{REF}/functions/bubble_sync/logs"
     )
     assert function_log(None, NameSettings()) == ""
+
+
+@pytest.mark.parametrize(
+    ("noted", "shown"),
+    [
+        ('{"code": 400, "message": "no ada@example.com"}', '{"code": 400, "message": "no [email]"}'),
+        ('{"Authorization": "Bearer x", "user": "é"}', '{"Authorization": "[secret]", "user": "é"}'),
+        ('{"access_token": "x", "empty_token": null}', '{"access_token": "[secret]", "empty_token": null}'),
+        ('{"body": "{\\"api_key\\": \\"x\\"}"}', '{"body": "{\\"api_key\\": \\"[secret]\\"}"}'),
+        ('["sb_secret_abcdefghijklmnopqrstuv", [1, true]]', '["[secret]", [1, true]]'),
+        ("not JSON\nof ada@example.com", "not JSON of [email]"),
+        ("[" * 100_000, "[" * 2000 + "... (100000 characters)"),
+    ],
+)  # fmt: skip
+def test_what_the_function_noted_is_one_line_without_keys_emails_and_values_of_secret_names(noted: str, shown: str):
+    assert details_in({"error_details": noted}) == {"error_details": shown}
+
+
+def test_without_details_there_are_none():
+    assert details_in(None) == {}

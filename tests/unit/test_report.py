@@ -148,7 +148,7 @@ class TestPage:
         assert re.findall(r"<script|<link|<img|<iframe|@import|url\(|https?://", written) == []
 
     def test_a_text_of_others_is_never_markup(self):
-        failed = FailedItem("1", "r", "e", 1, 3, None, UNTIL)
+        failed = FailedItem("1", "r", "e", 1, 3, None, UNTIL, {})
         written = page(
             report(
                 stack=HOSTILE,
