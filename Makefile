@@ -7,7 +7,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 # tools/setup has just brought the environment in line with the lock.
 RUN := uv run --no-sync
 
-.PHONY: help setup fmt lint test test-modes rotations matrix drift-matrix troubles support contract canaries demo bench clean
+.PHONY: help setup fmt lint test test-modes rotations matrix drift-matrix troubles faults support contract canaries demo bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,10 @@ drift-matrix: ## Change every field by hand, and count what preview and drift fi
 troubles: ## Break the sync in each known way, do what the doctor prints, and verify
 	@tools/setup tests
 	$(RUN) pytest tests/stack/test_troubleshooting.py -m "" -q
+
+faults: ## Cut, kill, starve and overload the sync at every point, and print the table
+	@tools/setup tests
+	$(RUN) pytest tests/faults -m matrix --numprocesses 3 --dist load -q
 
 support: setup ## Run the tests that depend on the server on every supported PostgreSQL, and print the table
 	@$(RUN) python -m tools.support
