@@ -128,6 +128,22 @@ def test_a_good_status_is_not_enough(converged: Site, content: str, cause: str, 
     assert of(found, "items_waiting").follows == (cause,)
 
 
+@pytest.mark.parametrize(("seconds", "named"), [(170, True), (110, False)])
+def test_answers_that_say_nothing_are_named_after_two_minutes_of_a_schedule_in_seconds(
+    converged: Site, seconds: int, named: bool
+):
+    sent = f"now() - number * interval '1 second' from generate_series(1, {seconds}) as number order by number desc"
+    converged.by_hand(
+        "insert into bubble_sync.dispatches (function, request_id, status_code, verdict, settled_at, sent_at) "
+        f"select 'bubble_sync_processor', number, 202, 'answered', now(), {sent}",
+        item(ago="10 minutes"),
+    )
+
+    causes = [one.id for one in diagnose(converged).causes]
+
+    assert causes == ["request_answered_with_nothing" if named else "items_waiting"]
+
+
 def test_answers_that_say_nothing_are_good_where_items_are_processed(converged: Site):
     converged.by_hand(
         request(3, "answered", status_code=202),
