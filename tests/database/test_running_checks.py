@@ -61,6 +61,14 @@ def test_runs_that_are_mended_explain_no_item_that_waits(converged: Site):
     assert [finding.id for finding in diagnose(converged).causes] == ["items_waiting", "runs_failing"]
 
 
+def test_many_sign_ups_at_once_are_no_growth_until_one_is_late(converged: Site):
+    converged.by_hand(*(item() for _ in range(6)))
+    assert diagnose(converged).clean
+
+    converged.by_hand("update public.sync_queue set created_at = now() - interval '3 minutes'")
+    assert [finding.id for finding in diagnose(converged).causes] == ["queue_growing"]
+
+
 def test_one_cause_comes_out_of_what_a_missing_job_brings_about(converged: Site):
     converged.by_hand(
         "delete from cron.job where jobname = 'bubble-sync-processor'",
