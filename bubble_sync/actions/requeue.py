@@ -104,6 +104,11 @@ RELEASE = Transition(
     },
     "the next run of bubble-sync-retry; without an attempt left, `bubble-sync requeue --dead`",
 )
+RELEASE_CLAIMED = replace(
+    RELEASE,
+    name="release_claimed",
+    becomes={**RELEASE.becomes, "claim_token, claimed_until": "null: the claim of a late worker is void"},
+)
 
 
 @dataclass(frozen=True)
@@ -191,7 +196,7 @@ def _chunks(batch: Batch) -> Iterator[list[str]]:
 
 def _apply_chunk(database: Database, transition: Transition, ids: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     with database.operation("putting items back") as conn:
-        if transition.name == RELEASE.name:
+        if transition.from_status == RELEASE.from_status:
             _require_none_under_way(conn, visibility.probe_visibility(conn))
         # A deferred constraint or trigger would refuse the whole batch at commit.
         conn.execute(query("requeue", "refuse_at_once"))
@@ -231,7 +236,10 @@ def release_plan(conn: Connection, visible: Visibility, older_than: timedelta | 
     _require_queue(visible)
     rows = conn.execute(query("requeue", "stalled"), {"older_than": older_than, "most": MOST}).fetchall()
     unknown = _require_none_under_way(conn, visible) if rows else {}
-    return Plan((Batch(RELEASE.named(visible.names), tuple(map(_item, rows))),) if rows else (), (), unknown)
+    if not rows:
+        return Plan((), (), unknown)
+    transition = RELEASE_CLAIMED if conn.execute(query("requeue", "claims")).fetchone() else RELEASE
+    return Plan((Batch(transition.named(visible.names), tuple(map(_item, rows))),), (), unknown)
 
 
 def _item(row: Row) -> RequeueItem:

@@ -70,8 +70,8 @@ class Platform:
     def __init__(self, folder: Path) -> None:
         """Set the folder; nothing is created before `start`."""
         self.folder = folder
-        self.net_worker = Emulator("net_worker", folder, "pg_net.worker")
-        self.edge_function = Emulator("edge_function", folder, "edge_function.server")
+        self.net_worker = Emulator("net_worker", folder, "bubble_sync.local.pg_net.worker")
+        self.edge_function = Emulator("edge_function", folder, "bubble_sync.local.edge_function.server")
 
     @classmethod
     def for_checkout(cls, checkout: Path) -> Self:

@@ -58,7 +58,6 @@ class Emulator:
     name: str
     folder: Path
     module: str
-    """Its place below `bubble_sync.local`."""
 
     @property
     def log(self) -> Path:
@@ -100,7 +99,7 @@ class Emulator:
         # `-P` keeps the working directory out of its import path.
         return os.posix_spawn(
             sys.executable,
-            [sys.executable, "-P", "-m", f"bubble_sync.local.{self.module}", str(self.folder)],
+            [sys.executable, "-P", "-m", self.module, str(self.folder)],
             {
                 "PATH": os.defpath,
                 "PYTHONPATH": os.pathsep.join([str(PACKAGE_ROOT), *ours]),

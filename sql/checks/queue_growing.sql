@@ -8,13 +8,14 @@
 -- follows: function_overloaded job_differs job_owner_dropped net_worker_down privilege_missing queue_hidden
 -- follows: queue_incomplete queue_unindexed secret_differs secret_empty secret_expiring secret_malformed
 -- follows: secret_missing secret_unreadable secret_wrong_project server_read_only
--- Over the last hour more items came in than were completed, and more wait than one call takes: the sync as configured does
--- not keep up. Known functions use only batch_size of the two sizes in the request. Nothing is reported while the processor
--- is paused.
+-- Over the last hour more items came in than were completed, more wait than one call takes, and the oldest is late: the sync
+-- as configured does not keep up. Known functions use only batch_size of the two sizes in the request. Nothing is reported
+-- while the processor is paused.
 with figures as (
-    select sum(came) as came, sum(went) as went, coalesce(sum(count) filter (where status = 'pending'), 0) as waiting
+    select sum(came) as came, sum(went) as went, coalesce(sum(count) filter (where status = 'pending'), 0) as waiting,
+        min(oldest_item) filter (where status = 'pending') as oldest
     from pg_catalog.jsonb_to_recordset(%(items)s::jsonb)
-        as item (status text, drained boolean, count bigint, came bigint, went bigint)
+        as item (status text, drained boolean, count bigint, came bigint, went bigint, oldest_item timestamptz)
     where drained
 )
 select
@@ -41,6 +42,7 @@ select
     end || '; then pulumi up.' as remedy
 from figures
 where came > went and waiting > %(batch_size)s::integer
+    and oldest < pg_catalog.now() - pg_catalog.make_interval(secs => %(limit_seconds)s)
     and exists (
         select from pg_catalog.jsonb_to_recordset(%(jobs)s::jsonb) as job (name text, active boolean)
         where name = 'bubble-sync-processor' and active

@@ -3,9 +3,19 @@
 -- name: operations
 ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE')
 
+-- name: lease_end
+-- The end of a claim's lease (sql/reference/claim.sql), on a queue with that column; else null. As JSON, since the guide's
+-- queue has no such column, and in a form that no setting of the session changes.
+case when status::text = 'processing' and exists (
+    select from pg_catalog.pg_attribute as leased
+    where leased.attrelid = 'public.sync_queue'::regclass and leased.attname = 'claimed_until'
+        and leased.atttypid = 'timestamp with time zone'::regtype and not leased.attisdropped
+) then (pg_catalog.to_jsonb(item)->>'claimed_until')::timestamptz end
+
 -- name: by_status
--- Guide, step 7; the first three columns are the record's, step 11. What came and went is of the last hour. The queue has
--- no column that says when an item was taken: one in `processing` that was queued ten minutes ago counts as stalled.
+-- Guide, step 7; the first three columns are the record's, step 11. What came and went is of the last hour. An item in
+-- `processing` is stalled after the end of its lease. The guide's queue has no column that says when an item was taken: without
+-- a lease, an item that was queued ten minutes ago counts as stalled.
 -- `skipped` is the source application's own word. What a CHECK or the enum of another application names is declared, but
 -- for another spelling of a word of ours: that is a mistake.
 select status::text as status, operation::text as operation, count(*) as count, min(created_at) as oldest_item,
@@ -23,7 +33,9 @@ select status::text as status, operation::text as operation, count(*) as count, 
         )
     ) as declared,
     count(*) filter (
-        where status = 'processing' and created_at <= pg_catalog.now() - interval '10 minutes'
+        where status = 'processing' and coalesce(
+            -- include: items lease_end
+        , created_at + interval '10 minutes') <= pg_catalog.now()
     ) as stalled,
     count(*) filter (where status = 'failed' and retry_count >= max_retries) as dead,
     count(*) filter (where status = 'failed' and (retry_count is null or max_retries is null)) as unlimited,
@@ -31,7 +43,7 @@ select status::text as status, operation::text as operation, count(*) as count, 
     max(next_retry_at) filter (where status = 'pending' and next_retry_at > pg_catalog.now()) as early_until,
     count(*) filter (where created_at > pg_catalog.now() - interval '1 hour') as came,
     count(*) filter (where status = 'completed' and processed_at > pg_catalog.now() - interval '1 hour') as went
-from public.sync_queue
+from public.sync_queue as item
 group by status, operation
 order by status, operation;
 

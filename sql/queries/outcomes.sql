@@ -106,7 +106,8 @@ begin
 end
 
 -- name: newest
--- The newest twenty answered requests of each function, `age` 1 the newest, with those whose answer no tick has read yet.
+-- The newest twenty answered requests of each function, `age` 1 the newest, with those whose answer no tick has read yet. And
+-- the newest one before the last two minutes: with a schedule in seconds twenty are younger.
 with newest as materialized (
     select * from bubble_sync.dispatches order by dispatch_id desc limit 1000
 ), answered as (
@@ -115,7 +116,13 @@ with newest as materialized (
     left join net._http_response as r on r.id = n.request_id and r.created >= n.sent_at - interval '1 minute'
     where n.settled_at is not null or r.id is not null
 )
-select * from answered where age <= 20 order by function, age;
+select * from answered
+where age <= 20 or (function, age) in (
+    select older.function, min(older.age) from answered as older
+    where older.sent_at < pg_catalog.now() - interval '2 minutes'
+    group by older.function
+)
+order by function, age;
 
 -- name: newest_good
 -- The newest good answer to the processor while pg_net keeps it, and whether that answer says `"claimed": true`: then the

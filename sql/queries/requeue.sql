@@ -17,12 +17,15 @@ order by created_at, id
 limit %(most)s;
 
 -- name: stalled
--- As in items.by_status, unless a minimum age is given: the queue does not record when an item was taken.
+-- As in items.by_status, unless a minimum age is given: without a lease, the queue does not record when an item was taken. An
+-- item whose lease lasts is another worker's, whatever its age.
 select id::text as id, operation::text as operation, record_id::text as record_id, status::text as status, error_message,
     retry_count, max_retries, created_at
-from public.sync_queue
-where status = 'processing'
-    and created_at <= pg_catalog.now() - coalesce(%(older_than)s::interval, interval '10 minutes')
+from public.sync_queue as item
+where status = 'processing' and coalesce(
+    -- include: items lease_end
+, created_at + coalesce(%(older_than)s::interval, interval '10 minutes')) <= pg_catalog.now()
+    and (%(older_than)s::interval is null or created_at <= pg_catalog.now() - %(older_than)s::interval)
 order by created_at, id
 limit %(most)s;
 
@@ -59,6 +62,29 @@ set status = 'failed', retry_count = coalesce(item.retry_count, 0) + 1, next_ret
 from taken
 where item.id = taken.id
 returning item.id::text as id;
+
+-- name: release_claimed
+-- As `release`, on a queue with the columns of sql/reference/claim.sql: a late worker's claim is void.
+with taken as materialized (
+    select id from public.sync_queue as item
+    where id::text = any (%(ids)s::text[]) and status = 'processing' and coalesce(
+        -- include: items lease_end
+    , '-infinity') <= pg_catalog.now()
+    for update skip locked
+)
+update public.sync_queue as item
+set status = 'failed', retry_count = coalesce(item.retry_count, 0) + 1, next_retry_at = pg_catalog.now(),
+    error_message = 'bubble-sync: released, since it stood at processing and no request was under way',
+    claim_token = null, claimed_until = null
+from taken
+where item.id = taken.id
+returning item.id::text as id;
+
+-- name: claims
+select count(*) as columns from pg_catalog.pg_attribute as column_of_claim
+where column_of_claim.attrelid = 'public.sync_queue'::regclass
+    and column_of_claim.attname in ('claim_token', 'claimed_until') and not column_of_claim.attisdropped
+having count(*) = 2;
 
 -- name: standing
 select id::text as id, status::text as status from public.sync_queue where id::text = any (%(ids)s::text[]);

@@ -14,6 +14,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from bubble_sync.actions.requeue import carry_out, release_plan
+from bubble_sync.health.status import status
 from bubble_sync.sql_loader import SQL_DIRECTORY
 from tests.database.test_queue_shapes import ADOPTED, queue
 from tests.fixtures.breaking import diagnose, set_up, working
@@ -462,6 +464,68 @@ class TestPage:
         assert only_item(reference)["status"] == "failed"
         about = [one for one in diagnose(reference).findings if "stalled" in f"{one.object} {one.evidence}"]
         assert about == []
+
+
+class TestStalled:
+    """What the commands count as stalled on a queue with leases, and put back."""
+
+    @pytest.mark.parametrize(
+        ("lease", "stalled"), [("now() + interval '1 min'", 0), ("now() - interval '1 s'", 1), ("null", 1)]
+    )
+    def test_an_old_item_is_stalled_after_its_lease(self, reference: Site, worker: Worker, lease: str, stalled: int):
+        add(reference)
+        worker.claim()
+        reference.by_hand(f"update public.sync_queue set claimed_until = {lease}")
+
+        assert status(reference.db, working(), "test").queue.stalled == stalled
+        for age in (None, timedelta(hours=1)):
+            assert release_plan(reference.db, age).items == stalled
+
+    def test_a_new_item_is_stalled_after_its_lease(self, reference: Site, worker: Worker):
+        add(reference)
+        reference.by_hand("update public.sync_queue set created_at = now()")
+        worker.claim(lease=1)
+        reference.by_hand(LEASE_OVER)
+
+        assert release_plan(reference.db, None).items == 1
+        assert release_plan(reference.db, timedelta(minutes=5)).items == 0
+
+    def test_a_released_item_is_no_longer_the_late_workers(self, reference: Site, worker: Worker):
+        add(reference)
+        (claimed,) = worker.claim()
+        reference.by_hand(LEASE_OVER)
+        assert len(carry_out(reference.db, release_plan(reference.db, None)).changed) == 1
+
+        columns = "select status::text, claim_token, claimed_until from public.sync_queue"
+        assert reference.by_hand(columns) == [{"status": "failed", "claim_token": None, "claimed_until": None}]
+        # An older function takes the item next, and says nothing of claims.
+        reference.by_hand("update public.sync_queue set status = 'processing'")
+        assert worker.complete(claimed) is False
+
+    def test_an_item_that_is_claimed_anew_meanwhile_is_left_alone(self, reference: Site, worker: Worker):
+        add(reference)
+        worker.claim()
+        reference.by_hand(LEASE_OVER)
+        plan = release_plan(reference.db, None)
+        reference.by_hand("update public.sync_queue set claimed_until = now() + interval '1 min'")
+
+        assert carry_out(reference.db, plan).changed == ()
+
+    @pytest.mark.parametrize("kind", ["text", "bigint", "timestamp"])
+    def test_a_column_of_that_name_and_another_type_is_no_lease(self, site: Site, kind: str):
+        site.by_hand(f"alter table public.sync_queue add column claimed_until {kind}")
+        add(site, status="processing")
+
+        assert status(site.db, working(), "test").queue.stalled == release_plan(site.db, None).items == 1
+
+    def test_a_lease_is_read_whatever_the_session_shows_of_times(self, reference: Site, worker: Worker):
+        reference.by_hand("alter role postgres set datestyle = 'German, DMY'")
+        reference.by_hand("alter role postgres set timezone = 'Asia/Kolkata'")
+        reference.end_sessions()
+        add(reference)
+        worker.claim()
+
+        assert status(reference.db, working(), "test").queue.stalled == 0
 
 
 def shown(start: str) -> str:

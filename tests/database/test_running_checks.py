@@ -61,6 +61,14 @@ def test_runs_that_are_mended_explain_no_item_that_waits(converged: Site):
     assert [finding.id for finding in diagnose(converged).causes] == ["items_waiting", "runs_failing"]
 
 
+def test_many_sign_ups_at_once_are_no_growth_until_one_is_late(converged: Site):
+    converged.by_hand(*(item() for _ in range(6)))
+    assert diagnose(converged).clean
+
+    converged.by_hand("update public.sync_queue set created_at = now() - interval '3 minutes'")
+    assert [finding.id for finding in diagnose(converged).causes] == ["queue_growing"]
+
+
 def test_one_cause_comes_out_of_what_a_missing_job_brings_about(converged: Site):
     converged.by_hand(
         "delete from cron.job where jobname = 'bubble-sync-processor'",
@@ -126,6 +134,22 @@ def test_a_good_status_is_not_enough(converged: Site, content: str, cause: str, 
     assert [one.id for one in found.causes] == [cause]
     assert found.causes[0].evidence.endswith(f": {begins}")
     assert of(found, "items_waiting").follows == (cause,)
+
+
+@pytest.mark.parametrize(("seconds", "named"), [(170, True), (110, False)])
+def test_answers_that_say_nothing_are_named_after_two_minutes_of_a_schedule_in_seconds(
+    converged: Site, seconds: int, named: bool
+):
+    sent = f"now() - number * interval '1 second' from generate_series(1, {seconds}) as number order by number desc"
+    converged.by_hand(
+        "insert into bubble_sync.dispatches (function, request_id, status_code, verdict, settled_at, sent_at) "
+        f"select 'bubble_sync_processor', number, 202, 'answered', now(), {sent}",
+        item(ago="10 minutes"),
+    )
+
+    causes = [one.id for one in diagnose(converged).causes]
+
+    assert causes == ["request_answered_with_nothing" if named else "items_waiting"]
 
 
 def test_answers_that_say_nothing_are_good_where_items_are_processed(converged: Site):
