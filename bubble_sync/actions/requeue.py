@@ -1,4 +1,4 @@
-"""Put items back in the queue: failed ones, and stalled ones that no worker finished.
+"""Put items back in the queue: failed ones, and stalled ones that no worker finished; or discard failed ones.
 
 A plan is read and shown first, then applied to the items that are unchanged since. Items belong to the application:
 the set-up does not change, and only their rows are locked.
@@ -23,6 +23,8 @@ from bubble_sync.records.messages import readable
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
+# What stands for any text in a filter: a wildcard, and what `failures` prints in place of a value.
+_ANY_TEXT = re.compile(r"\*|\[(?:email|secret|id|number)\]")
 # SQLSTATE classes of errors in a row: its data, a constraint, a trigger's own error.
 _OF_ROWS = ("22", "23", "27", "38", "39", "44", "P0")
 # SQLSTATE classes about no item: connection, read-only transaction, race, resources, locks, server shutdown.
@@ -54,7 +56,7 @@ def why_refused(problem: errors.DatabaseError) -> str:
         what = f"a trigger (function {raised[1]})"
     else:
         what = "a constraint or a trigger of the queue"
-    return f"{what} refuses it (SQLSTATE {problem.sqlstate}); mend that or the item, then requeue it"
+    return f"{what} refuses it (SQLSTATE {problem.sqlstate}); mend that or the item, then run the command again"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,16 @@ REQUEUE_FOR_RETRY = Transition(
     },
     "the next run of bubble-sync-retry",
 )
+REQUEUE_DISCARDED, REQUEUE_DISCARDED_FOR_RETRY = (
+    replace(each, from_status="skipped", becomes={**each.becomes, "status": f"skipped -> {then}"})
+    for each, then in ((REQUEUE, "pending"), (REQUEUE_FOR_RETRY, "failed"))
+)
+DISCARD = Transition(
+    "discard",
+    "failed",
+    {"status": "failed -> skipped"},
+    "no run takes the items; `bubble-sync requeue ID` puts one back",
+)
 RELEASE = Transition(
     "release",
     "processing",
@@ -109,6 +121,28 @@ RELEASE_CLAIMED = replace(
     name="release_claimed",
     becomes={**RELEASE.becomes, "claim_token, claimed_until": "null: the claim of a late worker is void"},
 )
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What selects failed items when no ids are given; None selects any."""
+
+    dead: bool = True
+    """With no attempt left only."""
+    error: str | None = None
+    """Text of the message in any case; `*`, and what `failures` redacts, stand for any text."""
+    operation: str | None = None
+    since: timedelta | None = None
+    """Queued within this time."""
+    limit: int | None = None
+
+    @property
+    def pattern(self) -> str | None:
+        """Return the pattern of LIKE for the message."""
+        if self.error is None:
+            return None
+        parts = (re.sub(r"([\\%_])", r"\\\1", part) for part in _ANY_TEXT.split(self.error))
+        return f"%{'%'.join(parts)}%"
 
 
 @dataclass(frozen=True)
@@ -209,23 +243,51 @@ def _apply_chunk(database: Database, transition: Transition, ids: Sequence[str])
 
 
 @in_one_read("reading failed items")
-def requeue_plan(conn: Connection, visible: Visibility, ids: Sequence[str] | None) -> Plan:
-    """Find the items of these ids, or without ids the oldest with no attempt left."""
+def requeue_plan(
+    conn: Connection, visible: Visibility, ids: Sequence[str] | None, filters: Filters = Filters()
+) -> Plan:
+    """Find the items of these ids, discarded ones too, or without ids the oldest failed ones of the filters."""
+    kinds = (
+        (REQUEUE, True), (REQUEUE_FOR_RETRY, False),
+        (REQUEUE_DISCARDED, True), (REQUEUE_DISCARDED_FOR_RETRY, False),
+    )  # fmt: skip
+    return _planned(conn, visible, ids, filters, kinds)
+
+
+@in_one_read("reading failed items")
+def discard_plan(
+    conn: Connection, visible: Visibility, ids: Sequence[str] | None, filters: Filters = Filters()
+) -> Plan:
+    """Find the failed items of these ids, or without ids the oldest of the filters."""
+    return _planned(conn, visible, ids, filters, ((DISCARD, True), (DISCARD, False)))
+
+
+def _planned(
+    conn: Connection,
+    visible: Visibility,
+    ids: Sequence[str] | None,
+    filters: Filters,
+    kinds: Sequence[tuple[Transition, bool]],
+) -> Plan:
     _require_queue(visible)
     wanted = None if ids is None else list(dict.fromkeys(ids))
-    rows = conn.execute(query("requeue", "failed"), {"ids": wanted, "most": MOST}).fetchall()
+    asked = {
+        "ids": wanted, "dead": filters.dead, "pattern": filters.pattern, "operation": filters.operation,
+        "since": filters.since, "most": min(filters.limit or MOST, MOST),
+    }  # fmt: skip
+    rows = conn.execute(query("requeue", "failed"), asked).fetchall()
     batches = [
         Batch(
             transition.named(visible.names),
             tuple(_item(row) for row in rows if row["status"] == transition.from_status and row["drained"] == drained),
         )
-        for transition, drained in ((REQUEUE, True), (REQUEUE_FOR_RETRY, False))
+        for transition, drained in kinds
     ]
     statuses = {row["id"]: row["status"] for row in rows}
     skipped = [
-        Skipped(one, _why(REQUEUE, statuses.get(one)))
+        Skipped(one, _why(kinds[0][0], statuses.get(one)))
         for one in wanted or ()
-        if statuses.get(one) != REQUEUE.from_status
+        if statuses.get(one) not in {transition.from_status for transition, _ in kinds}
     ]
     return Plan(tuple(batch for batch in batches if batch.items), tuple(skipped), {})
 
@@ -278,7 +340,8 @@ def _put_back(conn: Connection, transition: Transition, ids: Sequence[str]) -> t
     A refused item undoes its whole statement, so each half is tried again alone, the older half first.
     """
     try:
-        return [row["id"] for row in attempt(conn, query("requeue", transition.name), {"ids": list(ids)})], {}
+        asked = {"ids": list(ids), "from_status": transition.from_status}
+        return [row["id"] for row in attempt(conn, query("requeue", transition.name), asked)], {}
     except errors.DatabaseError as problem:
         if not about_a_row(problem):
             raise

@@ -61,6 +61,7 @@ _add(_ACT, run_now.run_now, "Run the processor now.", "run-now")
 _add(_ACT, requeue.requeue, "Put failed items back in the queue.")
 # The earlier name of `requeue`, kept for one release: a job is called retry too.
 app.command("retry", hidden=True)(requeue.requeue)
+_add(_ACT, requeue.discard, "Set failed items to skipped.")
 _add(_ACT, requeue.release_stalled, "Put stalled items back in the queue.", "release-stalled")
 _add(_ACT, pause.pause, "Pause jobs, with a reason.")
 _add(_ACT, pause.resume, "Resume paused jobs.")

@@ -1,4 +1,4 @@
-"""`bubble-sync requeue` and `bubble-sync release-stalled`: show the items, ask, put the items back."""
+"""`bubble-sync requeue`, `discard` and `release-stalled`: show the items, ask, change them."""
 
 from __future__ import annotations
 
@@ -16,29 +16,89 @@ from bubble_sync.errors import ConfigurationError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bubble_sync.actions.requeue import Batch, Plan, RequeueItem, Skipped
+    from bubble_sync.actions.requeue import Batch, Filters, Plan, RequeueItem, Skipped
 
 _NEXT = "`bubble-sync trace ID` shows the state of a skipped item"
+_PUT_BACK, _DISCARD = ("put {} back?", "put back"), ("discard {}?", "discarded")
 _SHOWN = 20
 """Items shown per kind; `--json` lists all."""
 
 
-def requeue(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of items.")] = None,
-    dead: Annotated[bool, typer.Option("--dead", help="All failed items with no attempt left.")] = False,
+_Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of items.")]
+_Dead = Annotated[bool, typer.Option("--dead", help="Failed items with no attempt left.")]
+_Error = Annotated[
+    str | None, typer.Option("--error", metavar="PATTERN", help="Failed items with this text in the error; * is any.")
+]
+_Operation = Annotated[str | None, typer.Option("--operation", metavar="OP", help="Failed items of this operation.")]
+_Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Failed items queued within this time, as in 90s, 2h.")
+]
+_Limit = Annotated[int | None, typer.Option("--limit", min=1, max=10_000, help="The oldest of these only.")]
+
+
+def requeue(  # noqa: PLR0913 - each option is a parameter
+    ids: _Ids = None,
+    dead: _Dead = False,
+    error: _Error = None,
+    operation: _Operation = None,
+    since: _Since = None,
+    limit: _Limit = None,
     stack: StackName = None,
     config_file: ConfigFile = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Put failed items back in the queue, after a confirmation. Exit 0 when every item was put back, 1 otherwise."""
+    """Put failed items back in the queue, after a confirmation. Exit 0 when every item was put back, 1 otherwise.
+
+    By id, a discarded item is put back too.
+    """
     from bubble_sync.actions.requeue import requeue_plan
 
-    if dead == bool(ids):
-        raise ConfigurationError("pass ids of items, or --dead")
+    filters = _filters(ids, dead, error, operation, since, limit)
     with open_stack(stack, config_file) as context:
-        plan = requeue_plan(context.database, None if dead else ids)
-        _go_on(context, plan, "no item is dead", yes=yes, as_json=as_json)
+        plan = requeue_plan(context.database, ids or None, filters)
+        _go_on(context, plan, _nothing(filters), _PUT_BACK, yes=yes, as_json=as_json)
+
+
+def discard(  # noqa: PLR0913 - each option is a parameter
+    ids: _Ids = None,
+    dead: _Dead = False,
+    error: _Error = None,
+    operation: _Operation = None,
+    since: _Since = None,
+    limit: _Limit = None,
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Set failed items to skipped, after a confirmation: no run takes them any more. `requeue ID` undoes it.
+
+    Exit 0 when every item was discarded, 1 otherwise.
+    """
+    from bubble_sync.actions.requeue import discard_plan
+
+    filters = _filters(ids, dead, error, operation, since, limit)
+    with open_stack(stack, config_file) as context:
+        plan = discard_plan(context.database, ids or None, filters)
+        _go_on(context, plan, _nothing(filters), _DISCARD, yes=yes, as_json=as_json)
+
+
+def _filters(
+    ids: list[str] | None, dead: bool, error: str | None, operation: str | None, since: str | None, limit: int | None
+) -> Filters:
+    from bubble_sync.actions.requeue import Filters
+
+    filtered = dead or any(one is not None for one in (error, operation, since))
+    if bool(ids) == filtered or (ids and limit is not None):
+        raise ConfigurationError("pass ids of items, or what selects them: --dead, --error, --operation, --since")
+    within = None if since is None else duration("--since", since, "1s", "3650d")
+    return Filters(dead=dead, error=error, operation=operation, since=within, limit=limit)
+
+
+def _nothing(filters: Filters) -> str:
+    only_dead = filters.dead and not (filters.error or filters.operation or filters.since)
+    return "no item is dead" if only_dead else "no item matches"
 
 
 def release_stalled(
@@ -59,16 +119,19 @@ def release_stalled(
     age = None if older_than is None else duration("--older-than", older_than, "1m", "3650d")
     with open_stack(stack, config_file) as context:
         plan = release_plan(context.database, age)
-        _go_on(context, plan, "no item is stalled", yes=yes, as_json=as_json)
+        _go_on(context, plan, "no item is stalled", _PUT_BACK, yes=yes, as_json=as_json)
 
 
-def _go_on(context: StackContext, plan: Plan, nothing: str, *, yes: bool, as_json: bool) -> None:
+def _go_on(
+    context: StackContext, plan: Plan, nothing: str, words: tuple[str, str], *, yes: bool, as_json: bool
+) -> None:
+    question, outcome = words
     from bubble_sync.actions.requeue import carry_out
 
     out = screen()
     if not as_json:
         _show_plan(plan, out)
-    if plan.items and not confirm(f"put {_count(plan.items)} back?", yes=yes, as_json=as_json):
+    if plan.items and not confirm(question.format(_count(plan.items)), yes=yes, as_json=as_json):
         typer.echo("nothing was changed", err=True)
         raise typer.Exit(NO)
     done = carry_out(context.database, plan)
@@ -79,7 +142,7 @@ def _go_on(context: StackContext, plan: Plan, nothing: str, *, yes: bool, as_jso
         print_document({"stack": context.name, "plan": asdict(plan), **result, "next": step})
         raise typer.Exit(code_of(not skipped))
     if plan.items:
-        out.print(f"{_count(len(done.changed))} put back", style="green" if done.changed else "red")
+        out.print(f"{_count(len(done.changed))} {outcome}", style="green" if done.changed else "red")
         _show_skipped(done.skipped, out)
     elif not skipped:
         out.print(nothing, style="green")

@@ -1,8 +1,8 @@
--- Set items back: failed items for another attempt, and items that a worker never finished. Updates lock the row first and
--- skip rows that are locked or have changed status.
+-- Set items back: failed or discarded items for another attempt, and items that a worker never finished; and discard failed
+-- ones. Updates lock the row first and skip rows that are locked or have changed status.
 
 -- name: failed
--- The items of these ids, whatever they stand at; without ids those that failed and have no attempt left.
+-- The items of these ids, whatever they stand at; without ids the failed ones that the filters leave. `pattern` is one of LIKE.
 select id::text as id, operation::text as operation, record_id::text as record_id, status::text as status, error_message,
     retry_count, max_retries, created_at,
     coalesce(operation::text in
@@ -10,7 +10,10 @@ select id::text as id, operation::text as operation, record_id::text as record_i
     , false) as drained
 from public.sync_queue
 where case
-    when %(ids)s::text[] is null then status = 'failed' and retry_count >= max_retries
+    when %(ids)s::text[] is null then status = 'failed' and (retry_count >= max_retries or not %(dead)s::boolean)
+        and coalesce(error_message ilike %(pattern)s::text, %(pattern)s::text is null)
+        and coalesce(operation::text = %(operation)s::text, %(operation)s::text is null)
+        and coalesce(created_at > pg_catalog.now() - %(since)s::interval, %(since)s::interval is null)
     else id::text = any (%(ids)s::text[])
 end
 order by created_at, id
@@ -34,7 +37,7 @@ set constraints all immediate;
 
 -- name: requeue
 with taken as materialized (
-    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status = 'failed' for update skip locked
+    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status::text = %(from_status)s for update skip locked
 )
 update public.sync_queue as item
 set status = 'pending', retry_count = 0, next_retry_at = null, error_message = null
@@ -44,10 +47,21 @@ returning item.id::text as id;
 
 -- name: requeue_for_retry
 with taken as materialized (
-    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status = 'failed' for update skip locked
+    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status::text = %(from_status)s for update skip locked
 )
 update public.sync_queue as item
-set retry_count = 0, next_retry_at = pg_catalog.now(), error_message = null
+set status = 'failed', retry_count = 0, next_retry_at = pg_catalog.now(), error_message = null
+from taken
+where item.id = taken.id
+returning item.id::text as id;
+
+-- name: discard
+with taken as materialized (
+    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status::text = %(from_status)s
+    for update skip locked
+)
+update public.sync_queue as item
+set status = 'skipped'
 from taken
 where item.id = taken.id
 returning item.id::text as id;

@@ -86,6 +86,7 @@ COMMANDS = {
     "failures {stack} --json": EITHER,
     "run-now {stack} --wait": EITHER,
     "run-now {stack} --yes --json": EITHER,
+    "discard --error no-such-error --yes {stack}": EITHER,
     "requeue --dead --yes {stack}": EITHER,
     "requeue --dead --yes --json {stack}": EITHER,
     "release-stalled --yes {stack}": EITHER,

@@ -11,7 +11,16 @@ import psycopg
 import pytest
 
 from bubble_sync.actions import requeue
-from bubble_sync.actions.requeue import Plan, RequeueResult, Skipped, carry_out, release_plan, requeue_plan
+from bubble_sync.actions.requeue import (
+    Filters,
+    Plan,
+    RequeueResult,
+    Skipped,
+    carry_out,
+    discard_plan,
+    release_plan,
+    requeue_plan,
+)
 from bubble_sync.config.database_url import read_database_url
 from bubble_sync.config.settings import read_settings
 from bubble_sync.database.database import Database, Row
@@ -123,7 +132,7 @@ class TestRetry:
 
         assert state(site, one) == before
 
-    @pytest.mark.parametrize("other", ["pending", "processing", "completed", "skipped"])
+    @pytest.mark.parametrize("other", ["pending", "processing", "completed"])
     def test_an_item_at_another_status_is_left_alone(self, site: Site, other: str):
         one = failed(site, status=other)
         before = state(site, one)
@@ -140,6 +149,39 @@ class TestRetry:
         plan = requeue_plan(site.db, [absent, "x'; drop table public.sync_queue", absent])
 
         assert [one.why for one in plan.skipped] == ["there is no such item"] * 2
+
+    @pytest.mark.parametrize(
+        ("filters", "found"),
+        [
+            (Filters(), ["dead"]),
+            (Filters(dead=False), ["old", "dead", "alive", "other"]),
+            (Filters(dead=False, error="http 50"), ["old", "alive"]),
+            (Filters(dead=False, error="HTTP * for [email]"), ["old"]),
+            (Filters(dead=False, error="50%"), []),
+            (Filters(dead=False, error="_TTP"), []),
+            (Filters(dead=False, operation="DELETE"), ["other"]),
+            (Filters(dead=False, since=timedelta(hours=2)), ["dead", "alive", "other"]),
+            (Filters(dead=False, limit=2), ["old", "dead"]),
+            (Filters(dead=False, error="http", since=timedelta(hours=2), operation="INSERT", limit=9), ["alive"]),
+            (Filters(error="http"), []),
+        ],
+    )
+    def test_filters_select_failed_items_oldest_first(self, site: Site, filters: Filters, found: list[str]):
+        failed(site, "old", retry_count=1, error_message="HTTP 503 for ada@example.com")
+        failed(site, "dead", error_message="taken")
+        failed(site, "alive", retry_count=0, error_message="HTTP 500")
+        failed(site, "other", retry_count=0, operation="DELETE", error_message=None)
+        failed(site, "pending", status="pending", error_message="HTTP 500")
+        for age, record in enumerate(("other", "alive", "dead"), start=1):
+            site.by_hand(
+                f"update public.sync_queue set created_at = now() - interval '{age} min' where record_id = '{record}'"
+            )
+        site.by_hand("update public.sync_queue set created_at = now() - interval '3 hours' where record_id = 'old'")
+
+        plan = requeue_plan(site.db, None, filters)
+
+        records = {one.record_id: one.created_at for batch in plan.batches for one in batch.items}
+        assert sorted(records, key=lambda record: records[record]) == found
 
     def test_items_are_changed_in_batches(self, site: Site, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(requeue, "_CHUNK", 3)
@@ -253,6 +295,54 @@ REQUESTS = {
     "answered with an error": ({"ago": "5 s", "verdict": "rejected", "status_code": 500}, None, False),
     "never reached it": ({"ago": "5 s", "verdict": "rejected"}, None, False),
 }  # fmt: skip
+
+
+class TestDiscard:
+    """Failed items that no run takes any more, and the way back."""
+
+    def test_a_discarded_item_keeps_its_error_and_is_put_back_by_its_id_alone(self, site: Site):
+        one, other = failed(site, "a"), failed(site, "b", operation="DELETE")
+
+        assert carry_out(site.db, discard_plan(site.db, None)).changed == (one, other)
+        assert state(site, one) == {
+            "status": "skipped", "retry_count": 3, "next_retry_at": None, "error_message": "no",
+        }  # fmt: skip
+        assert planned(requeue_plan(site.db, None, Filters(dead=False))) == []
+
+        back = requeue_plan(site.db, [one, other])
+        assert [batch.transition.becomes["status"] for batch in back.batches] == [
+            "skipped -> pending", "skipped -> failed",
+        ]  # fmt: skip
+        assert set(carry_out(site.db, back).changed) == {one, other}
+        assert (state(site, one)["status"], state(site, other)["status"]) == ("pending", "failed")
+
+    @pytest.mark.parametrize("other", ["pending", "processing", "completed", "skipped"])
+    def test_what_is_not_failed_is_left_alone(self, site: Site, other: str):
+        one = failed(site, status=other)
+
+        plan = discard_plan(site.db, [one])
+
+        assert (plan.batches, plan.skipped) == ((), (Skipped(one, f"it is {other}"),))
+
+    def test_an_item_that_has_moved_on_since_it_was_shown_is_left_alone(self, site: Site):
+        moved, held = failed(site, "a"), failed(site, "b")
+        plan = discard_plan(site.db, None)
+        site.by_hand(f"update public.sync_queue set status = 'processing' where id = '{moved}'")
+
+        with locked(site, held):
+            done = carry_out(site.db, plan)
+
+        assert (done.changed, done.skipped) == ((), (Skipped(moved, "it is processing"), Skipped(held, HELD)))
+
+    def test_a_queue_that_knows_no_skipped_refuses_each_item_and_keeps_it(self, site: Site):
+        one = failed(site)
+        site.by_hand("alter table public.sync_queue add constraint words check (status <> 'skipped')")
+
+        done = carry_out(site.db, discard_plan(site.db, None))
+
+        assert done.changed == ()
+        assert done.skipped[0].why.startswith("constraint words refuses it (SQLSTATE 23514)")
+        assert state(site, one)["status"] == "failed"
 
 
 class TestRelease:
@@ -391,7 +481,7 @@ class TestRefused:
         assert done.changed == ()
         assert [(one.id, one.why) for one in done.skipped] == [
             (one, "column next_retry_at, which must not be null, refuses it (SQLSTATE 23502); "
-             "mend that or the item, then requeue it") for one in ids
+             "mend that or the item, then run the command again") for one in ids
         ]  # fmt: skip
 
     @pytest.mark.parametrize(
@@ -414,7 +504,7 @@ class TestRefused:
         (left,) = done.skipped
         assert (
             left.why == f"a trigger (function {'public.' if 'public.' in left.why else ''}stop()) refuses it "
-            f"(SQLSTATE {why}); mend that or the item, then requeue it"
+            f"(SQLSTATE {why}); mend that or the item, then run the command again"
         )
 
     def test_by_a_trigger_that_waits_for_the_commit(self, site: Site):

@@ -188,8 +188,28 @@ class TestRetry:
         assert "... and 5 more\n" in done.stdout
         assert done.stdout.endswith("25 items put back\n")
 
+    def test_items_of_one_error_are_discarded_and_one_comes_back(
+        self, served: Stack, site: Site, given: dict[str, str]
+    ):
+        gone, other = failed(site, "a", error_message="no such user"), failed(site, "b", error_message="HTTP 500")
+
+        shown = served.ours("discard", "--error", "No such", **given)
+        assert (shown.returncode, shown.stderr) == (2, NOBODY)
+        done = served.ours("discard", "--error", "No such", "--yes", **given)
+
+        assert (done.returncode, done.stdout) == (0, shown.stdout + "1 item discarded\n")
+        for line in ("failed -> skipped", "ID` puts one back"):
+            assert line in done.stdout
+        assert (status_of(site, gone), status_of(site, other)) == ("skipped", "failed")
+        assert served.ours("discard", "--error", "No such", **given).stdout == "no item matches\n"
+        assert served.ours("requeue", gone, "--yes", **given).returncode == 0
+        assert status_of(site, gone) == "pending"
+
     def test_what_is_asked_wrongly_is_two(self, served: Stack, given: dict[str, str]):
-        for wrong in (("requeue",), ("requeue", "x", "--dead"), ("release-stalled", "--older-than", "5s")):
+        for wrong in (
+            ("requeue",), ("requeue", "x", "--dead"), ("requeue", "--limit", "5"), ("requeue", "--dead", "--since", "x"),
+            ("discard", "x", "--error", "y"), ("release-stalled", "--older-than", "5s"),
+        ):  # fmt: skip
             done = served.ours(*wrong, **given)
             assert (done.returncode, done.stdout) == (2, "")
             assert done.stderr.startswith("error: ")
