@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -80,7 +80,7 @@ def run_now(
         answer = _answer(context, prepared, ran, wait=wait)
     # One request in fields of its own, as runs with `requestsPerTick: 1` have it.
     first = answer.request_ids[0] if answer.request_ids else None
-    one = {"request_id": first, "request": answer.request}
+    one = {"request_id": first, "request": asdict(answer.request) if answer.request else None}
     print_answer(answer, _show, next=_next(answer), as_json=as_json, good=answer.good, **one)
     raise typer.Exit(code_of(answer.good))
 
