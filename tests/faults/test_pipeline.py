@@ -102,14 +102,15 @@ def running(config: pytest.Config, base: Behaviour, allowed: frozenset[str], **p
         platform.remove()
 
 
-CLAIMS = Behaviour(claims=True)
+#: A request of twenty items takes as long as the interval.
+CLAIMS, NO_CLAIM = (Behaviour(claims=claims, work_seconds=0.05) for claims in (True, False))
 #: The settings of a part of the rounds.
 WAYS: dict[str, tuple[Behaviour, frozenset[str], dict[str, object]]] = {
     "claim, overlap guard": (CLAIMS, BUSY, {}),
     "claim, wake": (CLAIMS, BUSY, {"wake": True}),
     "claim, 4 requests a tick, wake": (CLAIMS, BUSY, {"wake": True, "requestsPerTick": 4, "batchSize": 5}),
     "claim, no guard": (CLAIMS, UNGUARDED, {"overlapGuard": False}),
-    "no claim, no guard": (Behaviour(), UNGUARDED, {"overlapGuard": False}),
+    "no claim, no guard": (NO_CLAIM, UNGUARDED, {"overlapGuard": False}),
 }
 
 
