@@ -407,8 +407,8 @@ class TestStalledItems:
 
     def test_an_item_that_ends_its_worker_each_time_runs_out_of_attempts(self, reference: Site, worker: Worker):
         add(reference, max_retries=2)
-        for status in ("pending", "failed"):
-            assert len(worker.claim(status)) == 1
+        for standing in ("pending", "failed"):
+            assert len(worker.claim(standing)) == 1
             reference.by_hand(LEASE_OVER)
             assert worker.requeue_stalled() == 1
         assert worker.claim("failed") == []

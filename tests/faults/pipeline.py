@@ -33,6 +33,10 @@ TICKS = ("select public.invoke_bubble_sync_processor()", "select public.invoke_b
 STALLED = "select cron.schedule('sync-queue-stalled', '5 seconds', 'select public.sync_queue_requeue_stalled()')"
 TIMEOUT_MS = 5000
 PATIENCE_SECONDS = 240.0
+#: True on a busy machine at any time, with an interval of one second.
+BUSY = frozenset({"run_longer_than_interval"})
+#: True at any time of a stack without the guard.
+UNGUARDED = BUSY | {"requests_overlap"}
 _POLL_SECONDS = 0.3
 #: Every completion of an item is a row, also of one that was complete.
 LOG = """
@@ -71,7 +75,7 @@ class Fault:
     """Ids of findings: the first must come first; the others may come with it, or before it is known. None where the
     fault heals by itself."""
     minutes: float = 0
-    """Time that passes again and again until the finding is known."""
+    """Time that passes again and again until the finding is known, or the fault is over."""
     dies: bool = False
     """Items run out of attempts, and wait for a hand."""
 
@@ -84,7 +88,7 @@ class Pipeline:
     site: Site
     settings: StackSettings
     base: Behaviour
-    allowed: frozenset[str] = frozenset()
+    allowed: frozenset[str] = BUSY
     """Findings that are true of the settings at any time."""
     by_hand: bool = False
     """The test runs the jobs' commands, in place of pg_cron."""
@@ -351,7 +355,7 @@ _UNREACHABLE = ("endpoint_unreachable",)
 FAULTS: Mapping[str, Fault] = {
     "server killed": Fault(killed("postgres"), ("Unreachable",)),
     "server shut down": Fault(killed("postgres", signal.SIGINT), ("Unreachable",)),
-    "server crashes": Fault(server_crashing),
+    "server crashes": Fault(server_crashing, minutes=8),
     "pg_net worker killed": Fault(killed("net_worker"), ("net_worker_down",)),
     "pg_net worker hangs": Fault(hanging("net_worker"), ("request_unanswered", "items_waiting"), minutes=4),
     "scheduler ended": Fault(scheduler_ended),
