@@ -16,7 +16,12 @@ with ours as (
             pg_catalog.to_regclass('public.account_host'), pg_catalog.to_regclass('public.account_guest')
         ])
 ), held as (
-    select l.pid, coalesce(ours.name, 'changes of bubble-sync') as object, l.granted,
+    select l.pid, l.granted,
+        coalesce(
+            ours.name,
+            case l.locktype when 'object' then pg_catalog.pg_describe_object(l.classid, l.objid, 0) end,
+            'changes of bubble-sync'
+        ) as object,
         l.mode in ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock') as strong
     from pg_catalog.pg_locks as l
     left join ours on ours.oid = l.relation
@@ -25,6 +30,11 @@ with ours as (
         and case
             when l.locktype = 'advisory' then l.granted and l.objsubid = 1
                 and (l.classid::bigint << 32) | l.objid::bigint = pg_catalog.hashtextextended('bubble-sync', 0)
+            when l.locktype = 'object' then coalesce(%(relation)s::text, 'pg_') like 'pg\_%%' and l.mode <> 'AccessShareLock'
+                and l.classid = any (array[
+                    'pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_namespace'::pg_catalog.regclass,
+                    'pg_catalog.pg_extension'::pg_catalog.regclass
+                ])
             when ours.relname = %(relation)s::text then l.mode <> 'AccessShareLock'
             when %(relation)s::text is null then l.mode in (
                 'AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock'

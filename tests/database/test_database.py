@@ -320,6 +320,29 @@ class TestTheServersErrors:
 
         change(site.db, read_one)
 
+    @pytest.mark.parametrize("how", ["read", "change", "operation"])
+    def test_after_a_lock_timeout_the_next_transactions_wait_for_no_lock(self, site: Site, how: str):
+        with psycopg.connect(site.addresses.admin_url) as other:
+            other.execute("lock table public.sync_queue")
+            with pytest.raises(Busy):
+                change(site.db, "set local lock_timeout = '20ms'", "table public.sync_queue")
+            timeouts = "select current_setting('lock_timeout')"
+            if how == "operation":
+                with site.db.operation("reading") as conn:
+                    found = value(conn, timeouts)
+            else:
+                found = getattr(site.db, how)("reading", lambda conn: value(conn, timeouts))
+
+        assert found == "1ms"
+
+    def test_a_function_that_another_session_drops(self, site: Site):
+        site.by_hand("create function public.tick() returns void language sql as ''",
+                     "alter function public.tick() owner to postgres")  # fmt: skip
+        with psycopg.connect(site.addresses.admin_url) as other:
+            other.execute("drop function public.tick()")
+            with pytest.raises(Busy, match=rf"the lock on function .*tick\(\) is held by pid {pid_of(other)} "):
+                change(site.db, "set local lock_timeout = '20ms'", "comment on function public.tick() is 'a'")
+
     def test_a_locked_table(self, site: Site):
         with psycopg.connect(site.addresses.admin_url, application_name="by hand") as other:
             other.execute("lock table public.sync_queue")
