@@ -47,7 +47,8 @@ def tally(record_property: object) -> Iterator[list[Row]]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reports = [one for kind in ("passed", "failed") for one in terminalreporter.getreports(kind)]
+    # The report of a test's end has the rows: pytest lists those that passed under no name.
+    reports = [one for kind in ("", "error") for one in terminalreporter.getreports(kind)]
     rows = [json.loads(text) for one in reports for name, text in one.user_properties if name == _PROPERTY]
     if rows:
         terminalreporter.section("faults")
