@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, LiteralString, TypeVar
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 from psycopg.pq import TransactionStatus
 
 from bubble_sync.config.database_url import DatabaseAddress
@@ -39,7 +39,7 @@ _IMPATIENT_SECONDS = 5
 _WITHOUT_WAITING = dict.fromkeys(("waiting", "waiting_for_up"), "not_waiting")
 _ATTEMPTS = 10
 """Attempts of a change that loses to another session's."""
-_RELATION = re.compile(r'in relation "([^"]+)"')
+_RELATION = re.compile(r'(?:tuple (\(\d+,\d+\)) )?in relation "([^"]+)"')
 
 
 def _begin(conn: Connection, how: How, *, waiting: bool = True) -> None:
@@ -248,8 +248,11 @@ def _lock_holders(conn: Connection, error: psycopg.Error) -> str:
     the failure.
     """
     named = _RELATION.search(error.diag.context or "")
-    relation = error.diag.table_name or (named[1] if named else None)
+    row, relation = named.groups() if named else (None, error.diag.table_name)
     rows = conn.execute(query("others", "holders"), {"relation": relation}).fetchall()
+    if not rows and row and relation and relation.startswith("pg_"):
+        changer = sql.SQL(query("others", "changer")).format(catalog=sql.Identifier(relation))
+        rows = conn.execute(changer, {"relation": f"pg_catalog.{relation}", "tuple": row}).fetchall()
     if not rows:
         return "another session held a lock (SQLSTATE 55P03), and has released it since: run again"
     held = "; ".join(f"the lock on {row['object']} is held by {_session(row)}" for row in rows)

@@ -53,6 +53,16 @@ left join pg_catalog.pg_stat_activity as activity on activity.pid = first.pid
 order by activity.xact_start
 limit 3;
 
+-- name: changer
+-- Who has changed a row of a catalog: most such commands keep no lock on the catalog, so the row itself must tell.
+select l.pid, %(relation)s::text as object, pg_catalog.pg_blocking_pids(l.pid) as waits_for,
+    activity.application_name as application, activity.usename as role, activity.xact_start as since,
+    pg_catalog.upper(pg_catalog.substring(activity.query, '^\s*([A-Za-z]+)')) as command
+from pg_catalog.pg_locks as l
+left join pg_catalog.pg_stat_activity as activity on activity.pid = l.pid
+where l.locktype = 'transactionid' and l.mode = 'ExclusiveLock' and l.granted
+    and l.transactionid = (select changed.xmax from pg_catalog.{catalog} as changed where changed.ctid = %(tuple)s::tid);
+
 -- name: changing
 -- Other sessions in a transaction, now or a moment ago, which may have won a race.
 select activity.pid, activity.application_name as application, activity.usename as role, activity.xact_start as since,

@@ -335,13 +335,23 @@ class TestTheServersErrors:
 
         assert found == "1ms"
 
-    def test_a_function_that_another_session_drops(self, site: Site):
-        site.by_hand("create function public.tick() returns void language sql as ''",
-                     "alter function public.tick() owner to postgres")  # fmt: skip
+    @pytest.mark.parametrize(
+        ("theirs", "locked"),
+        [
+            ("drop function public.tick()", r"function public\.tick\(\)"),
+            ("comment on function public.tick() is 'b'", r"function public\.tick\(\)"),
+            ("grant execute on function public.tick() to anon", r"pg_catalog\.pg_proc"),
+            ("create or replace function public.tick() returns void language sql as 'select'", r"pg_catalog\.pg_proc"),
+        ],
+    )
+    def test_a_function_that_another_session_changes(self, site: Site, theirs: str, locked: str):
+        made = "function public.tick() returns void language sql as ''"
+        site.by_hand(f"create {made}", "alter function public.tick() owner to postgres")
+        ours = "comment on function public.tick() is 'a'" if "tick" in locked else f"create or replace {made}"
         with psycopg.connect(site.addresses.admin_url) as other:
-            other.execute("drop function public.tick()")
-            with pytest.raises(Busy, match=rf"the lock on function .*tick\(\) is held by pid {pid_of(other)} "):
-                change(site.db, "set local lock_timeout = '20ms'", "comment on function public.tick() is 'a'")
+            other.execute(theirs.encode())
+            with pytest.raises(Busy, match=rf"the lock on {locked} is held by pid {pid_of(other)} "):
+                change(site.db, "set local lock_timeout = '20ms'", ours)
 
     def test_a_locked_table(self, site: Site):
         with psycopg.connect(site.addresses.admin_url, application_name="by hand") as other:
