@@ -341,13 +341,16 @@ class TestTheServersErrors:
             ("drop function public.tick()", r"function public\.tick\(\)"),
             ("comment on function public.tick() is 'b'", r"function public\.tick\(\)"),
             ("grant execute on function public.tick() to anon", r"pg_catalog\.pg_proc"),
-            ("create or replace function public.tick() returns void language sql as 'select'", r"pg_catalog\.pg_proc"),
+            (
+                "create or replace function public.tick() returns void language sql as 'select'",
+                r"function public\.tick\(\)",
+            ),
         ],
     )
     def test_a_function_that_another_session_changes(self, site: Site, theirs: str, locked: str):
         made = "function public.tick() returns void language sql as ''"
         site.by_hand(f"create {made}", "alter function public.tick() owner to postgres")
-        ours = "comment on function public.tick() is 'a'" if "tick" in locked else f"create or replace {made}"
+        ours = "comment on function public.tick() is 'a'" if "comment" in theirs else f"create or replace {made}"
         with psycopg.connect(site.addresses.admin_url) as other:
             other.execute(theirs.encode())
             with pytest.raises(Busy, match=rf"the lock on {locked} is held by pid {pid_of(other)} "):

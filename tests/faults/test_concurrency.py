@@ -64,7 +64,7 @@ LOCKS = {
     "inserts into the queue": (INSERT, "public.sync_queue"),
     "a function is replaced": (
         "create or replace function public.invoke_bubble_sync_retry() returns void language plpgsql as 'begin end'",
-        "pg_catalog.pg_proc",
+        "function public.invoke_bubble_sync_retry(",
     ),
     "a function is granted": ("grant execute on function bubble_sync.record to anon", "pg_catalog.pg_proc"),
     "a function is commented": ("comment on function bubble_sync.record is 'x'", "function bubble_sync.record("),
