@@ -105,10 +105,12 @@ def held(site: Site, statement: str) -> Iterator[int]:
 
 
 def long_waits(log: str) -> dict[str, int]:
-    """Count the waits of over a second, by the session that waited."""
+    """Count the waits of over a second, by the session that waited; the server may report one more than once."""
     waits: dict[str, int] = {}
-    for pid in re.findall(r"LOG:  process (\d+) still waiting for", log):
-        waits[pid] = waits.get(pid, 0) + 1
+    last: dict[str, float] = {}
+    for pid, waited in re.findall(r"LOG:  process (\d+) still waiting for .* after ([\d.]+) ms", log):
+        waits[pid] = waits.get(pid, 0) + (float(waited) <= last.get(pid, float("inf")))
+        last[pid] = float(waited)
     return waits
 
 
