@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.fixtures.order",
     "tests.fixtures.platform",
     "tests.fixtures.site",
+    "tests.fixtures.server_log",
     "tests.fixtures.recorder",
     "tests.fixtures.proxy",
     "tests.fixtures.stack",

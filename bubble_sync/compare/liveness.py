@@ -15,7 +15,7 @@ from typing import Any
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.converge import cron_jobs
 from bubble_sync.converge.registry import kind_of
-from bubble_sync.database.database import Connection, translated
+from bubble_sync.database.database import Connection, savepoint, translated
 from bubble_sync.database.snapshot import Snapshot, SnapshotRow, read_accessible
 from bubble_sync.database.table_names import RUN_TABLE
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
@@ -72,7 +72,7 @@ def read_liveness(conn: Connection, settings: StackSettings, stack: str) -> Live
     """Read and judge the sync; unknown when the role cannot read it."""
     specs = desired_state(settings, Owner(stack))
     try:
-        with translated("reading the stack"), conn.transaction():
+        with translated("reading the stack", conn), savepoint(conn):
             snapshot = read_accessible(conn, LIVENESS_SECTIONS, specs)
     except (PrivilegeMissing, PrerequisiteMissing) as problem:
         return Liveness(_UNKNOWN, str(problem))

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, LiteralString, TypeVar
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 from psycopg.pq import TransactionStatus
 
 from bubble_sync.config.database_url import DatabaseAddress
@@ -28,21 +28,23 @@ Row = dict[str, Any]
 T = TypeVar("T")
 How = Literal["change", "reading", "operation"]
 _STEPS: Mapping[How, tuple[str, ...]] = {
-    "change": ("begin", "limits", "settings", "search_path", "alone"),
-    "reading": ("begin_reading", "limits", "settings", "search_path"),
+    "change": ("begin", "limits", "waiting_for_up", "settings", "search_path", "alone", "waiting"),
+    "reading": ("begin_reading", "limits", "waiting", "settings", "search_path"),
     # The role's own search_path, as for pg_cron or the application: commands and triggers depend on it.
-    "operation": ("begin", "limits", "settings"),
+    "operation": ("begin", "limits", "waiting", "settings"),
 }
 """The statements that begin a transaction, in one round trip."""
-_NO_MORE_WAITING: LiteralString = "set local lock_timeout = '1ms'"
+_IMPATIENT_SECONDS = 5
+"""A command waits once for a lock: for so long after a lock timeout, its other transactions wait for none."""
+_WITHOUT_WAITING = dict.fromkeys(("waiting", "waiting_for_up"), "not_waiting")
 _ATTEMPTS = 10
 """Attempts of a change that loses to another session's."""
-_RELATION = re.compile(r'in relation "([^"]+)"')
+_RELATION = re.compile(r'(?:tuple (\(\d+,\d+\)) )?in relation "([^"]+)"')
 
 
-def _begin(conn: Connection, how: How) -> None:
-    """Begin a transaction; raise psycopg's errors."""
-    first, *steps = _STEPS[how]
+def _begin(conn: Connection, how: How, *, waiting: bool = True) -> None:
+    """Begin a transaction, which waits for locks or not; raise psycopg's errors."""
+    first, *steps = (step if waiting else _WITHOUT_WAITING.get(step, step) for step in _STEPS[how])
     since_17 = ["limits_since_17"] if conn.info.server_version >= 170000 else []
     try:
         conn.execute("\n".join(query("transaction", step) for step in (first, *since_17, *steps)))
@@ -80,6 +82,7 @@ class Database:
         self._pool = Pool(address, names or NameSettings())
         # Our threads wait here, so that lock_timeout only measures other sessions.
         self._changing = threading.Lock()
+        self._impatient_until = 0.0
 
     def read(self, doing: str, work: Callable[[Connection], T]) -> T:
         """Run `work` in a read-only transaction with local timeouts; retry after a lost race."""
@@ -129,18 +132,27 @@ class Database:
         """Run a block in a transaction, and roll back uncommitted work."""
         conn = self._ready(doing, how)
         try:
-            with _named(conn), translated(doing, conn), _rolled_back(conn):
+            with _named(conn), translated(doing, conn), self._waiting_once(), _rolled_back(conn):
                 yield conn
         finally:
             self._pool.give_back(conn)
+
+    @contextmanager
+    def _waiting_once(self) -> Iterator[None]:
+        """Let no transaction wait soon after a lock timeout: `up` reads many objects behind the same lock."""
+        try:
+            yield
+        except errors.LockNotAvailable:
+            self._impatient_until = time.monotonic() + _IMPATIENT_SECONDS
+            raise
 
     def _ready(self, doing: str, how: How) -> Connection:
         """Return a connection with a new transaction."""
         while True:
             conn, used = self._pool.take()
             try:
-                with translated(doing, conn):
-                    _begin(conn, how)
+                with translated(doing, conn), self._waiting_once():
+                    _begin(conn, how, waiting=time.monotonic() > self._impatient_until)
             except BaseException as error:
                 self._pool.give_back(conn)
                 # The connection was lost before any work, so a retry is safe.
@@ -157,7 +169,7 @@ def savepoint(conn: Connection) -> Iterator[None]:
         with conn.transaction():
             yield
     except errors.LockNotAvailable:
-        conn.execute(_NO_MORE_WAITING)
+        conn.execute(query("transaction", "not_waiting"))
         raise
 
 
@@ -182,7 +194,7 @@ def attempt(conn: Connection, text: LiteralString, parameters: Mapping[str, obje
         if conn.info.transaction_status == TransactionStatus.INERROR:
             conn.execute("rollback to savepoint fetching")
             if isinstance(error, errors.LockNotAvailable):
-                conn.execute(_NO_MORE_WAITING)
+                conn.execute(query("transaction", "not_waiting"))
         raise
 
 
@@ -195,7 +207,7 @@ def holders_of_lock(conn: Connection, error: psycopg.Error) -> str:
         if status == TransactionStatus.INTRANS:
             return _lock_holders(conn, error)
         if status == TransactionStatus.IDLE:
-            _begin(conn, "reading")
+            _begin(conn, "reading", waiting=False)
             with _rolled_back(conn):
                 return _lock_holders(conn, error)
     except psycopg.Error:
@@ -236,7 +248,11 @@ def _lock_holders(conn: Connection, error: psycopg.Error) -> str:
     the failure.
     """
     named = _RELATION.search(error.diag.context or "")
-    rows = conn.execute(query("others", "holders"), {"relation": named[1] if named else None}).fetchall()
+    row, relation = named.groups() if named else (None, error.diag.table_name)
+    rows = conn.execute(query("others", "holders"), {"relation": relation}).fetchall()
+    if not rows and row and relation and relation.startswith("pg_"):
+        changer = sql.SQL(query("others", "changer")).format(catalog=sql.Identifier(relation))
+        rows = conn.execute(changer, {"relation": f"pg_catalog.{relation}", "tuple": row}).fetchall()
     if not rows:
         return "another session held a lock (SQLSTATE 55P03), and has released it since: run again"
     held = "; ".join(f"the lock on {row['object']} is held by {_session(row)}" for row in rows)

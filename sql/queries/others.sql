@@ -16,7 +16,12 @@ with ours as (
             pg_catalog.to_regclass('public.account_host'), pg_catalog.to_regclass('public.account_guest')
         ])
 ), held as (
-    select l.pid, coalesce(ours.name, 'changes of bubble-sync') as object, l.granted,
+    select l.pid, l.granted,
+        coalesce(
+            ours.name,
+            case l.locktype when 'object' then pg_catalog.pg_describe_object(l.classid, l.objid, 0) end,
+            'changes of bubble-sync'
+        ) as object,
         l.mode in ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock') as strong
     from pg_catalog.pg_locks as l
     left join ours on ours.oid = l.relation
@@ -25,6 +30,11 @@ with ours as (
         and case
             when l.locktype = 'advisory' then l.granted and l.objsubid = 1
                 and (l.classid::bigint << 32) | l.objid::bigint = pg_catalog.hashtextextended('bubble-sync', 0)
+            when l.locktype = 'object' then coalesce(%(relation)s::text, 'pg_') like 'pg\_%%' and l.mode <> 'AccessShareLock'
+                and l.classid = any (array[
+                    'pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_namespace'::pg_catalog.regclass,
+                    'pg_catalog.pg_extension'::pg_catalog.regclass
+                ])
             when ours.relname = %(relation)s::text then l.mode <> 'AccessShareLock'
             when %(relation)s::text is null then l.mode in (
                 'AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock'
@@ -42,6 +52,16 @@ from (
 left join pg_catalog.pg_stat_activity as activity on activity.pid = first.pid
 order by activity.xact_start
 limit 3;
+
+-- name: changer
+-- Who has changed a row of a catalog: most such commands keep no lock on the catalog, so the row itself must tell.
+select l.pid, %(relation)s::text as object, pg_catalog.pg_blocking_pids(l.pid) as waits_for,
+    activity.application_name as application, activity.usename as role, activity.xact_start as since,
+    pg_catalog.upper(pg_catalog.substring(activity.query, '^\s*([A-Za-z]+)')) as command
+from pg_catalog.pg_locks as l
+left join pg_catalog.pg_stat_activity as activity on activity.pid = l.pid
+where l.locktype = 'transactionid' and l.mode = 'ExclusiveLock' and l.granted
+    and l.transactionid = (select changed.xmax from pg_catalog.{catalog} as changed where changed.ctid = %(tuple)s::tid);
 
 -- name: changing
 -- Other sessions in a transaction, now or a moment ago, which may have won a race.

@@ -12,7 +12,6 @@ begin isolation level read committed, read only, not deferrable;
 -- name: limits
 -- First, since a role's own limits may be too short for the following statements.
 set local statement_timeout = '30s';
-set local lock_timeout = '5s';
 set local idle_in_transaction_session_timeout = '60s';
 
 -- name: limits_since_17
@@ -44,9 +43,18 @@ set local jit = off;
 set local join_collapse_limit = 8;
 set local from_collapse_limit = 8;
 
+-- name: waiting_for_up
+-- Another `up` may hold our lock for a change or two.
+set local lock_timeout = '15s';
+
 -- name: alone
 -- One lock for all our changes in this database: catalog rows have no locks of their own, and concurrent grants or
--- replacements end in "tuple concurrently updated". Another `up` may hold the lock for a change or two.
-set local lock_timeout = '15s';
+-- replacements end in "tuple concurrently updated".
 select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bubble-sync', 0));
+
+-- name: waiting
 set local lock_timeout = '5s';
+
+-- name: not_waiting
+-- Enough for a lock that is free.
+set local lock_timeout = '1ms';

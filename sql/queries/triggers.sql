@@ -24,16 +24,31 @@ from pg_catalog.unnest(given.triggers) as wanted (name)
 join pg_catalog.pg_class as c on c.oid = pg_catalog.to_regclass('public.sync_queue')
 left join pg_catalog.pg_trigger as t on t.tgrelid = c.oid and t.tgname = wanted.name and not t.tgisinternal;
 
--- name: brief
--- Inserts queue up behind a change of a trigger, which itself waits for open transactions.
-set local lock_timeout = '200ms';
+-- name: lock
+-- A change of a trigger waits for open inserts, and later inserts wait behind the change. So each attempt is short, and
+-- between two of them all inserts go on. The table is in the error, for the search of its holders.
+set local lock_timeout = '4ms';
+do $$
+begin
+    for attempt in 1 .. 100 loop
+        begin
+            lock table public.sync_queue in {mode} mode;
+            return;
+        exception when lock_not_available then
+            perform pg_catalog.pg_sleep(0.02 + 0.04 * pg_catalog.random());
+        end;
+    end loop;
+    raise lock_not_available using message = 'the queue is locked', table = (
+        select c.relname from pg_catalog.pg_class as c where c.oid = 'public.sync_queue'::pg_catalog.regclass
+    );
+end
+$$;
 
 -- name: sequence
 create sequence if not exists bubble_sync.{sequence};
 
 -- name: create
-drop trigger if exists {name} on public.sync_queue;
-create trigger {name} {definition};
+create {kind} {name} {definition};
 comment on trigger {name} on public.sync_queue is {comment};
 
 -- name: comment

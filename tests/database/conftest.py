@@ -6,11 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bubble_sync.local.addresses import Addresses
-from bubble_sync.local.platform import Platform
 from bubble_sync.records import due_runs
 from tests.fixtures.breaking import set_up, working
-from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
 
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,13 +19,6 @@ def _long_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
     judged = due_runs._silent
     monkeypatch.setattr(due_runs, "_started", lambda about: STARTED)
     monkeypatch.setattr(due_runs, "_silent", lambda about: judged({**about, "log_run": "on"}))
-
-
-@pytest.fixture
-def server_log(platform: Platform, database: Addresses) -> ServerLog:
-    """Read what the server logs from here on, every statement included."""
-    (path,) = [part.log for part in platform.status().parts if part.name == "postgres"]
-    return ServerLog(path)
 
 
 @pytest.fixture

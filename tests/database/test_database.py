@@ -320,6 +320,42 @@ class TestTheServersErrors:
 
         change(site.db, read_one)
 
+    @pytest.mark.parametrize("how", ["read", "change", "operation"])
+    def test_after_a_lock_timeout_the_next_transactions_wait_for_no_lock(self, site: Site, how: str):
+        with psycopg.connect(site.addresses.admin_url) as other:
+            other.execute("lock table public.sync_queue")
+            with pytest.raises(Busy):
+                change(site.db, "set local lock_timeout = '20ms'", "table public.sync_queue")
+            timeouts = "select current_setting('lock_timeout')"
+            if how == "operation":
+                with site.db.operation("reading") as conn:
+                    found = value(conn, timeouts)
+            else:
+                found = getattr(site.db, how)("reading", lambda conn: value(conn, timeouts))
+
+        assert found == "1ms"
+
+    @pytest.mark.parametrize(
+        ("theirs", "locked"),
+        [
+            ("drop function public.tick()", r"function public\.tick\(\)"),
+            ("comment on function public.tick() is 'b'", r"function public\.tick\(\)"),
+            ("grant execute on function public.tick() to anon", r"pg_catalog\.pg_proc"),
+            (
+                "create or replace function public.tick() returns void language sql as 'select'",
+                r"function public\.tick\(\)",
+            ),
+        ],
+    )
+    def test_a_function_that_another_session_changes(self, site: Site, theirs: str, locked: str):
+        made = "function public.tick() returns void language sql as ''"
+        site.by_hand(f"create {made}", "alter function public.tick() owner to postgres")
+        ours = "comment on function public.tick() is 'a'" if "comment" in theirs else f"create or replace {made}"
+        with psycopg.connect(site.addresses.admin_url) as other:
+            other.execute(theirs.encode())
+            with pytest.raises(Busy, match=rf"the lock on {locked} is held by pid {pid_of(other)} "):
+                change(site.db, "set local lock_timeout = '20ms'", ours)
+
     def test_a_locked_table(self, site: Site):
         with psycopg.connect(site.addresses.admin_url, application_name="by hand") as other:
             other.execute("lock table public.sync_queue")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from bubble_sync.compare.diff import State
@@ -84,10 +86,11 @@ def test_the_doctor_finds_nothing_on_a_stack_that_is_up(site: Site):
     assert (diagnosis.findings, dict(diagnosis.unknown)) == ((), {})
 
 
-def test_a_trigger_of_this_name_is_adopted_and_kept_by_destroy(site: Site):
+@pytest.mark.parametrize("theirs", ["trigger {} before update", "constraint trigger {} after insert"])
+def test_a_trigger_of_this_name_is_adopted_and_kept_by_destroy(site: Site, theirs: str):
     converge_all(site)
     site.by_hand(
-        f"create trigger {WAKE_TRIGGER} before update on public.sync_queue for each row "
+        f"create {theirs.format(WAKE_TRIGGER)} on public.sync_queue for each row "
         "execute function suppress_redundant_updates_trigger()"
     )
     assert states(look(site, WOKEN)[0])[f"trigger {WAKE_TRIGGER}"] == "adopt and change"
@@ -113,10 +116,20 @@ def test_an_open_insert_holds_the_trigger_up_for_a_moment_and_no_longer(site: Si
     converge_all(site, [one for one in WOKEN if one is not TRIGGER])
     with site.db.operation("inserting") as conn:
         conn.execute("insert into public.sync_queue (table_name, record_id, operation) values ('user', 'a', 'INSERT')")
-        with pytest.raises(Busy, match="converging trigger bubble_sync_wake"):
+        with pytest.raises(Busy) as refused:
             site.converge(TRIGGER)
 
+    who = rf"the lock on public.sync_queue is held by pid {conn.info.backend_pid} "
+    assert re.match(rf"converging trigger {WAKE_TRIGGER}: {who}", str(refused.value))
     site.converge(TRIGGER)
+
+
+def test_the_trigger_is_made_while_other_sessions_read_the_queue(site: Site):
+    converge_all(site, [one for one in WOKEN if one is not TRIGGER])
+    with psycopg.connect(site.addresses.admin_url) as report:
+        report.execute("select count(*) from public.sync_queue")
+
+        site.converge(TRIGGER)
 
 
 @pytest.fixture
