@@ -406,7 +406,8 @@ class TestTheServersErrors:
         with pytest.raises(ServerRefused) as changing:
             change(site.db, statement)
 
-        assert str(changing.value) == f"changing: PostgreSQL refused it (SQLSTATE {state})."
+        refused = f"changing: PostgreSQL refused it (SQLSTATE {state}). The server's log has the reason."
+        assert str(changing.value) == refused
         assert canary not in "".join(traceback.format_exception(changing.value))
 
     def test_a_refusal_at_the_commit_is_one_too(self, site: Site):
