@@ -177,16 +177,16 @@ class Ground:
     def _wait_for(self, text: str) -> None:
         """Wait until the server refuses sessions with a text."""
         pause = threading.Event()
-        said = ""
+        words = ""
         for _ in range(200):
             try:
                 psycopg.connect(self.addresses.admin_url).close()
             except psycopg.OperationalError as refused:
-                said = str(refused)
-                if re.search(text, said):
+                words = str(refused)
+                if re.search(text, words):
                     return
             pause.wait(0.05)
-        pytest.fail(f"the server refuses nobody with {text}: {said}")
+        pytest.fail(f"the server does not refuse sessions with {text}: {words}")
 
     def wait_until_up(self) -> None:
         """Wait until a server that crashed takes sessions again."""
@@ -273,15 +273,15 @@ class Ground:
 
 def assert_sound(ground: Ground, answer: Answered) -> None:
     """Hold an answer to what each must be: an exit code, one line of error, no traceback, no secret."""
-    told = f"{answer}"
-    assert answer.code in (0, 1, 3), told
-    assert not re.search(r"Traceback|a bug of bubble-sync", answer.text), told
-    assert UNKNOWN not in answer.text, told
-    assert "gave up on it with SQLSTATE" not in answer.text, told
+    shown = f"{answer}"
+    assert answer.code in (0, 1, 3), shown
+    assert not re.search(r"Traceback|a bug of bubble-sync", answer.text), shown
+    assert UNKNOWN not in answer.text, shown
+    assert "gave up on it with SQLSTATE" not in answer.text, shown
     for secret in (ground.addresses.password, ground.addresses.secret_key, ground.addresses.service_role_key):
         assert secret not in answer.text
     if answer.code == 3:
-        assert re.fullmatch(r"error: \S[^\n]*\.\n", answer.err), told
+        assert re.fullmatch(r"error: \S[^\n]*\.\n", answer.err), shown
 
 
 def converge(ground: Ground, *, up: bool = True) -> None:

@@ -31,7 +31,7 @@ from tests.fixtures.refusing import refusing
 from tests.fixtures.tls import HOST
 from tests.fixtures.tools import missing
 
-PASSWORD = "a-password-nobody-else-has"
+PASSWORD = "a-password-of-this-test-alone"
 Provoking = Callable[[Ground], AbstractContextManager[str]]
 
 #: What only Supabase's pooler says: spoken by a stand-in for the server, word for word.
@@ -105,7 +105,7 @@ def bouncer(settings: str, old: str, new: str, ground: Ground) -> Iterator[str]:
 
 @contextmanager
 def bouncer_without_room(ground: Ground) -> Iterator[str]:
-    """Let somebody hold the only connection that pgbouncer accepts."""
+    """Let another session hold the only connection that pgbouncer accepts."""
     with bouncer("max_client_conn = 1\n", " ", "", ground) as url, psycopg.connect(url):
         yield url
 
@@ -134,7 +134,7 @@ def crowded(ground: Ground) -> Iterator[str]:
 
 @contextmanager
 def stopping(ground: Ground) -> Iterator[str]:
-    """Let the server wait for somebody before it stops."""
+    """Let the server wait for another session before it stops."""
     with ground.stopping():
         yield ground.addresses.database_url
 
@@ -248,11 +248,11 @@ for sign, address in json.loads(sys.argv[1]).items():
     url = f"postgresql://postgres:p@db.example.test:5432/postgres?hostaddr={address}"
     try:
         psycopg.connect(url)
-    except psycopg.Error as said:
+    except psycopg.Error as libpq:
         try:
             connect(read_database_url(url))
         except Unreachable as meant:
-            found[sign] = str(said), str(meant)
+            found[sign] = str(libpq), str(meant)
 print(json.dumps(found))
 """
 
@@ -268,7 +268,7 @@ def why(url: str) -> str:
     return line
 
 
-def said(url: str) -> str:
+def libpq_text(url: str) -> str:
     """Return what libpq says of the same connection."""
     with pytest.raises(psycopg.OperationalError) as refused:
         psycopg.connect(url, **connection._parameters(read_database_url(url))).close()
@@ -282,7 +282,7 @@ def row_of(sign: str) -> ConnectCause:
 def provoke_connecting(ground: Ground, sign: str) -> None:
     """Make libpq say a text, and hold the product's line against the row of the text."""
     with CONNECTING[sign](ground) as url:
-        assert sign in said(url)
+        assert sign in libpq_text(url)
         assert f": {row_of(sign).cause}." in why(url)
 
 
@@ -431,7 +431,7 @@ IN_A_SESSION: Mapping[str, Callable[[Ground, Connection], None]] = {
 def provoke_in_session(ground: Ground, name: str) -> SessionCause:
     """Make the server refuse a statement, and hold the product's line against the row of the SQLSTATE."""
     with (
-        # Through the socket: over TCP, what the server said last can be lost with the connection.
+        # Through the socket: over TCP, the last message of the server can be lost with the connection.
         closing(connect(read_database_url(ground.addresses.socket_url("postgres")))) as conn,
         pytest.raises(SyncError) as refused,
         translated("doing"),

@@ -34,8 +34,9 @@ RIGHTS = """
     from pg_class as c
     join pg_namespace as n on n.oid = c.relnamespace,
     aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) as a
-    where n.nspname = any ('{cron, net, vault, public, extensions}') and c.relkind in ('r', 'v') and c.relowner <> 'postgres'::regrole
-        and a.grantee in (0, 'postgres'::regrole) and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    where n.nspname = any ('{cron, net, vault, public, extensions}') and c.relkind in ('r', 'v')
+        and c.relowner <> 'postgres'::regrole and a.grantee in (0, 'postgres'::regrole)
+        and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
     union
     select format('EXECUTE on function %s', f.oid::regprocedure)
     from pg_proc as f
