@@ -22,4 +22,5 @@ pytest_plugins = [
     "tests.fixtures.troubles",
     "tests.fixtures.waking",
     "tests.fixtures.wheel",
+    "tests.faults.states",
 ]

@@ -1,11 +1,13 @@
 """Translate errors of the server and of libpq into ours.
 
-The original messages can contain connection strings, literals and rows, so none is passed on.
+The original messages can contain connection strings, literals and rows, so none is passed on. The two tables here are
+the only place of the decision; `docs/reference/errors.md` is printed from them.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import psycopg
 
@@ -14,6 +16,36 @@ from bubble_sync.errors import Busy, PrerequisiteMissing, PrivilegeMissing, Serv
 CONNECT_TIMEOUT_SECONDS = 10
 
 Retry = Literal["soon", "when free", "never"]
+
+
+class ConnectCause(NamedTuple):
+    """A text in the error of a failed connection, its meaning, and the time for another attempt."""
+
+    sign: str
+    """In lower case."""
+    cause: str
+    """The cause with the remedy, as one clause."""
+    retry: Retry
+
+
+@dataclass(frozen=True)
+class SessionCause:
+    """SQLSTATEs of an open session, their meaning, and the remedy."""
+
+    states: tuple[str, ...]
+    """The first two characters stand for a class of SQLSTATEs."""
+    error: type[SyncError]
+    cause: str
+    """`{state}` is the SQLSTATE, `{message}` the server's own first line."""
+    remedy: str = ""
+    sign: str = ""
+    """A text that the server's first line must contain too."""
+
+    def line(self, state: str, message: str) -> str:
+        """Return cause and remedy as sentences."""
+        cause = self.cause.format(state=state, message=message)
+        return f"{cause}. {self.remedy}" if self.remedy else f"{cause}."
+
 
 _DATABASE_CA = "pulumi config set bubble-sync:databaseCa <file> with the CA certificate from the database settings"
 _IPV6 = "the direct host (db.<ref>.supabase.co) has IPv6 addresses only; use the session pooler's URL"
@@ -28,59 +60,75 @@ _BANNED = (
 )
 _NOT_ALLOWED = "the project's network restrictions do not allow this machine's address; add it in the database settings"
 _NEEDS_TLS = "it accepts encrypted connections only; add ?sslmode=require to a tunnel's URL"
+_NO_ENTRY = "it rejects connections from this address; check network restrictions, or add ?sslmode=require for a tunnel"
+_UNKNOWN_NAME = "it has no database or no role of that name; check both in the database URL"
+_WRONG_PASSWORD = "the password is wrong; it was tried once, since repeated failures are banned"  # noqa: S105
+_NO_POSTGRES = "what listens there is no PostgreSQL server; check host and port in the database URL"
 _NO_PLACE = "it has no connection left; close some, or raise its limit"
 _NOTHING_LISTENS = "nothing listens there; check that the server runs, and the port"
 _UNRESOLVED = "the host name does not resolve; check the database URL, or use the pooler's"
-# Text in an error of libpq, the server or a pooler -> cause and time for another attempt; the first match counts.
-_CONNECT_CAUSES: tuple[tuple[str, str, Retry], ...] = (
-    ("ecircuitbreaker", _BLOCKED, "never"),
-    ("circuit breaker open", _BLOCKED, "never"),
-    (
-        "password authentication failed",
-        "the password is wrong; it was tried once, since repeated failures are banned",
-        "never",
-    ),
-    ("wrong password", "the password is wrong; it was tried once, since repeated failures are banned", "never"),
-    ("no password supplied", "the URL holds no password", "never"),
-    ("tenant or user not found", _UNKNOWN_TENANT, "never"),
-    ("tenant/user", _UNKNOWN_TENANT, "never"),
-    ("allow_list", _NOT_ALLOWED, "never"),
-    ("ssl connection is required", _NEEDS_TLS, "never"),
-    ("esslrequired", _NEEDS_TLS, "never"),
-    ("root certificate file", f"its certificate cannot be checked without a CA: {_DATABASE_CA}", "never"),
-    (
+CONNECT_CAUSES = (
+    ConnectCause("ecircuitbreaker", _BLOCKED, "never"),
+    ConnectCause("circuit breaker open", _BLOCKED, "never"),
+    ConnectCause("password authentication failed", _WRONG_PASSWORD, "never"),
+    ConnectCause("wrong password", _WRONG_PASSWORD, "never"),
+    ConnectCause("sasl authentication failed", _WRONG_PASSWORD, "never"),
+    ConnectCause("no password supplied", "the URL holds no password", "never"),
+    ConnectCause("tenant or user not found", _UNKNOWN_TENANT, "never"),
+    ConnectCause("tenant/user", _UNKNOWN_TENANT, "never"),
+    ConnectCause("allow_list", _NOT_ALLOWED, "never"),
+    ConnectCause("ssl connection is required", _NEEDS_TLS, "never"),
+    ConnectCause("esslrequired", _NEEDS_TLS, "never"),
+    ConnectCause("root certificate file", f"its certificate cannot be checked without a CA: {_DATABASE_CA}", "never"),
+    ConnectCause(
         "certificate verify failed",
         f"its certificate is not signed by the given CA, or has expired: {_DATABASE_CA}",
         "never",
     ),
-    ("does not match host name", "its certificate is for another host; check the host in the database URL", "never"),
-    ("does not support ssl", "it does not offer TLS, and the password would travel in clear text", "never"),
-    ("could not translate host name", _UNRESOLVED, "soon"),
-    ("failed to resolve host", _UNRESOLVED, "soon"),
-    ("network is unreachable", f"no network leads there: {_IPV6}", "soon"),
-    ("cannot assign requested address", f"no network leads there: {_IPV6}", "soon"),
-    ("no route to host", f"no route leads there: a firewall is between, or {_IPV6}", "soon"),
-    ("connection refused", _NOTHING_LISTENS, "soon"),
-    ("no such file or directory", _NOTHING_LISTENS, "soon"),
-    ("too many c", _NO_PLACE, "when free"),
-    ("connection slots are reserved", _NO_PLACE, "when free"),
-    ("max client", _NO_PLACE, "when free"),
-    ("maxclients", _NO_PLACE, "when free"),
-    ("database system is", "it is starting or stopping; wait a moment, then run again", "soon"),
-    (
-        "no pg_hba.conf entry",
-        "it rejects connections from this address; check network restrictions, or add ?sslmode=require for a tunnel",
+    ConnectCause(
+        "does not match host name", "its certificate is for another host; check the host in the database URL", "never"
+    ),
+    ConnectCause("does not support ssl", "it does not offer TLS, and the password would travel in clear text", "never"),
+    ConnectCause("failed to resolve host", _UNRESOLVED, "soon"),
+    ConnectCause("network is unreachable", f"no network leads there: {_IPV6}", "soon"),
+    ConnectCause("cannot assign requested address", f"no network leads there: {_IPV6}", "soon"),
+    ConnectCause("no route to host", f"no route leads there: a firewall is between, or {_IPV6}", "soon"),
+    ConnectCause("connection refused", _NOTHING_LISTENS, "soon"),
+    ConnectCause("no such file or directory", _NOTHING_LISTENS, "soon"),
+    ConnectCause("expected authentication request", _NO_POSTGRES, "never"),
+    ConnectCause("invalid response to ssl negotiation", _NO_POSTGRES, "never"),
+    ConnectCause("too many c", _NO_PLACE, "when free"),
+    ConnectCause("connection slots are reserved", _NO_PLACE, "when free"),
+    ConnectCause("max client", _NO_PLACE, "when free"),
+    ConnectCause("maxclients", _NO_PLACE, "when free"),
+    ConnectCause("no more connections allowed", _NO_PLACE, "when free"),
+    ConnectCause("database system is", "it is starting or stopping; wait a moment, then run again", "soon"),
+    ConnectCause("no pg_hba.conf entry", _NO_ENTRY, "never"),
+    ConnectCause("pg_hba.conf rejects", _NO_ENTRY, "never"),
+    ConnectCause("does not exist", _UNKNOWN_NAME, "never"),
+    ConnectCause("no such database", _UNKNOWN_NAME, "never"),
+    ConnectCause(
+        "is not permitted to log in", "this role may not log in; use another one in the database URL", "never"
+    ),
+    ConnectCause(
+        "permission denied for database",
+        "this role may not connect to the database; grant connect on database, or use another role in the URL",
         "never",
     ),
-    ("does not exist", "it has no database or no role of that name; check both in the database URL", "never"),
-    ("is not permitted to log in", "this role may not log in; use another one in the database URL", "never"),
-    (
+    ConnectCause(
+        "not currently accepting connections",
+        "the database is closed to connections; alter database with allow_connections true",
+        "never",
+    ),
+    ConnectCause(
         "timeout",
         f"it did not answer within {CONNECT_TIMEOUT_SECONDS} s; check host, port and network restrictions",
         "soon",
     ),
 )
-_IN_PROJECTS = {
+"""The first match counts."""
+UNKNOWN_CONNECT_CAUSE = "the server closed the connection"
+IN_PROJECTS = {
     _NOTHING_LISTENS: _BANNED,
     _UNRESOLVED: f"the host name does not resolve: {_IPV6}, or resume the project",
 }
@@ -88,14 +136,67 @@ _IN_PROJECTS = {
 
 _LOST_RACES = ("40001", "40P01")
 _MADE_BY_OTHERS = ("23505", "42710", "42723", "42P06", "42P07")
+_LOST = "the connection to the database was lost"
+_AGAIN = "Run again: finished work is recognised."
+_ROLLED_BACK = "; the change was rolled back"
+SESSION_CAUSES = (
+    SessionCause(
+        ("53300",),
+        Unreachable,
+        "the server has no connection left",
+        "Close some or raise its limit, then run again.",
+    ),
+    SessionCause(
+        ("57P05",),
+        Unreachable,
+        "the connection to the database was lost to idle_session_timeout",
+        f"Raise the timeout of the role. {_AGAIN}",
+    ),
+    SessionCause(("08", "57P01", "57P02", "57P03", "57P04", "25P03", "25P04"), Unreachable, _LOST, _AGAIN),
+    SessionCause(("42501",), PrivilegeMissing, "{message}", "Grant it, or connect as the owner."),
+    SessionCause(
+        ("57014",), Busy, f"a statement took longer than 30 s{_ROLLED_BACK}", "Run again later.", sign="timeout"
+    ),
+    SessionCause(
+        ("57014",),
+        Busy,
+        f"another session cancelled it (pg_cancel_backend){_ROLLED_BACK}",
+        "Run again later.",
+    ),
+    SessionCause(("55P03",), Busy, "another session held a lock (SQLSTATE {state})"),
+    SessionCause(_LOST_RACES, Busy, "another session changed the same object at the same moment (SQLSTATE {state})"),
+    SessionCause(("25006",), PrerequisiteMissing, "the server is read-only", "Make it writable, then run again."),
+    SessionCause(
+        ("53100",),
+        PrerequisiteMissing,
+        "the server's disk is full",
+        "Make room (hosted: Settings -> Compute and Disk), then run again.",
+    ),
+    SessionCause(
+        ("58P01",),
+        PrerequisiteMissing,
+        "a file of the server is missing, such as an extension's library",
+        "Install the extension's package again; the server's log names the file.",
+    ),
+    SessionCause(
+        ("XX001", "XX002"),
+        ServerRefused,
+        "the server found damaged data (SQLSTATE {state})",
+        "Restore from a backup; the server's log names the table or index.",
+    ),
+)
+"""The first match counts."""
+UNKNOWN_SESSION_CAUSE = SessionCause(
+    (), ServerRefused, "PostgreSQL refused it (SQLSTATE {state})", "The server's log has the reason."
+)
 
 
 def why_not_connected(error: psycopg.Error, *, hosted: bool = False) -> tuple[str, Retry]:
     """Return the cause of a failed connection as one clause, and when to try again."""
     text = str(error).lower()
-    unknown: tuple[str, Retry] = ("the server closed the connection", "soon")
-    cause, retry = next(((cause, retry) for sign, cause, retry in _CONNECT_CAUSES if sign in text), unknown)
-    return (_IN_PROJECTS.get(cause, cause) if hosted else cause), retry
+    unknown = ConnectCause("", UNKNOWN_CONNECT_CAUSE, "soon")
+    _, cause, retry = next((one for one in CONNECT_CAUSES if one.sign in text), unknown)
+    return (IN_PROJECTS.get(cause, cause) if hosted else cause), retry
 
 
 def refusal(doing: str, error: psycopg.Error, holders: str = "") -> SyncError:
@@ -115,33 +216,25 @@ def _refusal(doing: str, error: psycopg.Error, holders: str) -> SyncError:
     state, doing = error.sqlstate, " ".join(doing.split())
     if state is None and isinstance(error, psycopg.DataError):
         return ServerRefused(f"{doing}: the input contains a NUL character, which PostgreSQL cannot store. Remove it.")
-    if state == "53300":
-        return Unreachable(
-            f"{doing}: the server has no connection left. Close some or raise its limit, then run again."
-        )
-    if state is None or state.startswith("08") or state in ("57P01", "57P02", "57P03", "25P03", "25P04"):
-        return Unreachable(f"{doing}: the connection to the database was lost. Run again: finished work is recognised.")
-    if state == "42501":
-        # The primary message of this SQLSTATE names the object, never a value.
-        return PrivilegeMissing(f"{doing}: {error.diag.message_primary}. Grant it, or connect as the owner.")
-    if state == "57014":
-        return Busy(f"{doing}: {_cancelled(error)}; the change was rolled back. Run again later.")
-    if state == "55P03":
-        return Busy(f"{doing}: {holders or 'another session held a lock (SQLSTATE 55P03)'}.")
-    if state in _LOST_RACES or _overtaken(error):
-        return Busy(f"{doing}: another session changed the same object at the same moment (SQLSTATE {state}).")
-    if state == "25006":
-        return PrerequisiteMissing(f"{doing}: the server is read-only. Make it writable, then run again.")
-    return ServerRefused(f"{doing}: PostgreSQL refused it (SQLSTATE {state}).")
+    if state is None:
+        return Unreachable(f"{doing}: {_LOST}. {_AGAIN}")
+    if state == "55P03" and holders:
+        return Busy(f"{doing}: {holders}.")
+    if _overtaken(error):
+        state = _LOST_RACES[0]
+    cause = session_cause(state, error.diag.message_primary or "")
+    # The first line of 42501 names the object, never a value; no other cause shows it.
+    return cause.error(f"{doing}: {cause.line(error.sqlstate or '', error.diag.message_primary or '')}")
+
+
+def session_cause(state: str, message: str) -> SessionCause:
+    """Return the meaning of a SQLSTATE, given the server's own first line."""
+    return next(
+        (one for one in SESSION_CAUSES if state.startswith(one.states) and one.sign in message), UNKNOWN_SESSION_CAUSE
+    )
 
 
 def _overtaken(error: psycopg.Error) -> bool:
     """Return whether another session changed or removed a catalog row that the server was using."""
     message = error.diag.message_primary or ""
     return error.sqlstate == "XX000" and message.startswith(("tuple concurrently", "cache lookup failed"))
-
-
-def _cancelled(error: psycopg.Error) -> str:
-    if "timeout" in (error.diag.message_primary or ""):
-        return "a statement took longer than 30 s"
-    return "another session cancelled it (pg_cancel_backend)"

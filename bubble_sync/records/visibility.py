@@ -68,6 +68,8 @@ class Visibility:
             return f"there is no table {bare}{' (config dispatchLog)' if name == DISPATCH_TABLE else ''}"
         if not table["readable"]:
             return f"{table['role']} may not read {bare}"
+        if table["left_out"]:
+            return f"{bare} is unlogged: a standby does not have its rows"
         if table["lacking"]:
             return f"{bare} has no column {', '.join(table['lacking'])}"
         return "" if name in _OWN_ROWS else self._hidden(name)

@@ -8,4 +8,4 @@ select
     'net.check_worker_is_up() says that its background worker is not up: no request is sent' as evidence,
     'select net.worker_restart(); and where that does not bring it back: Settings -> General -> Restart project -> '
     || 'Fast database reboot.' as remedy
-where %(worker_down)s::boolean;
+where %(worker_down)s::boolean and not pg_catalog.pg_is_in_recovery();

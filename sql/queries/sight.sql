@@ -5,7 +5,8 @@
 select pg_catalog.to_regnamespace('bubble_sync') is null as never_up;
 
 -- name: tables
--- `filtered` is row security: no row, or some, may then mean that the role is not shown them.
+-- `filtered` is row security: no row, or some, may then mean that the role is not shown them. `left_out`: a standby has no
+-- unlogged table.
 select
     w.name,
     c.oid is not null as present,
@@ -19,6 +20,7 @@ select
         end, false
     ) as readable,
     coalesce(pg_catalog.row_security_active(c.oid), false) as filtered,
+    coalesce(c.relpersistence = 'u', false) and pg_catalog.pg_is_in_recovery() as left_out,
     array(
         select wanted.name
         from pg_catalog.unnest(w.columns) as wanted (name)

@@ -49,6 +49,7 @@ end;
 
 -- name: responses
 -- The newest response to anybody's request: pg_net does not say whose it was, and forgets after some hours.
+-- A standby does not have the table's rows.
 begin
     answer := answer || pg_catalog.jsonb_build_object('responses', (
         select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(response)), '[]') from (
@@ -60,6 +61,6 @@ begin
             limit 1
         ) as response
     ));
-exception when undefined_table or invalid_schema_name or insufficient_privilege then
+exception when undefined_table or invalid_schema_name or insufficient_privilege or feature_not_supported then
     null;
 end;

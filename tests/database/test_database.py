@@ -252,6 +252,17 @@ class TestALostConnection:
 
         assert site.by_hand("select to_regclass('public.kept') is not null as it") == [{"it": True}]
 
+    def test_one_lost_to_an_idle_timeout_is_replaced(self, site: Site):
+        # Through the socket: over TCP, the last message of the server can be lost with the connection.
+        with closing(Database(read_database_url(site.addresses.socket_url("postgres")))) as db:
+            with db.operation("setting") as conn:
+                conn.execute("set idle_session_timeout = '20ms'")
+                first = pid_of(conn)
+            site.by_hand(f"do $$ begin while exists (select from pg_stat_activity where pid = {first}) loop "
+                         "perform pg_sleep(0.02), pg_stat_clear_snapshot(); end loop; end $$")  # fmt: skip
+
+            assert db.read("reading", pid_of) != first
+
     def test_one_lost_in_a_change_keeps_nothing_and_the_next_change_works(self, site: Site):
         def losing(conn: Connection) -> None:
             conn.execute("create table public.half ()")
@@ -442,7 +453,8 @@ class TestTheServersErrors:
         with pytest.raises(ServerRefused) as changing:
             change(site.db, statement)
 
-        assert str(changing.value) == f"changing: PostgreSQL refused it (SQLSTATE {state})."
+        refused = f"changing: PostgreSQL refused it (SQLSTATE {state}). The server's log has the reason."
+        assert str(changing.value) == refused
         assert canary not in "".join(traceback.format_exception(changing.value))
 
     def test_a_refusal_at_the_commit_is_one_too(self, site: Site):

@@ -439,8 +439,9 @@ class TestWhatEndsIt:
         plan = requeue_plan(site.db, [first, second])
         refuse_one(site, second, "raise exception using errcode = '53200', message = 'ada@example.com'")
 
+        why = "PostgreSQL refused it (SQLSTATE 53200). The server's log has the reason."
         assert carry_out(site.db, plan) == RequeueResult(
-            (first,), (Skipped(second, "not reached: putting items back: PostgreSQL refused it (SQLSTATE 53200)."),)
+            (first,), (Skipped(second, f"not reached: putting items back: {why}"),)
         )
 
 

@@ -19,7 +19,7 @@ from bubble_sync.config.settings import SECRET_KEYS, StackSettings, read_setting
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.local.postgres.installation import HOSTED_MAJOR, OLDEST_MAJOR
 from tests.fixtures.specs import config
-from tools.checks_page import page
+from tools import checks_page, errors_page
 from tools.config_table import BEGIN, END, config_table
 from tools.support import SUPPORTED
 
@@ -224,4 +224,8 @@ def test_a_decision_has_the_parts_of_the_template_on_one_screen(record: Path):
 
 
 def test_the_page_of_checks_is_as_the_files_say():
-    assert (ROOT / "docs/reference/checks.md").read_text("utf-8") == page()
+    assert (ROOT / "docs/reference/checks.md").read_text("utf-8") == checks_page.page()
+
+
+def test_the_page_of_errors_is_the_one_that_the_product_decides_by():
+    assert (ROOT / "docs/reference/errors.md").read_text("utf-8") == errors_page.page()

@@ -16,7 +16,7 @@ from bubble_sync.database.errors import why_not_connected
         ),
         ("Cannot assign requested address", "no network leads there"),
         ("No route to host", "no route leads there: a firewall is between, or the direct host"),
-        ('could not translate host name "db.x.supabase.co" to address', "the host name does not resolve"),
+        ("failed to resolve host 'db.x.supabase.co': Name or service not known", "the host name does not resolve"),
         ("connection timeout expired", "it did not answer within 10 s"),
         ("FATAL: Circuit breaker open: Unable to establish connection", "the pooler blocks logins"),
         ("(ECIRCUITBREAKER) too many authentication failures", "the pooler blocks logins"),
@@ -33,7 +33,7 @@ def test_what_is_said_has_one_meaning(said: str, meant: str):
 
 def test_a_direct_host_of_a_project_that_refuses_may_have_banned_the_address():
     refused, _ = why_not_connected(psycopg.OperationalError("Connection refused"), hosted=True)
-    unresolved, _ = why_not_connected(psycopg.OperationalError("could not translate host name"), hosted=True)
+    unresolved, _ = why_not_connected(psycopg.OperationalError("failed to resolve host 'db.x.supabase.co'"), hosted=True)
 
     assert "has banned this machine's address after wrong passwords" in refused
     assert "has IPv6 addresses only; use the session pooler's URL" in unresolved
