@@ -300,11 +300,11 @@ def test_the_monitor_role_sees_the_objects_and_says_unknown_of_the_rest(working:
 
 
 def test_a_key_past_its_end_is_refuted_before_a_request_is(working: Site):
-    key = jwt(exp=1790000000)
+    key = jwt(exp=1500000000)
     for spec in desired_state(read_settings(config(serviceRoleKey=key)), Owner(STACK, REF)):
         if isinstance(spec, VaultSecretSpec):
             working.converge(spec)
 
     assert said(ask(working, serviceRoleKey=key)["secrets"]) == (
-        "no", "the key expired on 2026-09-21: the endpoint rejects an expired key", "bubble-sync key rotate"
+        "no", "the key expired on 2017-07-14: the endpoint rejects an expired key", "bubble-sync key rotate"
     )  # fmt: skip
