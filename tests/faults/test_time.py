@@ -32,7 +32,7 @@ from tests.faults.year import DAY, Measure, Year
 from tests.fixtures.breaking import diagnose, set_up, working
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, person, run
 from tests.fixtures.site import Site
-from tests.fixtures.specs import REF, STACK, config, jwt
+from tests.fixtures.specs import STACK, config, jwt
 from tests.fixtures.stack import CHECKOUT
 
 AREA = "time"
@@ -290,7 +290,7 @@ def expect_expiry(site: Site, offsets: Sequence[timedelta], tally: list[Row]) ->
             one for one in key_warnings(read_key(settings.service_role_key), now) if "expire" in one.split(":")[0]
         ]
         found = [one.evidence for one in diagnose(site, settings).findings if one.id == "secret_expiring"]
-        (line,) = (one for one in verify(site.db, settings, STACK, REF).lines if one.id == "secrets")
+        (line,) = (one for one in verify(site.db, settings, STACK, None).lines if one.id == "secrets")
 
         day = f"{datetime.fromtimestamp(exp, UTC):%Y-%m-%d}"
         if offset <= timedelta(0):

@@ -103,10 +103,14 @@ class TestVersions:
         said = old.up()
 
         assert "Traceback" not in said
-        assert {name: one for name, one in kept(site).items() if name in before} == before
+        stayed = kept(site)
+        assert stayed.items() <= before.items()
+        # The functions that the earlier version does not know are removed, and nothing else.
+        assert all(name.startswith("function bubble_sync.") for name in before.keys() - stayed.keys())
         stack.up()
         expect_settled(stack)
-        assert kept(site) == before
+        assert kept(site).keys() == before.keys()
+        assert kept(site).items() >= stayed.items()
         tally.append(Row(AREA, f"now to {version} and forward", len(before), len(before), commands=1))
 
 
@@ -178,7 +182,8 @@ class TestServers:
         numbers = {name: one for name, one in kept(old).items() if name.startswith(("job", "secret"))}
         old.db.close()
 
-        restore(dump(old, tmp_path / "backup"), site)
+        # pg_cron 1.4 has another argument there, and the dump has the rights to its functions.
+        restore(dump(old, tmp_path / "backup"), site, but="cron.unschedule(")
         with with_vault_key_of(old, site):
             stack.up()
             expect_settled(stack)
