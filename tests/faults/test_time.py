@@ -334,7 +334,10 @@ JUMPS = (
 )  # fmt: skip
 
 
-@pytest.fixture(params=["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
+_OTHERS = ("America/New_York", "Australia/Lord_Howe")
+
+
+@pytest.fixture(params=["Europe/Berlin", *(pytest.param(zone, marks=pytest.mark.matrix) for zone in _OTHERS)], ids=str)
 def own_zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """This process in a time zone with summer time."""
     monkeypatch.setenv("TZ", request.param)
