@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from bubble_sync.errors import PrerequisiteMissing
 
+_SLOW_RUN = timedelta(seconds=30)
+"""Time between two runs of the shortest intervals on a server that is busy, or that waits for a lock."""
 _SECONDS = re.compile(r"\s*0*([1-9]|[1-5]\d) seconds?", re.IGNORECASE)
 
 
@@ -16,6 +18,12 @@ def seconds_of(schedule: str) -> int | None:
     """Return N of `N seconds`, or None for another schedule."""
     match = _SECONDS.fullmatch(schedule)
     return int(match[1]) if match else None
+
+
+def due_times_in(minutes: int, schedule: str) -> int:
+    """Count the due times in some minutes: one a minute for any schedule of five fields."""
+    seconds = seconds_of(schedule)
+    return minutes * 60 // seconds if seconds else minutes
 
 
 def require_known(job: str, schedule: str, version: str) -> None:
@@ -32,10 +40,10 @@ def require_known(job: str, schedule: str, version: str) -> None:
 def overdue_since(schedule: str, now: datetime) -> datetime | None:
     """Return the time by which a run must have begun, or None for an invalid schedule.
 
-    This is the last due time but one. Intervals in seconds start at the end of the last run, so a minute may pass.
+    This is the last due time but one. Intervals in seconds start at the end of the last run.
     """
     if seconds := seconds_of(schedule):
-        return now - timedelta(seconds=max(60, 2 * seconds))
+        return now - max(_SLOW_RUN, timedelta(seconds=2 * seconds))
     due = _last_two(schedule, now)
     return due[1] if due else None
 

@@ -144,7 +144,11 @@ class AlertSettings(Settings):
     )
     oldest_minutes: int = Field(default=15, ge=1, le=10_080, description="Alert when an item has waited this long")
     rejected_requests: int = Field(
-        default=3, ge=1, le=100, description="Alert after this many rejected requests in a row; needs `dispatchLog`"
+        default=3,
+        ge=1,
+        le=100,
+        description="Alert after this many rejected requests in a row; more with a schedule in seconds, which takes "
+        "the same time; needs `dispatchLog`",
     )
     cooldown_minutes: int = Field(default=60, ge=1, le=10_080, description="Pause between two posts of the same alert")
 

@@ -9,12 +9,13 @@ from enum import StrEnum
 
 from bubble_sync.compare.diff import ObjectDiff, State, diff, sections_about
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict, read_liveness
+from bubble_sync.config.keys import read_key
 from bubble_sync.config.settings import NameSettings, StackSettings
 from bubble_sync.database.database import Connection, savepoint, translated
 from bubble_sync.database.snapshot import Snapshot, read_accessible
 from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, QUEUE_TABLE, RUN_TABLE
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
-from bubble_sync.formatting import format_age, format_tenths, format_timestamp
+from bubble_sync.formatting import format_age, format_day, format_tenths, format_timestamp
 from bubble_sync.health.jobs import Job, job_names, jobs_in
 from bubble_sync.health.status import queue_stats_of
 from bubble_sync.health.trace import Trace, traced
@@ -99,6 +100,15 @@ def lines_of(items: Sequence[ObjectDiff], names: NameSettings) -> Iterator[Check
             yield make_line(name, CheckStatus.OK, ", ".join(_there(item, names) for item in of_kind))
 
 
+def _unexpired(line: ChecklistLine, settings: StackSettings, now: datetime) -> ChecklistLine:
+    """Refute the line about secrets when the key that Vault has, the configured one, is past its expiry."""
+    expires_at = read_key(settings.service_role_key).expires_at
+    if line.id != "secrets" or line.status is not CheckStatus.OK or expires_at is None or expires_at > now:
+        return line
+    evidence = f"the key expired on {format_day(expires_at)}: the endpoint rejects an expired key"
+    return make_line(line.id, CheckStatus.NO, evidence, "bubble-sync key rotate")
+
+
 def _wrong(item: ObjectDiff) -> str:
     if item.state in _REFUSED:
         return " ".join(item.reason.split())
@@ -169,7 +179,7 @@ def verify(
             lines_of(diff(owner.stack, specs, snapshot, adopt=settings.adopt != "never").items, settings.names)
         )
     lines = (
-        *objects,
+        *(_unexpired(line, settings, visible.asked_at) for line in objects),
         _runs(conn, visible, settings),
         _endpoint(conn, visible, logged=settings.dispatch_log),
         _queue(conn, visible, settings),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from bubble_sync.config.keys import KEY_IN_TEXT
+from bubble_sync.config.schedules import due_times_in
 from bubble_sync.config.settings import (
     AlertSettings,
     HistorySettings,
@@ -141,12 +142,18 @@ def _sync(setup: SetupSettings) -> Iterator[Group]:
         yield _wake(setup, setup.jobs[PROCESSOR.key])
     if setup.alerts is not None:
         called = [_function(name, setup) for name in _ALERTING]
-        alert = [_function(ALERT_JOB.file, setup, setup.alerts)]
+        alert = [_function(ALERT_JOB.file, setup, _scaled(setup.alerts, setup.jobs[PROCESSOR.key]))]
         job = [ALERT_JOB.named(setup.names).spec(owner, _EVERY_MINUTE)]
         yield Group("alerts", ([*_secrets(setup, alerts=True), *called], alert, job))
     if setup.history.keep_days is not None:
         delete = [_function(HISTORY_JOB.file, setup, setup.history)]
         yield Group("history", (delete, [HISTORY_JOB.named(setup.names).spec(owner, _EVERY_TEN_MINUTES)]))
+
+
+def _scaled(alerts: AlertSettings, processor: JobSettings) -> AlertSettings:
+    """Return the settings with as many rejected requests as a schedule of a minute sends in the same time."""
+    requests = due_times_in(alerts.rejected_requests, processor.schedule)
+    return alerts.model_copy(update={"rejected_requests": requests})
 
 
 def _wake(setup: SetupSettings, processor: JobSettings) -> Group:

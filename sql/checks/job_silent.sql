@@ -10,7 +10,7 @@ with newest as materialized (
     select jobid, runid, job_pid, status, start_time, end_time
     from cron.job_run_details
     order by runid desc
-    limit 1000
+    limit 10000
 ), last as (
     select distinct on (jobid) * from newest order by jobid, runid desc
 )

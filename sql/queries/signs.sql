@@ -15,7 +15,7 @@ begin
                 select runid, jobid, status, start_time, max(start_time) over (partition by jobid) as began_at,
                     min(start_time) over () as oldest_run_at
                 from (
-                    select runid, jobid, status, start_time from cron.job_run_details order by runid desc limit 1000
+                    select runid, jobid, status, start_time from cron.job_run_details order by runid desc limit 10000
                 ) as latest
             ) as newest
             join cron.job on job.jobid = newest.jobid

@@ -10,10 +10,10 @@ import pytest
 from bubble_sync.config.settings import read_settings
 from bubble_sync.health.verify import TITLES, ChecklistLine, verify
 from bubble_sync.model.setup import desired_state
-from bubble_sync.specs import Owner, PrerequisitesSpec
+from bubble_sync.specs import Owner, PrerequisitesSpec, VaultSecretSpec
 from tests.fixtures.history import PROCESSOR, RETRY, dispatch, item, person, run
 from tests.fixtures.site import Site
-from tests.fixtures.specs import REF, STACK, config
+from tests.fixtures.specs import REF, STACK, config, jwt
 
 SETTINGS = read_settings(config())
 OBJECTS = ("prerequisites", "extensions", "secrets", "functions", "jobs")
@@ -297,3 +297,14 @@ def test_the_monitor_role_sees_the_objects_and_says_unknown_of_the_rest(working:
         assert not_ok(monitor, **changes) == dict.fromkeys(
             ("runs", "endpoint", "queue", "sign_up", "bubble_ids"), "unknown"
         )
+
+
+def test_a_key_past_its_end_is_refuted_before_a_request_is(working: Site):
+    key = jwt(exp=1500000000)
+    for spec in desired_state(read_settings(config(serviceRoleKey=key)), Owner(STACK, REF)):
+        if isinstance(spec, VaultSecretSpec):
+            working.converge(spec)
+
+    assert said(ask(working, serviceRoleKey=key)["secrets"]) == (
+        "no", "the key expired on 2017-07-14: the endpoint rejects an expired key", "bubble-sync key rotate"
+    )  # fmt: skip

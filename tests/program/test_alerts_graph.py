@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from bubble_sync.config.settings import AlertSettings, ProcessorSettings
 from tests.fixtures.program import SECRET_SIGNATURE, WEBHOOK, Graph
+from tests.fixtures.specs import functions_in
 from tests.program.test_graph import comes_after
 
 DYNAMIC = "pulumi-python:dynamic/bubble_sync:"
@@ -64,3 +68,16 @@ def test_the_function_of_the_monitor_role_knows_of_them_and_comes_last(access_gr
     assert all(name in body for name in ("bubble_sync.alert,", "bubble-sync-alerts", "bubble_sync_alert_webhook_url"))
     assert "alert_" not in access_graph.resources["sync-access-observe"].inputs["body"]
     assert JOB in comes_after(whole_graph, "sync-access-observe")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "requests"), [("* * * * *", 3), ("*/5 * * * *", 3), ("30 seconds", 6), ("5 seconds", 36)]
+)
+def test_with_a_schedule_in_seconds_as_many_rejections_as_before_in_the_same_time_are_alerted(
+    schedule: str, requests: int
+):
+    jobs = {"processor": ProcessorSettings(schedule=schedule)}
+    functions = functions_in("alerts", jobs=jobs, alerts=AlertSettings())
+
+    (body,) = (one.body for one in functions if one.name == "bubble_sync.alert")
+    assert f"rejected_requests constant integer := {requests};" in body

@@ -21,10 +21,11 @@ NOW = datetime(2026, 11, 20, 3, 7, 30, tzinfo=UTC)
     [
         ("* * * * *", "03:06:00", 60),
         ("*/5 * * * *", "03:00:00", 300),
-        ("5 seconds", "03:06:30", 5),
+        ("5 seconds", "03:07:00", 5),
+        ("20 seconds", "03:06:50", 20),
         ("30 seconds", "03:06:30", 30),
         ("59 seconds", "03:05:32", 59),
-        ("1 Second", "03:06:30", 1),
+        ("1 Second", "03:07:00", 1),
     ],
 )
 def test_a_schedule_tells_since_when_a_job_must_have_run_and_how_often(schedule: str, since: str, every: float):
@@ -37,11 +38,13 @@ def test_of_a_schedule_that_cannot_be_read_nothing_is_said(schedule: str):
     assert (seconds_of(schedule), overdue_since(schedule, NOW), interval_of(schedule, NOW)) == (None, None, None)
 
 
-def test_a_job_that_runs_by_seconds_is_missed_after_a_minute():
+@pytest.mark.parametrize(("schedule", "after"), [("1 second", 30), ("5 seconds", 30), ("30 seconds", 60)])
+def test_a_job_that_runs_by_seconds_is_missed_after_two_intervals_and_half_a_minute_at_least(schedule: str, after: int):
     long_ago = NOW - timedelta(days=1)
 
-    assert due("30 seconds", NOW - timedelta(seconds=59), long_ago, NOW) == Due()
-    assert due("30 seconds", NOW - timedelta(seconds=61), long_ago, NOW) == Due(missed=NOW - timedelta(seconds=60))
+    assert due(schedule, NOW - timedelta(seconds=after), long_ago, NOW) == Due()
+    missed = NOW - timedelta(seconds=after)
+    assert due(schedule, NOW - timedelta(seconds=after + 1), long_ago, NOW) == Due(missed=missed)
 
 
 def at(clock: str) -> datetime:
