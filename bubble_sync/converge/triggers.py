@@ -49,7 +49,8 @@ def changes_to(spec: TriggerSpec, there: TriggerSpec | None) -> Iterator[sql.Com
     """Yield the statements that turn `there` into `spec`."""
     for sequence in spec.sequences:
         if there is None or sequence not in there.sequences:
-            yield sql.SQL(query("triggers", "sequence")).format(sequence=sql.Identifier(sequence))
+            named = {"sequence": sql.Identifier(sequence), "name": sql.Literal(sequence)}
+            yield sql.SQL(query("triggers", "sequence")).format(**named)
     enabled = there.enabled if there else "origin"
     if there is None or there.definition != spec.definition:
         yield _filled("create", spec)
