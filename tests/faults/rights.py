@@ -6,12 +6,15 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+from bubble_sync.config.database_url import read_database_url
 from bubble_sync.config.settings import NameSettings, StackSettings
+from bubble_sync.database.database import Database
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import FunctionSpec, Owner
 from bubble_sync.sql_loader import SQL_DIRECTORY
@@ -21,12 +24,13 @@ from tests.fixtures.specs import STACK
 from tests.fixtures.waking import session
 
 MONITOR, NEWCOMER = "bubble_monitor", "newcomer"
+PASSWORD = "a-password-that-none-of-us-types"
 #: Of a hosted project, of the set-up, and a new one with no more than LOGIN.
 ROLES = ("public", "anon", "authenticated", "service_role", "authenticator", MONITOR, NEWCOMER)
 ACCESS, CLAIM = "access.monitorRole", "sql/reference/claim.sql"
 #: Feature -> configuration. The claim's file is SQL that the owner of the queue runs.
 FEATURES: dict[str, dict[str, str]] = {
-    ACCESS: {"access": json.dumps({"monitorRole": MONITOR}), "monitorPassword": "a-password-that-none-of-us-types"},
+    ACCESS: {"access": json.dumps({"monitorRole": MONITOR}), "monitorPassword": PASSWORD},
     "alerts": {"alerts": '{"dailyReportAt": "07:00"}', "alertWebhookUrl": "https://hooks.example.com/services/path"},
     "history": {"history": '{"keepDays": 3}'},
     "processor.wake": {"processor": '{"wake": true}'},
@@ -56,8 +60,10 @@ def configured(features: Collection[str], prefix: str = "") -> StackSettings:
 def bring_up(site: Site, features: Collection[str], prefix: str = "") -> StackSettings:
     """Make a stack with these features, and every role of the list."""
     settings = configured(features, prefix)
-    set_up(site, settings)
-    site.by_hand(*(f"create role {name} login" for name in (MONITOR, NEWCOMER)))
+    named = Site(site.addresses, Database(read_database_url(site.addresses.database_url), settings.names))
+    set_up(named, settings)
+    named.db.close()
+    site.by_hand(*(f"create role {name} login password '{PASSWORD}'" for name in (MONITOR, NEWCOMER)))
     if ACCESS in features:
         # As the resources of pulumi-postgresql do.
         schema = settings.names.schema_name
@@ -258,15 +264,10 @@ def lint(site: Site, settings: StackSettings, name: str) -> list[str]:
     return [str(value) for row in site.by_hand(query) for value in row.values()]
 
 
-#: Writes down as whom it runs.
+#: Tells as whom it runs, which an error after it does not take back.
 SPY = """
-    create function {schema}.spy() returns boolean language plpgsql as $$
-    begin
-        perform pg_catalog.set_config('intruder.caught',
-            current_user || ' ' || coalesce(pg_catalog.current_setting('intruder.caught', true), ''), false);
-        return true;
-    end
-    $$
+    create function {schema}.spy() returns boolean language plpgsql as
+    $$ begin raise notice 'the spy runs as %', current_user; return true; end $$
 """
 TYPES = """
     select typname from pg_catalog.pg_type
@@ -285,13 +286,39 @@ OTHER_RELATIONS = (
 OPERATORS = ("=", "<>", "<", ">", "<=", ">=", "||", "~", "!~", "~*", "->", "->>", "+", "-")
 
 
+@dataclass
+class Hostile:
+    """A session of the monitor role, which has logged in; and the roles as which its spy ran."""
+
+    conn: psycopg.Connection[psycopg.rows.TupleRow]
+    ran_as: set[str] = field(default_factory=set)
+
+    def hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        """Keep the role that the spy tells."""
+        if (text := notice.message_primary or "").startswith("the spy runs as "):
+            self.ran_as.add(text.split()[-1])
+
+    @property
+    def caught(self) -> bool:
+        """Return whether the spy ran as the owner; the emulator's own functions of the Vault are none of ours."""
+        return "postgres" in self.ran_as
+
+
 @contextmanager
-def hostile(site: Site, role: str) -> Iterator[psycopg.Connection[psycopg.rows.TupleRow]]:
-    """Give a session whose temporary schema has the spy."""
-    with session(site, role) as conn:
-        conn.execute("create temporary table any_table (a int)")
-        conn.execute(SPY.format(schema="pg_temp"))
-        yield conn
+def hostile(site: Site) -> Iterator[Hostile]:
+    """Log in as the monitor role."""
+    port = site.addresses.database_port
+    url = f"postgresql://{MONITOR}:{PASSWORD}@127.0.0.1:{port}/postgres"
+    with psycopg.connect(url, autocommit=True) as conn:
+        opened = Hostile(conn)
+        conn.add_notice_handler(opened.hear)
+        yield opened
+
+
+def make_spy(conn: psycopg.Connection[psycopg.rows.TupleRow]) -> None:
+    """Make the spy in the session's temporary schema."""
+    conn.execute("create temporary table any_table (a int)")
+    conn.execute(SPY.format(schema="pg_temp"))
 
 
 def shadow_type(conn: psycopg.Connection[psycopg.rows.TupleRow], name: str) -> None:
@@ -346,12 +373,6 @@ def overload(conn: psycopg.Connection[psycopg.rows.TupleRow], functions: Collect
     conn.execute("create cast (public.worn as pg_catalog.text) with function public.bare(public.worn) as implicit")
     conn.execute("set search_path = public, pg_catalog")
     return made + 1
-
-
-def caught(conn: psycopg.Connection[psycopg.rows.TupleRow]) -> set[str]:
-    """Return the roles as which the spy ran."""
-    row = conn.execute("select pg_catalog.current_setting('intruder.caught', true)").fetchone()
-    return set((row[0] or "").split()) if row else set()
 
 
 def reachable(site: Site, signature: str, relation: str = "0") -> list[str]:

@@ -14,7 +14,7 @@ from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import Owner, PrerequisitesSpec
 from tests.faults import rights
 from tests.faults.conftest import Row
-from tests.faults.rights import CLAIM, FEATURES, LINTS, MONITOR, bring_up, caught, hostile
+from tests.faults.rights import CLAIM, FEATURES, LINTS, MONITOR, bring_up, hostile
 from tests.fixtures.breaking import set_up
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
@@ -25,9 +25,13 @@ from tests.fixtures.waking import session
 ALL = tuple(FEATURES)
 PREFIX = "crm-sync"
 #: Features and prefix of a stack; `make faults` takes each feature alone too.
-SETUPS = [pytest.param((), "", id="off"), pytest.param(ALL, "", id="all"), pytest.param(ALL, PREFIX, id="prefix")]
-ALONE = [pytest.param((one,), "", id=one, marks=pytest.mark.matrix) for one in FEATURES]
 whole = pytest.mark.matrix
+EVERYTHING = pytest.param(ALL, "", id="all")
+OTHERS = [
+    pytest.param((), "", id="off", marks=whole),
+    pytest.param(ALL, PREFIX, id="prefix", marks=whole),
+    *(pytest.param((one,), "", id=one, marks=whole) for one in FEATURES),
+]
 OBSERVE = "select bubble_sync.observe('0123456789abcdef')"
 INSERT = (
     "insert into public.sync_queue (table_name, record_id, operation) values "
@@ -36,7 +40,7 @@ INSERT = (
 LEAK = "sb_secret_LEAKME_0123456789"
 
 
-@pytest.mark.parametrize(("features", "prefix"), [*SETUPS, *ALONE])
+@pytest.mark.parametrize(("features", "prefix"), [EVERYTHING, *OTHERS])
 def test_each_role_has_the_rights_of_the_documented_list_and_no_other(
     site: Site, tally: list[Row], features: tuple[str, ...], prefix: str
 ):
@@ -74,7 +78,7 @@ def test_default_privileges_of_a_person_give_no_role_a_right(site: Site, tally: 
     assert found == rights.documented(ALL, settings.names)
 
 
-@pytest.mark.parametrize(("features", "prefix"), [*SETUPS[1:], pytest.param((), "", id="off", marks=whole)])
+@pytest.mark.parametrize(("features", "prefix"), [EVERYTHING, *OTHERS])
 def test_no_lint_finds_anything(site: Site, tally: list[Row], features: tuple[str, ...], prefix: str):
     settings = bring_up(site, features, prefix)
 
@@ -108,7 +112,7 @@ class TestPlpgsqlCheck:
         yield
         site.by_hand("drop extension plpgsql_check")
 
-    @pytest.mark.parametrize(("features", "prefix"), [*SETUPS[1:], *ALONE, pytest.param((), "", id="off", marks=whole)])
+    @pytest.mark.parametrize(("features", "prefix"), [EVERYTHING, *OTHERS])
     def test_it_finds_nothing_in_any_function(
         self, site: Site, checker: None, tally: list[Row], features: tuple[str, ...], prefix: str
     ):
@@ -141,7 +145,7 @@ class TestPlpgsqlCheck:
             "$$ begin perform net.http_post('http://127.0.0.1:1/', '{}'::pg_catalog.jsonb); end $$"
         )
         loose = rights.reachable(site, signature, relation)
-        assert loose == ([] if "observe" in signature else ["net.http_post(text,jsonb,jsonb,jsonb,integer)"])
+        assert ("net.http_post(text,jsonb,jsonb,jsonb,integer)" in loose) == ("wake" in signature)
 
     def findings(self, site: Site, name: str) -> list[str]:
         """Return what plpgsql_check prints of a function."""
@@ -183,38 +187,40 @@ def run(conn: psycopg.Connection[psycopg.rows.TupleRow], call: str) -> object:
 @pytest.mark.parametrize("call", CALLS)
 def test_no_type_or_relation_of_a_session_runs_as_the_owner(attacked: Site, tally: list[Row], call: str):
     names = shadows(attacked)
-    with hostile(attacked, MONITOR) as conn:
+    with hostile(attacked) as attack:
+        rights.make_spy(attack.conn)
         for kind, name in names:
-            shadow(conn, kind, name)
-        run(conn, call)
-        found = caught(conn) - {MONITOR}
-    tally.append(Row("rights", f"temporary types and views, all at once: {call}", len(names), len(names) * (not found)))
+            shadow(attack.conn, kind, name)
+        run(attack.conn, call)
+    right = len(names) * (not attack.caught)
+    tally.append(Row("rights", f"temporary types and views, all at once: {call}", len(names), right))
 
-    assert found == set()
+    assert not attack.caught
 
 
 @whole
 @pytest.mark.parametrize("call", CALLS)
 def test_no_single_type_or_relation_of_a_session_runs_as_the_owner(attacked: Site, tally: list[Row], call: str):
-    names, found = shadows(attacked), {}
+    names, found = shadows(attacked), []
     for kind, name in names:
-        with hostile(attacked, MONITOR) as conn:
-            shadow(conn, kind, name)
-            run(conn, call)
-            if others := caught(conn) - {MONITOR}:
-                found[name] = others
+        with hostile(attacked) as attack:
+            rights.make_spy(attack.conn)
+            shadow(attack.conn, kind, name)
+            run(attack.conn, call)
+        found += [name] if attack.caught else []
     tally.append(Row("rights", f"temporary types and views, one by one: {call}", len(names), len(names) - len(found)))
 
-    assert found == {}
+    assert found == []
 
 
 def test_the_search_finds_a_definer_function_whose_search_path_is_empty(attacked: Site):
     attacked.by_hand("alter function bubble_sync.observe(text) set search_path = ''")
-    with hostile(attacked, MONITOR) as conn:
-        rights.shadow_type(conn, "text")
-        run(conn, "observe")
+    with hostile(attacked) as attack:
+        rights.make_spy(attack.conn)
+        rights.shadow_type(attack.conn, "text")
+        run(attack.conn, "observe")
 
-        assert "postgres" in caught(conn)
+    assert attack.caught
 
 
 def shadows(site: Site) -> list[tuple[str, str]]:
@@ -238,13 +244,12 @@ def test_no_function_operator_or_cast_of_a_role_that_may_create_in_public_runs_a
 ):
     functions = rights.called_functions(attacked, rights.configured(ALL))
     attacked.by_hand(f"grant create on schema public to {MONITOR}", f"grant create on database postgres to {MONITOR}")
-    with session(attacked, MONITOR) as conn:
-        made = rights.overload(conn, functions)
-        run(conn, call)
-        found = caught(conn) - {MONITOR}
-    tally.append(Row("rights", f"functions, operators, casts in public: {call}", made, made * (not found)))
+    with hostile(attacked) as attack:
+        made = rights.overload(attack.conn, functions)
+        run(attack.conn, call)
+    tally.append(Row("rights", f"functions, operators, casts in public: {call}", made, made * (not attack.caught)))
 
-    assert found == set()
+    assert not attack.caught
 
 
 @whole
@@ -263,9 +268,9 @@ def test_no_setting_of_a_session_shows_a_key_or_fails_an_insert(attacked: Site, 
     ]
     found = []
     for name, value in changes:
-        with session(attacked, MONITOR) as conn:
-            conn.execute(f"set \"{name}\" = '{value}'")
-            said = run(conn, call)
+        with hostile(attacked) as attack:
+            attack.conn.execute(f"set \"{name}\" = '{value}'")
+            said = run(attack.conn, call)
             if "LEAKME" in repr(said) or (call == "wake" and isinstance(said, str)):
                 found.append((name, value, said))
     tally.append(Row("rights", f"settings of a session: {call}", len(changes), len(changes) - len(found)))
@@ -274,7 +279,7 @@ def test_no_setting_of_a_session_shows_a_key_or_fails_an_insert(attacked: Site, 
 
 
 SALTS = (
-    "'; select pg_catalog.set_config('intruder.caught', 'postgres', false); --",
+    "'; drop schema bubble_sync cascade; --",
     "0123456789abcdef' || current_user || '",
     "$observe$ 0123456789abcdef", "$function$; drop table bubble_sync.ledger; --", "%s %I %L 0123456789", "\\'" * 16,
     "0123456789abcdef\n\r\t\x07\x1b[31m", "ž" * 1_000_000, "0" * 10_000_000,
@@ -284,13 +289,12 @@ SALTS = (
 @whole
 def test_no_argument_is_anything_but_a_salt(attacked: Site, tally: list[Row]):
     before = attacked.by_hand("select count(*) from bubble_sync.ledger")
-    with session(attacked, MONITOR) as conn:
+    with hostile(attacked) as attack:
         for salt in SALTS:
-            row = conn.execute("select bubble_sync.observe(%s)", [salt]).fetchone()
+            row = attack.conn.execute("select bubble_sync.observe(%s)", [salt]).fetchone()
             assert row
             assert {one["name"] for one in row[0]["digests"]} >= {"supabase_url", "service_role_key"}
             assert LEAK not in json.dumps(row[0])
-        assert caught(conn) == set()
     tally.append(Row("rights", "arguments with quotes, and overlong ones", len(SALTS), len(SALTS)))
 
     assert attacked.by_hand("select count(*) from bubble_sync.ledger") == before
@@ -317,8 +321,7 @@ DENIED = (
     "create rule mine as on insert to public.sync_queue do nothing",
     "create event trigger mine on ddl_command_start execute function public.evil()",
     "alter default privileges for role postgres grant all on tables to public",
-    "grant usage on schema bubble_sync to anon",
-    "grant execute on function bubble_sync.observe(text) to anon", "create cast (text as jsonb) with inout as implicit",
+    "create cast (text as jsonb) with inout as implicit",
     "create operator pg_catalog.|| (function = pg_catalog.texteq, leftarg = text, rightarg = text)",
     "comment on function bubble_sync.observe(text) is 'mine'", "drop schema bubble_sync cascade",
     "select cron.alter_job(jobid, command => 'select 1') from cron.job", "update cron.job set command = 'select 1'",
@@ -332,7 +335,8 @@ def test_each_way_to_what_is_the_owners_is_refused(attacked: Site, tally: list[R
         "create function public.evil() returns trigger language plpgsql as $$ begin return new; end $$",
     )
     passed = []
-    with session(attacked, MONITOR) as conn:
+    with hostile(attacked) as attack:
+        conn = attack.conn
         for statement in DENIED:
             conn.execute("begin")
             try:
