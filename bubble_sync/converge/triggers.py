@@ -62,7 +62,8 @@ def changes_to(spec: TriggerSpec, there: TriggerSpec | None) -> Iterator[sql.Com
 def _missing_sequences(spec: TriggerSpec, there: TriggerSpec | None) -> Iterator[sql.Composed]:
     for sequence in spec.sequences:
         if there is None or sequence not in there.sequences:
-            yield sql.SQL(query("triggers", "sequence")).format(sequence=sql.Identifier(sequence))
+            named = {"sequence": sql.Identifier(sequence), "name": sql.Literal(sequence)}
+            yield sql.SQL(query("triggers", "sequence")).format(**named)
 
 
 def _changes(spec: TriggerSpec, there: TriggerSpec | None) -> Iterator[sql.Composed]:

@@ -48,8 +48,8 @@ begin
         first_page := window_pages * (
             pg_catalog.floor(extract(epoch from pg_catalog.now()) / (60 * minutes_per_call))::bigint % window_count
         );
-        first_row := pg_catalog.format('(%s,0)', first_page);
-        end_row := pg_catalog.format('(%s,0)', first_page + window_pages);
+        first_row := pg_catalog.format('(%s,0)', first_page)::pg_catalog.tid;
+        end_row := pg_catalog.format('(%s,0)', first_page + window_pages)::pg_catalog.tid;
 
         -- A run that never started has no time: such a run is old when a later one is. The + 0 keeps the planner from the index
         -- on runid, which would lead past every newer run.

@@ -1,13 +1,14 @@
 -- Return everything that a comparison needs, for a role without other rights: the parts that `diff` and `drift` read as the
 -- owner. Secrets appear as digests with the caller's salt, and texts without anything like a key. pg_temp is last in
--- search_path: by default it is first, and the caller's own types would run as the owner. The block of
--- sql/queries/observe.sql replaces the last comment.
+-- search_path: by default it is first, and the caller's own types would run as the owner. Without a setting of strings of its
+-- own, the caller decides what a backslash in a pattern means. The block of sql/queries/observe.sql replaces the last comment.
 create or replace function bubble_sync.observe(salt text)
 returns jsonb
 language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = 'on'
 as $function$
 #variable_conflict use_column
 declare

@@ -1,7 +1,7 @@
 -- Called by `wake`: queues the processor's request in pg_net, unless `wake_due` or another insert makes it needless. Errors are
 -- the caller's. The request does not pass through net.http_post: that function has no search_path of its own, so a session
--- that has called it before decides which types its variables have. The queries of sql/queries/sending.sql replace the
--- `include` lines.
+-- that has called it before decides which types its variables have. Nor does a request pass a trigger, which every role may
+-- create on that queue, and which would run as the owner. The queries of sql/queries/sending.sql replace the `include` lines.
 create or replace function bubble_sync.wake_send()
 returns void
 language plpgsql
@@ -43,6 +43,14 @@ begin
     end if;
 
     -- include: sending headers
+
+    -- The lock is the one of the insert below; no trigger is created while it is held.
+    lock table net.http_request_queue in row exclusive mode;
+    if exists (
+        select from pg_catalog.pg_trigger where tgrelid = 'net.http_request_queue'::pg_catalog.regclass and not tgisinternal
+    ) then
+        raise exception '[%] net.http_request_queue has a trigger', source;
+    end if;
 
     insert into net.http_request_queue (method, url, headers, body, timeout_milliseconds)
     values (

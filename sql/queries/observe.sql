@@ -22,6 +22,29 @@ declare
     checked record;
     refused boolean;
 begin
+    -- A role that may create schemas can put a view, or a table with policies, where we read: its functions would run as us.
+    select pg_catalog.format(
+        '%s is owned by %I, whose code would run as %I: nothing was read. As that role: alter schema %I rename to %I',
+        c.oid::regclass, r.rolname, current_user, n.nspname, n.nspname || '_other'
+    )
+    into one
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    join pg_catalog.pg_roles as r on r.oid = c.relowner
+    where (n.nspname, c.relname) in (
+            ('bubble_sync', 'ledger'), ('bubble_sync', 'dispatches'), ('cron', 'job'), ('cron', 'job_run_details'),
+            ('net', '_http_response'), ('net', 'http_request_queue'), ('vault', 'secrets'), ('vault', 'decrypted_secrets')
+        )
+        and r.rolname <> current_user and not r.rolsuper
+        and (c.relkind = 'v' or c.relkind in ('r', 'p') and pg_catalog.row_security_active(c.oid))
+        and not exists (
+            select from pg_catalog.pg_depend as d
+            where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+        )
+    limit 1;
+    if one is not null then
+        raise exception using errcode = 'insufficient_privilege', message = one;
+    end if;
     -- part: extensions = extensions observe
     -- part: functions = functions observe
     -- part: jobs = cron observe

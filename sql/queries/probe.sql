@@ -2,6 +2,7 @@
 
 -- name: incoming
 -- The key is sent with COPY: bind parameters and literals appear in the server log.
+set local plan_cache_mode = force_generic_plan;
 create temporary table bubble_sync_probe (
     attempt integer, url text, action text, header text, value text, timeout_ms integer, request_id bigint
 ) on commit drop;

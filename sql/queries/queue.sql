@@ -63,13 +63,17 @@ select
         from queue
         join pg_catalog.pg_constraint as c on c.conrelid = queue.oid and c.contype = 'c'
         join actual_column as a on c.conkey = array[a.attnum] and a.attname in ('operation', 'status')
-        where queue.mine or not exists (
-            -- Whoever owns the table would have us run functions, operators and domains of theirs.
+        where queue.mine and session_user = current_user or not exists (
+            -- Another role's functions, operators and domains would run as us, and so would the types that a session has given
+            -- to a function of ours. A function of the server that is not immutable may run a statement of its argument.
             select from pg_catalog.pg_depend as d
             left join pg_catalog.pg_type as t on d.refclassid = 'pg_catalog.pg_type'::regclass and t.oid = d.refobjid
             where d.classid = 'pg_catalog.pg_constraint'::regclass and d.objid = c.oid
                 and (d.refclassid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
                     or t.typtype <> 'e')
+            union all
+            select from pg_catalog.regexp_matches(c.conbin::text, ':\w*funcid (\d+)', 'g') as called (id)
+            join pg_catalog.pg_proc as f on f.oid = called.id[1]::oid and f.provolatile <> 'i'
         )
     ), '[]') as checks,
     coalesce((

@@ -46,6 +46,21 @@ $$;
 
 -- name: sequence
 create sequence if not exists bubble_sync.{sequence};
+-- Whatever default privileges have given: the ledger's own revocation came before the sequence.
+do $revoke$
+declare
+    sequence constant regclass := 'bubble_sync.' || {name};
+    grantee text;
+begin
+    for grantee in
+        select distinct case when x.grantee = 0 then 'public' else x.grantee::regrole::text end
+        from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as x
+        where c.oid = sequence and x.grantee <> c.relowner
+    loop
+        execute pg_catalog.format('revoke all on sequence %s from %s cascade', sequence, grantee);
+    end loop;
+end;
+$revoke$;
 
 -- name: create
 create {kind} {name} {definition};

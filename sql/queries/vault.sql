@@ -27,7 +27,9 @@ end loop;
 answer := answer || pg_catalog.jsonb_build_object('digests', rows);
 
 -- name: incoming
--- Values are sent to this table with COPY: bind parameters and literals appear in the server log and in WAL.
+-- Values are sent to this table with COPY: bind parameters and literals appear in the server log and in WAL. A plan made for
+-- one value has the value in it, which auto_explain can log.
+set local plan_cache_mode = force_generic_plan;
 create temporary table bubble_sync_incoming (value text) on commit drop;
 
 -- name: copy_incoming

@@ -11,6 +11,7 @@ from tests.canaries.life import Secrets, living
 from tests.canaries.places import Search, table
 from tests.canaries.steps import after_the_server, everything, sample
 from tests.canaries.watch import activity, another_user
+from tests.faults.conftest import tally  # noqa: F401  its row is in the table of `make faults`
 
 SEARCHED = pytest.StashKey[Search]()
 

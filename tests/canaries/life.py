@@ -26,14 +26,22 @@ from tests.canaries.watch import unlogged
 from tests.fixtures.specs import jwt
 from tests.fixtures.stack import CHECKOUT, DRIFTED, Stack
 
-PRELOADED = ("pg_cron", "pg_stat_statements", "pg_net", "supabase_vault")
+PRELOADED = ("pg_cron", "pg_stat_statements", "auto_explain", "pg_net", "supabase_vault")
+_OF_PULUMI = {"pulumi": places.CLI_LOGS, "trace": places.TRACES, "events": places.EVENTS}
 #: As talkative as a server gets, and nothing it wrote is recycled or rewritten before it is read.
 SETTINGS = {
     "log_statement": "all",
     "log_min_duration_statement": "0",
     "log_min_error_statement": "debug5",
     "log_connections": "on",
+    "log_parameter_max_length": "-1",
     "log_parameter_max_length_on_error": "-1",
+    "pg_stat_statements.track": "all",
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_analyze": "on",
+    "auto_explain.log_nested_statements": "on",
+    "auto_explain.log_parameter_max_length": "-1",
+    "auto_explain.log_triggers": "on",
     "log_error_verbosity": "verbose",
     "track_activity_query_size": "64kB",
     "wal_level": "logical",
@@ -201,8 +209,8 @@ class Life:
             assert path.stat().st_mode & 0o077 == 0, f"{name} is its owner's alone"
         for path in self.scratch.rglob("*"):
             if path.is_file() and self.platform.folder not in path.parents:
-                of_pulumi = {"pulumi": places.CLI_LOGS, "trace": places.TRACES} if path.parent == self.scratch else {}
-                place = of_pulumi.get(path.name.split(".")[0], places.HOME)
+                name = path.name.split(".")[0] if path.parent == self.scratch else ""
+                place = _OF_PULUMI.get(name, places.HOME)
                 self.search.look(place, path.read_bytes(), str(path.relative_to(self.scratch)))
 
 
@@ -225,7 +233,9 @@ def living(scratch: Path, secrets: Secrets, search: Search) -> Iterator[Life]:
         addresses = platform.start({**SETTINGS, "shared_preload_libraries": preloaded})
         local = prepare_stack(addresses, CHECKOUT)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        local = replace(local, environment={**local.environment, "PATH": path, "PULUMI_EXPERIMENTAL": "true"})
+        # The last one is for --event-log.
+        added = {"PATH": path, "PULUMI_EXPERIMENTAL": "true", "PULUMI_DEBUG_COMMANDS": "true"}
+        local = replace(local, environment={**local.environment, **added})
         life = Life(platform, Stack(local), secrets, search, scratch)
         if has_statements():
             life.by_hand("create extension if not exists pg_stat_statements")

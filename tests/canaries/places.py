@@ -21,6 +21,7 @@ OUTPUT = "stdout, stderr: Pulumi"
 VERBOSE = "stdout, stderr: Pulumi -v 9"
 CLI_LOGS = "log files: Pulumi -v 9"
 TRACES = "trace files: Pulumi --tracing"
+EVENTS = "files: Pulumi --event-log"
 HOME = "PULUMI_HOME and TMPDIR"
 VIOLATED = "stderr: a violated plan"
 COMMANDS = "stdout, stderr: bubble-sync"
@@ -40,7 +41,7 @@ HEAP = "heap and other data files"
 WAL = "WAL"
 
 PLACES = (
-    STATE, HISTORY, BACKUPS, BACKEND, CONFIGURATION, PLAN, OUTPUT, VERBOSE, CLI_LOGS, TRACES, HOME, VIOLATED,
+    STATE, HISTORY, BACKUPS, BACKEND, CONFIGURATION, PLAN, OUTPUT, VERBOSE, CLI_LOGS, TRACES, EVENTS, HOME, VIOLATED,
     COMMANDS, CMDLINE, ENVIRON, SERVER_LOG, STATEMENTS, ACTIVITY, JOBS, RUNS, MESSAGES, SERVICES, PLATFORM, QUEUE,
     QUEUE_FILES, HEAP, WAL,
 )  # fmt: skip

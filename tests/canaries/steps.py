@@ -90,7 +90,9 @@ COMMANDS = {
     "requeue --dead --yes {stack}": EITHER,
     "requeue --dead --yes --json {stack}": EITHER,
     "release-stalled --yes {stack}": EITHER,
+    "release-stalled --yes {stack} --json": EITHER,
     "metrics {stack}": 0,
+    "metrics {stack} --output {scratch}/metrics.prom": 0,
     "config {stack}": 0,
     "config {stack} --json": 0,
     "pause {stack} --reason maintenance --until 2h": 0,
@@ -100,6 +102,11 @@ COMMANDS = {
     "report {stack} --html {scratch}/report.html": 0,
     "local down": 0,
 }
+#: The same, when the database holds values that no configuration has.
+DIFFERING = (
+    "diff {stack} --json", "diff {stack} --sql", "diff {stack} --undo-sql", "drift {stack}", "drift {stack} --json",
+    "drift {stack} --markdown",
+)  # fmt: skip
 
 
 def sample(life: Life) -> None:
@@ -108,7 +115,7 @@ def sample(life: Life) -> None:
     life.pulumi("up", "--yes", "--skip-preview", "--diff", *LOUD, place=places.VERBOSE)
     _violated_plan(life)
     _changed_by_hand(life)
-    life.up("--json")
+    life.up("--json", *_events(life))
     _opted_in(life)
     _sent(life)
     life.command("key rotate {stack} --key-fd 0", given=life.secrets.key.value)
@@ -132,7 +139,7 @@ def everything(life: Life) -> None:
     life.up("--diff")
     _changed_by_hand(life)
     drift(life, "--json")
-    life.up("--json", "-v", "9", "--logflow")
+    life.up("--json", "-v", "9", "--logflow", *_events(life))
     _opted_in(life)
     _every_other_command(life)
     _unreachable(life)
@@ -177,16 +184,18 @@ def _changed_by_hand(life: Life) -> None:
     life.store_by_hand("service_role_key", life.secrets.key_by_hand.value)
     life.store_by_hand("supabase_url", life.secrets.url_by_hand.value)
     drift(life, "--diff")
-    for form in ("--json", "--sql", "--undo-sql"):
-        life.command("diff {stack} " + form, expect=1)
-    for form in ("", "--json", "--markdown"):
-        life.command("drift {stack} " + form, expect=1)
+    for line in DIFFERING:
+        life.command(line, expect=1)
     life.pulumi("refresh", "--yes", "--skip-preview", "--diff", *LOUD, place=places.VERBOSE)
+
+
+def _events(life: Life) -> tuple[str, str]:
+    return "--event-log", str(life.scratch / "events.json")
 
 
 def _opted_in(life: Life) -> None:
     _with_a_monitor_role(life)
-    _with_alerts(life)
+    _with_every_option(life)
 
 
 def _with_a_monitor_role(life: Life) -> None:
@@ -209,19 +218,25 @@ def _with_a_monitor_role(life: Life) -> None:
     plugged.up("--diff")
 
 
-def _with_alerts(life: Life) -> None:
-    """Post to a webhook at which nothing listens, let the message wait for a moment, and switch alerts off again."""
+def _with_every_option(life: Life) -> None:
+    """Post to a webhook at which nothing listens, wake by an insert, let both requests wait; then switch all off."""
     life.stack.configure("alerts.dailyReportAt", "07:00")
     life.stack.configure("alertWebhookUrl", life.secrets.webhook.value, secret=True)
+    life.stack.configure("processor.wake", "true")
+    life.stack.configure("processor.requestsPerTick", "2")
+    life.stack.configure("history.keepDays", "30")
     life.platform.net_worker.stop()
     life.up("--diff")
     life.by_hand("set role postgres", "select bubble_sync.alert()")
+    life.platform.sign_up("at-once@example.com")
+    life.wait_until("from net.http_request_queue where url like '%/functions/v1/%'")
+    life.run_job("pending items")
     life.look_at_database()
     life.platform.net_worker.start()
-    life.wait_until("where not exists (select from net.http_request_queue)")
+    life.wait_until(f"{_DONE} and not exists (select from net.http_request_queue)")
     for form in ("diff {stack} --sql", "drift {stack} --json"):
         life.command(form)
-    for key in ("alerts", "alertWebhookUrl"):
+    for key in ("alerts", "alertWebhookUrl", "processor", "history"):
         life.stack.run("config", "rm", f"bubble-sync:{key}")
     life.up("--diff")
 
@@ -245,7 +260,7 @@ def _unreachable(life: Life) -> None:
     for wrong, says in (
         (right.replace(port, ":1"), "nothing listens there"),
         (right.replace("//postgres:", "//nobody:"), "Unreachable"),
-        (f"{right}?pgbouncer=true", "does not know"),
+        (f"{right}?pgbouncer=true", "does not support"),
         (right.replace("@", " @"), "cannot be read"),
         (f"{right}?password={life.secrets.password.value}", "after the question mark"),
     ):

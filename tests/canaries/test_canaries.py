@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from typing import Any
 
 import pytest
 import typer
@@ -11,7 +12,8 @@ import typer
 from bubble_sync.cli.app import app
 from tests.canaries import places, steps
 from tests.canaries.life import has_statements
-from tests.canaries.places import ALLOWED, CONTROL, PLACES, Search, canary
+from tests.canaries.places import ALLOWED, CONTROL, OURS, PLACES, Search, canary
+from tests.faults.conftest import Row
 from tests.unit.test_docs import commands
 
 #: Where a control is planted: a search that does not find it there would find no secret either.
@@ -19,6 +21,8 @@ PLANTED = (
     places.STATE, places.HISTORY, places.BACKUPS, places.OUTPUT, places.CMDLINE, places.SERVER_LOG, places.STATEMENTS,
     places.ACTIVITY, places.HEAP, places.WAL,
 )  # fmt: skip
+#: Options that change what a command writes.
+WRITTEN = {"--json", "--markdown", "--sql", "--undo-sql", "--html", "--output"}
 #: What only `make canaries` fills.
 ONLY_WHOLE = (places.RUNS, places.CLI_LOGS, places.TRACES)
 
@@ -63,9 +67,35 @@ def test_another_user_saw_our_children_and_none_of_their_environments(search: Se
     assert search.places[places.ENVIRON].hits == {}
 
 
-@pytest.mark.parametrize("command", list(commands(typer.main.get_command(app))))
-def test_a_command_of_ours_is_on_the_way(command: str):
-    assert any(f"bubble-sync {line} ".startswith(f"{command} ") for line in steps.COMMANDS)
+def forms() -> list[str]:
+    """Return each command, and each command with an option that changes what it writes."""
+    group: Any = typer.main.get_command(app)
+    found = []
+    for name in commands(group):
+        command = group
+        for word in name.split()[1:]:
+            command = command.commands[word]
+        options = {option for one in command.params for option in one.opts}
+        found += [name, *(f"{name} {option}" for option in sorted(options & WRITTEN))]
+    return found
+
+
+@pytest.mark.parametrize("form", forms())
+def test_a_command_of_ours_is_on_the_way(form: str):
+    _, *words, last = form.split()
+    command, option = (words, last) if last in WRITTEN else ([*words, last], "")
+    lines = [line.removeprefix("--debug ").split() for line in (*steps.COMMANDS, *steps.DIFFERING)]
+
+    assert any(line[: len(command)] == command and (not option or option in line) for line in lines)
+
+
+def test_the_table_of_faults_has_a_row(search: Search, whole: bool, tally: list[Row]):
+    searched = [place for place in PLACES if search.places[place].searched]
+    clean = [place for place in searched if not search.forbidden(place)]
+    used = len(steps.COMMANDS) + len(steps.DIFFERING) if whole else 0
+    tally.append(Row("secrets", f"places searched, {len(OURS)} secrets, {used} commands", len(searched), len(clean)))
+
+    assert clean == searched
 
 
 @pytest.mark.parametrize("before", range(6))

@@ -76,3 +76,4 @@ def unlogged(session: psycopg.Connection) -> None:
     session.execute("set log_statement = 'none'")
     session.execute("set log_min_duration_statement = -1")
     session.execute("set pg_stat_statements.track = 'none'")
+    session.execute("set auto_explain.log_min_duration = -1")

@@ -254,6 +254,58 @@ class TestTheRole:
 
         assert monitor.by_hand("select who from public.loot") == []
 
+    def test_a_function_of_the_queue_does_not_run_with_the_callers_types(self, monitor: Site):
+        """A session keeps a function as first called: here with a type whose CHECK would run as the owner."""
+        monitor.by_hand(
+            "create function public.known(word text) returns boolean language plpgsql as "
+            "$$ declare seen text := word; begin return seen <> ''; end $$",
+            "alter function public.known(text) owner to postgres",
+            "alter table public.sync_queue add constraint known check (public.known(status))",
+        )
+        with monitor.db.transaction("trying") as conn:
+            conn.execute("create temporary table loot (who pg_catalog.text)")
+            conn.execute(
+                "create function pg_temp.evil() returns boolean language plpgsql as "
+                "$$ begin insert into pg_temp.loot values (current_user); return true; end $$"
+            )
+            conn.execute("grant insert on pg_temp.loot to public; grant execute on function pg_temp.evil() to public")
+            conn.execute("create domain pg_temp.text as pg_catalog.text check (pg_temp.evil())")
+            conn.execute("select public.known('pending')")
+
+            conn.execute(CALL, (SALT,))
+
+            assert conn.execute("select distinct who from pg_temp.loot").fetchall() == [{"who": MONITOR}]
+
+    @pytest.mark.parametrize("setting", ["standard_conforming_strings", "row_security"])
+    def test_a_statement_in_a_constraint_of_another_roles_table_does_not_run_as_the_owner(
+        self, monitor: Site, setting: str
+    ):
+        """The server's own functions are in no dependency, and some of them run a statement."""
+        monitor.by_hand(
+            "create role lowly",
+            "create table public.loot (who text)",
+            "grant insert on public.loot to public",
+            "create function public.evil() returns boolean language plpgsql as "
+            "$$ begin insert into public.loot values (current_user); return true; end $$",
+            "alter table public.sync_queue add constraint evil check (status <> '' and "
+            "pg_catalog.query_to_xml('select public.evil()', true, true, '') is not null) not valid",
+            "alter table public.sync_queue owner to lowly",
+            "grant select on public.sync_queue to postgres",
+        )
+        with monitor.db.transaction("trying") as conn:
+            conn.execute(f"set local {setting} = off")
+            conn.execute(CALL, (SALT,))
+
+        assert monitor.by_hand("select who from public.loot") == []
+
+    def test_a_setting_of_its_session_unmasks_nothing(self, monitor: Site):
+        monitor.by_hand("update cron.job set command = 'select 1 -- Bearer sb_secret_LEAKME_0123456789'")
+        with monitor.db.transaction("trying") as conn:
+            for setting in ("standard_conforming_strings = off", "quote_all_identifiers = on", "array_nulls = off"):
+                conn.execute(f"set local {setting}")
+
+            assert "LEAKME" not in repr(conn.execute(CALL, (SALT,)).fetchall())
+
     def test_it_logs_in_by_a_verifier_that_we_made(self, converged: Site, server_log: ServerLog):
         made = verifier(PASSWORD, salt_of("https://a.supabase.co", MONITOR))
         converged.by_hand(f"create role {MONITOR} login password '{made}'", MAY_USE, MAY_CALL)

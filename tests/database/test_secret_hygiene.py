@@ -24,6 +24,14 @@ STORED = "select decrypted_secret as value, description from vault.decrypted_sec
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])) | st.sampled_from(
     ["'", "''; drop table x; --", "%", "%s %(id)s %%", "$$", "$function$", "\\", "\\.", "\\N", "\n", "\r\n", "\t", "{}"]
 )
+#: Everything that auto_explain can log.
+EXPLAINED = {
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_analyze": "on",
+    "auto_explain.log_nested_statements": "on",
+    "auto_explain.log_verbose": "on",
+    "auto_explain.log_parameter_max_length": "-1",
+}
 
 pytestmark = pytest.mark.modes
 
@@ -55,6 +63,20 @@ class TestTheServerLogHoldsNoValue:
         prepared.converge(a_secret(canary))
 
         assert "copy pg_temp.bubble_sync_incoming" in server_log.appended
+        assert canary not in server_log.appended
+
+    @pytest.mark.hosted_role
+    def test_when_the_server_explains_every_statement_with_its_values(
+        self, prepared: Site, server_log: ServerLog, canary: str
+    ):
+        for name, value in {"session_preload_libraries": "auto_explain", **EXPLAINED}.items():
+            prepared.by_hand(f"alter role postgres set {name} = '{value}'")
+        prepared.end_sessions()
+
+        prepared.converge(a_secret(f"{canary} before"))
+        prepared.converge(a_secret(canary))
+
+        assert "Query Text: update vault.secrets" in server_log.appended
         assert canary not in server_log.appended
 
     def test_when_a_secret_is_changed(self, prepared: Site, server_log: ServerLog, canary: str):

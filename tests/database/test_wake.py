@@ -443,6 +443,27 @@ def test_no_code_of_the_inserting_role_runs_as_the_owner(intruder: Site, endpoin
     assert number(intruder, ERRORS) == 0
 
 
+def test_a_trigger_on_the_queue_of_pg_net_does_not_run_as_the_owner(intruder: Site, endpoint: HoldingEndpoint):
+    """pg_net gives every role the right to create one."""
+    with session(intruder, "intruder") as conn:
+        conn.execute(
+            f"create function pg_temp.spy() returns trigger language plpgsql as $$ begin {SPY}; return new; end $$"
+        )
+        conn.execute(
+            "create trigger spy before insert on net.http_request_queue for each row execute function pg_temp.spy()"
+        )
+        conn.execute(INSERT)
+
+        assert caught(conn) == set()
+        assert (number(intruder, SENT), number(intruder, ERRORS)) == (0, 1)
+    # The function, and with it the trigger, goes with the session.
+    triggers = "select count(*) from pg_trigger where tgrelid = 'net.http_request_queue'::regclass and not tgisinternal"
+    assert poll(lambda: number(intruder, triggers), lambda count: count == 0, 30) == 0
+    intruder.by_hand("select setval('bubble_sync.wake_closed_until', 1)")
+    insert(intruder)
+    assert endpoint.next_request() == REQUEST
+
+
 @pytest.mark.parametrize("role", ["intruder", *API_ROLES])
 @pytest.mark.parametrize(
     "statement",

@@ -32,38 +32,64 @@ begin atomic
     select hmac(context || convert_to(key_id::text, 'UTF8'), vault._root_key(), 'sha256');
 end;
 
-create function vault._seal(message bytea, bound bytea, subkey bytea)
+create function vault._hmac(data bytea, subkey bytea)
 returns bytea
 language sql
 immutable
-strict
 begin atomic
-    with started as (
-        select substr(hmac(bound || message, hmac('\x01', subkey, 'sha256'), 'sha256'), 1, 16) as iv
-    ), enciphered as (
-        select iv || encrypt_iv(message, hmac('\x02', subkey, 'sha256'), iv, 'aes-cbc/pad:pkcs') as body from started
-    )
-    select body || hmac(bound || body, hmac('\x03', subkey, 'sha256'), 'sha256') from enciphered;
+    select hmac(data, subkey, 'sha256');
 end;
+
+create function vault._encipher(message bytea, subkey bytea, iv bytea)
+returns bytea
+language sql
+immutable
+begin atomic
+    select encrypt_iv(message, subkey, iv, 'aes-cbc/pad:pkcs');
+end;
+
+create function vault._decipher(enciphered bytea, subkey bytea, iv bytea)
+returns bytea
+language sql
+immutable
+begin atomic
+    select decrypt_iv(enciphered, subkey, iv, 'aes-cbc/pad:pkcs');
+end;
+
+-- In PL/pgSQL, like every function here that gets a value: auto_explain can log the parameters of a statement in SQL.
+create function vault._seal(message bytea, bound bytea, subkey bytea)
+returns bytea
+language plpgsql
+immutable
+strict
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    iv constant bytea := substr(vault._hmac(bound || message, vault._hmac(decode('01', 'hex'), subkey)), 1, 16);
+    body constant bytea := iv || vault._encipher(message, vault._hmac(decode('02', 'hex'), subkey), iv);
+begin
+    return body || vault._hmac(bound || body, vault._hmac(decode('03', 'hex'), subkey));
+end
+$$;
 
 -- Null where the last 32 bytes do not vouch for the rest: another key, another row, or a changed text.
 create function vault._open(sealed bytea, bound bytea, subkey bytea)
 returns bytea
-language sql
+language plpgsql
 immutable
 strict
-begin atomic
-    with parts as (
-        select
-            substr(sealed, 1, greatest(length(sealed) - 32, 0)) as body,
-            substr(sealed, greatest(length(sealed) - 31, 1)) as tag
-    )
-    select case
-        when length(body) >= 32 and tag = hmac(bound || body, hmac('\x03', subkey, 'sha256'), 'sha256')
-        then decrypt_iv(substr(body, 17), hmac('\x02', subkey, 'sha256'), substr(body, 1, 16), 'aes-cbc/pad:pkcs')
-    end
-    from parts;
-end;
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    body constant bytea := substr(sealed, 1, greatest(length(sealed) - 32, 0));
+    tag constant bytea := substr(sealed, greatest(length(sealed) - 31, 1));
+begin
+    if length(body) >= 32 and tag = vault._hmac(bound || body, vault._hmac(decode('03', 'hex'), subkey)) then
+        return vault._decipher(substr(body, 17), vault._hmac(decode('02', 'hex'), subkey), substr(body, 1, 16));
+    end if;
+    return null;
+end
+$$;
 
 create function vault._crypto_aead_det_noncegen()
 returns bytea

@@ -1,15 +1,17 @@
 create function vault._encrypted(row_id uuid, plain text, row_nonce bytea)
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select encode(
+begin
+    return encode(
         vault._crypto_aead_det_encrypt(
             convert_to(plain, 'UTF8'), convert_to(row_id::text, 'UTF8'), 0, 'pgsodium', row_nonce
         ),
         'base64'
-    )
+    );
+end
 $$;
 
 -- The row is there in plain text for a moment, in WAL for longer: 0.3.1 does so, and callers must know how to avoid it.

@@ -21,12 +21,14 @@ create function vault._crypto_aead_det_encrypt(
     nonce bytea default null
 )
 returns bytea
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
 as $$
-    select vault._seal(message, additional || coalesce(nonce, ''), vault._subkey(key_id, context))
+begin
+    return vault._seal(message, additional || coalesce(nonce, ''), vault._subkey(key_id, context));
+end
 $$;
 
 create function vault._crypto_aead_det_decrypt(
