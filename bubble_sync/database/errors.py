@@ -93,7 +93,7 @@ _MADE_BY_OTHERS = ("23505", "42710", "42723", "42P06", "42P07")
 def why_not_connected(error: psycopg.Error, *, hosted: bool = False) -> tuple[str, Retry]:
     """Return the cause of a failed connection as one clause, and when to try again."""
     text = str(error).lower()
-    unknown: tuple[str, Retry] = ("the server closed the connection", "soon")
+    unknown: tuple[str, Retry] = ("the server closed the connection; run again", "soon")
     cause, retry = next(((cause, retry) for sign, cause, retry in _CONNECT_CAUSES if sign in text), unknown)
     return (_IN_PROJECTS.get(cause, cause) if hosted else cause), retry
 
