@@ -61,7 +61,7 @@ class NamedConnection(Connection):
 
     names: NameSettings
 
-    def wait(self, gen: PQGen[_Result], *arguments: float | None, **options: float | None) -> _Result:
+    def wait(self, gen: PQGen[_Result], *arguments: float, **options: float) -> _Result:
         """Wait for the server; close the connection and raise OperationalError when it stays silent."""
         return super().wait(self._unless_silent(gen), *arguments, **options)
 
