@@ -318,11 +318,10 @@ PARTS = 3
 
 
 @pytest.mark.parametrize("name", DISTANCES)
-def test_a_cut_at_some_messages_costs_one_more_command(name: str, request: pytest.FixtureRequest):
+def test_a_cut_at_one_message_costs_one_more_command(name: str, request: pytest.FixtureRequest):
     life: Life = request.getfixturevalue(name)
     found = life.points()
-    for number in (len(found) // 5, len(found) * 2 // 3):
-        life.cut(found[number])
+    life.cut(found[len(found) // 3])
 
 
 @pytest.mark.matrix
