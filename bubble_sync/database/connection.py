@@ -61,7 +61,7 @@ class NamedConnection(Connection):
 
     names: NameSettings
 
-    def wait(self, gen: PQGen[_Result], *arguments: float, **options: float) -> _Result:
+    def wait(self, gen: PQGen[_Result], *arguments: Any, **options: Any) -> _Result:  # noqa: ANN401 (psycopg adds some)
         """Wait for the server; close the connection and raise OperationalError when it stays silent."""
         return super().wait(self._unless_silent(gen), *arguments, **options)
 
