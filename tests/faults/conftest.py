@@ -63,7 +63,7 @@ def tally(record_property: object) -> Iterator[list[Row]]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reports = [one for kind in ("passed", "failed") for one in terminalreporter.getreports(kind)]
+    reports = [one for kind in ("passed", "failed", "") for one in terminalreporter.getreports(kind)]
     rows = [json.loads(text) for one in reports for name, text in one.user_properties if name == _PROPERTY]
     if rows:
         terminalreporter.section("faults")
