@@ -78,8 +78,7 @@ def deploy(
         up = (*_UP, *(word for target in targets for word in ("--target", target)))
         report(" ".join(["pulumi up", *up[len(_UP) :], "..."]))
         done = stack.pulumi(*up)
-        problem = complaint(done) if done.returncode else _asked(why_not_so)
-        failed = "`pulumi up` failed" if done.returncode else "`pulumi up` succeeded without effect"
+        failed, problem = ("`pulumi up` failed", complaint(done)) if done.returncode else _effect(why_not_so)
         if not problem:
             return done.stdout + done.stderr
         report("failed: restoring the earlier state ...")
@@ -95,11 +94,12 @@ def deploy(
         raise PulumiRefused(f"{failed}, and everything is as it was: {problem}")
 
 
-def _asked(why_not_so: Callable[[], str]) -> str:
+def _effect(why_not_so: Callable[[], str]) -> tuple[str, str]:
+    """Return what became of a successful `up`, and the problem or nothing."""
     try:
-        return why_not_so()
+        return "`pulumi up` succeeded without effect", why_not_so()
     except SyncError as unknown:
-        return str(unknown)
+        return "`pulumi up` succeeded, but its effect could not be read", str(unknown)
 
 
 def _set(stack: Stack, setting: ConfigChange, progress: Progress) -> None:

@@ -30,6 +30,8 @@ _CHANGES_WITHIN_SECONDS = 3600
 """`up` may wait for locks; after an hour, Pulumi hangs."""
 _ENDS_WITHIN_SECONDS = 30
 _CHANGING = ("up", "destroy", "refresh")
+_OF_THE_STACK = ("error: update failed", "error: preview failed")
+"""Errors that say no cause; Pulumi prints the stack's messages before a resource's when it also has a warning."""
 
 
 class _Value(BaseModel):
@@ -185,11 +187,11 @@ def _how_to_get_pulumi(folder: Path) -> str:
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the error of a Pulumi command in one line."""
+    """Return the error of a Pulumi command in one line: a resource's, before the stack's that the command failed."""
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    error = next(
-        (line for line in lines if line.startswith("error:")), lines[0] if lines else f"exit {done.returncode}"
-    )
+    errors = [line for line in lines if line.startswith("error:")]
+    of_resources = (line for line in errors if line not in _OF_THE_STACK)
+    error = next(of_resources, next(iter([*errors, *lines]), f"exit {done.returncode}"))
     return error.removeprefix("error:").strip()
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import psycopg
 from psycopg import sql
@@ -27,13 +27,20 @@ from bubble_sync.database.errors import CONNECT_TIMEOUT_SECONDS, why_not_connect
 from bubble_sync.errors import ConfigurationError, Unreachable
 
 if TYPE_CHECKING:
-    from psycopg.abc import Params, Query
+    from psycopg.abc import Params, PQGen, Query
     from psycopg.copy import Writer
 
 # psycopg logs an aborted pipeline as a warning, which Pulumi would show.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 Connection = psycopg.Connection[dict[str, Any]]
+_Result = TypeVar("_Result")
+
+SILENCE_SECONDS = 100.0
+"""Silence of the server after which a connection counts as lost, since TCP alone does not notice a dead network.
+
+The server ends a statement of ours after 30 s and an idle transaction after 60 s: its locks are free by then.
+"""
 
 
 class Verbatim(sql.SQL):
@@ -53,6 +60,25 @@ class NamedConnection(Connection):
     """A connection to a database with a stack's names: each statement gets the names in place of the defaults."""
 
     names: NameSettings
+
+    def wait(self, gen: PQGen[_Result], *arguments: Any, **options: Any) -> _Result:  # noqa: ANN401 (psycopg adds some)
+        """Wait for the server; close the connection and raise OperationalError when it stays silent."""
+        return super().wait(self._unless_silent(gen), *arguments, **options)
+
+    def _unless_silent(self, gen: PQGen[_Result]) -> PQGen[_Result]:
+        heard = time.monotonic()
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if ready:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > SILENCE_SECONDS:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError("the server is silent")
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            return cast("_Result", end.value)
 
 
 class _NamedCursor(psycopg.Cursor[dict[str, Any]]):

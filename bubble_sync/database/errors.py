@@ -127,7 +127,7 @@ CONNECT_CAUSES = (
     ),
 )
 """The first match counts."""
-UNKNOWN_CONNECT_CAUSE = "the server closed the connection"
+UNKNOWN_CONNECT_CAUSE = "the server closed the connection; run again"
 IN_PROJECTS = {
     _NOTHING_LISTENS: _BANNED,
     _UNRESOLVED: f"the host name does not resolve: {_IPV6}, or resume the project",

@@ -10,9 +10,11 @@ from contextlib import closing
 import pytest
 
 from bubble_sync.config.database_url import read_database_url
+from bubble_sync.database import connection
 from bubble_sync.database.connection import connect
 from bubble_sync.database.database import Connection, Database
 from bubble_sync.errors import Unreachable
+from tests.fixtures.proxy import Break, Fault, Proxy
 from tests.fixtures.refusing import WRONG_PASSWORD, refusing
 from tests.fixtures.site import Site
 
@@ -70,6 +72,18 @@ class TestARefusal:
             told = asked(Database(read_database_url(server.url)), 15)
 
         assert (server.attempts, len(set(told))) == (1, 1)
+
+
+def test_a_server_that_goes_silent_is_a_lost_connection(site: Site, proxy: Proxy, monkeypatch: pytest.MonkeyPatch):
+    with closing(Database(read_database_url(proxy.url(site.addresses.database_url)))) as database:
+        database.read("reading", read_one)
+        # The first message begins the transaction.
+        proxy.begin(Fault("client", 1, Break.SILENT), lambda: monkeypatch.setattr(connection, "SILENCE_SECONDS", 0))
+        with pytest.raises(Unreachable, match=r"^reading: the connection to the database was lost\. Run again"):
+            database.read("reading", read_one)
+
+        monkeypatch.undo()
+        assert database.read("reading", read_one)
 
 
 class TestFewConnections:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 
 import pytest
@@ -33,6 +33,22 @@ class Row:
         return f"| {' | '.join('' if cell is None else str(cell) for cell in cells)} | {worst} |"
 
 
+def merged(rows: Iterable[Row]) -> list[Row]:
+    """Make one row of those of one kind of fault, which tests share."""
+    found: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        known = found.setdefault((row.area, row.faults), row)
+        if known is row:
+            continue
+        known.points += row.points
+        for name, combine in (("converged", sum), ("commands", max), ("lost", sum), ("twice", sum)):
+            counted = [one for one in (getattr(known, name), getattr(row, name)) if one is not None]
+            setattr(known, name, combine(counted) if counted else None)
+        worst = {name: max(known.worst.get(name, 0), seconds) for name, seconds in row.worst.items()}
+        known.worst |= worst
+    return sorted(found.values(), key=lambda row: (row.area, row.faults))
+
+
 HEAD = "| Area | Faults | Points | Converged | Commands | Lost | Twice | Worst |\n|---|---|---|---|---|---|---|---|"
 
 
@@ -53,5 +69,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if rows:
         terminalreporter.section("faults")
         terminalreporter.write_line(HEAD)
-        for row in sorted(rows, key=lambda row: (row["area"], row["faults"])):
-            terminalreporter.write_line(Row(**row).line())
+        for row in merged(Row(**one) for one in rows):
+            terminalreporter.write_line(row.line())

@@ -186,6 +186,14 @@ def test_a_pulumi_that_hangs_is_ended_and_named(project: Path, monkeypatch: pyte
     assert stacks.complaint(done) == "`pulumi config` did not end within 0.2 s: is its backend reachable?"
 
 
+def test_the_error_of_a_resource_counts_before_the_stacks_that_the_command_failed():
+    stack = "pulumi:pulumi:Stack (p-s):\n  warning: the key expires\n  error: update failed\n"
+    resource = "pulumi-python:dynamic/bubble_sync:CronJob (sync-jobs-a):\n  error: Busy: converging job a\n"
+
+    assert stacks.complaint(subprocess.CompletedProcess([], 1, stack + resource, "")) == "Busy: converging job a"
+    assert stacks.complaint(subprocess.CompletedProcess([], 1, stack, "")) == "update failed"
+
+
 def test_without_pulumi_it_is_two_and_names_make_in_a_checkout_alone(project: Path):
     python = str(Path(sys.executable).parent)
     said = []
