@@ -1,0 +1,43 @@
+"""Find Pulumi's engine, and end this process with it.
+
+A killed engine cannot end its plugins. Without a watch a provider would keep its database sessions until someone finds
+the process.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+#: The engine's plugin for Python's dynamic providers.
+PLUGIN = b"pulumi-resource-pulumi-python"
+
+
+def engine_pid() -> int:
+    """Return the pid of the engine that this provider serves; raise OSError. On Linux only."""
+    # The engine starts the plugin's script, which starts this process.
+    return int(Path(f"/proc/{os.getppid()}/stat").read_text("utf-8").rpartition(")")[2].split()[1])
+
+
+def words_of(pid: int) -> list[bytes]:
+    """Return the arguments of a process; raise OSError."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+
+
+@cache
+def end_with_engine() -> None:
+    """End this process when the engine ends, if this process is a plugin; on Linux only."""
+    with suppress(OSError, AttributeError):
+        if any(PLUGIN in word for word in words_of(os.getppid())):
+            engine = os.pidfd_open(engine_pid())
+            threading.Thread(target=_end_after, args=(engine,), daemon=True).start()
+
+
+def _end_after(engine: int) -> None:
+    select.select([engine], [], [])
+    # Not sys.exit: a thread may wait for the database, which takes an uncommitted change back.
+    os._exit(1)
