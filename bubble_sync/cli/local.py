@@ -86,7 +86,7 @@ def up(
 def down() -> None:
     """Stop the platform and remove all of its data."""
     platform = _platform()
-    if not platform.folder.exists():
+    if not platform.exists:
         raise PlatformError(f"there is no platform in {platform.folder}: each checkout has its own, so look in yours")
     platform.remove()
     progress(f"removed {platform.folder}")

@@ -1,7 +1,7 @@
 """Find Pulumi's engine, and end this process with it.
 
-A killed engine cannot end its plugins. Without a watch a provider would keep its database sessions until someone finds
-the process.
+A killed engine cannot end its processes. Without a watch a provider would keep its database sessions, and a program its
+memory, until an operator finds the process.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from pathlib import Path
 
 #: The engine's plugin for Python's dynamic providers.
 PLUGIN = b"pulumi-resource-pulumi-python"
+#: The first argument of every Python program that a language host starts.
+_PROGRAM = b"pulumi-language-python-exec"
 
 
 def engine_pid() -> int:
-    """Return the pid of the engine that this provider serves; raise OSError. On Linux only."""
-    # The engine starts the plugin's script, which starts this process.
+    """Return the pid of the engine that this process serves; raise OSError. On Linux only."""
+    # The engine starts the plugin's script, or the language host, which starts this process.
     return int(Path(f"/proc/{os.getppid()}/stat").read_text("utf-8").rpartition(")")[2].split()[1])
 
 
@@ -30,9 +32,10 @@ def words_of(pid: int) -> list[bytes]:
 
 @cache
 def end_with_engine() -> None:
-    """End this process when the engine ends, if this process is a plugin; on Linux only."""
+    """End this process when the engine ends, if this process is a plugin or a program; on Linux only."""
     with suppress(OSError, AttributeError):
-        if any(PLUGIN in word for word in words_of(os.getppid())):
+        mine, parents = words_of(os.getpid()), words_of(os.getppid())
+        if any(PLUGIN in word for word in parents) or any(_PROGRAM in word for word in mine):
             engine = os.pidfd_open(engine_pid())
             threading.Thread(target=_end_after, args=(engine,), daemon=True).start()
 

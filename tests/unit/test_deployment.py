@@ -99,6 +99,7 @@ def test_a_lock_is_explained_with_its_holder_and_the_way_on(stack: Recorded, hol
         deploy(replace(stack, refusal=refusal), SETTINGS, [], lambda said: None)
 
     assert f"{step} `pulumi cancel --yes`, then this command again" in str(busy.value)
-    assert (holder.rpartition("pid ")[2].rstrip(")") in str(busy.value)) and "nothing was changed" in str(busy.value)
+    assert holder.rpartition("pid ")[2].rstrip(")") in str(busy.value)
+    assert "nothing was changed" in str(busy.value)
     assert stack.ran[1:] == ["up with changed to false"], "a second `up` would be refused too"
     assert stack.config_file.read_text() == "as it was"

@@ -134,7 +134,7 @@ def test_a_file_that_names_no_stack_is_none(project: Path):
 
 
 def test_an_up_ends_in_order_although_the_command_that_waits_for_it_was_killed(project: Path):
-    """Otherwise its next line, into a pipe without a reader, ends it: with the stack locked and half of the work done."""
+    """Otherwise its next line, into a pipe without a reader, ends it: the stack stays locked, and half is done."""
     for name in ("begun", "go", "done"):
         os.mkfifo(project / name)
     program = project / "pulumi"
