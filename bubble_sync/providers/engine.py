@@ -36,8 +36,11 @@ def end_with_engine() -> None:
     with suppress(OSError, AttributeError):
         mine, parents = words_of(os.getpid()), words_of(os.getppid())
         if any(PLUGIN in word for word in parents) or any(_PROGRAM in word for word in mine):
-            engine = os.pidfd_open(engine_pid())
-            threading.Thread(target=_end_after, args=(engine,), daemon=True).start()
+            engine = engine_pid()
+            if engine == 1 and not any(b"pulumi" in word for word in words_of(engine)):
+                # The engine has ended already, and the first process of the machine has taken its children over.
+                os._exit(1)
+            threading.Thread(target=_end_after, args=(os.pidfd_open(engine),), daemon=True).start()
 
 
 def _end_after(engine: int) -> None:
