@@ -57,7 +57,11 @@ def _child(order: Mapping[str, Any]) -> None:
     for descriptor in (1, 2):
         os.dup2(sink, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+    # The command replaces these, which must not close the descriptors.
+    sys.stdin, sys.stdout, sys.stderr = (
+        open(number, mode, closefd=False)  # noqa: SIM115
+        for number, mode in enumerate(("r", "w", "w"))
+    )
     sys.argv = ["bubble-sync", *order["command"]]
     if order["command"][0] in ("converge", "remove"):
         provide(order["command"][0])
