@@ -37,8 +37,8 @@ def end_with_engine() -> None:
         mine, parents = words_of(os.getpid()), words_of(os.getppid())
         if any(PLUGIN in word for word in parents) or any(_PROGRAM in word for word in mine):
             engine = engine_pid()
-            if engine == 1 and not any(b"pulumi" in word for word in words_of(engine)):
-                # The engine has ended already, and the first process of the machine has taken its children over.
+            if engine == 0 or (engine == 1 and not any(b"pulumi" in word for word in words_of(engine))):
+                # The engine, or what it started, has ended, and the machine's first process has taken this one over.
                 os._exit(1)
             threading.Thread(target=_end_after, args=(os.pidfd_open(engine),), daemon=True).start()
 

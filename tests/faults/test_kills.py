@@ -268,18 +268,18 @@ class Killing:
         self.begin(command)
         self.gate.hold(message, answered=answered)
         run = Run(self.through, self.folder, command, "--yes", "--skip-preview")
-        reached = run.reach(event, self.gate.held if message else None)
-        if not reached or not run.processes()[kind]:
+        found = run.kill(kind) if run.reach(event, self.gate.held if message else None) else {kind: []}
+        if not found[kind]:
             self.gate.released.set()
             assert run.end() == 0
             return False
-        found = run.kill(kind)
+        ours = [*found["provider"], *found["program"]]
         if kind == "cli":
-            assert all_ended([*found["provider"], *found["program"]]), "a process of ours outlives Pulumi"
+            assert all_ended(ours), "a process of ours outlives Pulumi"
         self.gate.released.set()
-        assert run.end() != 0, "the command has noticed"
-        if kind != "cli":
-            assert all_ended([*found["provider"], *found["program"]]), "a process of ours outlives Pulumi"
+        code = run.end()
+        assert code or not message, "the command had not ended, and has noticed"
+        assert all_ended(ours), "a process of ours outlives Pulumi"
         # The language host is Pulumi's, and looks for its engine every five minutes.
         kill(found["host"])
         self.row.points += 1
