@@ -514,6 +514,24 @@ def test_our_commands_name_the_lock_of_a_killed_up_and_the_way_on(
     row.points, row.converged, row.commands = 1, 1, 2
 
 
+@pytest.mark.matrix
+def test_half_of_a_backends_metadata_stops_every_command_until_the_runbooks_line(stack: Stack, tally: list[Row]):
+    """Pulumi writes the file `.attrs` in parts; a platform's backend has none, so that a kill finds none to hit."""
+    (state,) = stack.local.config_file.parent.glob("state/.pulumi/stacks/bubble-sync/local.json")
+    assert list(stack.local.config_file.parent.rglob("*.attrs")) == []
+    state.with_name(f"{state.name}.attrs").touch()
+
+    refused = stack.local.pulumi("cancel", "--yes", config=False)
+    assert refused.returncode != 0
+    assert "failed to load checkpoint: EOF" in refused.stderr
+    subprocess.run(
+        ["find", state.parents[2], "-name", "*.attrs", "-delete"], check=True, capture_output=True
+    )  # the runbook's line
+    stack.run("stack", "export")
+
+    tally.append(Row("kills", "metadata of a `file://` backend, half written", points=1, converged=1, commands=3))
+
+
 @pytest.fixture
 def own_platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     """The checkout's platform, in a folder of its own."""
