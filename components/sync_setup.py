@@ -24,6 +24,7 @@ from bubble_sync.errors import SyncError
 from bubble_sync.model.jobs import MANAGED_JOBS, PROCESSOR, RETRY
 from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK
 from bubble_sync.model.setup import Group, SetupSettings, default_jobs, groups
+from bubble_sync.providers.engine import end_with_engine
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
 from bubble_sync.specs import FunctionSpec, LedgerSpec, Owner, PrerequisitesSpec
@@ -201,6 +202,7 @@ class SyncSetup(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SyncSetupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare every object of the sync; raise pulumi.RunError without a package that the objects need."""
+        end_with_engine()
         _require_configured_names(args.names)
         if args.access is not None:
             _require_pulumi_postgresql()

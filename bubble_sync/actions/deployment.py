@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import shutil
 import signal
+import socket
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.stacks import Stack, complaint
 from bubble_sync.errors import Busy, ConfigurationError, PulumiRefused, SyncError
+from bubble_sync.files import replace_file
 
 Progress = Callable[[str], None]
 _UP = ("up", "--yes", "--skip-preview", "--diff")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOCKED = re.compile("currently locked by|Another update is currently in progress")
+"""Pulumi's refusals while another command holds the stack: of a bucket or a folder, and of Pulumi Cloud."""
+_HOLDER = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
 
 
 class ConfigChange(NamedTuple):
@@ -63,24 +74,23 @@ def deploy(
         why_not_so: Called after a successful `up`: returns what `up` left unchanged, or nothing.
 
     Raises:
+        Busy: Another Pulumi command holds the stack; file and database are as before.
         PulumiRefused: `up` failed; file and database are as before.
         ConfigurationError: A value was refused; the file is as before.
     """
     with _finishing_first(progress) as report:
         before = _content(stack)
-        try:
-            for setting in settings:
-                _set(stack, setting, report)
-            written = _content(stack)
-        except SyncError:
-            _put_back(stack, before)
-            raise
+        written = _with(stack, settings, report)
+        _write(stack, written, "so that nothing was changed: correct that")
         up = (*_UP, *(word for target in targets for word in ("--target", target)))
         report(" ".join(["pulumi up", *up[len(_UP) :], "..."]))
         done = stack.pulumi(*up)
         failed, problem = ("`pulumi up` failed", complaint(done)) if done.returncode else _effect(why_not_so)
         if not problem:
             return done.stdout + done.stderr
+        if done.returncode and _LOCKED.search(problem):
+            _put_back(stack, before)
+            raise Busy(_who_holds(stack, done))
         report("failed: restoring the earlier state ...")
         if _content(stack) == written:
             _put_back(stack, before)
@@ -100,6 +110,41 @@ def _effect(why_not_so: Callable[[], str]) -> tuple[str, str]:
         return "`pulumi up` succeeded without effect", why_not_so()
     except SyncError as unknown:
         return "`pulumi up` succeeded, but its effect could not be read", str(unknown)
+
+
+def _with(stack: Stack, settings: Sequence[ConfigChange], report: Progress) -> bytes:
+    """Return the configuration file with other values: a command that is killed on the way leaves the file alone."""
+    with tempfile.TemporaryDirectory(prefix="bubble-sync-") as folder:
+        draft = Path(folder) / stack.config_file.name
+        shutil.copyfile(stack.config_file, draft)
+        options = ("--stack", stack.options[1] if stack.options else stack.name, "--config-file", str(draft))
+        for setting in settings:
+            _set(replace(stack, config_file=draft, options=options), setting, report)
+        return draft.read_bytes()
+
+
+def _who_holds(stack: Stack, refused: subprocess.CompletedProcess[str]) -> str:
+    """Return the message about another command's lock, with the way on when that command was killed."""
+    holder = _HOLDER.search(refused.stderr + refused.stdout)
+    by, step = "", "wait for it, or, where it was killed,"
+    if holder is not None:
+        by = f" (process {holder['pid']} of {holder['user']} on {holder['host']}, since {holder['since']})"
+        if holder["host"] == socket.gethostname() and _has_ended(int(holder["pid"])):
+            step = "this process has ended, so"
+    return (
+        f"another Pulumi command holds stack {stack.name!r}{by}: nothing was changed; {step} run "
+        "`pulumi cancel --yes`, then this command again"
+    )
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _set(stack: Stack, setting: ConfigChange, progress: Progress) -> None:
@@ -122,12 +167,14 @@ def _content(stack: Stack) -> bytes:
 
 def _put_back(stack: Stack, before: bytes) -> None:
     if _content(stack) != before:
-        try:
-            stack.config_file.write_bytes(before)
-        except OSError as problem:
-            raise ConfigurationError(
-                f"{stack.config_file} cannot be written ({problem.strerror}), and has the new value: `git restore` it"
-            ) from None
+        _write(stack, before, "and has the new value: `git restore` it")
+
+
+def _write(stack: Stack, content: bytes, so: str) -> None:
+    try:
+        replace_file(stack.config_file, content)
+    except OSError as problem:
+        raise ConfigurationError(f"{stack.config_file} cannot be written ({problem.strerror}), {so}") from None
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def up(
 def down() -> None:
     """Stop the platform and remove all of its data."""
     platform = _platform()
-    if not platform.folder.exists():
+    if not platform.exists:
         raise PlatformError(
             f"no platform runs in {platform.folder}: run the command in the checkout that started the platform"
         )

@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ import typer
 from bubble_sync.cli.options import complete_for_stack, resolve_stack
 from bubble_sync.config.commands import in_all
 from bubble_sync.errors import ConfigurationError, NotFound, PrerequisiteMissing, PrivilegeMissing
+from bubble_sync.files import replace_file
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -161,19 +162,10 @@ def _plain(value: object) -> str:
 
 def write_atomically(file: Path, text: str, *, mode: int | None = None) -> None:
     """Write a file atomically, through symbolic links."""
-    target = Path(os.path.realpath(file))
-    temporary = target.parent / f".{target.name}.{os.getpid()}"
     try:
-        if target.exists() and not target.is_file():
+        if file.exists() and not file.is_file():
             # Refuse to replace a device such as /dev/null.
             raise ConfigurationError(f"{file} is not a file: choose another place")
-        with temporary.open("x", encoding="utf-8") as new:
-            new.write(text)
-            if mode is not None:
-                os.fchmod(new.fileno(), mode)
-        temporary.replace(target)
+        replace_file(file, text.encode(), mode=mode)
     except OSError as problem:
         raise ConfigurationError(f"{file} cannot be written ({problem.strerror}): choose another place") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()

@@ -9,9 +9,12 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -144,27 +147,39 @@ def run_pulumi(
         raise ConfigurationError(f"pulumi is not on PATH: {_how_to_get_pulumi(folder)}")
     arguments = [program, *command, "--non-interactive"]
     seconds = _CHANGES_WITHIN_SECONDS if command[0] in _CHANGING else _ANSWERS_WITHIN_SECONDS
-    with subprocess.Popen(
-        arguments,
-        cwd=folder,
-        env={"PULUMI_SKIP_UPDATE_CHECK": "true", **environment},
-        stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A new session hides Ctrl-C from Pulumi, which would leave the stack locked when killed.
-        start_new_session=True,
-    ) as running:
-        try:
-            output, errors = running.communicate(given, timeout=seconds)
-        except subprocess.TimeoutExpired:
-            _end(running)
-            what = f"error: `pulumi {command[0]}` did not end within {seconds} s: is its backend reachable?"
-            return subprocess.CompletedProcess(arguments, 124, "", what)
-        except BaseException:
-            _end(running)
-            raise
+    with ExitStack() as files:
+        # A command that changes the stack must end in order, with its lock released, although ours was killed: a
+        # write into a pipe without a reader would end it at once. Its output holds no secret; that of others may.
+        kept = [files.enter_context(tempfile.TemporaryFile("w+")) for _ in "12"] if command[0] in _CHANGING else []
+        out, err = kept or (subprocess.PIPE, subprocess.PIPE)
+        with subprocess.Popen(
+            arguments,
+            cwd=folder,
+            env={"PULUMI_SKIP_UPDATE_CHECK": "true", **environment},
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdout=out,
+            stderr=err,
+            text=True,
+            # A new session hides Ctrl-C from Pulumi, which would leave the stack locked when killed.
+            start_new_session=True,
+        ) as running:
+            try:
+                output, errors = running.communicate(given, timeout=seconds)
+            except subprocess.TimeoutExpired:
+                _end(running)
+                what = f"error: `pulumi {command[0]}` did not end within {seconds} s: is its backend reachable?"
+                return subprocess.CompletedProcess(arguments, 124, "", what)
+            except BaseException:
+                _end(running)
+                raise
+        if kept:
+            output, errors = (_whole(file) for file in kept)
     return subprocess.CompletedProcess(arguments, running.returncode, output, errors)
+
+
+def _whole(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read()
 
 
 def _end(running: subprocess.Popen[str]) -> None:

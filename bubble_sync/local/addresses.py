@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bubble_sync.config.keys import unissued_jwt
 from bubble_sync.errors import PlatformError
+from bubble_sync.files import replace_file
 from bubble_sync.local.postgres.cluster import LOOPBACK, SUPERUSER, free_port
 
 ADDRESSES_FILE = "addresses.json"
@@ -20,10 +20,7 @@ TEN_YEARS = 10 * 365 * 24 * 3600
 
 def write_private(path: Path, text: str) -> None:
     """Replace a file in one step by a new one that only its owner can read."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)
+    replace_file(path, text.encode(), mode=0o600)
 
 
 class Addresses(BaseModel):

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -70,6 +70,7 @@ class Platform:
     def __init__(self, folder: Path) -> None:
         """Set the folder; nothing is created before `start`."""
         self.folder = folder
+        self._removed = folder.with_name(f"{folder.name}.removed")
         self.net_worker = Emulator("net_worker", folder, "bubble_sync.local.pg_net.worker")
         self.edge_function = Emulator("edge_function", folder, "bubble_sync.local.edge_function.server")
 
@@ -82,6 +83,7 @@ class Platform:
     def start(self, settings: Mapping[str, str] | None = None) -> Addresses:
         """Start or repair stopped parts; server settings apply only to a server started here."""
         account = server_account()
+        shutil.rmtree(self._removed, ignore_errors=True)
         private_folder(self.folder, account)
         with self._alone():
             addresses = Addresses.load(self.folder)
@@ -102,6 +104,11 @@ class Platform:
             self.edge_function.start()
             return addresses
 
+    @property
+    def exists(self) -> bool:
+        """Return whether there is something to remove."""
+        return self.folder.exists() or self._removed.exists()
+
     def stop(self) -> None:
         """End every process; the data stays."""
         if not self.folder.exists():
@@ -118,7 +125,12 @@ class Platform:
     def remove(self) -> None:
         """End every process and remove the folder with all data."""
         self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._removed, ignore_errors=True)
+        # In one step: what a killed removal leaves must not look like a platform.
+        with suppress(OSError):
+            self.folder.rename(self._removed)
+        for left in (self._removed, self.folder):
+            shutil.rmtree(left, ignore_errors=True)
 
     def status(self) -> PlatformStatus:
         """Return the status of every part."""

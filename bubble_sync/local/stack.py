@@ -99,7 +99,9 @@ def _stack(addresses: Addresses, checkout: Path, environment: Mapping[str, str])
 def _environment(addresses: Addresses) -> dict[str, str]:
     """Return the variables that point Pulumi and the program to this platform."""
     return {
-        "PULUMI_BACKEND_URL": f"file://{addresses.folder / 'pulumi' / 'state'}",
+        # Without a file of metadata next to each state: Pulumi does not write those in one step, and after a kill
+        # reads no state whose file is half written.
+        "PULUMI_BACKEND_URL": f"file://{addresses.folder / 'pulumi' / 'state'}?metadata=skip",
         # Not a secret: the encrypted state is thrown away with the platform.
         "PULUMI_CONFIG_PASSPHRASE": NAME,
         "PULUMI_SKIP_UPDATE_CHECK": "true",

@@ -29,6 +29,7 @@ from bubble_sync.config.database_url import NAMESPACE, DatabaseAddress, database
 from bubble_sync.config.project_ref import ref_of_database, ref_of_url, require_one_project
 from bubble_sync.config.settings import NameSettings
 from bubble_sync.providers.deployments import declare, may_declare
+from bubble_sync.providers.engine import end_with_engine
 from bubble_sync.specs import Observation, RecordedSpec, Spec
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class ConvergingProvider(ResourceProvider):
         """Store the connection settings without connecting."""
         # Pulumi prints a provider's traceback; reduce it to the one useful line.
         sys.tracebacklimit = 0
+        end_with_engine()
         self._config = {key: req.config.get(f"{NAMESPACE}:{key}") for key in _CONFIG_KEYS}
 
     def check(self, _olds: Props, news: Props) -> CheckResult:

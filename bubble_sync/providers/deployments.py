@@ -7,16 +7,14 @@ replaced, the old provider's process receives the delete. All other deletes come
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from bubble_sync.model.jobs import MANAGED_JOBS
+from bubble_sync.providers.engine import PLUGIN, engine_pid, words_of
 from bubble_sync.specs import Spec
 
 _LAST = f"-{MANAGED_JOBS[-1].key}"
 """The end of the last declaration of every program, whose begin is a setting."""
-#: The engine's plugin for Python's dynamic providers.
-_PLUGIN = b"pulumi-resource-pulumi-python"
 _DESTROY = frozenset({b"destroy", b"down", b"dn"})
 _declared: set[str] = set()
 
@@ -38,15 +36,10 @@ def _another_provider_runs() -> bool:
     A `destroy` that runs the program also has a second plugin, but its deletes are final.
     """
     try:
-        # The engine starts the plugin's script, which starts this process.
-        engine = Path(f"/proc/{os.getppid()}/stat").read_text("utf-8").rpartition(")")[2].split()[1]
-        if _DESTROY.intersection(_words(engine)):
+        engine = engine_pid()
+        if _DESTROY.intersection(words_of(engine)):
             return False
         children = [pid for task in Path(f"/proc/{engine}/task").glob("*/children") for pid in task.read_text().split()]
-        return sum(any(_PLUGIN in word for word in _words(pid)) for pid in children) > 1
+        return sum(any(PLUGIN in word for word in words_of(int(pid))) for pid in children) > 1
     except OSError:
         return False
-
-
-def _words(pid: str) -> list[bytes]:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

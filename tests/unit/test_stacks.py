@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,3 +131,27 @@ def test_a_file_that_names_no_stack_is_none(project: Path):
         (project / name).write_text("config: {}\n")
 
     assert [one.name for one in all_stacks(project, {}, "local")] == ["staging"]
+
+
+def test_an_up_ends_in_order_although_the_command_that_waits_for_it_was_killed(project: Path):
+    """Otherwise its next line, into a pipe without a reader, ends it: the stack stays locked, and half is done."""
+    for name in ("begun", "go", "done"):
+        os.mkfifo(project / name)
+    program = project / "pulumi"
+    program.write_text(
+        f"#!/bin/sh\ncd {project}\necho > begun\nread line < go\necho output\necho errors >&2\necho > done\n"
+    )
+    program.chmod(0o755)
+    waiting = (
+        "import os, pathlib\nfrom bubble_sync.config.stacks import run_pulumi\n"
+        f"run_pulumi(['up'], pathlib.Path({str(project)!r}), {{'PATH': {str(project)!r}}})"
+    )
+    command = subprocess.Popen([sys.executable, "-c", waiting])
+    (project / "begun").read_text()
+    command.kill()
+    command.wait()
+    done = os.open(project / "done", os.O_RDONLY | os.O_NONBLOCK)
+    (project / "go").write_text("\n")
+
+    assert select.select([done], [], [], 30)[0], "the program was ended in the middle"
+    os.close(done)
