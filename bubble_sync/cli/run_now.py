@@ -9,7 +9,16 @@ import typer
 
 from bubble_sync.cli.exit_codes import NO, code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, confirm
-from bubble_sync.cli.output import StackContext, open_stack, print_answer, print_unknown, screen, table
+from bubble_sync.cli.output import (
+    StackContext,
+    open_stack,
+    print_answer,
+    print_text,
+    print_unknown,
+    progress,
+    screen,
+    table,
+)
 from bubble_sync.formatting import format_age, format_seconds
 
 if TYPE_CHECKING:
@@ -66,10 +75,10 @@ def run_now(
         if not as_json:
             _show_prepared(prepared, context.name)
         if needs_confirmation(context) and not confirm("run it now?", yes=yes, as_json=as_json):
-            typer.echo("nothing was run", err=True)
+            progress("nothing was run")
             raise typer.Exit(NO)
         # Standard output holds nothing but the JSON.
-        show = (lambda _: None) if as_json else (lambda notice: typer.echo(f"{notice.severity}: {notice.text}"))
+        show = (lambda _: None) if as_json else (lambda notice: print_text(f"{notice.severity}: {notice.text}"))
         ran = action.run_command(context.database, prepared, context.name, show)
         answer = _answer(context, prepared, ran, wait=wait)
     print_answer(answer, _show, next=_next(answer), as_json=as_json, good=answer.good)
@@ -114,10 +123,10 @@ def _await_response(context: StackContext, sent: SentRequest, unknown: dict[str,
         return None
     seconds = context.settings.processor.timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS
     try:
-        typer.echo(f"waiting for the answer, {format_age(seconds)} at most ...", err=True)
+        progress(f"waiting for the answer, {format_age(seconds)} at most ...")
         return follow(context.database, sent, seconds)
     except KeyboardInterrupt:
-        typer.echo(f"not waited for: request {sent.request_id} goes on by itself", err=True)
+        progress(f"not waited for: request {sent.request_id} goes on by itself")
         raise
 
 

@@ -199,7 +199,18 @@ class NameSettings(Settings):
 
     _prefix = field_validator("prefix")(validators.check_prefix)
     _function = field_validator("edge_function")(validators.check_edge_function)
-    _queue = field_validator("queue")(validators.check_table)
+
+    @field_validator("queue")
+    @classmethod
+    def _elsewhere(cls, value: str, info: ValidationInfo) -> str:
+        prefix = info.data.get("prefix", "")
+        if validators.check_table(value).partition(".")[0] == prefix.replace("-", "_"):
+            raise ValueError(
+                f"{value!r} is in the schema that names.prefix, {prefix!r}, reserves for objects of ours; "
+                "use another prefix"
+            )
+        return value
+
     _operations = field_validator("operations")(validators.check_words)
     _actions = field_validator("process_action", "retry_action")(validators.check_word)
 
@@ -221,6 +232,13 @@ _DEFAULT_NAMES = NameSettings()
 _OPERATIONS = ", ".join(f"'{word}'" for word in _DEFAULT_NAMES.operations)
 _JOBS = r"(?:processor|retry|alerts|history)\b"
 _OWN = r"(?:(?:processor|retry|alert|history|wake|probe|answer|incoming|alert_webhook_url)\b|(?!\w))"
+_OF_A_USER = "".join(
+    rf"(?<!\b{words}bubble_sync)"
+    for words in (
+        "role ", "user ", "owned by ", "as ", "As ", "to ", "is ", "application ", "database ", "stack ", "stack '",
+    )
+)  # fmt: skip
+"""Before these words, the whole name is one of a role, stack, database or application, and no schema."""
 _DEFAULT_NAME = re.compile(
     # In the pattern of calls, the name may be composed of two literals.
     r"(?P<calls>bubble\(\?:_\|(?P<literals>_\?''.*?''_\?)\)sync)"
@@ -229,7 +247,8 @@ _DEFAULT_NAME = re.compile(
     # With the keys of the locks that a run of one stack tries, and another stack must not hold.
     rf"|(?P<prefix>\bbubble-sync(?=-(?:{_JOBS}|[%'])|(?<='bubble-sync) (?:alert|history )'))"
     # Whole names of ours alone: an error also quotes names of the user, which may begin like ours.
-    rf"|(?P<schema>(?:(?<!\w)|(?<=invoke_)|(?<=\\m))bubble_sync(?:(?![\w-])|(?=_{_OWN})))"
+    rf"|(?P<schema>(?:(?<!\w)|(?<=invoke_)|(?<=\\m))bubble_sync"
+    rf"(?:(?=\.\w)|(?=_{_OWN})|(?![\w-]){_OF_A_USER}))"
     # The list of the report's words, in the order of an earlier version's function.
     r"|(?P<words>'INSERT', 'UPDATE', 'DELETE', 'SIGNUP_ATOMIC')"
     rf"|(?P<operations>{_OPERATIONS})|(?P<sign_up>'SIGNUP_ATOMIC')"
