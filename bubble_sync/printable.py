@@ -24,7 +24,7 @@ def printable_lines(text: str) -> str:
     """Return a text with its line breaks and tabs, without commands to a runner of workflows."""
     if not text.isprintable():
         text = "".join(one if one in "\n\t" else _shown(one) for one in text)
-    return _RUNNER_COMMAND.sub(lambda found: f"{found['indent'] or ''}\\{found[0][-1]}", text)
+    return _RUNNER_COMMAND.sub(lambda found: "#\\" if found[0] == "#" else f"{found['indent']}\\:", text)
 
 
 def json_text(document: object, default: Callable[[object], object] | None = None) -> str:

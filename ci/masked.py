@@ -12,8 +12,7 @@ from bubble_sync.printable import printable_lines
 def main() -> None:
     """Copy standard input to standard output, line by line."""
     # An error here would end Pulumi in the middle of its work.
-    sys.stdin = io.TextIOWrapper(sys.stdin.buffer, "utf-8", "replace", newline="\n")
-    for line in sys.stdin:
+    for line in io.TextIOWrapper(sys.stdin.buffer, "utf-8", "replace", newline="\n"):
         sys.stdout.write(printable_lines(masked(line.rstrip("\r\n"))) + "\n")
 
 

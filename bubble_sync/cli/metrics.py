@@ -62,12 +62,12 @@ def _families(measured: Measured) -> Iterator[Metric]:
 
     for family in FAMILIES:
         # Another role's job may share the name, and a series must be unique: our jobs come first.
-        named = [(tuple(map(printable, values)), number) for values, number in family.samples(measured)]
-        samples = dict(reversed(named))
+        named = [((measured.stack, *values), number) for values, number in family.samples(measured)]
+        samples = {tuple(map(printable, values)): number for values, number in reversed(named)}
         if samples:
             made = GaugeMetricFamily(family.name, family.meaning, labels=("stack", *family.labels), unit=family.unit)
             for values, number in reversed(samples.items()):
-                made.add_metric((measured.stack, *values), float(number))
+                made.add_metric(values, float(number))
             yield made
 
 

@@ -283,6 +283,9 @@ def _rendered(names: NameSettings, text: str) -> str:
     return _DEFAULT_NAME.sub(replaced, text)
 
 
+_LONGEST_PROBLEM = 2000
+
+
 class ConfigValue(NamedTuple):
     """One configuration value from Pulumi: its text, and whether it was encrypted."""
 
@@ -410,7 +413,7 @@ def check_settings(config: Mapping[str, ConfigValue]) -> tuple[StackSettings | N
         found = error.errors(include_url=False, include_context=False)
         # A default that depends on another setting has no error of its own.
         details = [one for one in found if one["type"] != "default_factory_not_called"]
-        return None, [*problems, *(_problem(detail, encrypted) for detail in details)]
+        return None, [*problems, *(_shortened(_problem(detail, encrypted)) for detail in details)]
 
 
 def plain_values(config: Mapping[str, ConfigValue]) -> dict[str, object]:
@@ -424,7 +427,7 @@ def _plain(text: str) -> object:
         return text
     try:
         parsed: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return parsed
 
@@ -456,6 +459,11 @@ def _missing_parts(config: Mapping[str, ConfigValue]) -> list[str]:
         example = f"pulumi config set --path {NAMESPACE}:alerts.dailyReportAt 07:00"
         problems.append(f"{NAMESPACE}:alerts: not set, but alertWebhookUrl is; {example}")
     return problems
+
+
+def _shortened(problem: str) -> str:
+    """Return a problem without the middle of a value that is too long to read; the remedy is at the end."""
+    return problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:400]} ... {problem[-400:]}"
 
 
 def _problem(detail: ErrorDetails, encrypted: Collection[str]) -> str:

@@ -8,7 +8,7 @@ from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Loader
 from psycopg.types.json import set_json_loads
 
-_TYPES = ("text", "name", "varchar", "bpchar", "char", "refcursor")
+_TYPES = ("text", "name", "varchar", "bpchar", '"char"', "refcursor")
 _OTHERS = 0
 """The number for types without a loader of their own, such as regclass."""
 

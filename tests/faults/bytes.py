@@ -58,6 +58,14 @@ def examples(number: int, *, fixed: bool) -> settings:
 SEED = int(os.environ.get("BYTES_SEED", "18"))
 
 
+COLUMNS: dict[str, Any] = {
+    "status": str, "operation": str, "count": int, "oldest_item": datetime, "oldest": datetime, "newest": datetime,
+    "created": datetime, "status_code": int | None, "error_msg": str | None, "timed_out": bool | None,
+    "content": str, "function": str, "verdict": str, "requests": int, "error": str, "good": bool,
+}  # fmt: skip
+"""Columns of the rows that answers hold as they were read."""
+
+
 def anything(kind: Any, text: st.SearchStrategy[str] = foreign) -> st.SearchStrategy[Any]:
     """Return values of a type: each text in a dataclass, however deep, is of others."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -71,14 +79,21 @@ def anything(kind: Any, text: st.SearchStrategy[str] = foreign) -> st.SearchStra
         return st.sampled_from(arguments or (None,))
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(list(kind))
+    return _compound(kind, text)
+
+
+def _compound(kind: Any, text: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         fields = {one.name: anything(hints[one.name], text) for one in dataclasses.fields(kind) if one.init}
         return st.builds(kind, **fields)
     if origin in (typing.Union, types.UnionType):
         return st.one_of([anything(one, text) for one in arguments])
+    if origin is dict:
+        return st.fixed_dictionaries({name: anything(one, text) for name, one in COLUMNS.items()})
     if origin is tuple or (origin is not None and issubclass(origin, Sequence)):
-        return st.lists(anything(arguments[0], text), max_size=2).map(tuple)
+        return st.lists(anything(arguments[0], text), min_size=1, max_size=2).map(tuple)
     if origin is not None and issubclass(origin, Mapping):
         return st.dictionaries(anything(arguments[0], text), anything(arguments[1], text), max_size=2)
     return text
