@@ -104,7 +104,7 @@ def connect(address: DatabaseAddress, names: NameSettings | None = None) -> Conn
         cause, retry = why_not_connected(error, hosted=hosted)
     else:
         timestamp_loaders.register(conn)
-        text_loaders.register(conn)
+        text_loaders.register_text(conn)
         return conn
     stale = " If the URL has changed since the last `pulumi up`, run `pulumi up --run-program` once."
     raise Unreachable(

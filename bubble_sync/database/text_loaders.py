@@ -13,7 +13,7 @@ _OTHERS = 0
 """The number for types without a loader of their own, such as regclass."""
 
 
-def register(context: AdaptContext) -> None:
+def register_text(context: AdaptContext) -> None:
     """Register the loaders on a connection."""
     for kind in (*_TYPES, _OTHERS):
         context.adapters.register_loader(kind, _Text)

@@ -74,7 +74,7 @@ def anything(kind: Any, text: st.SearchStrategy[str] = foreign) -> st.SearchStra
     if kind is datetime:
         return st.just(NOW)
     if kind in (int, float, bool):
-        return st.booleans() if kind is bool else st.integers(0, 9).map(kind)
+        return st.booleans() if kind is bool else st.integers(1, 9).map(kind)
     if kind is type(None) or origin is Literal:
         return st.sampled_from(arguments or (None,))
     if isinstance(kind, type) and issubclass(kind, Enum):

@@ -23,10 +23,19 @@ from pydantic import BaseModel
 from bubble_sync.cli import doctor, failures, runs, status, trace, verify
 from bubble_sync.cli.exit_codes import failure_of
 from bubble_sync.cli.metrics import text_of
-from bubble_sync.cli.output import print_answer, print_coloured, print_document, print_markdown, print_text, progress
+from bubble_sync.cli.output import (
+    print_answer,
+    print_coloured,
+    print_document,
+    print_markdown,
+    print_text,
+    progress,
+    screen,
+)
 from bubble_sync.cli.render.diff import comparison_document, comparison_markdown, comparison_text
 from bubble_sync.cli.render.drift import report_document, report_text, reports_markdown
 from bubble_sync.cli.render.report_page import page
+from bubble_sync.cli.render.watch_screen import drawn
 from bubble_sync.compare.diff import Change, Comparison, ObjectDiff, State
 from bubble_sync.compare.drift import DriftReport
 from bubble_sync.compare.liveness import Liveness
@@ -39,7 +48,7 @@ from bubble_sync.health.doctor import Diagnosis
 from bubble_sync.health.failures import Failures
 from bubble_sync.health.report import Report
 from bubble_sync.health.runs import Runs
-from bubble_sync.health.status import Status
+from bubble_sync.health.status import Status, WatchSnapshot
 from bubble_sync.health.trace import Trace
 from bubble_sync.health.verify import Checklist, ChecklistLine
 from bubble_sync.printable import unencodable
@@ -102,6 +111,17 @@ def test_an_answer_acts_neither_on_a_terminal_nor_in_a_log_nor_as_json(command: 
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_a_live_screen_shows_text_of_others_as_text(size: int, tally: list[Row]):
+    def judge(drawing: tuple[WatchSnapshot, Diagnosis, str]) -> None:
+        with printed() as text:
+            screen().print(drawn(*drawing, 1.0))
+        judge_log(text.getvalue())
+
+    sweep(size, st.tuples(anything(WatchSnapshot), anything(Diagnosis), foreign), judge)
+    tally.append(Row("bytes", "watch (in-process)", size, size))
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_json_reads_back_as_it_was(size: int, tally: list[Row]):
     def judge(document: dict[str, str]) -> None:
         with printed() as text:
@@ -161,19 +181,19 @@ def test_a_drift_report_is_text_in_a_terminal_and_in_an_issue(size: int, tally: 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_page_has_the_same_elements_whatever_a_text_holds(size: int, tally: list[Row]):
-    def judge(drawn: tuple[Report, Report]) -> None:
-        hostile, plain = map(page, drawn)
+    def judge(pair: tuple[Report, Report]) -> None:
+        hostile, plain = map(page, pair)
         assert not others.acting_characters(hostile)
         assert [tag for tag, _ in Outline(hostile).elements] == [tag for tag, _ in Outline(plain).elements]
         assert not [name for _, found in Outline(hostile).elements for name, _ in found if name.startswith("on")]
         judge_secrets(hostile)
 
-    drawn = st.builds(
+    pages = st.builds(
         report, stack=foreign, checklist=anything(tuple[ChecklistLine, ...]), liveness=anything(Liveness),
         diagnosis=anything(Diagnosis), failures=anything(Failures),
         history=st.builds(past, sent=st.lists(SENT, max_size=2).map(tuple)),
     )  # fmt: skip
-    sweep(size, drawn.map(lambda value: (value, others.plain(value))), judge)
+    sweep(size, pages.map(lambda value: (value, others.plain(value))), judge)
     tally.append(Row("bytes", "report: HTML (in-process)", size, size))
 
 
