@@ -57,7 +57,17 @@ from bubble_sync.records.messages import message_pattern, readable
 from bubble_sync.records.verdicts import VERDICTS, first_characters
 from ci import masked
 from tests.faults import bytes as others
-from tests.faults.bytes import SEED, Outline, anything, examples, foreign, judge_log, judge_markdown, judge_secrets
+from tests.faults.bytes import (
+    SEED,
+    Outline,
+    anything,
+    examples,
+    foreign,
+    judge_log,
+    judge_markdown,
+    judge_secrets,
+    storable,
+)
 from tests.faults.conftest import Row
 from tests.fixtures.specs import job_spec, secret_spec
 from tests.unit.test_report import past, report, sent
@@ -141,7 +151,7 @@ def comparisons(draw: st.DrawFn) -> Comparison:
         | st.builds(Change, field=foreign, actual=foreign, wanted=foreign),
         max_size=2,
     ).map(tuple)
-    specs = st.builds(lambda name: secret_spec(name=name), foreign.filter(bool)) | st.just(job_spec())
+    specs = st.builds(lambda name: secret_spec(name=name), storable.filter(bool)) | st.just(job_spec())
     items = st.builds(ObjectDiff, spec=specs, state=st.sampled_from(State), changes=changes, reason=foreign)
     found = st.builds(UnmanagedObject, what=foreign, text=foreign, sql=foreign)
     return Comparison("test", draw(st.lists(items, min_size=1, max_size=3)), draw(st.lists(found, max_size=2)))
