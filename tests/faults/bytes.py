@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from bubble_sync.records.verdicts import VERDICTS
 from tests.fixtures.specs import jwt
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -100,8 +101,8 @@ def _compound(kind: Any, text: st.SearchStrategy[str]) -> st.SearchStrategy[Any]
 
 
 def plain(value: Any) -> Any:
-    """Return the value with a word for each text that is not empty."""
-    if isinstance(value, Enum) or value is None:
+    """Return the value with a word for each text that is not empty, but for a verdict, which a page draws."""
+    if isinstance(value, Enum) or value is None or value in VERDICTS:
         return value
     if isinstance(value, str):
         return "word" if value else ""

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import cycle, product
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,9 @@ ANSWERS: dict[str, tuple[type, Callable[..., None]]] = {
     "verify": (Checklist, verify._show),
 }
 
+FAILURES = st.builds(
+    lambda found, why: replace(found, unknown={"items": why} if why else {}), anything(Failures), foreign
+)
 SENT = st.builds(sent, st.just(3), st.sampled_from(VERDICTS) | foreign, function=foreign)
 
 
@@ -200,7 +204,7 @@ def test_a_page_has_the_same_elements_whatever_a_text_holds(size: int, tally: li
 
     pages = st.builds(
         report, stack=foreign, checklist=anything(tuple[ChecklistLine, ...]), liveness=anything(Liveness),
-        diagnosis=anything(Diagnosis), failures=anything(Failures),
+        diagnosis=anything(Diagnosis), failures=FAILURES,
         history=st.builds(past, sent=st.lists(SENT, max_size=2).map(tuple)),
     )  # fmt: skip
     sweep(size, pages.map(lambda value: (value, others.plain(value))), judge)
