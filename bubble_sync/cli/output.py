@@ -53,8 +53,8 @@ class _Trimmed(io.StringIO):
     """Standard output without trailing spaces in tables."""
 
     def write(self, text: str) -> int:
-        """Write a text without trailing spaces."""
-        return sys.stdout.write(_PADDING.sub("", text))
+        """Write a text without trailing spaces; a folded line must not begin with a command to a runner."""
+        return sys.stdout.write(printable_lines(_PADDING.sub("", text)))
 
 
 @contextmanager

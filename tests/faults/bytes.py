@@ -140,7 +140,8 @@ def runner_commands(log: str) -> list[str]:
 
 def judge_log(shown: str) -> None:
     """Fail for a text on a terminal or in a log that acts."""
-    assert not acting_characters(shown), sorted(acting_characters(shown))
+    acting = {one: shown[max(0, shown.index(one) - 40) :][:80] for one in acting_characters(shown)}
+    assert not acting, repr(acting)
     assert not runner_commands(shown)
 
 
