@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bubble_sync.cli.metrics import text_of
+from bubble_sync.cli.output import screen
 from bubble_sync.cli.render.diff import escape_markdown, folded
 from bubble_sync.config.settings import check_settings
 from bubble_sync.health.metrics import Measured
@@ -56,6 +57,12 @@ def test_a_character_that_acts_is_written_as_python_writes_it(text: str, lines: 
 def test_a_title_that_a_host_would_link_is_code(title: str, code: str):
     assert escape_markdown(title) == f"<code>{code}</code>"
     assert f"<details><summary><code>{code}</code></summary>" in list(folded(title, ["x"], "text"))
+
+
+def test_a_line_that_a_pipe_folds_is_no_command(capsys: pytest.CaptureFixture[str]):
+    screen().print(f"{'x' * 400} ::add-mask::e")
+
+    assert capsys.readouterr().out.splitlines()[-1] == r"\::add-mask::e"
 
 
 def test_the_name_of_a_stack_is_a_label():
