@@ -73,7 +73,7 @@ from tests.faults.conftest import Row
 from tests.fixtures.specs import job_spec, secret_spec
 from tests.unit.test_report import past, report, sent
 
-SIZES = [pytest.param(3, id="sample"), pytest.param(300, id="whole", marks=pytest.mark.matrix)]
+SIZES = [pytest.param(3, id="sample"), pytest.param(120, id="whole", marks=pytest.mark.matrix)]
 ANSWERS: dict[str, tuple[type, Callable[..., None]]] = {
     "doctor": (Diagnosis, doctor._show),
     "failures": (Failures, failures._show),

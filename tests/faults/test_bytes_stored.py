@@ -71,7 +71,7 @@ def insert(conn: psycopg.Connection[Any], items: list[tuple[str, str, str, str]]
     ]  # fmt: skip
 
 
-SIZES = [pytest.param(2, id="sample"), pytest.param(60, id="whole", marks=pytest.mark.matrix)]
+SIZES = [pytest.param(2, id="sample"), pytest.param(30, id="whole", marks=pytest.mark.matrix)]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -186,7 +186,7 @@ def judge_documents(site: Site) -> None:
     judge_log(text_of(measured.measure(site.db, settings, STACK, "0")))
 
 
-@pytest.mark.parametrize("size", [pytest.param(1, id="sample"), pytest.param(25, id="whole", marks=pytest.mark.matrix)])
+@pytest.mark.parametrize("size", [pytest.param(1, id="sample"), pytest.param(12, id="whole", marks=pytest.mark.matrix)])
 def test_what_the_commands_read_acts_nowhere(project: Site, size: int, tally: list[Row]):
     project.by_hand(UNCHECKED)
 
