@@ -16,15 +16,15 @@ _RUNNER_COMMAND = re.compile(r"^(?P<indent>[^\S\n]*):(?=:.*::)|#(?=#\w*\[)", re.
 
 
 def printable(text: str) -> str:
-    """Return a text on one line."""
-    return text if text.isprintable() else "".join(map(_shown, text))
+    """Return a text on one line, without a command to a runner of workflows."""
+    return _RUNNER_COMMAND.sub(_broken, text if text.isprintable() else "".join(map(_shown, text)))
 
 
 def printable_lines(text: str) -> str:
     """Return a text with its line breaks and tabs, without commands to a runner of workflows."""
     if not text.isprintable():
         text = "".join(one if one in "\n\t" else _shown(one) for one in text)
-    return _RUNNER_COMMAND.sub(lambda found: "#\\" if found[0] == "#" else f"{found['indent']}\\:", text)
+    return _RUNNER_COMMAND.sub(_broken, text)
 
 
 def json_text(document: object, default: Callable[[object], object] | None = None) -> str:
@@ -39,6 +39,10 @@ def unencodable(problem: UnicodeError) -> tuple[str, int]:
     if not isinstance(problem, UnicodeEncodeError):
         raise problem
     return json.dumps(problem.object[problem.start : problem.end])[1:-1], problem.end
+
+
+def _broken(found: re.Match[str]) -> str:
+    return "#\\" if found[0] == "#" else f"{found['indent']}\\:"
 
 
 def _shown(one: str) -> str:

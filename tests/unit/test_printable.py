@@ -33,8 +33,8 @@ ROOT = Path(__file__).parents[2]
         ("x\n  ::add-mask::e", "x\n  \\::add-mask::e", r"x\n  ::add-mask::e"),
         ("::debug", "::debug", "::debug"),
         ("a::text::b", "a::text::b", "a::text::b"),
-        ("[##vso[task.a]b", "[#\\#vso[task.a]b", "[##vso[task.a]b"),
-        ("##[error]c ###[d", "#\\#[error]c ##\\#[d", "##[error]c ###[d"),
+        ("[##vso[task.a]b", "[#\\#vso[task.a]b", "[#\\#vso[task.a]b"),
+        ("##[error]c ###[d", "#\\#[error]c ##\\#[d", "#\\#[error]c ##\\#[d"),
     ],
 )  # fmt: skip
 def test_a_character_that_acts_is_written_as_python_writes_it(text: str, lines: str | None, line: str | None):
