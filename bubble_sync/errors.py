@@ -18,12 +18,14 @@
      └── PlatformError           fix this machine: a program is missing, or the embedded platform failed
 
 A message names the problem, the object and the next step. Messages hold no secrets: only values that cannot be
-secret are included.
+secret are included. Names in them are of others, so a message is cleaned where it is read.
 """
 
 from __future__ import annotations
 
 from typing import Literal
+
+from bubble_sync.printable import printable_lines
 
 
 class SyncError(Exception):
@@ -35,6 +37,10 @@ class SyncError(Exception):
     # Pulumi prints the module and class of a provider's exception, and omits the module `builtins`:
     # the line reads "error: PrerequisiteMissing: ...".
     __module__ = "builtins"
+
+    def __str__(self) -> str:
+        """Return the message for a terminal: Pulumi prints it too."""
+        return printable_lines(super().__str__())
 
     def __init_subclass__(cls) -> None:
         """Give every subclass the same short printed name."""

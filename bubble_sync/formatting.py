@@ -1,4 +1,4 @@
-"""Format times, durations and foreign text for people: every command writes them in these forms."""
+"""Format times and durations for people: every command writes them in these forms."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from datetime import UTC, datetime
 SQL_TIMESTAMP = "YYYY-MM-DD HH24:MI:SS TZ"
 """The form of `format_timestamp` for to_char, in a session whose time zone is UTC."""
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
-
-
-def printable(text: str) -> str:
-    """Return the text with a question mark for each character that a terminal could obey."""
-    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def format_timestamp(when: datetime) -> str:

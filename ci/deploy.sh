@@ -39,7 +39,7 @@ apply() {
     {
         echo "deploy: stack $stack is not what it was when the plan was made. The plan is violated, and refused at:"
         # Pulumi gives the whole configuration to a provider called `default`.
-        grep -oE 'urn:pulumi:[^ ]+' "$said" | sed 's/.*::/  /; s/^  default$/  the configuration/' | sort -u
+        grep -oE 'urn:pulumi:[^ ]+' "$said" | sed 's/.*::/  /; s/^  default$/  the configuration/' | sort -u | masked
         if grep -q '^Updating (' "$said"; then
             echo "deploy: it changed while the plan was applied: other steps of the plan may be done."
         else

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from bubble_sync.printable import printable
+
 #: The API refuses a body above 65,536 characters.
 LONGEST = 60_000
 #: The login of `GITHUB_TOKEN`; the token itself may not ask for its login.
@@ -110,7 +112,7 @@ def report(ending: str = "") -> str:
     """Return the text of the file REPORT, written by the previous script; `ending` selects a sibling file."""
     file = Path(variable("REPORT") + ending)
     try:
-        return file.read_text("utf-8").strip()
+        return file.read_text("utf-8", "replace").strip()
     except FileNotFoundError:
         raise GitHubError(f"there is no {file}: the script that writes it has not run", MISUSED) from None
 
@@ -152,8 +154,8 @@ def fitting(text: str, longest: int = LONGEST) -> str:
 def report_outcome(work: Callable[[], str]) -> int:
     """Do the work, print its result, and return the exit code."""
     try:
-        print(work())
+        print(printable(work()))
     except GitHubError as problem:
-        print(f"error: {problem}", file=sys.stderr)
+        print(f"error: {printable(str(problem))}", file=sys.stderr)
         return problem.code
     return 0

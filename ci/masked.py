@@ -1,17 +1,19 @@
-"""Mask keys in a text: Pulumi shows jobs as they are, with keys that people wrote into them."""
+"""Clean a text for a log and a report: Pulumi shows jobs as they are, with keys that people wrote into them."""
 
 from __future__ import annotations
 
+import io
 import sys
 
 from bubble_sync.config.keys import masked
+from bubble_sync.printable import printable_lines
 
 
 def main() -> None:
     """Copy standard input to standard output, line by line."""
-    for line in sys.stdin:
-        # A bare carriage return ends a line of Markdown too.
-        sys.stdout.write(masked(line.rstrip("\n").replace("\r", "\n")) + "\n")
+    # An error here would end Pulumi in the middle of its work.
+    for line in io.TextIOWrapper(sys.stdin.buffer, "utf-8", "replace", newline="\n"):
+        sys.stdout.write(printable_lines(masked(line.rstrip("\r\n"))) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import typer
 
 from bubble_sync.cli.exit_codes import failure_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, resolve_stack
-from bubble_sync.cli.output import print_document, screen, table
+from bubble_sync.cli.output import print_document, print_text, progress, screen, table
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ def config(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     else:
         _show(found)
     if failure:
-        typer.echo(f"error: {failure.message}", err=True)
+        progress(f"error: {failure.message}")
         raise typer.Exit(failure.exit_code)
 
 
 def _show(found: Configuration) -> None:
-    typer.echo(f"stack {found.stack}")
+    print_text(f"stack {found.stack}")
     listed = table("key", "value", "source")
     for one in found.settings:
         listed.add_row(one.key, _shown(one), one.source, style="red" if one.problem else None)

@@ -9,7 +9,7 @@ import typer
 
 from bubble_sync.cli.exit_codes import code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, resolve_stack
-from bubble_sync.cli.output import print_coloured, print_document, progress
+from bubble_sync.cli.output import print_coloured, print_document, print_file, print_markdown, progress
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ def diff(
         script = back(comparison, snapshot)
         if holds_a_key(script):
             progress("warning: a function or a job of today has a key written into it: keep this text private")
-        typer.echo(script)
+        print_file(script)
     elif as_sql:
         from bubble_sync.compare.sql_script import forward
 
-        typer.echo(forward(comparison))
+        print_file(forward(comparison))
     else:
         _show(comparison, as_json=as_json, as_markdown=as_markdown)
     raise typer.Exit(code_of(comparison.clean))
@@ -51,7 +51,7 @@ def _show(comparison: Comparison, *, as_json: bool, as_markdown: bool) -> None:
     if as_json:
         print_document(comparison_document(comparison))
     elif as_markdown:
-        typer.echo("\n".join(comparison_markdown(comparison)))
+        print_markdown(comparison_markdown(comparison))
     else:
         print_coloured(comparison_text(comparison))
 

@@ -11,7 +11,7 @@ import typer
 
 from bubble_sync.cli.exit_codes import MISUSED, NO, UNREACHABLE, YES
 from bubble_sync.cli.options import ConfigFile, Json, StackName, resolve_stack, typed
-from bubble_sync.cli.output import print_coloured, print_document, progress
+from bubble_sync.cli.output import print_coloured, print_document, print_markdown, progress
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def drift(
         documents = [report_document(report) for report in reports]
         print_document({"stacks": documents} if all_stacks else documents[0])
     elif as_markdown:
-        typer.echo("\n".join(reports_markdown(reports)))
+        print_markdown(reports_markdown(reports))
     else:
         _show_text(reports, table=all_stacks)
     raise typer.Exit(exit_code(reports))
@@ -79,7 +79,7 @@ def _show_text(reports: Sequence[DriftReport], *, table: bool) -> None:
     if table:
         width = max(len(report.stack) for report in reports)
         for report in reports:
-            typer.echo(f"{report.stack:<{width}}  {report_line(report)}")
+            print_coloured([f"{report.stack:<{width}}  {report_line(report)}"])
     for report in reports:
         if report.cause and not table:
             progress(f"error: {report.cause}")

@@ -109,16 +109,16 @@ def change_key(
     chosen = resolve_stack(stack, config_file)
     key = ask_for_key() if key_fd is None else read_key_from(key_fd)
     done = rotate(chosen, Wanted(key, name, action, accept_unchecked), progress)
-    typer.echo(f"rotated: secret {done.secret_name} of stack {chosen.name} holds the new key")
+    print_text(f"rotated: secret {done.secret_name} of stack {chosen.name} holds the new key")
     if not done.probe.proven:
         print_text(done.probe.conclusion)
     print_text(*done.kept)
     if done.commit is not None:
-        typer.echo(f"commit it:  {done.commit}")
+        print_text(f"commit it:  {done.commit}")
     when = (
         "when nothing reads what was kept" if done.kept else "a minute from now: requests on their way still carry it"
     )
-    typer.echo(f"then revoke the old key in the dashboard, {when}")
+    print_text(f"then revoke the old key in the dashboard, {when}")
 
 
 def _offline_lines(found: KeyStatus) -> list[str]:

@@ -119,7 +119,7 @@ def sign_up(email: str, as_json: Json = False) -> None:
         print_document(made)
     else:
         for name, value in made.items():
-            typer.echo(f"{name:<9} {value}")
+            print_text(f"{name:<9} {value}")
 
 
 @local_app.command("demo")

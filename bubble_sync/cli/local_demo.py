@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import typer
-from rich.console import Console
-
 from bubble_sync.cli import trace, verify
-from bubble_sync.cli.output import open_stack
+from bubble_sync.cli.output import open_stack, print_text, screen
 from bubble_sync.cli.report import write_report
 from bubble_sync.errors import PlatformError
 from bubble_sync.formatting import format_tenths
@@ -24,7 +21,7 @@ from bubble_sync.local.platform import Platform
 from bubble_sync.local.stack import NAME, LocalStack, prepare_stack
 from bubble_sync.model.targets import TARGET, WAKE_TARGET_SECONDS
 
-_screen = Console(stderr=True, highlight=False)
+_screen = screen(stderr=True)
 
 
 @dataclass(frozen=True)
@@ -99,16 +96,16 @@ def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
             ("verified", "", f"{good} of {len(checklist.lines)} checks are ok{later}"),
             ("report", "", str(report)),
         ]
-        typer.echo()
+        print_text("")
         for what, after, text in rows:
-            typer.echo(f"{what:<10}  {after:>8}  {text}")
+            print_text(f"{what:<10}  {after:>8}  {text}")
         proven = story.proven and not wrong
         if verbose or not proven:
-            typer.echo("\nStack outputs:")
-            typer.echo(json.dumps(story.outputs, indent=2))
-            typer.echo(f"\n$ bubble-sync verify --stack {NAME}")
+            print_text("\nStack outputs:")
+            print_text(json.dumps(story.outputs, indent=2))
+            print_text(f"\n$ bubble-sync verify --stack {NAME}")
             verify.print_checklist(checklist)
-            typer.echo(f"\n$ bubble-sync trace --latest --stack {NAME}")
+            print_text(f"\n$ bubble-sync trace --latest --stack {NAME}")
             trace.print_trace(trace.read_trace(context, None))
     return proven
 

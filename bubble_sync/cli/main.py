@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
 import io
-import json
 import os
 import sys
 from dataclasses import dataclass
@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from bubble_sync.cli.exit_codes import INTERRUPTED, YES, failure_of
 from bubble_sync.errors import ConfigurationError
+from bubble_sync.printable import json_text, printable_lines, unencodable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+_ESCAPED = "bubble_sync.escaped"
 
 
 @dataclass
@@ -40,8 +43,8 @@ class Outcome:
             return
         failure = failure_of(problem)
         if self.as_json:
-            sys.stdout.write(f"{json.dumps({'error': failure._asdict()}, indent=2, ensure_ascii=False)}\n")
-        sys.stderr.write(f"error: {failure.message}\n")
+            sys.stdout.write(f"{json_text({'error': failure._asdict()})}\n")
+        sys.stderr.write(f"error: {printable_lines(failure.message)}\n")
         raise SystemExit(failure.exit_code) from None
 
 
@@ -77,7 +80,11 @@ class _Descriptor(io.RawIOBase):
 
 
 def guard_streams() -> None:
-    """Replace both standard streams; discard the output of a stream that is closed from the start."""
+    """Replace both standard streams; discard the output of a stream that is closed from the start.
+
+    What the encoding of a stream lacks is escaped.
+    """
+    codecs.register_error(_ESCAPED, unencodable)
     sys.stdout = _guarded(sys.stdout, "standard output")
     sys.stderr = _guarded(sys.stderr, "standard error") or io.StringIO()
 
@@ -87,7 +94,7 @@ def _guarded(stream: TextIO, name: str) -> TextIO:
         return stream
     raw = _Descriptor(stream.fileno(), name)
     return io.TextIOWrapper(
-        io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=raw.isatty() or name == "standard error"
+        io.BufferedWriter(raw), stream.encoding, _ESCAPED, line_buffering=raw.isatty() or name == "standard error"
     )
 
 

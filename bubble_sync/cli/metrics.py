@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.options import ConfigFile, StackName
-from bubble_sync.cli.output import open_stack, write_atomically
+from bubble_sync.cli.output import open_stack, print_file, write_atomically
 from bubble_sync.errors import Unreachable
+from bubble_sync.printable import printable
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -61,17 +62,18 @@ def _families(measured: Measured) -> Iterator[Metric]:
 
     for family in FAMILIES:
         # Another role's job may share the name, and a series must be unique: our jobs come first.
-        samples = dict(reversed(list(family.samples(measured))))
+        named = [((measured.stack, *values), number) for values, number in family.samples(measured)]
+        samples = {tuple(map(printable, values)): number for values, number in reversed(named)}
         if samples:
             made = GaugeMetricFamily(family.name, family.meaning, labels=("stack", *family.labels), unit=family.unit)
             for values, number in reversed(samples.items()):
-                made.add_metric((measured.stack, *values), float(number))
+                made.add_metric(values, float(number))
             yield made
 
 
 def give(text: str, output: Path | None) -> None:
     """Print a text, or write it to a file."""
     if output is None:
-        typer.echo(text, nl=False)
+        print_file(text, end="")
         return
     write_atomically(output, text, mode=_READABLE)

@@ -1,4 +1,4 @@
-"""Output of the reading commands: the stack's database, tables and JSON."""
+"""Output of the commands: the stack's database, tables and JSON. Text of others is cleaned here alone."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from bubble_sync.cli.options import complete_for_stack, resolve_stack
 from bubble_sync.config.commands import in_all
 from bubble_sync.errors import ConfigurationError, NotFound, PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.files import replace_file
+from bubble_sync.printable import json_text, printable_lines
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -53,8 +54,8 @@ class _Trimmed(io.StringIO):
     """Standard output without trailing spaces in tables."""
 
     def write(self, text: str) -> int:
-        """Write a text without trailing spaces."""
-        return sys.stdout.write(_PADDING.sub("", text))
+        """Write a text without trailing spaces; a folded line must not begin with a command to a runner."""
+        return sys.stdout.write(printable_lines(_PADDING.sub("", text)))
 
 
 @contextmanager
@@ -84,22 +85,29 @@ def warn_if_never_up(database: Database, options: Sequence[str]) -> None:
 
     if database.read("looking for the stack", never_up):
         words = shlex.join(options)
-        typer.echo(f"this stack was never up: `bubble-sync diff {words}`, then `pulumi up {words}`", err=True)
+        progress(f"this stack was never up: `bubble-sync diff {words}`, then `pulumi up {words}`")
 
 
-def screen() -> Console:
-    """Return a console that completes commands; a pipe gets no colour and no folding."""
-    from rich.console import Console
+def screen(*, stderr: bool = False) -> Console:
+    """Return a console that completes commands and cleans text of others; a pipe gets no colour and no folding."""
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
     from rich.text import Text
 
-    class Completing(Console):
+    class Cleaning(Console):
         def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - rich's own options
-            return super().render_str(complete_for_stack(text), **options)
+            return super().render_str(printable_lines(complete_for_stack(text)), **options)
 
-    console = Completing(highlight=False, markup=False, emoji=False)
-    if console.is_terminal:
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            # A text that a caller made does not pass `render_str`.
+            if isinstance(renderable, Text):
+                renderable.plain = printable_lines(renderable.plain)
+            return super().render(renderable, options)
+
+    console = Cleaning(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if console.is_terminal or stderr:
         return console
-    return Completing(file=_Trimmed(), highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH)
+    return Cleaning(file=_Trimmed(), highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH)
 
 
 def table(*columns: str) -> Table:
@@ -130,7 +138,7 @@ def print_answer(
 def print_document(document: Mapping[str, object]) -> None:
     """Print JSON with complete commands; times in ISO form, durations in seconds."""
     plain = json.loads(json.dumps(document, default=_plain))
-    print_text(json.dumps(in_all(plain, complete_for_stack), indent=2, ensure_ascii=False))
+    typer.echo(json_text(in_all(plain, complete_for_stack)))
 
 
 def print_unknown(unknown: Mapping[str, str], out: Console) -> None:
@@ -142,18 +150,31 @@ def print_unknown(unknown: Mapping[str, str], out: Console) -> None:
 def print_text(*lines: str) -> None:
     """Print lines with complete commands."""
     for line in lines:
-        typer.echo(complete_for_stack(line))
+        typer.echo(printable_lines(complete_for_stack(line)))
 
 
 def print_coloured(lines: Iterable[str]) -> None:
     """Print lines of a comparison, coloured by their first sign."""
     for line in lines:
-        typer.secho(line, fg=_COLOURS.get(line[:1]))
+        typer.secho(printable_lines(line), fg=_COLOURS.get(line[:1]))
+
+
+def print_markdown(lines: Iterable[str]) -> None:
+    """Print Markdown, which commands completed and whose names are escaped already."""
+    typer.echo(printable_lines("\n".join(lines)))
+
+
+def print_file(text: str, *, end: str = "\n") -> None:
+    """Print the content of a file as it is; on a terminal, cleaned."""
+    shown = printable_lines(text) if sys.stdout.isatty() else text
+    if shown != text:
+        progress("warning: a terminal would obey characters in this text, so they are escaped: send it to a file")
+    typer.echo(shown + end, nl=False)
 
 
 def progress(text: str) -> None:
     """Print a line about work in progress to standard error."""
-    typer.echo(text, err=True)
+    typer.echo(printable_lines(text), err=True)
 
 
 def _plain(value: object) -> str:

@@ -68,4 +68,4 @@ def _show(done: PauseResult, stack: str, keys: tuple[str, ...]) -> None:
         state = paused_jobs.get(name, "active")
         print_text(f"job {name} of stack {stack} is {state}{already}")
     if done.commit is not None:
-        typer.echo(f"commit it:  {done.commit}")
+        print_text(f"commit it:  {done.commit}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bubble_sync.cli.options import ConfigFile, StackName, duration
-from bubble_sync.cli.output import StackContext, open_stack, write_atomically
+from bubble_sync.cli.output import StackContext, open_stack, print_text, write_atomically
 
 HtmlOption = Annotated[
     Path, typer.Option("--html", metavar="FILE", help="File to write; an existing file is replaced.")
@@ -24,7 +24,7 @@ def report(
     span = duration("--since", since, "1m", "30d")
     with open_stack(stack, config_file) as context:
         write_report(context, html, span)
-    typer.echo(html)
+    print_text(str(html))
 
 
 def write_report(context: StackContext, file: Path, span: timedelta) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from bubble_sync.cli.exit_codes import NO, code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, confirm, duration
-from bubble_sync.cli.output import StackContext, open_stack, print_document, print_unknown, screen, table
+from bubble_sync.cli.output import StackContext, open_stack, print_document, print_unknown, progress, screen, table
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _go_on(
     if not as_json:
         _show_plan(plan, out)
     if plan.items and not confirm(question.format(_count(plan.items)), yes=yes, as_json=as_json):
-        typer.echo("nothing was changed", err=True)
+        progress("nothing was changed")
         raise typer.Exit(NO)
     done = carry_out(context.database, plan)
     skipped = (*plan.skipped, *done.skipped)

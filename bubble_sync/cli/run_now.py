@@ -10,7 +10,16 @@ import typer
 
 from bubble_sync.cli.exit_codes import NO, code_of
 from bubble_sync.cli.options import ConfigFile, Json, StackName, Yes, confirm
-from bubble_sync.cli.output import StackContext, open_stack, print_answer, print_unknown, screen, table
+from bubble_sync.cli.output import (
+    StackContext,
+    open_stack,
+    print_answer,
+    print_text,
+    print_unknown,
+    progress,
+    screen,
+    table,
+)
 from bubble_sync.formatting import format_age, format_seconds
 
 if TYPE_CHECKING:
@@ -72,10 +81,10 @@ def run_now(
         if not as_json:
             _show_prepared(prepared, context.name)
         if needs_confirmation(context) and not confirm("run it now?", yes=yes, as_json=as_json):
-            typer.echo("nothing was run", err=True)
+            progress("nothing was run")
             raise typer.Exit(NO)
         # Standard output holds nothing but the JSON.
-        show = (lambda _: None) if as_json else (lambda notice: typer.echo(f"{notice.severity}: {notice.text}"))
+        show = (lambda _: None) if as_json else (lambda notice: print_text(f"{notice.severity}: {notice.text}"))
         ran = action.run_command(context.database, prepared, context.name, show)
         answer = _answer(context, prepared, ran, wait=wait)
     # One request in fields of its own, as runs with `requestsPerTick: 1` have it.
@@ -127,11 +136,11 @@ def _await_responses(
     deadline = time.monotonic() + seconds
     try:
         answers = "the answer" if len(sent) == 1 else f"{len(sent)} answers"
-        typer.echo(f"waiting for {answers}, {format_age(seconds)} at most ...", err=True)
+        progress(f"waiting for {answers}, {format_age(seconds)} at most ...")
         return tuple(follow(context.database, one, max(0.0, deadline - time.monotonic())) for one in sent)
     except KeyboardInterrupt:
         goes = "goes on by itself" if len(sent) == 1 else "go on by themselves"
-        typer.echo(f"not waited for: {_named(tuple(one.request_id for one in sent))} {goes}", err=True)
+        progress(f"not waited for: {_named(tuple(one.request_id for one in sent))} {goes}")
         raise
 
 

@@ -15,7 +15,7 @@ import typer
 
 from bubble_sync.cli.exit_codes import TERMINATED
 from bubble_sync.cli.options import ConfigFile, StackName, duration
-from bubble_sync.cli.output import StackContext, open_stack
+from bubble_sync.cli.output import StackContext, open_stack, screen
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 from bubble_sync.formatting import format_age
 
@@ -103,10 +103,8 @@ Every = Annotated[str, typer.Option("--every", metavar="TIME", help="Time betwee
 
 def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile = None) -> None:
     """Show queue, jobs, findings and requests on a live screen; Ctrl-C exits with code 0."""
-    from rich.console import Console
-
     seconds = duration("--every", every, "1s", "1h").total_seconds()
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = screen()
     if not sys.stdout.isatty() or console.is_dumb_terminal:
         raise ConfigurationError(
             "watch needs a terminal as standard output: use `bubble-sync status` (`--json` for a program)"

@@ -19,7 +19,8 @@ _PULUMI = ("cancel", "config", "destroy", "preview", "refresh", "up")
 _COMMAND = re.compile(
     rf"\b(?:(?P<ours>bubble-sync (?:{'|'.join(OURS)}))|pulumi (?:config (?:set|rm|get)|{'|'.join(_PULUMI)}))"
     # Skip longer words, titles, reports of what a command did, and commands that name a stack already.
-    r"(?![\w*'-]|` (?:failed|succeeded|would|connects|revokes))(?!(?:(?!`|\n|&&|[;.,] ).)*--stack)"
+    # No farther than a line of options: a text of others may hold nothing but commands.
+    r"(?![\w*'-]|` (?:failed|succeeded|would|connects|revokes))(?!(?:(?!`|\n|&&|[;.,] ).){0,300}--stack)"
 )
 
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from bubble_sync.config.project_ref import ref_of_database
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.formatting import printable
+from bubble_sync.printable import printable
 
 NAMESPACE = "bubble-sync"
 """The namespace of all configuration keys, in any Pulumi project."""

@@ -8,6 +8,8 @@ from pathlib import Path
 from bubble_sync.errors import ConfigurationError
 
 _CONFIG_FOLDER = re.compile(r"""^stackConfigDir:[ \t]*(["']?)(?P<folder>[^"'#\n]+?)\1[ \t]*(?:#.*)?$""", re.MULTILINE)
+_STACK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+"""Pulumi's own rule for the name of a stack."""
 
 
 def project_folder(start: Path) -> Path:
@@ -31,7 +33,7 @@ def config_folder(folder: Path) -> Path:
 
 
 def stack_names(folder: Path) -> list[str]:
-    """Return the sorted names of the stacks with a configuration file."""
+    """Return the sorted names of the stacks with a configuration file; a file with another name is no stack's."""
     files = config_folder(folder).glob("Pulumi.*.yaml")
     names = (path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in files)
-    return sorted(name for name in names if name)
+    return sorted(name for name in names if _STACK.fullmatch(name))

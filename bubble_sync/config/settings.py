@@ -203,7 +203,18 @@ class NameSettings(Settings):
 
     _prefix = field_validator("prefix")(validators.check_prefix)
     _function = field_validator("edge_function")(validators.check_edge_function)
-    _queue = field_validator("queue")(validators.check_table)
+
+    @field_validator("queue")
+    @classmethod
+    def _elsewhere(cls, value: str, info: ValidationInfo) -> str:
+        prefix = info.data.get("prefix", "")
+        if validators.check_table(value).partition(".")[0] == prefix.replace("-", "_"):
+            raise ValueError(
+                f"{value!r} is in the schema that names.prefix, {prefix!r}, reserves for objects of ours; "
+                "use another prefix"
+            )
+        return value
+
     _operations = field_validator("operations")(validators.check_words)
     _actions = field_validator("process_action", "retry_action")(validators.check_word)
 
@@ -225,6 +236,13 @@ _DEFAULT_NAMES = NameSettings()
 _OPERATIONS = ", ".join(f"'{word}'" for word in _DEFAULT_NAMES.operations)
 _JOBS = r"(?:processor|retry|alerts|history)\b"
 _OWN = r"(?:(?:processor|retry|alert|history|wake|probe|answer|incoming|alert_webhook_url)\b|(?!\w))"
+_OF_A_USER = "".join(
+    rf"(?<!\b{words}bubble_sync)"
+    for words in (
+        "role ", "user ", "owned by ", "as ", "As ", "to ", "is ", "application ", "database ", "stack ", "stack '",
+    )
+)  # fmt: skip
+"""Before these words, the whole name is one of a role, stack, database or application, and no schema."""
 _DEFAULT_NAME = re.compile(
     # In the pattern of calls, the name may be composed of two literals.
     r"(?P<calls>bubble\(\?:_\|(?P<literals>_\?''.*?''_\?)\)sync)"
@@ -233,7 +251,8 @@ _DEFAULT_NAME = re.compile(
     # With the keys of the locks that a run of one stack tries, and another stack must not hold.
     rf"|(?P<prefix>\bbubble-sync(?=-(?:{_JOBS}|[%'])|(?<='bubble-sync) (?:alert|history )'))"
     # Whole names of ours alone: an error also quotes names of the user, which may begin like ours.
-    rf"|(?P<schema>(?:(?<!\w)|(?<=invoke_)|(?<=\\m))bubble_sync(?:(?![\w-])|(?=_{_OWN})))"
+    rf"|(?P<schema>(?:(?<!\w)|(?<=invoke_)|(?<=\\m))bubble_sync"
+    rf"(?:(?=\.\w)|(?=_{_OWN})|(?![\w-]){_OF_A_USER}))"
     # The list of the report's words, in the order of an earlier version's function.
     r"|(?P<words>'INSERT', 'UPDATE', 'DELETE', 'SIGNUP_ATOMIC')"
     rf"|(?P<operations>{_OPERATIONS})|(?P<sign_up>'SIGNUP_ATOMIC')"
@@ -266,6 +285,9 @@ def _rendered(names: NameSettings, text: str) -> str:
         return found.replace(".", r"\.") if match["escape"] else found
 
     return _DEFAULT_NAME.sub(replaced, text)
+
+
+_LONGEST_PROBLEM = 2000
 
 
 class ConfigValue(NamedTuple):
@@ -395,7 +417,7 @@ def check_settings(config: Mapping[str, ConfigValue]) -> tuple[StackSettings | N
         found = error.errors(include_url=False, include_context=False)
         # A default that depends on another setting has no error of its own.
         details = [one for one in found if one["type"] != "default_factory_not_called"]
-        return None, [*problems, *(_problem(detail, encrypted) for detail in details)]
+        return None, [*problems, *(_shortened(_problem(detail, encrypted)) for detail in details)]
 
 
 def plain_values(config: Mapping[str, ConfigValue]) -> dict[str, object]:
@@ -409,7 +431,7 @@ def _plain(text: str) -> object:
         return text
     try:
         parsed: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return parsed
 
@@ -441,6 +463,11 @@ def _missing_parts(config: Mapping[str, ConfigValue]) -> list[str]:
         example = f"pulumi config set --path {NAMESPACE}:alerts.dailyReportAt 07:00"
         problems.append(f"{NAMESPACE}:alerts: not set, but alertWebhookUrl is; {example}")
     return problems
+
+
+def _shortened(problem: str) -> str:
+    """Return a problem without the middle of a value that is too long to read; the remedy is at the end."""
+    return problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:400]} ... {problem[-400:]}"
 
 
 def _problem(detail: ErrorDetails, encrypted: Collection[str]) -> str:

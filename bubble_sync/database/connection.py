@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 from bubble_sync.config.database_url import DatabaseAddress
 from bubble_sync.config.project_ref import ref_of_database
 from bubble_sync.config.settings import NameSettings
-from bubble_sync.database import timestamp_loaders
+from bubble_sync.database import text_loaders, timestamp_loaders
 from bubble_sync.database.errors import CONNECT_TIMEOUT_SECONDS, why_not_connected
 from bubble_sync.errors import ConfigurationError, Unreachable
 
@@ -130,6 +130,7 @@ def connect(address: DatabaseAddress, names: NameSettings | None = None) -> Conn
         cause, retry = why_not_connected(error, hosted=hosted)
     else:
         timestamp_loaders.register(conn)
+        text_loaders.register_text(conn)
         return conn
     stale = " If the URL has changed since the last `pulumi up`, run `pulumi up --run-program` once."
     raise Unreachable(

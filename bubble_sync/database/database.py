@@ -21,7 +21,8 @@ from bubble_sync.database.connection import Connection as Connection
 from bubble_sync.database.connection import Pool, names_of_stack
 from bubble_sync.database.errors import refusal
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
-from bubble_sync.formatting import format_timestamp, printable
+from bubble_sync.formatting import format_timestamp
+from bubble_sync.printable import printable
 from bubble_sync.sql_loader import query
 
 Row = dict[str, Any]

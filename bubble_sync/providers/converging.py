@@ -28,6 +28,7 @@ from pydantic import ValidationError
 from bubble_sync.config.database_url import NAMESPACE, DatabaseAddress, database_address
 from bubble_sync.config.project_ref import ref_of_database, ref_of_url, require_one_project
 from bubble_sync.config.settings import NameSettings
+from bubble_sync.printable import printable_lines
 from bubble_sync.providers.deployments import declare, may_declare
 from bubble_sync.providers.engine import end_with_engine
 from bubble_sync.specs import Observation, RecordedSpec, Spec
@@ -145,7 +146,7 @@ class ConvergingProvider(ResourceProvider):
 def show(line: str) -> None:
     """Write a line that the engine shows."""
     # One write keeps threads apart.
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{printable_lines(line)}\n")
     sys.stdout.flush()
 
 

@@ -12,7 +12,9 @@ from bubble_sync.config.settings import NameSettings
 _LONGEST = 300
 _LONGEST_DETAIL = 2000
 _SECRET_NAME = re.compile(r"(?i)token|secret|passw|authorization|api_?-?key|cookie|session")
-_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+_MOST_READ = 2000
+"""Characters of a message in which keys and emails are looked for: a long word must not take long."""
+_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _LONG_NUMBER = re.compile(r"\b\d{5,}(?:x\d+)?\b")
 _NAMED = re.compile(r"(?i)(\b(?:item|record|row|user|account|host|guest|id|key)s?[\s:=#'\"(]+)\d+\b")
@@ -21,7 +23,7 @@ _NAMED = re.compile(r"(?i)(\b(?:item|record|row|user|account|host|guest|id|key)s
 
 def readable(message: str | None) -> str:
     """Return the first line, redacted; DETAIL lines may hold whole rows."""
-    lines = (message or "").strip().splitlines()
+    lines = (message or "").strip()[:_MOST_READ].splitlines()
     return anonymous(lines[0])[:_LONGEST] if lines else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,3 +62,16 @@ def test_no_two_modules_define_the_same_public_name():
 
     assert len(places) > 500, "the search finds the product's names"
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_text_leaves_a_command_in_one_module_which_cleans_it():
+    """The entry point has its own lines; the others' texts are constants of ours."""
+    writers = re.compile(r"(?:\btyper\.s?echo|(?<![.\w])print|\bsys\.std(?:out|err)\.write|\bConsole)\(")
+    found = {
+        path.relative_to(ROOT / "bubble_sync/cli").as_posix(): len(writers.findall(path.read_text("utf-8")))
+        for path in (ROOT / "bubble_sync/cli").rglob("*.py")
+    }
+
+    assert {name: number for name, number in found.items() if number} == {
+        "app.py": 1, "main.py": 3, "options.py": 2, "output.py": found["output.py"],
+    }  # fmt: skip

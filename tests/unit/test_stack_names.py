@@ -38,6 +38,8 @@ OF_THE_PRODUCT = ("`bubble-sync ", "bubble-sync:", "bubble-sync/", "bubble-sync 
         ("in ('SIGNUP_ATOMIC', 'INSERT', 'UPDATE')", "in ('ORDER_PLACED', 'ORDER_CHANGED')"),
         ("operation = 'SIGNUP_ATOMIC'", "operation = 'ORDER_PLACED'"),
         ("{'action': 'process_queue_data_api'}", "{'action': 'process_orders'}"),
+        ("usage on schema bubble_sync to bubble_sync;", "usage on schema shop_sync to bubble_sync;"),
+        ("may not write to bubble_sync.ledger", "may not write to shop_sync.ledger"),
         ("run `bubble-sync doctor`", "run `bubble-sync doctor`"),
         ("pulumi config set bubble-sync:names.prefix", "pulumi config set bubble-sync:names.prefix"),
     ],
@@ -58,6 +60,12 @@ def test_a_name_is_replaced_where_a_stack_is_meant(text: str, rendered: str):
         "cannot connect to the database at bubble-sync-db.example.com",
         "function public.my_bubble_sync_helper() calls it",
         "supabase functions deploy bubble_sync_orders",
+        "job shop-sync-retry belongs to the role bubble_sync, and monitor cannot see the job: connect as bubble_sync.",
+        "function public.x() is owned by bubble_sync: nothing was changed. As bubble_sync: alter table x owner to x;",
+        "names stack 'bubble_sync', but this is stack 'shop': run `pulumi up --stack bubble_sync`",
+        "held by pid 7 (application bubble_sync, role bubble_sync, last command UPDATE)",
+        "connect to the database at localhost, port 5432, database bubble_sync, user bubble_sync",
+        "grant execute on function shop_sync.observe(text) to bubble_sync;",
     ],
 )
 def test_a_name_of_the_user_in_an_error_stays_as_it_is(data: str):
@@ -110,7 +118,8 @@ def test_two_stacks_never_wait_for_a_lock_of_each_other():
         {"edgeFunction": ".."}, {"edgeFunction": "a/../b"}, {"edgeFunction": "a?b"}, {"edgeFunction": ""},
         {"queue": "public.sync_queue; drop table x"}, {"queue": "a.b.c"}, {"queue": "Public.Queue"}, {"queue": ".q"},
         {"operations": []}, {"operations": ["A", "A"]}, {"operations": ["it's"]}, {"operations": "A"},
-        {"retryAction": ""}, {"retryAction": "a b"}, {"unknown": "x"},
+        {"retryAction": ""}, {"retryAction": "a b"}, {"unknown": "x"}, {"queue": "bubble_sync.queue"},
+        {"prefix": "shop-sync", "queue": "shop_sync.queue"},
     ],
 )  # fmt: skip
 def test_a_name_that_could_break_a_statement_is_refused(names: dict[str, object]):

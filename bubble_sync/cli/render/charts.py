@@ -142,7 +142,9 @@ def request_chart(sent: Sequence[SentCount], past: History) -> Chart:
     step, seconds = PLOT_WIDTH / SPAN_PARTS, (past.until - past.since).total_seconds() / SPAN_PARTS
     counts: Counter[tuple[datetime, str]] = Counter()
     for one in sent:
-        counts[one.at, one.verdict] += one.requests
+        # A later version's verdict has no lane here.
+        if one.verdict in VERDICTS:
+            counts[one.at, one.verdict] += one.requests
     marks = tuple(
         Mark(
             LEFT + round((at - past.since).total_seconds() / seconds) * step,

@@ -23,6 +23,7 @@ from html import escape
 from bubble_sync.cli.options import complete_for_stack
 from bubble_sync.compare.diff import Change, Comparison, ObjectDiff, State
 from bubble_sync.compare.unmanaged import UnmanagedObject
+from bubble_sync.printable import printable
 
 SIGNS = {
     State.EQUAL: "=",
@@ -34,6 +35,8 @@ SIGNS = {
     State.MISSING: "!",
 }
 INDENT = "      "
+_LINKED = re.compile(r"[@#$%~!&^]\w|://|\bwww\.|\bGH-\d", re.IGNORECASE)
+"""What GitHub or GitLab turns into a link or a mention, in text but not in code."""
 
 
 def comparison_text(comparison: Comparison) -> Iterator[str]:
@@ -131,12 +134,23 @@ def folded(title: str, lines: Sequence[str], language: str) -> Iterator[str]:
 
 def escape_markdown(text: str) -> str:
     """Escape a text for Markdown and HTML; names may hold any printable character."""
-    return re.sub(r"([\\`*_\[\]@#~|!])", r"\\\1", _html(text))
+    return _as_code(text) or re.sub(r"([\\`*_\[\]@#~|!])", r"\\\1", _one_line(text))
 
 
 def _html(text: str) -> str:
     """Escape a text for HTML, on one line."""
-    return escape(" ".join(text.split()), quote=False)
+    return _as_code(text) or _one_line(text)
+
+
+def _as_code(text: str) -> str:
+    """Return a text as HTML code where a hosting service would link or notify; escapes do not prevent that."""
+    # In Markdown too, entities are text and no markup.
+    escaped = re.sub(r"[\\`*_\[\]~|!]", lambda found: f"&#{ord(found[0])};", _one_line(text))
+    return f"<code>{escaped}</code>" if _LINKED.search(text) else ""
+
+
+def _one_line(text: str) -> str:
+    return escape(printable(" ".join(text.split())), quote=False)
 
 
 def _next(comparison: Comparison) -> str:

@@ -14,6 +14,7 @@ from bubble_sync.cli.options import complete_for_stack
 from bubble_sync.cli.render.charts import WIDTH, bin_name, depth_chart, latency_chart, request_chart
 from bubble_sync.formatting import format_minute, format_seconds, format_time, format_timestamp
 from bubble_sync.health.report import Report
+from bubble_sync.printable import printable_lines
 from bubble_sync.records.messages import anonymous
 
 _PAGES = Path(__file__).with_name("pages")
@@ -68,5 +69,7 @@ def headline_of(report: Report) -> Headline:
 
 
 def _shown(value: object) -> object:
-    """Redact keys and emails in every text, and complete commands."""
-    return complete_for_stack(anonymous(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """Clean every text, redact keys and emails, and complete commands; the template escapes the rest."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return complete_for_stack(anonymous(printable_lines(value)))
