@@ -207,7 +207,8 @@ class TestRetry:
 
     def test_what_is_asked_wrongly_is_two(self, served: Stack, given: dict[str, str]):
         for wrong in (
-            ("requeue",), ("requeue", "x", "--dead"), ("requeue", "--limit", "5"), ("requeue", "--dead", "--since", "x"),
+            ("requeue",), ("requeue", "x", "--dead"), ("requeue", "--limit", "5"),
+            ("requeue", "--dead", "--since", "x"),
             ("discard", "x", "--error", "y"), ("release-stalled", "--older-than", "5s"),
         ):  # fmt: skip
             done = served.ours(*wrong, **given)

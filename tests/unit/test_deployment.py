@@ -90,6 +90,7 @@ def test_several_values_come_into_the_file_in_one_step(stack: Recorded):
         ("root@elsewhere (pid 4194999)", "wait for it, or, where it was killed, run"),
         ("", "wait for it, or, where it was killed, run"),
     ],
+    ids=["a live process", "one that has ended", "one of another machine", "unknown"],
 )
 def test_a_lock_is_explained_with_its_holder_and_the_way_on(stack: Recorded, holder: str, step: str):
     refusal = "error: the stack is currently locked by 1 lock(s). Either wait or delete the lock file.\n"

@@ -33,7 +33,8 @@ def test_what_is_said_has_one_meaning(said: str, meant: str):
 
 def test_a_direct_host_of_a_project_that_refuses_may_have_banned_the_address():
     refused, _ = why_not_connected(psycopg.OperationalError("Connection refused"), hosted=True)
-    unresolved, _ = why_not_connected(psycopg.OperationalError("failed to resolve host 'db.x.supabase.co'"), hosted=True)
+    problem = psycopg.OperationalError("failed to resolve host 'db.x.supabase.co'")
+    unresolved, _ = why_not_connected(problem, hosted=True)
 
     assert "has banned this machine's address after wrong passwords" in refused
     assert "has IPv6 addresses only; use the session pooler's URL" in unresolved

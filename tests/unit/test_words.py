@@ -38,7 +38,6 @@ ALLOWED = {
     ("docs/guides/operate.md", "nobody"): "an address in a command",
     ("docs/reference/platform.md", "nobody"): "a user of the operating system",
     ("sql/checks/runs_failing.sql", "said"): "a column's name",
-    ("sql/queries/queue.sql", "whoever"): "part of the installed body of bubble_sync.observe",
     ("sql/queries/ledger.sql", "nobody"): "part of the installed body of bubble_sync.observe",
     ("sql/queries/sender_text.sql", "told"): "a table alias in the installed body of bubble_sync.observe",
     ("sql/queries/signs.sql", "said"): "part of the installed body of bubble_sync.observe",
