@@ -30,6 +30,8 @@ WHOLE = {
     "history.keepDays": "30",
     "alerts.dailyReportAt": "07:30",
 }
+#: With another body since the commit before; CHANGELOG has the reasons.
+CHANGED = ("bubble_sync.delete_old_runs", "bubble_sync.wake_send")
 WEBHOOK = "https://example.com/services/hook"
 #: What keeps its number for good: a change would lose runs, grants, or what others wrote down.
 KEPT = """
@@ -77,7 +79,7 @@ class TestVersions:
         tally.append(Row(AREA, "0.1.0 to now", len(before), len(before), commands=1))
 
     @pytest.mark.parametrize("everything", [False, True], ids=["default settings", "every setting"])
-    def test_a_stack_of_the_commit_before_previews_nothing(
+    def test_a_stack_of_the_commit_before_previews_the_changed_functions_alone(
         self, stack: Stack, site: Site, tmp_path: Path, tally: list[Row], everything: bool
     ):
         if everything:
@@ -86,11 +88,19 @@ class TestVersions:
         old.up()
         before = site.by_hand(OBJECTS)
 
+        if everything:
+            assert sorted(stack.drift().values()) == [["body"]] * len(CHANGED)
+            stack.up()
         expect_settled(stack)
 
-        assert site.by_hand(OBJECTS) == before
+        after = site.by_hand(OBJECTS)
+        assert [(row["object"], row["id"]) for row in after] == [(row["object"], row["id"]) for row in before]
+        changed = {
+            row["object"].removeprefix("in the ledger: ").partition("(")[0] for row in after if row not in before
+        }
+        assert changed == ({f"function {name}" for name in CHANGED} if everything else set())
         which = "every setting" if everything else "defaults"
-        tally.append(Row(AREA, f"the commit before to now, {which}", len(before), len(before), commands=0))
+        tally.append(Row(AREA, f"the commit before to now, {which}", len(before), len(after), commands=int(everything)))
 
     @pytest.mark.parametrize("version", VERSIONS)
     def test_a_step_back_is_one_up_and_the_step_forward_too(
