@@ -87,6 +87,7 @@ COMMANDS = {
     "run-now {stack} --wait": EITHER,
     "run-now {stack} --yes --json": EITHER,
     "discard --error no-such-error --yes {stack}": EITHER,
+    "discard --error no-such-error --yes --json {stack}": EITHER,
     "requeue --dead --yes {stack}": EITHER,
     "requeue --dead --yes --json {stack}": EITHER,
     "release-stalled --yes {stack}": EITHER,

@@ -130,7 +130,9 @@ class Pulumi:
             return subprocess.CompletedProcess(command, 0, self.shown(), "")
         if command[0] == "config":
             (key,) = [word for word in command if word.startswith("bubble-sync:")]
-            self.set(key.removeprefix("bubble-sync:"), given)
+            # A command of ours changes a draft of the file.
+            file = Path(command[command.index("--config-file") + 1]) if "--config-file" in command else self.file
+            self.set(key.removeprefix("bubble-sync:"), given, file)
             return subprocess.CompletedProcess(command, 0, "", "")
         try:
             self.up(*(word.removeprefix("**") for word in command if word.startswith("**")))
@@ -147,16 +149,16 @@ class Pulumi:
             {f"bubble-sync:{key}": {"value": text, "secret": key in secret} for key, text in texts.items()}
         )
 
-    def set(self, key: str, value: str | None) -> None:
+    def set(self, key: str, value: str | None, file: Path) -> None:
         """Set or remove one value, which may be inside an object."""
-        values: dict[str, Any] = json.loads(self.file.read_text())
+        values: dict[str, Any] = json.loads(file.read_text())
         name, _, word = key.partition(".")
         holder, last = (values.setdefault(name, {}), word) if word else (values, name)
         if value is None:
             holder.pop(last, None)
         else:
             holder[last] = value
-        self.file.write_text(json.dumps({key: one for key, one in values.items() if one != {}}))
+        file.write_text(json.dumps({key: one for key, one in values.items() if one != {}}))
 
     def up(self, *targets: str) -> None:
         """Bring up what the configuration wants, or the resources alone whose names end so."""

@@ -294,7 +294,7 @@ def rotate(site: Site, proxy: Proxy, engine: Engine, row: Row, command_line: Com
     pulumi, addresses = command_line.pulumi, site.addresses
 
     def start() -> None:
-        pulumi.set("serviceRoleKey", addresses.service_role_key)
+        pulumi.set("serviceRoleKey", addresses.service_role_key, pulumi.file)
         pulumi.up()
 
     def run() -> str:
