@@ -49,7 +49,7 @@ def test_the_trigger_is_made_with_its_setting_and_goes_with_it(converged: Stack,
     converged.configure("processor.wake", "true")
     assert "+ create           trigger bubble_sync_wake\n" in converged.sync("diff", expect=1)
     script = converged.sync("diff", "--sql", expect=1)
-    assert 'create trigger "bubble_sync_wake" AFTER INSERT ON public.sync_queue' in script
+    assert 'create or replace trigger "bubble_sync_wake" AFTER INSERT ON public.sync_queue' in script
 
     converged.up()
     converged.expect_no_changes()
