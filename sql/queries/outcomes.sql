@@ -107,7 +107,8 @@ end
 
 -- name: newest
 -- The newest twenty answered requests of each function, `age` 1 the newest, with those whose answer no tick has read yet. And
--- the newest one before the last two minutes: with a schedule in seconds twenty are younger.
+-- the newest one before the last two minutes: with a schedule in seconds twenty are younger. A function that has sent nothing
+-- for a quarter of an hour has nothing to send: its last answer is past once a later one of another function is good.
 with newest as materialized (
     select * from bubble_sync.dispatches order by dispatch_id desc limit 1000
 ), answered as (
@@ -117,11 +118,16 @@ with newest as materialized (
     where n.settled_at is not null or r.id is not null
 )
 select * from answered
-where age <= 20 or (function, age) in (
-    select older.function, min(older.age) from answered as older
-    where older.sent_at < pg_catalog.now() - interval '2 minutes'
-    group by older.function
-)
+where (age <= 20 or (function, age) in (
+        select older.function, min(older.age) from answered as older
+        where older.sent_at < pg_catalog.now() - interval '2 minutes'
+        group by older.function
+    ))
+    and function not in (
+        select last.function from answered as last
+        where last.age = 1 and last.sent_at < pg_catalog.now() - interval '15 minutes'
+            and last.sent_at < (select max(good.sent_at) from answered as good where good.verdict in ('ok', 'partial'))
+    )
 order by function, age;
 
 -- name: newest_good

@@ -98,6 +98,14 @@ def test_the_newest_answer_counts_and_not_an_older_one(converged: Site):
     assert diagnose(converged).clean
 
 
+def test_the_last_answer_to_the_retry_is_past_once_a_later_one_to_the_processor_is_good(converged: Site):
+    converged.by_hand(request(2, "timed out", function="bubble_sync_retry"), request(3, "ok", status_code=200))
+    assert diagnose(converged).clean
+
+    converged.by_hand(request(4, "timed out", function="bubble_sync_retry"))
+    assert [cause.id for cause in diagnose(converged).causes] == ["request_timed_out"]
+
+
 def test_an_answer_that_no_tick_has_read_yet_counts(converged: Site):
     now = "now() - interval '5 s'"
     converged.by_hand(

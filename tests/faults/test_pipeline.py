@@ -55,7 +55,7 @@ def play(pipeline: Pipeline, name: str, sign_ups: int) -> None:
         pipeline.requeued += len(carry_out(pipeline.site.db, requeue_plan(pipeline.site.db, None)).changed)
     with pipeline.signing_up(1):
         pipeline.until(pipeline.drained, f"{name}: one more sign-up", time_flies)
-    pipeline.until(pipeline.healthy, f"{name}: the doctor finds nothing")
+    pipeline.until(pipeline.healthy, f"{name}: the doctor finds nothing", time_flies)
 
 
 def add_row(tally: list[Row], pipeline: Pipeline, what: str, rounds: int) -> None:
