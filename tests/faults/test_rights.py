@@ -372,7 +372,12 @@ def test_a_view_of_another_role_where_ours_would_be_does_not_run_as_us(
     site.by_hand("create role forger login", "grant create on database postgres to forger")
     columns = {
         "ledger": "'a'::text as object, 'test'::text as stack, 'made'::text as origin, ''::text as project_ref",
-        "job": "1::bigint as jobid, 'a'::text as jobname, 'b'::text as command, 'c'::text as username",
+        "job": "1::bigint as jobid, 'bubble-sync-processor'::name as jobname, '* * * * *'::text as schedule, "
+        "'select 1'::text as command, 'postgres'::text as database, true as active, 'postgres'::text as username, "
+        "'localhost'::text as nodename, 5432 as nodeport",
+        "secrets": "gen_random_uuid() as id, 'supabase_url'::text as name, ''::text as description, "
+        "now() as updated_at",
+        "decrypted_secrets": "'supabase_url'::text as name, 'a'::text as decrypted_secret",
     }
     with session(site, "forger") as forger:
         forger.execute(f"create schema {schema}")

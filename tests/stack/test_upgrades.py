@@ -80,7 +80,7 @@ def test_a_stack_of_an_earlier_version_shows_the_changed_functions_alone_and_not
 
     if CHANGED[name]:
         changes = {resource: ["body"] for resource in CHANGED[name]}
-        changes |= {"sync-access-observe": ["body", "config"]} if name == "access" else {}
+        changes |= {"sync-access-observe": ["body", "config[1]"]} if name == "access" else {}
         assert stack.drift() == changes
         stack.up()
     stack.expect_no_changes()
