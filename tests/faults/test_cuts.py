@@ -8,7 +8,9 @@ import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 
@@ -232,7 +234,9 @@ class CommandLine:
 def _run(words: list[str]) -> None:
     """Do what the entry point does, on the streams of the test."""
     with Outcome() as outcome:
-        raise SystemExit(get_command(app).main(words, obj=outcome, standalone_mode=False) or 0)
+        # A context of its own: a command remembers its stack for what it prints.
+        command = partial(get_command(app).main, words, obj=outcome, standalone_mode=False)
+        raise SystemExit(copy_context().run(command) or 0)
 
 
 def _holding(text: str) -> int:

@@ -238,8 +238,8 @@ def test_a_tick_of_the_processor_reads_the_verdict_of_its_answer(
 
     run = run_now.run_command(prepared.db, run_now.prepare_run(prepared.db, "test"), "test", lambda notice: None)
 
-    assert run.request
-    answered = follow(prepared.db, run.request, 20)
+    (request,) = run.requests
+    answered = follow(prepared.db, request, 20)
     # The guide's numbers: ten items of a request.
     assert (answered.verdict, answered.processed, answered.failed) == (verdict, 10, int(verdict == "partial"))
 
