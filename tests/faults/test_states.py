@@ -123,8 +123,10 @@ def without_worker(ground: Ground) -> Iterator[None]:
 def timeouts(value: str) -> Entered:
     """Give the role every timeout of a transaction."""
     names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
-    return changed(*(f"alter role postgres set {name} = '{value}'" for name in names),
-                   back=("alter role postgres reset all",))  # fmt: skip
+    # PostgreSQL 15 has no transaction_timeout.
+    known = "if pg_catalog.current_setting('{0}', true) is not null then alter role postgres set {0} = '{1}'; end if;"
+    each = " ".join(known.format(name, value) for name in names)
+    return changed(f"do $$ begin {each} end $$", back=("alter role postgres reset all",))
 
 
 READ_ONLY = "missing: a writable server (this one is read-only)"
