@@ -35,9 +35,13 @@ limit %(most)s;
 -- name: refuse_at_once
 set constraints all immediate;
 
+-- name: taken
+select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status::text = %(from_status)s
+for update skip locked;
+
 -- name: requeue
 with taken as materialized (
-    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status::text = %(from_status)s for update skip locked
+    -- include: requeue taken
 )
 update public.sync_queue as item
 set status = 'pending', retry_count = 0, next_retry_at = null, error_message = null
@@ -47,7 +51,7 @@ returning item.id::text as id;
 
 -- name: requeue_for_retry
 with taken as materialized (
-    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status::text = %(from_status)s for update skip locked
+    -- include: requeue taken
 )
 update public.sync_queue as item
 set status = 'failed', retry_count = 0, next_retry_at = pg_catalog.now(), error_message = null
@@ -57,8 +61,7 @@ returning item.id::text as id;
 
 -- name: discard
 with taken as materialized (
-    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status::text = %(from_status)s
-    for update skip locked
+    -- include: requeue taken
 )
 update public.sync_queue as item
 set status = 'skipped'
@@ -66,13 +69,17 @@ from taken
 where item.id = taken.id
 returning item.id::text as id;
 
+-- name: released
+status = 'failed', retry_count = coalesce(retry_count, 0) + 1, next_retry_at = pg_catalog.now(),
+error_message = 'bubble-sync: released, since it stood at processing and no request was under way';
+
 -- name: release
 with taken as materialized (
-    select id from public.sync_queue where id::text = any (%(ids)s::text[]) and status = 'processing' for update skip locked
+    -- include: requeue taken
 )
 update public.sync_queue as item
-set status = 'failed', retry_count = coalesce(item.retry_count, 0) + 1, next_retry_at = pg_catalog.now(),
-    error_message = 'bubble-sync: released, since it stood at processing and no request was under way'
+set
+    -- include: requeue released
 from taken
 where item.id = taken.id
 returning item.id::text as id;
@@ -87,9 +94,8 @@ with taken as materialized (
     for update skip locked
 )
 update public.sync_queue as item
-set status = 'failed', retry_count = coalesce(item.retry_count, 0) + 1, next_retry_at = pg_catalog.now(),
-    error_message = 'bubble-sync: released, since it stood at processing and no request was under way',
-    claim_token = null, claimed_until = null
+set claim_token = null, claimed_until = null,
+    -- include: requeue released
 from taken
 where item.id = taken.id
 returning item.id::text as id;

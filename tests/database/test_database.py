@@ -31,6 +31,7 @@ from bubble_sync.errors import (
 from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.postgres.cluster import free_port
 from tests.fixtures.server_log import ServerLog
+from tests.fixtures.serving import serving
 from tests.fixtures.site import Site
 
 PASSWORD = "a-password-nobody-else-has"
@@ -104,12 +105,8 @@ class _Answer(socketserver.StreamRequestHandler):
 @contextmanager
 def listening(to_tls: bytes, to_start: bytes = b"") -> Iterator[int]:
     """Listen on a port of loopback as long as the block lasts."""
-    with Stub(to_tls, to_start) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Stub(to_tls, to_start)) as server:
         yield server.port
-        server.shutdown()
-        thread.join()
 
 
 def fatal(message: str) -> bytes:

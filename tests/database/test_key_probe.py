@@ -27,6 +27,7 @@ from bubble_sync.local.postgres.cluster import free_port
 from tests.fixtures.platform import edge_requests
 from tests.fixtures.recorder import Recorder
 from tests.fixtures.server_log import ServerLog
+from tests.fixtures.serving import serving
 from tests.fixtures.site import Site, stack_functions
 from tests.fixtures.specs import REF, config, jwt, secret_spec
 
@@ -107,15 +108,11 @@ class _Answer(BaseHTTPRequestHandler):
 @contextmanager
 def endpoint(key: str, to_right: Said, to_wrong: Said) -> Iterator[Endpoint]:
     """Listen as long as the block lasts."""
-    with Endpoint(key, to_right, to_wrong) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Endpoint(key, to_right, to_wrong)) as server:
         try:
             yield server
         finally:
             server.released.set()
-            server.shutdown()
-            thread.join()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.fixtures.proxy import Proxy
+from tests.fixtures.serving import serving
 from tests.fixtures.site import Site
 from tests.fixtures.stack import CHECKOUT, Stack
 
@@ -104,15 +105,11 @@ class _Holding(socketserver.BaseRequestHandler):
 @contextmanager
 def holding_proxy(server_port: int) -> Iterator[HoldingProxy]:
     """Run a proxy in front of a server."""
-    with HoldingProxy(server_port) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(HoldingProxy(server_port)) as proxy:
         try:
             yield proxy
         finally:
             proxy.released.set()
-            proxy.shutdown()
-            thread.join()
 
 
 class Run:

@@ -6,7 +6,6 @@ import json
 import socketserver
 import subprocess
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -28,6 +27,7 @@ from tests.faults.conftest import Row
 from tests.faults.states import Ground, full_tablespace
 from tests.fixtures.modes import pgbouncer
 from tests.fixtures.refusing import refusing
+from tests.fixtures.serving import serving
 from tests.fixtures.tls import HOST
 from tests.fixtures.tools import missing
 
@@ -178,12 +178,8 @@ class _Http(socketserver.BaseRequestHandler):
 @contextmanager
 def web_server(rest: str, ground: Ground) -> Iterator[str]:
     """Name the port of a web server."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Http) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Http)) as server:
         yield place(server.server_address[1], f"/postgres{rest}")
-        server.shutdown()
-        thread.join()
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import os
 import select
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -531,18 +530,6 @@ def test_half_of_a_backends_metadata_stops_every_command_until_the_runbooks_line
     stack.run("stack", "export")
 
     tally.append(Row("kills", "metadata of a `file://` backend, half written", points=1, converged=1, commands=3))
-
-
-@pytest.fixture
-def own_platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    """The checkout's platform, in a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="bsk-") as folder:
-        Path(folder).chmod(0o755)
-        monkeypatch.setenv("TMPDIR", folder)
-        monkeypatch.setattr(tempfile, "tempdir", None)
-        platform = Platform.for_checkout(CHECKOUT)
-        yield platform
-        platform.remove()
 
 
 #: What appears in the platform's folder one after the other.

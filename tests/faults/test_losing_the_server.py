@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from tests.fixtures.guard import short_folder
 from tests.fixtures.history import item
 from tests.fixtures.modes import pgbouncer
 from tests.fixtures.platform import reset
-from tests.fixtures.proxy import Proxy
+from tests.fixtures.proxy import Proxy, proxying
 from tests.fixtures.site import Site
 from tests.fixtures.tools import missing
 from tools.test_tools import clients_folder
@@ -186,12 +185,8 @@ def pair(ground: Ground, proxy_to_own: Proxy, pytestconfig: pytest.Config) -> It
 @pytest.fixture
 def proxy_to_own(own_ground: Ground) -> Iterator[Proxy]:
     """A proxy in front of the platform of its own."""
-    with Proxy(own_ground.addresses.database_port) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with proxying(own_ground.addresses.database_port) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.matrix

@@ -19,8 +19,9 @@ from tests.faults.pipeline import BUSY, CRON, FAULTS, TICKS, UNGUARDED, Pipeline
 from tests.fixtures.breaking import diagnose, set_up
 from tests.fixtures.guard import short_folder
 from tests.fixtures.history import item
+from tests.fixtures.serving import serving
 from tests.fixtures.site import Site
-from tests.fixtures.waking import HoldingEndpoint, serving, woken
+from tests.fixtures.waking import HoldingEndpoint, woken
 
 SEED = 18
 PER_ROUND = 34
@@ -143,7 +144,7 @@ def wait_behind_ours(site: Site, endpoint: HoldingEndpoint, timeout_ms: int) -> 
     set_up(site, settings)
     site.by_hand("update cron.job set active = false")
     item(site, "1 second")
-    with serving() as other, endpoint.holding():
+    with serving(HoldingEndpoint()) as other, endpoint.holding():
         site.by_hand("set role postgres", TICKS[0])
         endpoint.next_request()
         began = time.monotonic()

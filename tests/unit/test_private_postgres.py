@@ -14,6 +14,7 @@ import pytest
 
 from bubble_sync.local.postgres import installation
 from bubble_sync.local.postgres.cache import private_postgresql
+from tests.fixtures.serving import serving
 from tests.local.test_installation import install
 from tools import apt, postgres
 from tools.apt import AptError
@@ -314,15 +315,11 @@ class Refusing(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def refusing_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Refusing)) as server:
         address = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setenv("http_proxy", address)
         monkeypatch.setenv("no_proxy", "")
         yield address
-        server.shutdown()
-        serving.join()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from bubble_sync.local.postgres.cache import FOLDER, cache_root
+from tests.fixtures.serving import serving
 from tools import provide, pulumi_build, pulumi_cli, pulumi_pins, pulumi_release
 from tools.pulumi_pins import PINNED, ToolchainError
 
@@ -70,12 +70,8 @@ def archive_of(members: dict[str, str]) -> bytes:
 @pytest.fixture
 def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[Release]:
     monkeypatch.setenv("NO_PROXY", "*")
-    with Release() as server:
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
+    with serving(Release()) as server:
         yield server
-        server.shutdown()
-        serving.join()
 
 
 @pytest.fixture
