@@ -131,6 +131,7 @@ def test_a_sign_up_is_synced_through_the_gateway_and_all_commands_agree(project:
 
 @pytest.mark.matrix
 def test_after_a_reset_of_the_database_up_makes_everything_again(project: Project, supabase: SupabaseStart):
+    project.up()
     with psycopg.connect(supabase.addresses.admin_url) as conn:
         conn.execute("drop extension pg_cron cascade")
         conn.execute("drop schema bubble_sync cascade")
