@@ -26,7 +26,7 @@ lint: ## Check style, types, import directions, shell scripts and workflows
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports
-	$(RUN) shellcheck tools/setup .ci/run ci/*.sh examples/*/*.sh
+	$(RUN) shellcheck tools/setup tools/rehearse .ci/run examples/*/*.sh
 	GOWORK=off go -C tools/actionlint tool actionlint $(abspath $(wildcard .github/workflows/*.yml examples/*/.github/workflows/*.yml))
 	$(RUN) zizmor --offline --pedantic --quiet .github/workflows $(wildcard examples/*/.github/workflows)
 

@@ -14,6 +14,7 @@
      ├── NotProven               fix the endpoint or the key: the probe failed
      ├── NotCurrent              update the git checkout: an old one would undo the change later
      ├── PulumiRefused           read Pulumi's error, correct the cause, run again
+     ├── ForgeRefused            read GitHub's status, correct the request, run again
      ├── ServerRefused           read the SQLSTATE: PostgreSQL refused a statement
      └── PlatformError           fix this machine: a program is missing, or the embedded platform failed
 
@@ -98,6 +99,10 @@ class NotCurrent(SyncError):
 
 class PulumiRefused(SyncError):
     """A Pulumi command failed."""
+
+
+class ForgeRefused(SyncError):
+    """GitHub refused a request."""
 
 
 class ServerRefused(SyncError):

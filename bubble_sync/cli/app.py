@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bubble_sync.cli import (
+    ci,
     config,
     diff,
     doctor,
@@ -69,6 +70,7 @@ app.add_typer(key.key_app, name="key", rich_help_panel=_ACT, short_help="Show, t
 _add(_DEPLOY, diff.diff, "What `pulumi up` would change, and the way back.")
 _add(_DEPLOY, drift.drift, "Manual changes since the last `pulumi up`.")
 _add(_DEPLOY, config.config, "Each setting with its source.")
+app.add_typer(ci.ci_app, name="ci", rich_help_panel=_DEPLOY, short_help="Previews, deploys and drift runs in CI.")
 app.add_typer(local.local_app, name="local", rich_help_panel=_LOCAL, short_help="A platform on this machine for tests.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +14,7 @@ from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from bubble_sync.compare.diff import Comparison
+    from bubble_sync.config.stacks import Stack
     from bubble_sync.database.snapshot import Snapshot
 
 
@@ -28,7 +29,7 @@ def diff(
     """Show the changes that `pulumi up` would make, object by object. Exit 0 when there are none, 1 otherwise."""
     if as_json + as_markdown + as_sql + as_undo > 1:
         raise ConfigurationError("--json, --markdown, --sql and --undo-sql are four ways to print it: choose one")
-    comparison, snapshot = _compare(stack, config_file)
+    comparison, snapshot = compare_stack(resolve_stack(stack, config_file))
     if as_undo:
         from bubble_sync.compare.sql_script import back, holds_a_key
 
@@ -56,19 +57,16 @@ def _show(comparison: Comparison, *, as_json: bool, as_markdown: bool) -> None:
         print_coloured(comparison_text(comparison))
 
 
-def _compare(stack: str | None, config_file: Path | None) -> tuple[Comparison, Snapshot]:
+def compare_stack(opened: Stack) -> tuple[Comparison, Snapshot]:
+    """Compare a stack's settings with its database."""
     # Imported here: other commands need no database driver.
     from bubble_sync.compare import diff as question
     from bubble_sync.database.database import Database
     from bubble_sync.model.setup import desired_state
     from bubble_sync.specs import Owner
 
-    opened = resolve_stack(stack, config_file)
     settings = opened.settings()
     specs = desired_state(settings, Owner(opened.name, settings.project(opened.environment) or ""))
-    database = Database(settings.address(opened.environment), settings.names)
-    try:
+    with closing(Database(settings.address(opened.environment), settings.names)) as database:
         snapshot = question.find(database, specs)
-    finally:
-        database.close()
     return question.diff(opened.name, specs, snapshot, adopt=settings.adopt != "never"), snapshot

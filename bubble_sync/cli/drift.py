@@ -12,12 +12,11 @@ import typer
 from bubble_sync.cli.exit_codes import MISUSED, NO, UNREACHABLE, YES
 from bubble_sync.cli.options import ConfigFile, Json, StackName, resolve_stack, typed
 from bubble_sync.cli.output import print_coloured, print_document, print_markdown, progress
+from bubble_sync.config.project_folder import LOCAL
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from bubble_sync.compare.drift import DriftReport
-
-_NOT_LOOKED_AT = "local"
 
 
 def drift(
@@ -64,12 +63,17 @@ def exit_code(reports: Sequence[DriftReport]) -> int:
 
 def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -> list[DriftReport]:
     # Imported here: other commands need no database driver.
-    from bubble_sync.compare.drift import check_all_stacks, check_stack
+    from bubble_sync.compare.drift import check_stack
+
+    return check_all() if all_stacks else [check_stack(resolve_stack(stack, config_file))]
+
+
+def check_all() -> list[DriftReport]:
+    """Check every stack but `local`."""
+    from bubble_sync.compare.drift import check_all_stacks
     from bubble_sync.config import stacks
 
-    if all_stacks:
-        return check_all_stacks(stacks.all_stacks(Path.cwd(), os.environ, _NOT_LOOKED_AT))
-    return [check_stack(resolve_stack(stack, config_file))]
+    return check_all_stacks(stacks.all_stacks(Path.cwd(), os.environ, LOCAL))
 
 
 def _show_text(reports: Sequence[DriftReport], *, table: bool) -> None:

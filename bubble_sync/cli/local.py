@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,8 +32,6 @@ def _checkout() -> Path:
 
 
 def _platform() -> Platform:
-    if find_spec("httpx") is None:
-        raise PlatformError("`bubble-sync local` needs the package httpx: install bubble-sync[local]")
     # Imported here: other commands need none of the servers' modules.
     from bubble_sync.local.platform import Platform
 

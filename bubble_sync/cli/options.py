@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.config.durations import FORMS, read_duration
-from bubble_sync.config.project_folder import project_folder, stack_names
+from bubble_sync.config.project_folder import LOCAL, project_folder, stack_names
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ KeyFd = Annotated[
     int | None, typer.Option("--key-fd", help="File descriptor to read the key from, as in --key-fd 3 3<file.")
 ]
 
-LOCAL = "local"
 _LONGEST_KEY = 16_384
 _MEANT: ContextVar[Stack] = ContextVar("the stack that the command is about")
 

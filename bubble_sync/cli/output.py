@@ -159,6 +159,11 @@ def print_coloured(lines: Iterable[str]) -> None:
         typer.secho(printable_lines(line), fg=_COLOURS.get(line[:1]))
 
 
+def print_log(text: str) -> None:
+    """Print the output of another program as it is, cleaned."""
+    typer.echo(printable_lines(text.rstrip()))
+
+
 def print_markdown(lines: Iterable[str]) -> None:
     """Print Markdown, which commands completed and whose names are escaped already."""
     typer.echo(printable_lines("\n".join(lines)))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from bubble_sync.errors import ConfigurationError
 
+LOCAL = "local"
+"""The stack of the embedded platform of one machine: no stack of the fleet."""
 _CONFIG_FOLDER = re.compile(r"""^stackConfigDir:[ \t]*(["']?)(?P<folder>[^"'#\n]+?)\1[ \t]*(?:#.*)?$""", re.MULTILINE)
 _STACK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """Pulumi's own rule for the name of a stack."""

@@ -30,7 +30,7 @@ CONFIG_VARIABLE = "BUBBLE_SYNC_CONFIG"
 _SHOW = ("config", "--json", "--show-secrets")
 _ANSWERS_WITHIN_SECONDS = 120
 _CHANGES_WITHIN_SECONDS = 3600
-"""`up` may wait for locks; after an hour, Pulumi hangs."""
+"""`up` and `preview` may wait for locks; after an hour, Pulumi hangs."""
 _ENDS_WITHIN_SECONDS = 30
 _CHANGING = ("up", "destroy", "refresh")
 _OF_THE_STACK = ("error: update failed", "error: preview failed")
@@ -146,11 +146,13 @@ def run_pulumi(
     if program is None:
         raise ConfigurationError(f"pulumi is not on PATH: {_how_to_get_pulumi(folder)}")
     arguments = [program, *command, "--non-interactive"]
-    seconds = _CHANGES_WITHIN_SECONDS if command[0] in _CHANGING else _ANSWERS_WITHIN_SECONDS
+    slow = command[0] in (*_CHANGING, "preview")
+    seconds = _CHANGES_WITHIN_SECONDS if slow else _ANSWERS_WITHIN_SECONDS
     with ExitStack() as files:
         # A command that changes the stack must end in order, with its lock released, although ours was killed: a
         # write into a pipe without a reader would end it at once. Its output holds no secret; that of others may.
-        kept = [files.enter_context(tempfile.TemporaryFile("w+")) for _ in "12"] if command[0] in _CHANGING else []
+        places = "12" if command[0] in _CHANGING else ""
+        kept = [files.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in places]
         out, err = kept or (subprocess.PIPE, subprocess.PIPE)
         with subprocess.Popen(
             arguments,
@@ -160,6 +162,8 @@ def run_pulumi(
             stdout=out,
             stderr=err,
             text=True,
+            # A key of others, in no encoding, must not end us in the middle of a change.
+            errors="replace",
             # A new session hides Ctrl-C from Pulumi, which would leave the stack locked when killed.
             start_new_session=True,
         ) as running:

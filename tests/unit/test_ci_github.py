@@ -8,12 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from ci import drift_issue, sticky_comment
-from ci.github import LONGEST, fitting, report_outcome
+from bubble_sync.ci.comment import COMMENT_MARKER, NO_STACK_TOUCHED
+from bubble_sync.ci.drift_issue import ISSUE_MARKER, ISSUE_TITLES
+from bubble_sync.ci.github import LONGEST, fitting
+from bubble_sync.cli import main
 from tests.fixtures.github_emulator import OURS, TOKEN, GitHubEmulator
 
 PULL = 7
 SOMEBODY = "somebody"
+
+
+def exit_of(*arguments: str) -> int:
+    """Run a command of ours in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["bubble-sync", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+    return int(ended.value.code or 0)
 
 
 @pytest.fixture
@@ -28,7 +39,7 @@ def report(github: GitHubEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def comment(report: Path) -> Callable[[str], int]:
     def run(text: str) -> int:
         report.write_text(text)
-        return report_outcome(sticky_comment.post)
+        return exit_of("ci", "comment")
 
     return run
 
@@ -38,7 +49,7 @@ def issue(report: Path) -> Callable[[int, str], int]:
     def run(code: int, text: str) -> int:
         report.write_text(text)
         report.with_name("report.md.exit").write_text(f"{code}\n")
-        return report_outcome(drift_issue.update)
+        return exit_of("ci", "issue")
 
     return run
 
@@ -49,14 +60,14 @@ def test_a_pull_request_gets_one_comment_that_follows_the_report(
     assert [comment("first"), comment("second"), comment("second")] == [0, 0, 0]
 
     (only,) = github.comments[PULL]
-    assert only["body"] == f"{sticky_comment.MARKER}\nsecond\n"
+    assert only["body"] == f"{COMMENT_MARKER}\nsecond\n"
     assert len(github.changes()) == 2, "what is up to date is left alone"
 
 
 def test_the_comment_is_found_behind_other_pages(comment: Callable[[str], int], github: GitHubEmulator) -> None:
     for number in range(5):
         github.comment(PULL, f"talk {number}", SOMEBODY)
-    ours = github.comment(PULL, f"{sticky_comment.MARKER}\nold\n")
+    ours = github.comment(PULL, f"{COMMENT_MARKER}\nold\n")
 
     assert comment("new") == 0
     assert "new" in ours["body"]
@@ -67,8 +78,8 @@ def test_the_comment_is_found_behind_other_pages(comment: Callable[[str], int], 
 def test_somebody_elses_comment_with_our_marker_is_left_alone(
     comment: Callable[[str], int], github: GitHubEmulator
 ) -> None:
-    theirs = github.comment(PULL, f"{sticky_comment.MARKER}\nall is well, merge me\n", SOMEBODY)
-    github.comment(PULL, f"I quote: {sticky_comment.MARKER}", OURS)
+    theirs = github.comment(PULL, f"{COMMENT_MARKER}\nall is well, merge me\n", SOMEBODY)
+    github.comment(PULL, f"I quote: {COMMENT_MARKER}", OURS)
 
     assert comment("2 differences") == 0
     assert "merge me" in theirs["body"]
@@ -80,7 +91,7 @@ def test_the_author_can_be_another_login(
     comment: Callable[[str], int], github: GitHubEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REPORT_AUTHOR", "our-bot")
-    ours = github.comment(PULL, f"{sticky_comment.MARKER}\nold\n", "our-bot")
+    ours = github.comment(PULL, f"{COMMENT_MARKER}\nold\n", "our-bot")
 
     assert comment("new") == 0
     assert "new" in ours["body"]
@@ -94,7 +105,7 @@ def test_an_empty_report_makes_no_comment_and_empties_the_one_that_is_there(
 
     comment("something")
     assert comment("") == 0
-    assert sticky_comment.NOTHING in github.comments[PULL][0]["body"]
+    assert NO_STACK_TOUCHED in github.comments[PULL][0]["body"]
 
 
 def test_a_report_that_is_too_long_is_cut_and_closed(comment: Callable[[str], int], github: GitHubEmulator) -> None:
@@ -122,8 +133,8 @@ def test_drift_opens_one_issue_keeps_it_up_to_date_and_closes_it_when_clean(
 
     assert [issue(1, "prod: schedule"), issue(1, "prod: schedule"), issue(3, "staging: unreachable")] == [0, 0, 0]
     (only,) = github.open_issues()
-    assert only["title"] == drift_issue.TITLES[3]
-    assert only["body"] == f"{drift_issue.MARKER}\nstaging: unreachable\n"
+    assert only["title"] == ISSUE_TITLES[3]
+    assert only["body"] == f"{ISSUE_MARKER}\nstaging: unreachable\n"
     assert github.changes() == ["POST /issues", "PATCH /issues/1"]
 
     assert issue(0, "clean") == 0
@@ -137,7 +148,7 @@ def test_drift_opens_one_issue_keeps_it_up_to_date_and_closes_it_when_clean(
 def test_only_our_own_issue_is_taken_for_it_also_behind_other_pages(
     issue: Callable[[int, str], int], github: GitHubEmulator
 ) -> None:
-    marked = f"{drift_issue.MARKER}\nold\n"
+    marked = f"{ISSUE_MARKER}\nold\n"
     theirs = github.issue("Drift?", marked, SOMEBODY)
     pull = github.issue("a branch", marked, pull_request={"url": "..."})
     github.issue("talk", "nothing", SOMEBODY)
@@ -149,13 +160,13 @@ def test_only_our_own_issue_is_taken_for_it_also_behind_other_pages(
 
 @pytest.mark.parametrize("code", [2, 4])
 def test_a_drift_run_that_failed_itself_leaves_the_issue_as_it_is(
-    code: int, issue: Callable[[int, str], int], github: GitHubEmulator, capsys: pytest.CaptureFixture[str]
+    code: int, issue: Callable[[int, str], int], github: GitHubEmulator, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    github.issue("Drift", f"{drift_issue.MARKER}\nold\n")
+    github.issue("Drift", f"{ISSUE_MARKER}\nold\n")
 
     assert issue(code, "") == 2
     assert github.asked == []
-    assert f"failed with exit {code}" in capsys.readouterr().err
+    assert f"failed with exit {code}" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -180,12 +191,12 @@ def test_a_refusal_is_one_line_without_the_token(
     comment: Callable[[str], int],
     issue: Callable[[int, str], int],
     github: GitHubEmulator,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     github.refusal = (status, headers)
 
     assert (comment("text"), issue(1, "text")) == (code, code)
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     lines = captured.err.splitlines()
     assert [line.startswith("error: GET /issues") for line in lines] == [True, True]
     assert all(said in line for line in lines)
@@ -194,26 +205,38 @@ def test_a_refusal_is_one_line_without_the_token(
 
 
 def test_an_unreachable_github_is_one_line(
-    comment: Callable[[str], int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    comment: Callable[[str], int], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("GITHUB_API_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
 
     assert comment("text") == 3
-    assert capsys.readouterr().err.count("\n") == 1
+    assert capfd.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "GITHUB_REPOSITORY", "PULL_REQUEST", "REPORT"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("GITHUB_TOKEN", "GITHUB_TOKEN is not set"),
+        ("GITHUB_REPOSITORY", "GITHUB_REPOSITORY is not set"),
+        ("PULL_REQUEST", "missing option '--pull-request' (env var: 'PULL_REQUEST')"),
+        ("REPORT", "missing option '--report' (env var: 'REPORT')"),
+    ],
+)
 def test_a_missing_variable_is_named(
-    name: str, comment: Callable[[str], int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    said: str,
+    comment: Callable[[str], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv(name, "")
 
     assert comment("text") == 2
-    assert capsys.readouterr().err.startswith(f"error: {name} is not set")
+    assert capfd.readouterr().err.startswith(f"error: {said}")
 
 
-def test_a_report_that_was_never_written_is_said(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert (report_outcome(sticky_comment.post), report_outcome(drift_issue.update)) == (2, 2)
-    assert f"there is no {report}" in capsys.readouterr().err
+def test_a_report_that_was_never_written_is_said(report: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert (exit_of("ci", "comment"), exit_of("ci", "issue")) == (2, 2)
+    assert capfd.readouterr().err.count(f"error: {report} cannot be read (No such file or directory): run `bubble") == 2

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bubble_sync.ci.touched import touched, touched_stacks
 from bubble_sync.config.settings import SECRET_KEYS, StackSettings
-from ci import changed_stacks, sanitised_stack
+from bubble_sync.errors import ConfigurationError
+from tools import sanitised_stack
 
 STACKS = ["prod", "staging"]
 
 
 @pytest.mark.parametrize(
-    ("changed", "touched"),
+    ("changed", "expected"),
     [
         ([], []),
         (["README.md", "docs/guides/ci.md", "tests/unit/test_keys.py", "bench/measure.py"], []),
@@ -34,15 +36,20 @@ STACKS = ["prod", "staging"]
         (["examples/Pulumi.prod.yaml"], STACKS),
         (["something/nobody/thought.of"], STACKS),
         (["Pulumi.prod.yaml", "bubble_sync/compare.py"], STACKS),
+        ([".github/workflows/ci.yml", "UPGRADING.md"], []),
+        # Of a repository with the project in a folder: the lock file of a workspace, and other folders.
+        (["../uv.lock"], STACKS),
+        (["../../pyproject.toml"], STACKS),
+        (["../README.md", "../web/app.ts", "../docs/a.md", "../Pulumi/x.py"], []),
     ],
 )
-def test_a_stacks_file_touches_that_stack_and_code_touches_all(changed: list[str], touched: list[str]) -> None:
-    assert changed_stacks.touched(changed, STACKS) == touched
+def test_a_stacks_file_touches_that_stack_and_code_touches_all(changed: list[str], expected: list[str]) -> None:
+    assert touched(changed, STACKS) == expected
 
 
 def test_the_files_of_stacks_may_be_in_a_folder_of_their_own() -> None:
-    assert changed_stacks.touched(["stacks/Pulumi.prod.yaml", "stacks/Pulumi.local.yaml"], STACKS, "stacks") == ["prod"]
-    assert changed_stacks.touched(["Pulumi.prod.yaml"], STACKS, "stacks") == STACKS
+    assert touched(["stacks/Pulumi.prod.yaml", "stacks/Pulumi.local.yaml"], STACKS, "stacks") == ["prod"]
+    assert touched(["Pulumi.prod.yaml"], STACKS, "stacks") == STACKS
 
 
 def git(project: Path, *arguments: str) -> str:
@@ -68,7 +75,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_the_base_did_meanwhile_is_not_the_branchs_change(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    project: Path,
 ) -> None:
     git(project, "checkout", "--quiet", "-b", "branch")
     commit(project, prod="a: 2\n")
@@ -76,24 +83,38 @@ def test_what_the_base_did_meanwhile_is_not_the_branchs_change(
     commit(project, staging="a: 3\n")
     git(project, "checkout", "--quiet", "branch")
 
-    assert changed_stacks.main(["main"]) == 0
-    assert capsys.readouterr().out == "prod\n"
+    assert touched_stacks(project, "main") == ["prod"]
 
 
-def test_a_stack_that_was_renamed_or_removed_is_not_read_any_more(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_stack_that_was_renamed_or_removed_is_not_read_any_more(project: Path) -> None:
     git(project, "mv", "Pulumi.staging.yaml", "Pulumi.test.yaml")
     git(project, "rm", "--quiet", "Pulumi.prod.yaml")
     commit(project)
 
-    assert changed_stacks.main(["HEAD~1"]) == 0
-    assert capsys.readouterr().out == "test\n"
+    assert touched_stacks(project, "HEAD~1") == ["test"]
 
 
-def test_a_base_that_git_does_not_know_is_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert changed_stacks.main(["origin/nowhere"]) == 2
-    assert capsys.readouterr().err.startswith("error: git does not know what changed since 'origin/nowhere': fetch")
+def test_of_a_project_in_a_folder_of_a_repository_its_own_files_count(project: Path) -> None:
+    (project / "infra").mkdir()
+    (project / "infra" / "Pulumi.yaml").write_text("name: x\n")
+    for name in ("prod", "staging"):
+        (project / "infra" / f"Pulumi.{name}.yaml").write_text("a: 1\n")
+    base = commit(project)
+    (project / "app.ts").write_text("1")
+    (project / "web").mkdir()
+    (project / "web" / "app.ts").write_text("1")
+    (project / "infra" / "Pulumi.prod.yaml").write_text("a: 2\n")
+    commit(project)
+
+    assert touched_stacks(project / "infra", base) == ["prod", "staging"], "a file above the project may be its lock"
+    (project / "app.ts").unlink()
+    commit(project)
+    assert touched_stacks(project / "infra", base) == ["prod"]
+
+
+def test_a_base_that_git_does_not_know_is_one_line(project: Path) -> None:
+    with pytest.raises(ConfigurationError, match="git does not know what changed since 'origin/nowhere': fetch"):
+        touched_stacks(project, "origin/nowhere")
 
 
 PLATFORM = {

@@ -140,17 +140,6 @@ def test_the_examples_pass_strict_type_checks(installed: Installed, program: Pat
     assert done.stdout == "Success: no issues found in 1 source file\n"
 
 
-def test_an_installation_without_extras_has_no_platform_and_one_line_says_so(installed: Installed, own: Path):
-    assert installed.run("python", "-c", "import httpx", folder=own).returncode == 1
-
-    for command in ("up", "status", "demo"):
-        done = installed.run("bubble-sync", "local", command, folder=own)
-        wanted = "error: `bubble-sync local` needs the package httpx: install bubble-sync[local]\n"
-        assert (done.returncode, done.stdout, done.stderr) == (1, "", wanted)
-    assert installed.run("bubble-sync", "--version", folder=own).stdout == f"{version('bubble-sync')}\n"
-    assert "verify" in installed.run("bubble-sync", "--help", folder=own).stdout
-
-
 def test_a_role_that_a_program_asks_for_itself_needs_the_extra_and_one_line_says_so(installed: Installed, own: Path):
     done = installed.run("python", "-c", WITH_ROLE, folder=own)
 
@@ -158,6 +147,6 @@ def test_a_role_that_a_program_asks_for_itself_needs_the_extra_and_one_line_says
     assert done.stdout == f"{wanted}for a stack file with access, or install bubble-sync[access]\n", done.stderr
 
 
-def test_the_wheel_offers_two_extras(installed: Installed, own: Path):
+def test_the_wheel_offers_one_extra(installed: Installed, own: Path):
     code = "from importlib.metadata import metadata; print(*metadata('bubble-sync').get_all('Provides-Extra'))"
-    assert installed.run("python", "-c", code, folder=own).stdout == "access local\n"
+    assert installed.run("python", "-c", code, folder=own).stdout == "access\n"

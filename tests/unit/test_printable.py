@@ -76,10 +76,23 @@ def test_an_object_without_end_is_no_value():
     assert len(problems[0]) < 1000
 
 
-def test_the_filter_of_the_pipeline_takes_what_is_not_utf_8():
-    given = b"a\xff\x1b[2J\r\n    ::add-mask::x\nsb_secret_0123456789\n"
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_what_pulumi_prints_into_a_log_of_ci_may_be_no_utf_8(command: str, tmp_path: Path):
+    (tmp_path / "Pulumi.yaml").write_text("name: x\n")
+    (tmp_path / "plan-prod.json").write_text("{}")
+    (tmp_path / "output").write_bytes(b"a\xff\x1b[2J\r\n    ::add-mask::x\nsb_secret_0123456789\n")
+    pulumi = tmp_path / "pulumi"
+    pulumi.write_text(f"#!/bin/sh\ncat {tmp_path}/output\n")
+    pulumi.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{Path(sys.executable).parent}:/bin:/usr/bin"}
 
-    done = subprocess.run([sys.executable, "-m", "ci.masked"], cwd=ROOT, input=given, capture_output=True, check=True)
+    done = subprocess.run(
+        ["bubble-sync", "ci", command, "--stack", "prod"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=True,
+    )
 
     assert done.stdout.decode() == "a\N{REPLACEMENT CHARACTER}\\x1b[2J\n    \\::add-mask::x\n[secret]\n"
 

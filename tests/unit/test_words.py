@@ -17,7 +17,6 @@ PLACES = (
     "__main__.py",
     "bench",
     "bubble_sync",
-    "ci",
     "components",
     "docs",
     "examples",

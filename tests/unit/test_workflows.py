@@ -9,12 +9,17 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
+
+from bubble_sync.cli.ci import ci_app
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
-SCRIPTS = sorted((ROOT / "ci").glob("*.sh"))
-#: What a step may run: one of our scripts with plain words, and nothing around it.
-CALL = re.compile(r"(ci/[a-z-]+\.sh|make|tools/setup|\.ci/run)( [a-z]+)*")
+#: What a step may run: one of our commands with plain words, and nothing around it.
+CALL = re.compile(r"(bubble-sync ci|make|tools/[a-z]+|\.ci/run)( [a-z-]+)*")
+NOTICE = 'echo "::notice::nothing to do until the variable PULUMI_BACKEND_URL is set: docs/guides/ci.md"'
+
+COMMANDS = sorted(get_command(ci_app).commands)
 
 Job = dict[str, Any]
 
@@ -46,14 +51,27 @@ def test_there_are_the_four_workflows() -> None:
     assert [workflow.stem for workflow in WORKFLOWS] == ["ci", "deploy", "drift", "preview"]
 
 
-def test_a_step_only_calls_a_script_that_is_there() -> None:
-    calls = [step["run"] for _, step in steps() if "run" in step]
+def test_a_step_only_calls_a_command_that_is_there() -> None:
+    calls = [step["run"] for _, step in steps() if step.get("run", NOTICE) != NOTICE]
 
     assert [call for call in calls if not CALL.fullmatch(call)] == []
-    assert [call for call in calls if call.startswith(("ci/", ".ci/")) and not (ROOT / call.split()[0]).is_file()] == []
-    assert {script.name for script in SCRIPTS} - {"stack-report.sh"} == {
-        call.split()[0].removeprefix("ci/") for call in calls if call.startswith("ci/")
+    assert {" ".join(call.split()[:3]) for call in calls if call.startswith("bubble-sync")} == {
+        f"bubble-sync ci {name}" for name in COMMANDS
     }
+    assert [
+        call for call in calls if call.startswith(("tools/", ".ci/")) and not (ROOT / call.split()[0]).is_file()
+    ] == []
+
+
+def test_without_a_backend_a_workflow_does_nothing_and_says_so() -> None:
+    for name in ("preview", "deploy", "drift"):
+        found = load(ROOT / ".github" / "workflows" / f"{name}.yml")["jobs"]
+        assert found.pop("unconfigured")["if"] == "vars.PULUMI_BACKEND_URL == ''"
+        # The rehearsal of a fork's change needs no backend.
+        found.pop("fork", None)
+        first = next(iter(found.values()))
+        assert first["if"].startswith("vars.PULUMI_BACKEND_URL != ''")
+        assert all(job is first or job["needs"] for job in found.values())
 
 
 def test_an_action_is_pinned_to_one_commit_everywhere() -> None:
@@ -69,6 +87,9 @@ def test_a_workflow_gives_no_permission_and_a_job_only_what_it_needs(workflow: P
 
     assert found["permissions"] == {}
     for name, job in found["jobs"].items():
+        if name == "unconfigured":
+            assert job["permissions"] == {}
+            continue
         more = {writing[name]: "write"} if name in writing else {}
         assert job["permissions"] == {"contents": "read", **more}
 
@@ -96,7 +117,7 @@ def test_what_runs_for_a_fork_has_no_secret_no_environment_and_no_token(workflow
 def test_a_pull_request_runs_one_of_the_two_previews() -> None:
     same = "github.event.pull_request.head.repo.full_name == github.repository"
 
-    assert job_of("preview", "stacks")["if"] == same
+    assert job_of("preview", "stacks")["if"] == f"vars.PULUMI_BACKEND_URL != '' && {same}"
     assert job_of("preview", "fork")["if"] == same.replace("==", "!=")
 
 
@@ -108,7 +129,7 @@ def test_prod_is_deployed_from_the_plan_that_was_shown_after_staging_and_behind_
         "staging", "observe", "prod",
     ]  # fmt: skip
     runs = [[step["run"] for step in job["steps"] if "run" in step] for job in (plan, prod)]
-    assert runs == [["tools/setup client", "ci/deploy.sh prod plan"], ["tools/setup client", "ci/deploy.sh prod apply"]]
+    assert runs == [["tools/setup client", f"bubble-sync ci {word} --stack prod"] for word in ("plan", "apply")]
 
 
 def test_a_deploy_is_never_cancelled_half_way() -> None:
@@ -116,7 +137,9 @@ def test_a_deploy_is_never_cancelled_half_way() -> None:
         assert job_of("deploy", name)["concurrency"] == {"group": f"deploy-{name}", "cancel-in-progress": False}
 
 
-@pytest.mark.parametrize(("workflow", "script"), [("preview", "ci/preview.sh"), ("drift", "ci/drift.sh")])
+@pytest.mark.parametrize(
+    ("workflow", "script"), [("preview", "bubble-sync ci preview"), ("drift", "bubble-sync ci drift")]
+)
 def test_what_reads_every_stack_has_the_address_of_every_stack(workflow: str, script: str) -> None:
     (given,) = [step["env"] for _, step in steps() if step.get("run") == script]
     for file in ROOT.glob("Pulumi.*.yaml"):
@@ -125,28 +148,7 @@ def test_what_reads_every_stack_has_the_address_of_every_stack(workflow: str, sc
             assert given[variable] == f"${{{{ secrets.{variable} }}}}", f"{workflow}.yml lacks {variable}"
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
-def test_a_script_says_at_its_head_what_it_does_which_variables_it_takes_and_how_it_exits(script: Path) -> None:
-    first, *rest = script.read_text("utf-8").splitlines()
-    head = "\n".join(rest[: next(number for number, line in enumerate(rest) if not line.startswith("#"))])
-
-    assert first == "#!/usr/bin/env bash"
-    assert script.stat().st_mode & 0o111
-    assert re.search(r"^# Variables: ", head, re.MULTILINE)
-    assert re.search(r"^# Exit: ", head, re.MULTILINE)
-
-
-def test_the_page_about_ci_names_every_script_and_no_other() -> None:
+def test_the_page_about_ci_names_every_command() -> None:
     page = (ROOT / "docs/guides/ci.md").read_text("utf-8")
 
-    assert set(re.findall(r"ci/[a-z-]+\.sh", page)) | {"ci/stack-report.sh"} == {f"ci/{file.name}" for file in SCRIPTS}
-
-
-def test_the_pages_example_for_gitlab_is_yaml_that_only_calls_our_scripts() -> None:
-    page = (ROOT / "docs/guides/ci.md").read_text("utf-8")
-    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    pipeline = yaml.safe_load(example)
-
-    called = [line.split()[-1] if "=" in line else line for job in pipeline.values() for line in job.get("script", [])]
-    assert len(called) == 3
-    assert [line for line in called if not CALL.fullmatch(line)] == []
+    assert [name for name in COMMANDS if f"| `bubble-sync ci {name}" not in page] == []

@@ -1,23 +1,19 @@
-"""The one comment of a pull request that holds the preview. Run by `ci/comment.sh`."""
+"""Write the preview into our one comment of a pull request."""
 
 from __future__ import annotations
 
-import sys
+from bubble_sync.ci.github import fitting, repository
 
-from ci.github import fitting, report, report_outcome, repository, variable
-
-MARKER = "<!-- bubble-sync: preview -->"
-NOTHING = "No stack is touched by this pull request any more."
+COMMENT_MARKER = "<!-- bubble-sync: preview -->"
+NO_STACK_TOUCHED = "No stack is touched by this pull request any more."
 
 
-def post() -> str:
+def post(text: str, number: int) -> str:
     """Create or update the comment; an empty report creates none."""
-    text = report()
-    number = variable("PULL_REQUEST")
     here = repository()
     with here.client:
-        found = here.ours(here.all(f"/issues/{number}/comments"), MARKER)
-        body = f"{MARKER}\n{fitting(text or NOTHING)}\n"
+        found = here.ours(here.all(f"/issues/{number}/comments"), COMMENT_MARKER)
+        body = f"{COMMENT_MARKER}\n{fitting(text or NO_STACK_TOUCHED)}\n"
         if found is None:
             if not text:
                 return "no stack is touched: no comment"
@@ -26,7 +22,3 @@ def post() -> str:
             return f"the comment is up to date: {found['html_url']}"
         here.send("PATCH", f"/issues/comments/{found['id']}", body=body)
         return f"brought the comment up to date: {found['html_url']}"
-
-
-if __name__ == "__main__":
-    sys.exit(report_outcome(post))

@@ -1,4 +1,4 @@
-"""The scripts in `ci/` as they stand, on two stacks with different settings on two clusters."""
+"""`bubble-sync ci` and the rehearsal for forks, on two stacks with different settings on two clusters."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def secrets_of(site: Site) -> list[str]:
 
 def test_two_stacks_are_deployed_from_plans_each_with_its_own_settings(fleet: Fleet, site: Site, second_site: Site):
     for stack in ("staging", "prod"):
-        assert "+ 21 to create" in fleet.run("ci/deploy.sh", stack, "plan")
-        assert "+ 21 created" in fleet.run("ci/deploy.sh", stack, "apply")
+        assert "+ 21 to create" in fleet.ci("plan", "--stack", stack)
+        assert "+ 21 created" in fleet.ci("apply", "--stack", stack)
         fleet.pulumi(stack, "preview", "--expect-no-changes")
 
     assert (max_items(site), max_items(second_site)) == (10, 20)
@@ -53,34 +53,33 @@ def test_what_changes_after_the_plan_is_refused_with_nothing_done_and_nothing_se
     fleet.add_stack("staging", site.addresses, site.addresses.secret_key)
     fleet.pulumi("staging", "up", "--yes", "--skip-preview")
     fleet.pulumi("staging", "config", "set", "--path", "bubble-sync:processor.maxItems", "30")
-    fleet.run("ci/deploy.sh", "staging", "plan")
+    fleet.ci("plan", "--stack", "staging")
     site.by_hand(BY_HAND)
 
-    drifted = fleet.run("ci/deploy.sh", "staging", "apply", expect=1)
+    drifted = fleet.ci("apply", "--stack", "staging", expect=1)
     # The plan's key is then no configuration value any more, and Pulumi prints it (tests/canaries).
     fleet.set_key("staging", site.addresses.service_role_key)
-    configured = fleet.run("ci/deploy.sh", "staging", "apply", expect=1)
+    configured = fleet.ci("apply", "--stack", "staging", expect=1)
 
     for said, named in ((drifted, "sync-jobs-bubble-sync-retry"), (configured, "the configuration")):
-        assert f"The plan is violated, and refused at:\n  {named}\ndeploy: nothing was changed.\n" in said
-        assert "look at a new plan, then apply that: ci/deploy.sh staging plan" in said
+        assert f"The plan is violated, and refused at:\n  {named}\nnothing was changed. Pulumi's own output" in said
+        assert "Make a new plan, read it, then apply it: bubble-sync ci plan --stack staging\n" in said
         assert [secret for secret in secrets_of(site) if secret in said] == []
     assert max_items(site) == 10
     assert schedules(site)["bubble-sync-retry"] == "0 0 * * *"
-    assert list(scratch.glob("tmp.*")) == [], "what Pulumi said is gone"
+    assert list(scratch.glob("tmp*")) == [], "what Pulumi said is gone"
 
     # Drift that was there before the plan is in the plan, and repaired by it.
-    fleet.run("ci/deploy.sh", "staging")
+    fleet.ci("plan", "--stack", "staging")
+    fleet.ci("apply", "--stack", "staging")
     assert max_items(site) == 30
     assert schedules(site)["bubble-sync-retry"] == "*/5 * * * *"
 
 
-def test_a_plan_that_is_not_there_and_a_word_too_many_are_refused(empty_fleet: Fleet):
-    assert "there is no plan plan-prod.json: ci/deploy.sh prod plan" in empty_fleet.run(
-        "ci/deploy.sh", "prod", "apply", expect=1
-    )
-    assert "ci/deploy.sh STACK apply" in empty_fleet.run("ci/deploy.sh", "prod", "applly", expect=2)
-    assert "ci/deploy.sh STACK plan" in empty_fleet.run("ci/deploy.sh", expect=2)
+def test_a_plan_that_is_not_there_is_refused(empty_fleet: Fleet):
+    said = empty_fleet.ci("apply", "--stack", "prod", expect=2)
+
+    assert "plan-prod.json: run `bubble-sync ci plan --stack prod`\n" in said
 
 
 def test_a_preview_reports_just_the_stacks_that_a_change_touches(fleet: Fleet, site: Site, second_site: Site):
@@ -93,7 +92,7 @@ def test_a_preview_reports_just_the_stacks_that_a_change_touches(fleet: Fleet, s
 
     fleet.pulumi("prod", "config", "set", "--path", "bubble-sync:processor.maxItems", "30")
     fleet.commit()
-    said = fleet.run("ci/preview.sh", BASE=base, REPORT="report.md", GITHUB_STEP_SUMMARY=str(fleet.project / "summary"))
+    said = fleet.ci("preview", BASE=base, REPORT="report.md", GITHUB_STEP_SUMMARY=str(fleet.project / "summary"))
     report = (fleet.project / "report.md").read_text("utf-8")
     assert report in said
     assert report == (fleet.project / "summary").read_text("utf-8")
@@ -106,12 +105,12 @@ def test_a_preview_reports_just_the_stacks_that_a_change_touches(fleet: Fleet, s
     fleet.replace(FUNCTION, COMMENT, "Nothing to do")
     fleet.commit()
     gone = "postgresql://postgres:p@127.0.0.1:1/x"
-    both = fleet.run("ci/preview.sh", BASE=base, BUBBLE_SYNC_PROD_DATABASE_URL=gone, expect=3)
+    both = fleet.ci("preview", BASE=base, BUBBLE_SYNC_PROD_DATABASE_URL=gone, expect=3)
     assert [line for line in both.splitlines() if line.startswith("## ")] == ["## Stack `prod`", "## Stack `staging`"]
     assert "bubble-sync diff failed, exit 3" in both
     assert "Nothing to do" in both, "one unreachable stack hides no other"
 
-    assert "no stack is touched" in fleet.run("ci/preview.sh", BASE="HEAD")
+    assert "no stack is touched" in fleet.ci("preview", BASE="HEAD")
     assert [each for each in secrets_of(site) + secrets_of(second_site) if each in said + both] == []
     assert (site.by_hand(JOBS), second_site.by_hand(JOBS)) == before
 
@@ -126,26 +125,27 @@ def test_drift_of_one_stack_opens_an_issue_and_a_deploy_closes_it(
     }  # fmt: skip
     for stack in ("staging", "prod"):
         fleet.pulumi(stack, "up", "--yes", "--skip-preview")
-    fleet.run("ci/drift.sh", REPORT="report.md")
-    fleet.run("ci/drift-issue.sh", **told)
+    fleet.ci("drift", REPORT="report.md")
+    fleet.ci("issue", **told)
     assert github.issues == []
 
     second_site.by_hand(BY_HAND)
-    said = fleet.run("ci/drift.sh", REPORT="report.md", expect=1)
+    said = fleet.ci("drift", REPORT="report.md", expect=1)
     assert "prod" in said
     assert "schedule" in said
-    fleet.run("ci/drift-issue.sh", **told)
+    fleet.ci("issue", **told)
     (issue,) = github.open_issues()
     assert "schedule" in issue["body"]
 
-    fleet.run("ci/deploy.sh", "prod")
-    fleet.run("ci/drift.sh", REPORT="report.md")
-    fleet.run("ci/drift-issue.sh", **told)
+    fleet.ci("plan", "--stack", "prod")
+    fleet.ci("apply", "--stack", "prod")
+    fleet.ci("drift", REPORT="report.md")
+    fleet.ci("issue", **told)
     assert github.open_issues() == []
 
     site.by_hand(BY_HAND)
     gone = "postgresql://postgres:p@127.0.0.1:1/x"
-    unread = fleet.run("ci/drift.sh", REPORT="report.md", BUBBLE_SYNC_PROD_DATABASE_URL=gone, expect=3)
+    unread = fleet.ci("drift", REPORT="report.md", BUBBLE_SYNC_PROD_DATABASE_URL=gone, expect=3)
     assert "schedule" in unread, "one unreachable stack hides no other"
     assert [each for each in secrets_of(site) + secrets_of(second_site) if each in said + unread] == []
 
@@ -169,7 +169,7 @@ def test_a_forks_change_is_rehearsed_without_any_secret(empty_fleet: Fleet, scra
         },
     )
 
-    stranger.run("ci/preview-fork.sh", BASE=base, REPORT="report.md")
+    stranger.run("tools/rehearse", BASE=base, REPORT="report.md")
 
     report = (stranger.project / "report.md").read_text("utf-8")
     assert [line for line in report.splitlines() if line.startswith("## ")] == ["## Stack `staging`, rehearsed"]

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
-from bubble_sync.printable import printable
+from bubble_sync.errors import ConfigurationError, ForgeRefused, PrivilegeMissing, SyncError, Unreachable
 
 #: The API refuses a body above 65,536 characters.
 LONGEST = 60_000
 #: The login of `GITHUB_TOKEN`; the token itself may not ask for its login.
 ACTIONS = "github-actions[bot]"
-REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
-T = TypeVar("T")
-
-
-class GitHubError(Exception):
-    """A failure of GitHub, in one line, with its exit code."""
-
-    def __init__(self, text: str, code: int) -> None:
-        """Set the text and the exit code."""
-        super().__init__(text)
-        self.code = code
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -69,61 +57,50 @@ class Repository:
         try:
             answer = self.client.request(method, path, params=params, json=json)
         except httpx.HTTPError as problem:
-            raise GitHubError(
-                f"{place}: GitHub does not answer ({type(problem).__name__}); run this again", UNREACHABLE
-            ) from None
+            raise Unreachable(f"{place}: GitHub does not answer ({type(problem).__name__}); run this again") from None
         if not answer.is_success:
             raise _refusal(place, answer)
         return answer
 
 
-def _read(answer: httpx.Response, kind: type[T]) -> T:
+def _read(answer: httpx.Response, kind: type[_Kind]) -> _Kind:
     try:
         read = answer.json()
     except ValueError:
         read = None
     if not isinstance(read, kind):
-        raise GitHubError(f"{answer.url.host} does not answer as GitHub does: correct GITHUB_API_URL", MISUSED)
+        raise ConfigurationError(f"{answer.url.host} does not answer as GitHub does: correct GITHUB_API_URL")
     return read
 
 
-def _refusal(place: str, answer: httpx.Response) -> GitHubError:
+def _refusal(place: str, answer: httpx.Response) -> SyncError:
     """Return the reason of a refusal and the remedy, in one line."""
     code, wait = answer.status_code, answer.headers.get("retry-after")
     if code == 429 or (code == 403 and (wait or answer.headers.get("x-ratelimit-remaining") == "0")):
-        return GitHubError(f"{place}: GitHub limits the rate ({code}); run this again in {wait or 60} s", UNREACHABLE)
+        return Unreachable(f"{place}: GitHub limits the rate ({code}); run this again in {wait or 60} s")
     if code in (401, 403, 404):
         needed = "GITHUB_TOKEN needs `issues: write` or `pull-requests: write` on GITHUB_REPOSITORY"
-        return GitHubError(f"{place}: GitHub refuses ({code}); {needed}", REFUSED)
+        return PrivilegeMissing(f"{place}: GitHub refuses ({code}); {needed}")
     if code >= 500:
-        return GitHubError(f"{place}: GitHub is in trouble ({code}); run this again", UNREACHABLE)
-    return GitHubError(f"{place}: GitHub answers {code}; nothing was changed", REFUSED)
+        return Unreachable(f"{place}: GitHub is in trouble ({code}); run this again")
+    return ForgeRefused(f"{place}: GitHub answers {code}; nothing was changed")
 
 
-def variable(name: str) -> str:
+def _variable(name: str) -> str:
     """Return an environment variable that must be set."""
     value = os.environ.get(name)
     if not value:
-        raise GitHubError(f"{name} is not set: the head of this script says what it holds", MISUSED)
+        raise ConfigurationError(f"{name} is not set: docs/guides/ci.md says what it holds")
     return value
-
-
-def report(ending: str = "") -> str:
-    """Return the text of the file REPORT, written by the previous script; `ending` selects a sibling file."""
-    file = Path(variable("REPORT") + ending)
-    try:
-        return file.read_text("utf-8", "replace").strip()
-    except FileNotFoundError:
-        raise GitHubError(f"there is no {file}: the script that writes it has not run", MISUSED) from None
 
 
 def repository() -> Repository:
     """Return the repository that GitHub's own variables name."""
     address = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
     client = httpx.Client(
-        base_url=f"{address}/repos/{variable('GITHUB_REPOSITORY')}",
+        base_url=f"{address}/repos/{_variable('GITHUB_REPOSITORY')}",
         headers={
-            "Authorization": f"Bearer {variable('GITHUB_TOKEN')}",
+            "Authorization": f"Bearer {_variable('GITHUB_TOKEN')}",
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": "2022-11-28",
         },
@@ -149,13 +126,3 @@ def fitting(text: str, longest: int = LONGEST) -> str:
             folds += line.startswith("<details>") - line.startswith("</details>")
     closing = (f"\n{fence}" if fence else "") + "\n\n</details>" * folds
     return f"{kept}{closing}\n\n**Cut here**: the run's log has the whole report."
-
-
-def report_outcome(work: Callable[[], str]) -> int:
-    """Do the work, print its result, and return the exit code."""
-    try:
-        print(printable(work()))
-    except GitHubError as problem:
-        print(f"error: {printable(str(problem))}", file=sys.stderr)
-        return problem.code
-    return 0

@@ -1,4 +1,4 @@
-"""A stack's file for the embedded platform. Run as `python -m ci.sanitised_stack FILE PLATFORM_FILE`: prints YAML.
+"""A stack's file for the embedded platform. Run as `python -m tools.sanitised_stack FILE PLATFORM_FILE`: prints YAML.
 
 The plain settings of FILE are kept: numbers, schedules, names. Everything that is secret or leads to a real project is
 left out; the platform's own file gives its address and its throw-away key instead.

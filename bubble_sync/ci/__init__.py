@@ -1,0 +1,1 @@
+"""Continuous integration: the stacks that a change touches, saved plans, and texts for GitHub."""
