@@ -259,7 +259,7 @@ def discard_plan(
     conn: Connection, visible: Visibility, ids: Sequence[str] | None, filters: Filters = Filters()
 ) -> Plan:
     """Find the failed items of these ids, or without ids the oldest of the filters."""
-    return _planned(conn, visible, ids, filters, ((DISCARD, True), (DISCARD, False)))
+    return _planned(conn, visible, ids, filters, ((DISCARD, None),))
 
 
 def _planned(
@@ -267,8 +267,9 @@ def _planned(
     visible: Visibility,
     ids: Sequence[str] | None,
     filters: Filters,
-    kinds: Sequence[tuple[Transition, bool]],
+    kinds: Sequence[tuple[Transition, bool | None]],
 ) -> Plan:
+    """Plan each transition of the items that the processor takes, that it does not, or with None of both."""
     _require_queue(visible)
     wanted = None if ids is None else list(dict.fromkeys(ids))
     asked = {
@@ -279,7 +280,11 @@ def _planned(
     batches = [
         Batch(
             transition.named(visible.names),
-            tuple(_item(row) for row in rows if row["status"] == transition.from_status and row["drained"] == drained),
+            tuple(
+                _item(row)
+                for row in rows
+                if row["status"] == transition.from_status and drained in (None, row["drained"])
+            ),
         )
         for transition, drained in kinds
     ]

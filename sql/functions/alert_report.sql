@@ -1,6 +1,6 @@
 -- Summarise the queue and the requests of some days in one line of counts. The line begins with 'all green' without failed
--- or stuck items and without alerts in that time. Reads the whole queue, so call it once a day. The line contains no text of
--- an item or an answer.
+-- or stuck items and without alerts in that time. A claimed item is stuck from the end of its lease on. Reads the whole queue,
+-- so call it once a day. The line contains no text of an item or an answer.
 create or replace function bubble_sync.alert_report(days integer, told boolean, dispatch_log boolean)
 returns text
 language plpgsql
@@ -20,8 +20,9 @@ begin
         pg_catalog.count(*) filter (where item.status = 'pending') as waiting,
         pg_catalog.count(*) filter (where item.status = 'completed' and item.processed_at >= since) as completed,
         pg_catalog.count(*) filter (
-            where item.status = 'processing'
-                and greatest(item.created_at, item.processed_at, item.next_retry_at) < pg_catalog.now() - interval '1 hour'
+            where item.status = 'processing' and coalesce(
+                -- include: items lease_end
+            , greatest(item.created_at, item.processed_at, item.next_retry_at)) < pg_catalog.now() - interval '1 hour'
         ) as stuck
     into items
     from public.sync_queue as item;
@@ -58,7 +59,7 @@ begin
         || pg_catalog.format(': %s completed, %s waiting, %s failed', items.completed, items.waiting, items.failed)
         || case when items.failed = 0 then ''
             else pg_catalog.format(' (%s; %s of them without an attempt left)', by_operation, items.given_up) end
-        || case when items.stuck > 0 then pg_catalog.format(', %s in processing for over an hour', items.stuck) else '' end
+        || case when items.stuck > 0 then pg_catalog.format(', %s stuck in processing for over an hour', items.stuck) else '' end
         || coalesce('; requests: ' || requests, '');
 end;
 $function$;

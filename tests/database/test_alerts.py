@@ -17,6 +17,7 @@ from bubble_sync.config.settings import AlertSettings
 from bubble_sync.config.validators import WEBHOOK_NAME, check_webhook
 from bubble_sync.errors import ForeignObject
 from bubble_sync.specs import DIFFERS, Owner
+from bubble_sync.sql_loader import SQL_DIRECTORY
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, functions_in, ledger_spec, secret_spec
@@ -387,9 +388,27 @@ class TestReports:
 
         assert alerts.lines() == [
             "daily report, not all green: 3 completed, 2 waiting, 3 failed (INSERT 3; 2 of them without an attempt "
-            f"left), 1 in processing for over an hour; requests: ok 2, rejected 1{NEXT}"
+            f"left), 1 stuck in processing for over an hour; requests: ok 2, rejected 1{NEXT}"
         ]
         assert alerts.lines() == []
+
+    @pytest.mark.parametrize(("lease", "times", "stuck"), [
+        ("-59 minutes", {"created_at": ago(hours=9)}, False),
+        ("-61 minutes", {"created_at": ago(hours=9)}, True),
+        ("7 minutes", {"created_at": ago(hours=9), "processed_at": ago(hours=8)}, False),
+        (None, {"created_at": ago(minutes=61)}, True),
+        (None, {"created_at": ago(hours=9), "next_retry_at": ago(minutes=59)}, False),
+    ])  # fmt: skip
+    def test_a_claimed_item_is_stuck_from_the_end_of_its_lease_on(
+        self, alerts: Alerts, lease: str | None, times: dict[str, str], stuck: bool
+    ):
+        alerts.site.by_hand((SQL_DIRECTORY / "reference" / "claim.sql").read_text("utf-8"))
+        until = {"claimed_until": f"now() + interval '{lease}'"} if lease else {}
+        alerts.items(1, "processing", **times, **until)
+        alerts.tick()
+        alerts.wait(daily=1440)
+
+        assert any("1 stuck in processing for over an hour" in line for line in alerts.lines()) is stuck
 
     def test_a_day_without_failures_is_quiet(self, alerts: Alerts):
         alerts.items(3, "completed", processed_at=ago(hours=1))

@@ -303,7 +303,10 @@ class TestDiscard:
     def test_a_discarded_item_keeps_its_error_and_is_put_back_by_its_id_alone(self, site: Site):
         one, other = failed(site, "a"), failed(site, "b", operation="DELETE")
 
-        assert carry_out(site.db, discard_plan(site.db, None)).changed == (one, other)
+        plan = discard_plan(site.db, None)
+        assert planned(plan) == [one, other]
+        assert len(plan.batches) == 1
+        assert carry_out(site.db, plan).changed == (one, other)
         assert state(site, one) == {
             "status": "skipped", "retry_count": 3, "next_retry_at": None, "error_message": "no",
         }  # fmt: skip

@@ -28,6 +28,10 @@ WOKEN, WATCHED = (desired_state(read_settings(config(**WAKE, **more)), Owner(STA
 (TRIGGER,) = (one for one in WOKEN if isinstance(one, TriggerSpec))
 OBJECTS = f"trigger {WAKE_TRIGGER}", "function bubble_sync.wake", "function bubble_sync.wake_send"
 KEYS = {"supabase_url": "projectRef", "service_role_key": "serviceRoleKey"}
+THEIRS = """
+    select pg_get_triggerdef(oid) as definition, tgenabled::text as enabled, obj_description(oid) as comment
+    from pg_trigger where tgname ~ 'wake'
+"""
 LEFT = """
     select 'function ' || proname as object from pg_proc where pronamespace::regnamespace::text = 'bubble_sync'
         and proname ~ 'wake'
@@ -99,6 +103,33 @@ def test_a_trigger_of_this_name_is_adopted_and_kept_by_destroy(site: Site, their
 
     assert look(site, WOKEN)[0].clean
     assert site.remove(TRIGGER) == "it was there before"
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "trigger {} before update on public.sync_queue",
+        "constraint trigger {} after insert on public.sync_queue",
+        "constraint trigger {} after insert or update on public.sync_queue deferrable initially deferred",
+    ],
+)
+@pytest.mark.parametrize("enabling", ["enable", "disable", "enable always"])
+def test_the_script_back_makes_their_trigger_again(site: Site, theirs: str, enabling: str):
+    converge_all(site)
+    site.by_hand(
+        f"create {theirs.format(WAKE_TRIGGER)} for each row execute function suppress_redundant_updates_trigger()",
+        f"alter table public.sync_queue {enabling} trigger {WAKE_TRIGGER}",
+        f"comment on trigger {WAKE_TRIGGER} on public.sync_queue is 'it''s theirs'",
+    )
+    before = site.by_hand(THEIRS)
+    comparison, snapshot = look(site, WOKEN)
+
+    site.by_hand("set role postgres;" + forward(comparison))
+    assert look(site, WOKEN)[0].clean
+    for _ in range(2):  # a second run does no harm
+        site.by_hand("set role postgres;" + back(comparison, snapshot))
+        assert site.by_hand(THEIRS) == before
+        assert look(site, WANTED)[0].clean
 
 
 def test_a_queue_of_another_role_is_refused_with_the_statement(site: Site):

@@ -64,6 +64,16 @@ _TIMES: Mapping[str, tuple[str, ...]] = {
     "cron.job_run_details": ("start_time", "end_time"),
     "public.sync_queue": ("created_at", "processed_at", "next_retry_at"),
 }
+#: A request is under way for seconds and does not age by minutes; a request that a crash has lost is not under way.
+_NOT_UNDER_WAY: Mapping[str, str] = {
+    "bubble_sync.dispatches": """settled_at is not null or not exists (
+        select from net.http_request_queue where id = request_id
+        union all select from net._http_response where id = request_id
+    )""",
+    "net._http_response": """not exists (
+        select from bubble_sync.dispatches where request_id = id and settled_at is null
+    )""",
+}
 
 
 @dataclass(frozen=True)
@@ -160,8 +170,8 @@ class Pipeline:
         except SyncError as error:
             return [type(error).__name__]
 
-    def pass_time(self, minutes: float) -> None:
-        """Let minutes pass for every row that has a time."""
+    def pass_time(self, minutes: float, *, stuck: bool = False) -> None:
+        """Let minutes pass for every row that has a time, but for a request under way that is not stuck."""
         tables = dict(_TIMES)
         if self.base.claims:
             tables["public.sync_queue"] += ("claimed_until",)
@@ -169,7 +179,7 @@ class Pipeline:
         updates = [
             f"t{number} as (update {table} set "
             + ", ".join(f"{one} = {one} - interval '{minutes} minutes'" for one in columns)
-            + " where true)"
+            + f" where {'true' if stuck else _NOT_UNDER_WAY.get(table, 'true')})"
             for number, (table, columns) in enumerate(tables.items())
         ]
         self.site.by_hand(f"with {', '.join(updates)} select")

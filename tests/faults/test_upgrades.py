@@ -11,6 +11,7 @@ import pytest
 from bubble_sync.config.database_url import read_database_url
 from bubble_sync.database.database import Database
 from bubble_sync.local.platform import Platform
+from bubble_sync.local.postgres.installation import servers
 from tests.faults.conftest import Row
 from tests.faults.upgrades import VERSIONS, environment, interpreter, of_program, program_of, upgrade, with_environment
 from tests.fixtures.guard import short_folder
@@ -18,6 +19,7 @@ from tests.fixtures.platform import SETTINGS
 from tests.fixtures.restoring import dump, restore, with_vault_key_of
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack
+from tests.fixtures.tools import missing
 from tests.stack.test_upgrades import OBJECTS
 
 # Two programs or two servers each: tests/stack/test_upgrades.py has what `make test` takes of this.
@@ -31,7 +33,7 @@ WHOLE = {
     "alerts.dailyReportAt": "07:30",
 }
 #: With another body since the commit before; CHANGELOG has the reasons.
-CHANGED = ("bubble_sync.delete_old_runs", "bubble_sync.wake_send")
+CHANGED = ("bubble_sync.alert_report", "bubble_sync.delete_old_runs", "bubble_sync.wake_send")
 WEBHOOK = "https://example.com/services/hook"
 #: What keeps its number for good: a change would lose runs, grants, or what others wrote down.
 KEPT = """
@@ -166,6 +168,8 @@ class TestPackages:
 @pytest.fixture
 def old_server(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     """A platform of the oldest supported PostgreSQL."""
+    if all(server.major != 15 or not server.cron for server in servers()):
+        missing("PostgreSQL 15 with pg_cron")
     platform = Platform(short_folder(pytestconfig))
     monkeypatch.setenv("POSTGRES", "15")
     try:

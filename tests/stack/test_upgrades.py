@@ -45,7 +45,7 @@ SECRETS = {
 #: another setting of its own too.
 GUARD = {"sync-functions-unanswered": "bubble_sync.unanswered"}
 CHANGED: dict[str, dict[str, str]] = {
-    "alerts": GUARD,
+    "alerts": {**GUARD, "sync-alerts-alert_report": "bubble_sync.alert_report"},
     "access": {**GUARD, "sync-access-observe": "bubble_sync.observe"},
 }
 
