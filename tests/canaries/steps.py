@@ -63,6 +63,13 @@ COMMANDS = {
     "diff {stack}": 0,
     "diff {stack} --markdown": 0,
     "drift {stack}": 0,
+    "ci preview {stack} --report {scratch}/preview.md": 0,
+    "ci plan {stack} --plan {scratch}/ci-plan.json": 0,
+    "ci apply {stack} --plan {scratch}/ci-plan.json": 0,
+    # As `drift --all-stacks` below; and without the variables of a run on GitHub.
+    "ci drift --report {scratch}/drift.md": 2,
+    "ci comment --report {scratch}/preview.md --pull-request 1": 2,
+    "ci issue --report {scratch}/drift.md": 2,
     "local dance": 2,
     # Configures the platform's own key again; the database has it with the `up` of the demo.
     "local up": 0,
