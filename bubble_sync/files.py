@@ -1,10 +1,12 @@
-"""Replace files in one step: a reader, also after a kill, finds the old content or the new one, never a part."""
+"""Replace files, and make folders, in one step: a reader, also after a kill, finds the old or the new, never a part."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -27,6 +29,15 @@ def replace_file(file: Path, content: bytes, *, mode: int | None = None) -> None
     finally:
         with suppress(OSError):
             draft.unlink()
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give the path of a folder to make, which then takes the name of `folder`; a kill leaves no half-filled one."""
+    half = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(half, ignore_errors=True)
+    yield half
+    half.rename(folder)
 
 
 def _set_permissions(descriptor: int, target: Path, mode: int | None) -> None:

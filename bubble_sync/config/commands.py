@@ -26,8 +26,20 @@ _COMMAND = re.compile(
 
 def complete_commands(text: str, options: Sequence[str], ours: Sequence[str] = ()) -> str:
     """Return the text with `options` after each Pulumi command and `ours` after each of our commands."""
-    for_pulumi, for_us = shlex.join(options), shlex.join(ours or options)
-    return _COMMAND.sub(lambda found: f"{found[0]} {for_us if found['ours'] else for_pulumi}", text)
+
+    def completed(found: re.Match[str]) -> str:
+        accepted = (ours or options) if found["ours"] else _accepted(found[0], options)
+        return f"{found[0]} {shlex.join(accepted)}"
+
+    return _COMMAND.sub(completed, text)
+
+
+def _accepted(command: str, options: Sequence[str]) -> Sequence[str]:
+    """Return the options that a Pulumi command has: `pulumi cancel` reads no configuration file."""
+    if command != "pulumi cancel" or "--config-file" not in options:
+        return options
+    at = options.index("--config-file")
+    return [*options[:at], *options[at + 2 :]]
 
 
 def in_all(value: object, change: Callable[[str], str]) -> object:

@@ -17,6 +17,7 @@ from pathlib import Path
 from bubble_sync.config.project_folder import config_folder
 from bubble_sync.config.stacks import complaint, run_pulumi
 from bubble_sync.errors import PlatformError
+from bubble_sync.files import whole_folder
 from bubble_sync.local.addresses import Addresses, write_private
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.postgres.account import server_account
@@ -52,7 +53,7 @@ class LocalStack:
 
 def require_checkout(folder: Path) -> Path:
     """Return the folder when it holds the program's files; raise PlatformError otherwise."""
-    for file in (config_folder(folder) / f"Pulumi.{NAME}.yaml", folder / "Pulumi.yaml"):
+    for file in (_config_file(folder), folder / "Pulumi.yaml"):
         if not file.is_file():
             raise PlatformError(f"there is no {file.name} in {file.parent}: run this in a checkout of bubble-sync")
     return folder
@@ -60,48 +61,65 @@ def require_checkout(folder: Path) -> Path:
 
 def of_checkout(checkout: Path, environment: Mapping[str, str]) -> LocalStack | None:
     """Return the stack of the checkout's platform; None where `prepare` has made none."""
-    folder = Platform.for_checkout(checkout).folder
-    addresses = Addresses.load(folder) if (folder / "pulumi").is_dir() else None
-    return _stack(addresses, checkout, environment) if addresses else None
+    addresses = Addresses.load(Platform.for_checkout(checkout).folder)
+    made = addresses is not None and _folder(addresses).is_dir()
+    return _stack(addresses, checkout, environment) if addresses and made else None
 
 
 def prepare_stack(addresses: Addresses, checkout: Path) -> LocalStack:
     """Write the stack's files into the platform's folder, and create a missing stack."""
-    folder = addresses.folder / "pulumi"
-    (folder / "state").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(checkout / "Pulumi.yaml", folder / "Pulumi.yaml")
+    folder = _folder(addresses)
+    if folder.exists():
+        _write(addresses, checkout, folder)
+    else:
+        # Pulumi, killed while it makes a stack, leaves a lock, and then makes none.
+        with whole_folder(folder) as half:
+            _write(addresses, checkout, half)
     stack = _stack(addresses, checkout, os.environ)
-    stack.config_file.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(config_folder(checkout) / f"Pulumi.{NAME}.yaml", stack.config_file)
-    # A separate folder with the same project name takes every file that these commands write.
-    _need(run_pulumi(["stack", "select", "--create", NAME], folder, stack.environment))
-    for key, value, kind in (
-        ("supabaseUrl", addresses.endpoint_url, "--plaintext"),
-        ("serviceRoleKey", addresses.service_role_key, "--secret"),
-    ):
-        setting = ["config", "set", "--stack", NAME, f"bubble-sync:{key}", kind]
-        _need(run_pulumi(setting, folder, stack.environment, given=value))
-    added = _environment(addresses).items()
+    added = _environment(addresses, folder).items()
     write_private(stack.environment_file, "".join(f"export {name}={shlex.quote(value)}\n" for name, value in added))
     server_account().own(folder)
     return stack
 
 
+def _write(addresses: Addresses, checkout: Path, folder: Path) -> None:
+    """Write the stack's files into a folder, and create a missing stack."""
+    (folder / "state").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(checkout / "Pulumi.yaml", folder / "Pulumi.yaml")
+    config_file = _config_file(folder)
+    config_file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_config_file(checkout), config_file)
+    environment = {**os.environ, **_environment(addresses, folder)}
+    # A separate folder with the same project name takes every file that these commands write.
+    _need(run_pulumi(["stack", "select", "--create", NAME], folder, environment))
+    for key, value, kind in (
+        ("supabaseUrl", addresses.endpoint_url, "--plaintext"),
+        ("serviceRoleKey", addresses.service_role_key, "--secret"),
+    ):
+        setting = ["config", "set", "--stack", NAME, f"bubble-sync:{key}", kind]
+        _need(run_pulumi(setting, folder, environment, given=value))
+
+
+def _folder(addresses: Addresses) -> Path:
+    return addresses.folder / "pulumi"
+
+
+def _config_file(project: Path) -> Path:
+    return config_folder(project) / f"Pulumi.{NAME}.yaml"
+
+
 def _stack(addresses: Addresses, checkout: Path, environment: Mapping[str, str]) -> LocalStack:
-    return LocalStack(
-        checkout,
-        config_folder(addresses.folder / "pulumi") / f"Pulumi.{NAME}.yaml",
-        addresses.folder / "environment",
-        {**environment, **_environment(addresses)},
-    )
+    folder = _folder(addresses)
+    added = _environment(addresses, folder)
+    return LocalStack(checkout, _config_file(folder), addresses.folder / "environment", {**environment, **added})
 
 
-def _environment(addresses: Addresses) -> dict[str, str]:
+def _environment(addresses: Addresses, folder: Path) -> dict[str, str]:
     """Return the variables that point Pulumi and the program to this platform."""
     return {
         # Without a file of metadata next to each state: Pulumi does not write those in one step, and after a kill
         # reads no state whose file is half written.
-        "PULUMI_BACKEND_URL": f"file://{addresses.folder / 'pulumi' / 'state'}?metadata=skip",
+        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
         # Not a secret: the encrypted state is thrown away with the platform.
         "PULUMI_CONFIG_PASSPHRASE": NAME,
         "PULUMI_SKIP_UPDATE_CHECK": "true",

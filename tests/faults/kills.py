@@ -29,7 +29,7 @@ _MARKS: dict[Kind, bytes] = {
     "program": b"pulumi-language-python-exec",
     "provider": b"pulumi.dynamic",
 }
-PATIENCE = 120.0
+PATIENCE, SHORT = 120.0, 5.0
 SEED = int(os.environ.get("SEED", "20261129"))
 SESSIONS = "select pid, state, query from pg_stat_activity where application_name = 'bubble-sync'"
 
@@ -184,6 +184,28 @@ def _ended(pid: int, patience: float = PATIENCE) -> bool:
 def all_ended(pids: Sequence[int]) -> bool:
     """Wait until processes have ended."""
     return all(_ended(pid) for pid in pids)
+
+
+def ended_with_pulumi(found: Mapping[Kind, Sequence[int]]) -> bool:
+    """Wait until the processes of ours in a killed run have ended, and kill those that are Pulumi's alone.
+
+    The language host looks for its engine every five minutes. A provider that has no work yet runs no code of ours.
+    """
+    bare = [pid for pid in found["provider"] if not _has_our_code(pid)]
+    ours = all_ended([pid for pid in (*found["provider"], *found["program"]) if pid not in bare])
+    kill(found["host"])
+    # Work may have arrived in the moment of the kill.
+    idle = [pid for pid in bare if not _ended(pid, SHORT) and not _has_our_code(pid)]
+    kill(idle)
+    return ours and all_ended(bare)
+
+
+def _has_our_code(pid: int) -> bool:
+    """Return whether a provider has imported our specs, which use a library that Pulumi does not."""
+    try:
+        return "pydantic_core" in Path(f"/proc/{pid}/maps").read_text("utf-8")
+    except OSError:
+        return True  # it has ended
 
 
 def kill(pids: Sequence[int]) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
+import shlex
 import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +29,8 @@ from tests.faults.kills import (
     Run,
     Zygote,
     all_ended,
+    ended_with_pulumi,
     holding_proxy,
-    kill,
     kill_at,
     sessions_left,
     spread,
@@ -272,15 +275,12 @@ class Killing:
             self.gate.released.set()
             assert run.end() == 0
             return False
-        ours = [*found["provider"], *found["program"]]
         if kind == "cli":
-            assert all_ended(ours), "a process of ours outlives Pulumi"
+            assert ended_with_pulumi(found), "a process of ours outlives Pulumi"
         self.gate.released.set()
         code = run.end()
         assert code or not message, "the command had not ended, and has noticed"
-        assert all_ended(ours), "a process of ours outlives Pulumi"
-        # The language host is Pulumi's, and looks for its engine every five minutes.
-        kill(found["host"])
+        assert ended_with_pulumi(found), "a process of ours outlives Pulumi"
         self.row.points += 1
         return True
 
@@ -496,19 +496,23 @@ def test_our_commands_name_the_lock_of_a_killed_up_and_the_way_on(
     tally.append(row)
     killing = Killing(converged, site, gate, kept, row, tmp_path)
     bring_up(converged, site, kept)
+    gate.hold(10)
     run = Run(killing.through, tmp_path, "up", "--yes", "--skip-preview")
-    assert run.reach(10)
+    assert run.reach(until=gate.held)
     left = run.kill("cli")
+    gate.released.set()
     run.end()
-    assert all_ended([*left["provider"], *left["program"]])
-    kill(left["host"])
+    assert ended_with_pulumi(left)
     before = converged.local.config_file.read_bytes()
 
-    said = converged.sync("pause", "--reason", "maintenance", expect=1)
+    said = " ".join(converged.sync("pause", "--reason", "maintenance", expect=1).split())
 
-    assert "nothing was changed; this process has ended, so run `pulumi cancel --yes --stack local" in said
+    command = re.search(r"nothing was changed; this process has ended, so run `(pulumi cancel [^`]+)`, then this", said)
+    assert command is not None, said
     assert converged.local.config_file.read_bytes() == before
-    converged.run("cancel", "--yes")
+    subprocess.run(
+        [*shlex.split(command[1]), "--non-interactive"], cwd=CHECKOUT, env=dict(converged.local.environment), check=True
+    )
     converged.sync("pause", "--reason", "maintenance")
     converged.expect_no_changes()
     row.points, row.converged, row.commands = 1, 1, 2
@@ -532,8 +536,11 @@ def test_half_of_a_backends_metadata_stops_every_command_until_the_runbooks_line
     tally.append(Row("kills", "metadata of a `file://` backend, half written", points=1, converged=1, commands=3))
 
 
-#: What appears in the platform's folder one after the other.
-MADE = ("addresses.json", "usr", "data.new", "data", "data/postmaster.pid", "net_worker.pid", "pulumi", "environment")
+#: What appears in the platform's folder one after the other; in the folder of the locks, Pulumi makes the stack.
+MADE = (
+    "addresses.json", "usr", "data.new", "data", "data/postmaster.pid", "net_worker.pid",
+    "pulumi.new/state/.pulumi/locks/organization/bubble-sync/local", "pulumi", "environment",
+)  # fmt: skip
 
 
 @pytest.mark.matrix
@@ -556,17 +563,32 @@ def test_a_killed_local_up_or_down_is_done_by_the_same_command(order: str, own_p
             subprocess.run([*command, "up"], cwd=CHECKOUT, check=True, capture_output=True)
         killed = subprocess.Popen([*command, order], cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(lambda so=reached, process=killed: so() or process.poll() is not None)  # type: ignore[misc]
+        guards = guards_of(killed.pid)
         killed.kill()
         killed.wait()
+        assert all_ended(guards)
         row.points += 1
         if order == "up":
-            wait_until(lambda: not any(running(own_platform)))
+            # At the last point the command may have done its work.
+            assert own_platform.status().up or not any(running(own_platform))
             subprocess.run([*command, "up"], cwd=CHECKOUT, check=True, capture_output=True)
             assert own_platform.status().up
+            assert list(own_platform.folder.glob("pulumi/state/.pulumi/locks/**/*.json")) == []
         if own_platform.exists:
             subprocess.run([*command, "down"], cwd=CHECKOUT, check=True, capture_output=True)
         assert list(own_platform.folder.parent.glob(f"{own_platform.folder.name}*")) == []
         row.converged, row.commands = (row.converged or 0) + 1, 1
+
+
+def guards_of(pid: int) -> list[int]:
+    """List the processes that end what a process has started."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if any(word.endswith(b"/guardian.py") for word in words) and str(pid).encode() in words:
+                found.append(int(entry.name))
+    return found
 
 
 def running(platform: Platform) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform as machine_facts
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pytest
 
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.postgres import installation
+from bubble_sync.local.postgres.account import Account
+from bubble_sync.local.postgres.cluster import Cluster
 from bubble_sync.local.postgres.overlay import EMULATORS, LOADER, build_overlay, server_program
+from tests.fixtures.killing import each_kill, entries
 
 
 def control(version: str) -> str:
@@ -188,6 +192,47 @@ def test_a_copy_of_a_private_server_is_whole_and_its_own(machine: Path):
     assert copy.loader.is_relative_to(machine / "copy")
     assert all(each.is_relative_to(machine / "copy") for each in (copy.lib, copy.share, *copy.libraries))
     assert installation.copy_server(found, machine / "copy") == copy
+
+
+@pytest.mark.parametrize("kind", ["the machine's own", "private"])
+def test_an_overlay_that_a_kill_has_left_half_made_is_completed_by_the_next_run(machine: Path, kind: str):
+    if kind == "private":
+        unpack(machine / "cache", 17)
+    else:
+        install(machine, 15, "1.4-1")
+    found, overlay = installation.find_installation(), machine / "overlay"
+    build_overlay(found, overlay)
+    whole = entries(overlay)
+
+    killed = 0
+    for _ in each_kill(overlay, lambda: build_overlay(found, overlay)):
+        build_overlay(found, overlay)
+        assert entries(overlay) == whole
+        killed += 1
+
+    assert killed > 20
+
+
+def test_a_copy_of_a_server_or_a_cluster_that_a_kill_has_left_half_made_is_completed_by_the_next_run(machine: Path):
+    real = unpack(machine / "cache", 17)
+    (real / "initdb").write_text('#!/bin/sh\nmkdir -p "$2" && echo 17 > "$2/PG_VERSION"\n')
+    (real / "initdb").chmod(0o755)
+    found, folder = installation.find_installation(), machine / "platform"
+
+    def create() -> None:
+        folder.mkdir(exist_ok=True)
+        copy = installation.copy_server(found, folder / "server")
+        Cluster(folder, copy.bin, 5432, Account("me", os.geteuid(), os.getegid())).create()
+
+    create()
+    whole = set(entries(folder))
+
+    for _ in each_kill(folder, create):
+        create()
+        assert {name for name in entries(folder) if not name.startswith(".vault_root_key.")} == whole
+        assert (folder / "data" / "PG_VERSION").read_text() == "17\n"
+        key = folder / "vault_root_key"
+        assert (len(key.read_text()), key.stat().st_mode & 0o777) == (64, 0o600)
 
 
 def test_every_part_of_a_emulator_is_listed_and_present():

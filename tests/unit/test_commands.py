@@ -58,6 +58,14 @@ def test_our_commands_may_need_fewer_options_than_pulumis():
     )
 
 
+def test_pulumi_cancel_has_no_option_for_a_configuration_file():
+    options = (*PROD, "--config-file", "Pulumi.prod.yaml")
+
+    assert complete_commands("pulumi cancel --yes, then pulumi up", options) == (
+        "pulumi cancel --stack prod --yes, then pulumi up --stack prod --config-file Pulumi.prod.yaml"
+    )
+
+
 def test_every_text_of_a_document_is_completed():
     document = {"next": "pulumi up", "lines": [{"remedy": "bubble-sync diff", "number": 1, "none": None}]}
 

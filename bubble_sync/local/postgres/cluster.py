@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bubble_sync.errors import PlatformError
+from bubble_sync.files import replace_file
 from bubble_sync.local.postgres.account import Account
 from bubble_sync.local.postgres.overlay import server_program
 from bubble_sync.local.processes import end_process, runs_from
@@ -81,9 +82,8 @@ class Cluster:
         if len(str(self.folder / f".s.PGSQL.{self.port}").encode()) > SOCKET_PATH_LIMIT:
             raise PlatformError(f"{self.folder} is too long for a Unix socket: set TMPDIR to a shorter directory")
         if not self.root_key.exists():
-            self.root_key.write_text(secrets.token_hex(32), "utf-8")
-            self.root_key.chmod(0o600)
-            self.account.own(self.root_key)
+            replace_file(self.root_key, secrets.token_hex(32).encode(), mode=0o600)
+        self.account.own(self.root_key)
         if (self.data / "PG_VERSION").exists():
             return
         # initdb writes PG_VERSION early: a half-made directory must not carry the real name.

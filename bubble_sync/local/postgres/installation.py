@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bubble_sync.errors import PlatformError
+from bubble_sync.files import whole_folder
 from bubble_sync.local.postgres.cache import cache_root, private_postgresql
 
 OLDEST_MAJOR = 15
@@ -92,10 +93,8 @@ def private_installation(folder: Path) -> Installation | None:
 def copy_server(server: Installation, folder: Path) -> Installation:
     """Copy a private server into a folder, once, and return the copy."""
     if not folder.exists():
-        half = folder.with_name(f"{folder.name}.new")
-        shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(server.folder, half, symlinks=True)
-        half.rename(folder)
+        with whole_folder(folder) as half:
+            shutil.copytree(server.folder, half, symlinks=True)
     copy = private_installation(folder)
     if copy is None:
         raise PlatformError(f"{folder} holds no PostgreSQL: `bubble-sync local down`, then `up`")

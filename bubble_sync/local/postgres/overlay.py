@@ -12,6 +12,7 @@ import shutil
 from importlib.resources import files
 from pathlib import Path
 
+from bubble_sync.files import whole_folder
 from bubble_sync.local.postgres.account import Account
 from bubble_sync.local.postgres.installation import Installation, copy_server, find_installation
 
@@ -40,27 +41,28 @@ def _copy_programs(installation: Installation, target: Path) -> None:
     if copy.is_file() and copy.stat().st_mtime == source.stat().st_mtime:
         return
     shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    if installation.loader:
-        # A copy for each platform: its path identifies the platform's processes.
-        shutil.copy2(installation.loader, copy)
-    for name in PROGRAMS:
+    with whole_folder(target) as half:
+        half.mkdir(parents=True)
         if installation.loader:
-            _write_starter(installation, name, target)
-        else:
-            # Only these: some distributions keep all programs of the system in the same folder.
-            shutil.copy2(installation.bin / name, target / name)
+            # A copy for each platform: its path identifies the platform's processes.
+            shutil.copy2(installation.loader, half / LOADER)
+        for name in PROGRAMS:
+            if installation.loader:
+                _write_starter(installation, half / name, target)
+            else:
+                # Only these: some distributions keep all programs of the system in the same folder.
+                shutil.copy2(installation.bin / name, half / name)
 
 
-def _write_starter(installation: Installation, name: str, target: Path) -> None:
-    program = target / name
+def _write_starter(installation: Installation, program: Path, target: Path) -> None:
+    """Write a program that will be in the folder `target`."""
     words = [
         str(target / LOADER),
         "--argv0",
-        str(program),
+        str(target / program.name),
         "--library-path",
         ":".join(map(str, installation.libraries)),
-        str(installation.bin / name),
+        str(installation.bin / program.name),
     ]
     program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', "utf-8")
     program.chmod(0o755)
