@@ -418,7 +418,8 @@ def test_the_real_commands_end_behind_a_lock(
     waits = long_waits(server_log.appended[begun:])
     after = snapshot(site)
 
-    assert f"the lock on {LOCKS[name][1]} is held by pid {pid} (application by hand, role supabase_admin, in a " in said
+    assert f"the lock on {LOCKS[name][1]}" in said
+    assert f" is held by pid {pid} (application by hand, role supabase_admin, in a transaction since " in said
     assert "Traceback" not in said
     assert set(waits.values()) == {1}, waits
     if name != "a function is replaced":  # which only the change waits for
