@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.fixtures.modes",
     "tests.fixtures.dispatching",
     "tests.fixtures.github_emulator",
+    "tests.fixtures.management_api",
     "tests.fixtures.fleet",
     "tests.fixtures.browser",
     "tests.fixtures.reference_function",

@@ -78,7 +78,7 @@ def deploy(
         PulumiRefused: `up` failed; file and database are as before.
         ConfigurationError: A value was refused; the file is as before.
     """
-    with _finishing_first(progress) as report:
+    with finishing_first(progress) as report:
         before = _content(stack)
         written = _with(stack, settings, report)
         _write(stack, written, "so that nothing was changed: correct that")
@@ -178,7 +178,7 @@ def _write(stack: Stack, content: bytes, so: str) -> None:
 
 
 @contextmanager
-def _finishing_first(progress: Progress) -> Iterator[Progress]:
+def finishing_first(progress: Progress) -> Iterator[Progress]:
     """Answer SIGINT, SIGHUP and SIGTERM with a message: stopping here would leave file and database apart."""
 
     def report(text: str) -> None:

@@ -9,27 +9,46 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.exit_codes import code_of
+from bubble_sync.cli.exit_codes import NO, code_of
 from bubble_sync.cli.grouped import Grouped
 from bubble_sync.cli.options import (
     ConfigFile,
     Json,
     KeyFd,
     StackName,
+    Yes,
     ask_for_key,
+    confirm,
     read_key_from,
     resolve_stack,
 )
 from bubble_sync.cli.output import print_document, print_text, progress, warn_if_never_up
 from bubble_sync.config.keys import HARMLESS_ACTION
-from bubble_sync.formatting import format_day
+from bubble_sync.formatting import format_age, format_day, format_timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bubble_sync.config.settings import StackSettings
     from bubble_sync.key.probe import Probe
+    from bubble_sync.key.rotate import Rotation
     from bubble_sync.key.status import KeyInDatabase, KeyStatus
 
 key_app = typer.Typer(cls=Grouped, help="The key for calls to the Edge Function.", rich_markup_mode=None)
 
+FunctionSecretName = Annotated[
+    str | None,
+    typer.Option(
+        "--function-secret",
+        metavar="NAME",
+        help="The Edge Function's secret with its keys, through Supabase's Management API and SUPABASE_ACCESS_TOKEN.",
+    ),
+]
+_FUNCTION = {
+    "equal": "holds this key alone",
+    "differs": "holds another value: several keys, or another one",
+    "absent": "is not there: no function reads it",
+}
 Action = Annotated[str, typer.Option("--action", help="Action of the request; the default drains nothing.")]
 _STORED = {
     "equal": "holds this key",
@@ -40,7 +59,12 @@ _STORED = {
 
 
 @key_app.command()
-def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
+def status(
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    function_secret: FunctionSecretName = None,
+    as_json: Json = False,
+) -> None:
     """Show the key's kind, expiry, readers and next step; exit 1 when there is a warning."""
     from bubble_sync.database.database import Database
     from bubble_sync.key.status import key_in_database, key_status
@@ -54,11 +78,12 @@ def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Jso
     with closing(Database(settings.address(chosen.environment), settings.names)) as database:
         in_database = key_in_database(database, settings)
         warn_if_never_up(database, chosen.options)
+    in_function = None if function_secret is None else _in_function(function_secret, settings, chosen.environment)
     if as_json:
-        print_document(_facts(found, in_database))
+        print_document({**_facts(found, in_database), "function_secret": in_function})
     else:
-        print_text(*_database_lines(found, in_database))
-    as_configured = in_database.stored == "equal" and in_database.functions_read_it
+        print_text(*_database_lines(found, in_database, function_secret, in_function))
+    as_configured = in_database.stored == "equal" and in_database.functions_read_it and in_function in (None, "equal")
     raise typer.Exit(code_of(as_configured and not found.warnings))
 
 
@@ -93,7 +118,7 @@ def try_key(
 
 
 @key_app.command("rotate")
-def change_key(
+def change_key(  # noqa: PLR0913 - each option is a parameter
     stack: StackName = None,
     config_file: ConfigFile = None,
     key_fd: KeyFd = None,
@@ -102,23 +127,78 @@ def change_key(
     accept_unchecked: Annotated[
         bool, typer.Option("--accept-unchecked", help="Continue although the endpoint accepts any key.")
     ] = False,
+    function_secret: FunctionSecretName = None,
+    one_key: Annotated[
+        bool, typer.Option("--one-key", help="The function secret holds one key: ticks in between are refused.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the steps, and change nothing.")] = False,
 ) -> None:
     """Rotate the key: try the new one, write it into the configuration, and converge it alone with `pulumi up`."""
-    from bubble_sync.key.rotate import Wanted, rotate
+    from bubble_sync.key.rotate import Wanted, plan, rotate
 
     chosen = resolve_stack(stack, config_file)
     key = ask_for_key() if key_fd is None else read_key_from(key_fd)
-    done = rotate(chosen, Wanted(key, name, action, accept_unchecked), progress)
+    wanted = Wanted(key, name, action, accept_unchecked, function_secret, one_key)
+    if dry_run:
+        print_text(*(f"{number}. {step}" for number, step in enumerate(plan(chosen, wanted), 1)))
+        print_text("dry run: nothing was changed")
+        return
+    done = rotate(chosen, wanted, progress)
     print_text(f"rotated: secret {done.secret_name} of stack {chosen.name} holds the new key")
     if not done.probe.proven:
         print_text(done.probe.conclusion)
-    print_text(*done.kept)
+    print_text(*_function_lines(done), *done.kept)
     if done.commit is not None:
         print_text(f"commit it:  {done.commit}")
-    when = (
-        "when nothing reads what was kept" if done.kept else "a minute from now: requests on their way still carry it"
-    )
-    print_text(f"then revoke the old key in the dashboard, {when}")
+    print_text(f"then revoke the old key in the dashboard{_when(done)}")
+    raise typer.Exit(code_of(not done.unfinished))
+
+
+@key_app.command("set-function")
+def set_function(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the function secret, as in BUBBLE_SYNC_KEYS.")],
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    yes: Yes = False,
+) -> None:
+    """Let the Edge Function accept the stack's key alone: set its secret through the Management API."""
+    from bubble_sync.key.function_secret import aligning
+
+    chosen = resolve_stack(stack, config_file)
+    with aligning(chosen, name) as alignment:
+        already = alignment.state == "equal"
+        if not already:
+            print_text(alignment.description)
+            if not confirm(f"Set it to the key of stack {chosen.name} alone?", yes=yes, as_json=False):
+                print_text("nothing was changed")
+                raise typer.Exit(NO)
+            progress("waiting for earlier requests, then setting it ...")
+            alignment.apply()
+    print_text(f"{alignment.secret} holds the key of stack {chosen.name} alone{' already' if already else ''}")
+
+
+def _when(done: Rotation) -> str:
+    if done.kept:
+        return ", when nothing reads what was kept"
+    if done.waited:
+        return ""
+    return ", a minute from now: requests on their way still carry it"
+
+
+def _function_lines(done: Rotation) -> list[str]:
+    if done.function_secret is None:
+        return []
+    if done.unfinished:
+        return [f"unfinished: {done.unfinished}"]
+    lines = [f"{done.function_secret} holds the new key alone"]
+    if done.gap is not None:
+        began, ended = done.gap
+        seconds = (ended - began).total_seconds()
+        lines.append(
+            f"the function refused requests with the old key from {format_timestamp(began)} on, for at most "
+            f"{format_age(seconds)}; their items wait for the next tick"
+        )
+    return lines
 
 
 def _offline_lines(found: KeyStatus) -> list[str]:
@@ -131,10 +211,18 @@ def _offline_lines(found: KeyStatus) -> list[str]:
     return [*_rows(lines), *_rows([("warning", warning) for warning in found.warnings])]
 
 
-def _database_lines(found: KeyStatus, known: KeyInDatabase) -> list[str]:
+def _in_function(name: str, settings: StackSettings, environment: Mapping[str, str]) -> str:
+    from bubble_sync.key.function_secret import function_secret, state_of
+
+    return state_of(function_secret(name, settings, environment).stored(), settings)
+
+
+def _database_lines(found: KeyStatus, known: KeyInDatabase, name: str | None, in_function: str | None) -> list[str]:
     lines = [("Vault", f"secret {found.secret_name} {_STORED[known.stored]}")]
     if not known.functions_read_it:
         lines.append(("functions", "read another secret: `pulumi up` lets them read this one"))
+    if in_function is not None:
+        lines.append(("function", f"secret {name} {_FUNCTION[in_function]}"))
     lines += [("named by", one) for one in known.others or ("our functions only",)]
     return _rows([*lines, ("next", found.next_step(known.others))])
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 OURS = (
     "ci apply", "ci plan", "ci preview", "config", "diff", "discard", "doctor", "drift", "failures", "key probe",
-    "key rotate", "key status", "metrics", "pause", "release-stalled", "report", "requeue", "resume", "retry",
-    "run-now", "runs", "status", "trace", "verify", "watch",
+    "key rotate", "key set-function", "key status", "metrics", "pause", "release-stalled", "report", "requeue",
+    "resume", "retry", "run-now", "runs", "status", "trace", "verify", "watch",
 )  # fmt: skip
 """Every command that takes `--stack`."""
 _PULUMI = ("cancel", "config", "destroy", "preview", "refresh", "up")

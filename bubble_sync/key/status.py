@@ -12,6 +12,7 @@ from bubble_sync.converge import vault_secrets
 from bubble_sync.converge.references import REFERENCE_SECTIONS, pattern_of, references_in
 from bubble_sync.database.database import Database
 from bubble_sync.database.snapshot import Snapshot, read_snapshot
+from bubble_sync.errors import PrerequisiteMissing
 from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import FunctionSpec, Owner, VaultSecretSpec
@@ -86,7 +87,23 @@ def key_in_database(database: Database, settings: StackSettings) -> KeyInDatabas
     )
 
 
-def stored_url(database: Database, settings: StackSettings) -> str:
+def require_converged(database: Database, settings: StackSettings) -> KeyInDatabase:
+    """Return the facts about the key; raise PrerequisiteMissing when the ticks use another URL, secret or key."""
+    found = key_in_database(database, settings)
+    for part, is_so in (
+        (f"secret {settings.supabase_url_name}", _stored_url(database, settings) == "equal"),
+        (f"secret {settings.service_role_key_name}", found.stored == "equal"),
+        ("what the functions read", found.functions_read_it),
+    ):
+        if not is_so:
+            raise PrerequisiteMissing(
+                f"{part} in the database differs from the configuration, so a probe proves nothing: nothing was "
+                "changed. Run `pulumi up` first."
+            )
+    return found
+
+
+def _stored_url(database: Database, settings: StackSettings) -> str:
     """Compare the project URL with Vault's by digest."""
     spec = VaultSecretSpec(name=settings.supabase_url_name, value=settings.url, stack="")
     snapshot = database.read(

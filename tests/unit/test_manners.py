@@ -54,7 +54,7 @@ def pulumi_that(project: Path, does: str) -> str:
     [
         (("status", "--hel"), "no such option: --hel (did you mean --help). See `bubble-sync status --help`"),
         (("stauts",), "no such command 'stauts'. Did you mean 'status'? See `bubble-sync --help`"),
-        (("key",), "missing command; choose one of status, probe, rotate. See `bubble-sync key --help`"),
+        (("key",), "missing command; choose one of status, probe, rotate, set-function. See `bubble-sync key --help`"),
         (("runs", "--limit", "many"), "invalid value for '--limit': "),
         (("pause",), "missing option '--reason' / '-r'. See `bubble-sync pause --help`"),
     ],
