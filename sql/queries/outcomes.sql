@@ -32,7 +32,7 @@ end;
 begin
     select coalesce(pg_catalog.bool_or(word.key in ('success', 'ok') and word.value = 'true'), false),
         coalesce(pg_catalog.bool_or(case
-            when word.key in ('success', 'ok') then word.value = 'false'
+            when word.key in ('success', 'ok') then word.value = 'false' or (word.value = '0' and not word.is_count)
             when word.key in ('error', 'errors') then word.value !~ '^(|0|false|\[\s*\]|\{\s*\})$'
         end), false),
         coalesce(max(word.number) filter (where word.key = 'processed'), max(word.number) filter (
@@ -41,7 +41,11 @@ begin
         max(word.number) filter (where word.key ~* '^(total_?)?(failed|failures)(_?(count|items))?$')
     into says_yes, says_no, processed_count, failed_count
     from (
-        select pair.key, pair.value, case when pair.value ~ '^[0-9]{1,9}$' then pair.value::integer end as number
+        select pair.key, pair.value, case when pair.value ~ '^[0-9]{1,9}$' then pair.value::integer end as number,
+            -- Whether `"success": 0` is a count: next to a yes, or to another count.
+            pg_catalog.bool_or(case when pair.key in ('success', 'ok') then pair.value = 'true' else pair.value ~ '^[0-9]{1,9}$'
+                and pair.key ~* '^(total_?)?(processed|success|succeeded|successful|completed|synced|failed|failures)(_?(count|items))?$'
+            end) over () as is_count
         from (select reply as object union all select reply->'data') as place
         cross join lateral pg_catalog.json_each_text(
             case pg_catalog.json_typeof(place.object) when 'object' then place.object end

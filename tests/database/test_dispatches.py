@@ -266,6 +266,18 @@ ANSWERS = {
         ("ok", None, None),
     ),
     "success false": ({"status_code": 200, "content": '{"success": false}'}, ("refused by its body", None, None)),
+    "success 0": ({"status_code": 200, "content": '{"success": 0}'}, ("refused by its body", 0, None)),
+    "ok 0": ({"status_code": 200, "content": '{"data": {"ok": 0, "items": 3}}'}, ("refused by its body", None, None)),
+    "success 0 next to a yes": ({"status_code": 200, "content": '{"ok": true, "success": 0}'}, ("ok", 0, None)),
+    "success 0 as a count": (
+        {"status_code": 200, "content": '{"success": 0, "failed": 0}'},
+        ("ok", 0, 0),
+    ),
+    "success 0 as a count of some failed": (
+        {"status_code": 200, "content": '{"data": {"success": 0, "failed_items": 2}}'},
+        ("partial", 0, 2),
+    ),
+    "success 1": ({"status_code": 200, "content": '{"success": 1}'}, ("ok", 1, None)),
     "success false, and zeros": (
         {"status_code": 200, "content": '{"success": false, "processed": 0, "failed": 0}'},
         ("refused by its body", 0, 0),
