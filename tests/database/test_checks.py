@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 
 import pytest
@@ -13,7 +14,7 @@ from bubble_sync.health.metrics import measure
 from bubble_sync.sql_loader import checks
 from tests.fixtures.breaking import Breakage, diagnose, exposure, installed, running, set_up, working
 from tests.fixtures.site import Site
-from tests.fixtures.specs import STACK
+from tests.fixtures.specs import OTHER_REF, REF, STACK
 
 PARTS = (exposure.BREAKAGES, installed.BREAKAGES, running.BREAKAGES)
 BREAKAGES = {check: breakage for part in PARTS for check, breakage in part.items()}
@@ -123,6 +124,30 @@ def test_nothing_explains_itself_by_way_of_others():
         assert last, f"a circle among {sorted(causes)}"
         for check in last:
             del causes[check]
+
+
+@pytest.mark.parametrize(
+    ("changed", "evidence"),
+    [
+        (
+            f"stack = 'prod', project_ref = '{OTHER_REF}'",
+            f"project '{OTHER_REF}', and this is '{REF}'; and the stack 'prod',",
+        ),
+        (f"project_ref = '{OTHER_REF}'", f"it names the project '{OTHER_REF}', and this is '{REF}'"),
+        ("stack = 'it''s'", "it names the stack 'it''s', and this is 'test'"),
+    ],
+)
+def test_a_ledger_of_elsewhere_has_one_remedy_that_accepts_it(converged: Site, changed: str, evidence: str):
+    converged.by_hand(
+        f"update bubble_sync.ledger set project_ref = '{REF}'", f"update bubble_sync.ledger set {changed}"
+    )
+
+    (foreign,) = (one for one in diagnose(converged).findings if one.id == "ledger_foreign")
+    (statement,) = re.findall(r"accept it once: (update .*;) and run", foreign.remedy)
+    converged.by_hand(statement)
+
+    assert evidence in foreign.evidence
+    assert diagnose(converged).findings == ()
 
 
 def test_a_function_that_fails_every_run_is_an_error_of_the_function(converged: Site):
