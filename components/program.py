@@ -44,7 +44,11 @@ def read_stack() -> tuple[StackSettings, str | None]:
         raise pulumi.RunError(_completed(str(error))) from None
     _warn_of_unverified_server(settings)
     now = datetime.now(UTC)
-    for warning in (*key_warnings(read_key(settings.service_role_key), now), *pauses.pause_warnings(settings, now)):
+    key = read_key(settings.service_role_key)
+    for warning in (
+        *key_warnings(key, now, hosted=not settings.has_private_host),
+        *pauses.pause_warnings(settings, now),
+    ):
         pulumi.warn(_completed(warning))
     return settings, project
 

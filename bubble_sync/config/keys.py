@@ -60,15 +60,15 @@ def read_key(key: str) -> KeyShape:
     return KeyShape("legacy JWT", _text(claims.get("role")), _text(claims.get("ref")), _timestamp(claims.get("exp")))
 
 
-def key_warnings(shape: KeyShape, now: datetime) -> tuple[str, ...]:
-    """Return warnings about the expiry or removal of the key."""
+def key_warnings(shape: KeyShape, now: datetime, *, hosted: bool = True) -> tuple[str, ...]:
+    """Return warnings about the expiry of the key, and about its removal in a `hosted` project."""
     warnings = []
     if shape.expires_at is not None and shape.expires_at - now <= EXPIRES_SOON:
         left = (shape.expires_at.date() - now.date()).days
         on = format_day(shape.expires_at)
         what = f"expires on {on}, {_in_days(left)}" if shape.expires_at > now else f"expired on {on}"
         warnings.append(f"the key {what}: the endpoint rejects an expired key. {_ROTATE}")
-    if shape.kind == "legacy JWT":
+    if shape.kind == "legacy JWT" and hosted:
         left = (LEGACY_KEYS_END - now.date()).days
         ends = f"removes by the end of 2026, {_in_days(left)}" if left >= 0 else "was to remove by the end of 2026"
         warnings.append(f"the key is a legacy JWT, which Supabase {ends}. Move to a secret key. {_ROTATE}")

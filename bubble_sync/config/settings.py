@@ -12,6 +12,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
@@ -375,6 +376,11 @@ class StackSettings(Settings):
     def url(self) -> str:
         """Return the project URL without a final slash."""
         return self.supabase_url or f"https://{self.project_ref}.supabase.co"
+
+    @property
+    def has_private_host(self) -> bool:
+        """Return whether the project URL is of this machine or a private network, as with `supabase start`."""
+        return validators.is_private(urlsplit(self.url).hostname or "")
 
     def address(self, environment: Mapping[str, str]) -> DatabaseAddress:
         """Return the database address; raise ConfigurationError if the named environment variable is not set."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from psycopg import errors
 
@@ -20,7 +19,7 @@ from bubble_sync.compare.unmanaged import UNMANAGED_SECTIONS, other_callers
 from bubble_sync.config.keys import read_key
 from bubble_sync.config.schedules import interval_of
 from bubble_sync.config.settings import StackSettings
-from bubble_sync.config.validators import is_private, sendable_url
+from bubble_sync.config.validators import sendable_url
 from bubble_sync.converge import prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import read_snapshot
@@ -64,7 +63,7 @@ def parameters(settings: StackSettings, stack: str, project_ref: str, now: datet
         "project_ref": project_ref,
         "url": settings.url,
         "allow_http": settings.allow_http,
-        "private_host": is_private(urlsplit(settings.url).hostname or ""),
+        "private_host": settings.has_private_host,
         "url_secret": settings.supabase_url_name,
         "key_secret": settings.service_role_key_name,
         "legacy_key": read_key(settings.service_role_key).kind == "legacy JWT",

@@ -64,6 +64,9 @@ class TestStatus:
 
     def test_up_and_preview_say_what_will_stop_the_key(self, converged: Stack, site: Site):
         converged.configure("serviceRoleKey", jwt(ref=None, exp=4_000_000_000), secret=True)
+        assert "warning" not in converged.run("preview", "--refresh=false"), "Supabase removes no key of this machine"
+
+        converged.configure("supabaseUrl", "https://sync.example.com")
         assert "warning: the key is a legacy JWT" in converged.run("preview", "--refresh=false")
 
         converged.configure("serviceRoleKey", jwt(ref=None, exp=1_000_000_000), secret=True)

@@ -26,6 +26,12 @@ def about_legacy(shape: KeyShape, day: date) -> list[str]:
     return [warning for warning in key_warnings(shape, now) if "legacy" in warning]
 
 
+def test_a_legacy_key_of_a_private_host_expires_and_is_not_removed():
+    assert [one.split(":")[0] for one in key_warnings(expiring(NOON + timedelta(days=3)), NOON, hosted=False)] == [
+        f"the key expires on {NOON + timedelta(days=3):%Y-%m-%d}, in 3 days"
+    ]
+
+
 def test_a_legacy_key_names_role_project_and_expiry():
     shape = read_key(jwt(exp=1893456000))
 
