@@ -16,12 +16,12 @@ _PROVIDER = "default"
 """Pulumi gives the whole configuration to a provider of this name."""
 
 
-def preview(stack: Stack) -> str:
+def pulumi_preview(stack: Stack) -> str:
     """Return Pulumi's own preview; raise PulumiRefused with its output."""
     return _run(stack, "preview", "--diff")
 
 
-def plan(stack: Stack, file: Path) -> str:
+def save_plan(stack: Stack, file: Path) -> str:
     """Save what `up` would do as a plan, and return it; raise PulumiRefused with Pulumi's output.
 
     The secrets of the plan are encrypted as those of the state are.
@@ -29,7 +29,7 @@ def plan(stack: Stack, file: Path) -> str:
     return _run(stack, "preview", "--diff", "--save-plan", str(file))
 
 
-def apply(stack: Stack, file: Path) -> str:
+def apply_plan(stack: Stack, file: Path) -> str:
     """Apply a saved plan, and return Pulumi's output.
 
     `up` compares with the plan twice, first in a preview: a stack with earlier drift is refused with nothing changed.

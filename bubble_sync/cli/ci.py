@@ -73,7 +73,7 @@ def plan(stack: StackName = None, config_file: ConfigFile = None, plan: _PlanFil
     from bubble_sync.ci import plans
 
     opened = resolve_stack(stack, config_file)
-    print_log(plans.plan(opened, _plan_file(plan, opened)))
+    print_log(plans.save_plan(opened, _plan_file(plan, opened)))
     # Pulumi's own advice, `pulumi up --plan`, prints the plan's secrets when the plan is violated.
     progress(f"next: bubble-sync ci apply --stack {opened.name}")
 
@@ -84,7 +84,7 @@ def apply(stack: StackName = None, config_file: ConfigFile = None, plan: _PlanFi
     from bubble_sync.ci import plans
 
     opened = resolve_stack(stack, config_file)
-    print_log(plans.apply(opened, _plan_file(plan, opened)))
+    print_log(plans.apply_plan(opened, _plan_file(plan, opened)))
 
 
 @ci_app.command()
@@ -142,7 +142,7 @@ def _add_stack(lines: list[str], stack: Stack) -> int:
         lines += _folded("Its error", f"error: {failure.message}")
         return failure.exit_code
     try:
-        lines += _folded("pulumi preview --diff", plans.preview(stack))
+        lines += _folded("pulumi preview --diff", plans.pulumi_preview(stack))
     except PulumiRefused as problem:
         lines += ["", "**pulumi preview refuses.**", *_folded("pulumi preview --diff", str(problem))]
         return NO
