@@ -22,7 +22,7 @@ from bubble_sync.config.settings import (
 )
 from bubble_sync.errors import SyncError
 from bubble_sync.model.jobs import MANAGED_JOBS, PROCESSOR, RETRY
-from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK
+from bubble_sync.model.secrets import ALERT_SECRETS, KEY, MANAGED_SECRETS, URL
 from bubble_sync.model.setup import Group, SetupSettings, default_jobs, groups
 from bubble_sync.providers.engine import end_with_engine
 from bubble_sync.providers.ledger import Ledger
@@ -47,7 +47,7 @@ class VaultSecretsArgs:
     @classmethod
     def of(cls, settings: StackSettings) -> VaultSecretsArgs:
         """Return the arguments from a stack's settings."""
-        values = {one.role: one.value_in(settings) for one in MANAGED_SECRETS if one not in (URL, KEY, WEBHOOK)}
+        values = {one.role: one.value_in(settings) for one in MANAGED_SECRETS if one not in (URL, KEY, *ALERT_SECRETS)}
         return cls(
             supabase_url=settings.url,
             service_role_key=settings.service_role_key,
@@ -64,17 +64,27 @@ class VaultSecretsArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class AlertsArgs:
-    """The webhook and the thresholds of the alerts."""
+    """The destinations and the thresholds of the alerts."""
 
-    webhook_url: pulumi.Input[str]
+    webhook_url: pulumi.Input[str] | None = None
+    heartbeat_url: pulumi.Input[str] | None = None
+    pager_duty_routing_key: pulumi.Input[str] | None = None
+    opsgenie_api_key: pulumi.Input[str] | None = None
     numbers: AlertSettings
 
     @classmethod
     def of(cls, settings: StackSettings) -> AlertsArgs | None:
-        """Return the arguments from a stack's settings; None without alerts."""
-        if settings.alert_webhook_url is None:
+        """Return the arguments from a stack's settings; None without a destination."""
+        if not settings.alerting:
             return None
-        return cls(webhook_url=settings.alert_webhook_url, numbers=settings.alerts)
+        secrets = {one.setting.removeprefix("alert_"): one.value_in(settings) for one in ALERT_SECRETS}
+        return cls(**secrets, numbers=settings.alerts)
+
+    @property
+    def values(self) -> dict[str, pulumi.Input[str]]:
+        """Return the value of each secret by role."""
+        values = {one.role: getattr(self, one.setting.removeprefix("alert_")) for one in ALERT_SECRETS}
+        return {role: value for role, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +144,7 @@ class SyncSetupArgs:
     @property
     def values(self) -> dict[str, pulumi.Input[str]]:
         """Return the value of each secret by role."""
-        return {**self.secrets.values, **({WEBHOOK.role: self.alerts.webhook_url} if self.alerts else {})}
+        return {**self.secrets.values, **(self.alerts.values if self.alerts else {})}
 
     def setup(self, stack: str) -> SetupSettings:
         """Return everything that decides the objects, except for the values of secrets."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from bubble_sync.actions.deployment import ConfigChange, Progress, deploy, exclusive_lock
 from bubble_sync.actions.git_checkout import commit_line, committed
@@ -16,7 +16,7 @@ from bubble_sync.config.stacks import Stack
 from bubble_sync.config.validators import check_reason, read_timestamp
 from bubble_sync.database.database import Database
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
-from bubble_sync.model.jobs import MANAGED_JOBS, is_woken
+from bubble_sync.model.jobs import ALERT_JOB, MANAGED_JOBS, is_woken
 from bubble_sync.model.setup import WAKE_TRIGGER, desired_state
 from bubble_sync.specs import Owner
 
@@ -100,7 +100,8 @@ def _change(
                 what = "is not as configured: the program does not take its jobs from the configuration, or something"
                 return f"{left[0].spec.object_name} {what} else changes them" if left else ""
 
-            deploy(stack, changes, [f"**-{group}-{name}" for group, name in _objects(old, keys)], progress, why_not_so)
+            targets = [f"**-{group}-{name.rpartition('.')[2]}" for group, name in _objects(old, keys)]
+            deploy(stack, changes, targets, progress, why_not_so)
         return PauseResult(True, new, None if commit and committed(stack.config_file) else commit)
 
 
@@ -118,6 +119,8 @@ def _objects(settings: StackSettings, keys: Sequence[str]) -> Iterator[tuple[str
             yield "jobs", settings.names.render(job.name)
             if is_woken(job.settings_in(settings)):
                 yield "wake", settings.names.render(WAKE_TRIGGER)
+    if settings.alerting:
+        yield "alerts", settings.names.render(ALERT_JOB.function)
 
 
 def _require_nothing_else(differing: Sequence[ObjectDiff]) -> None:
@@ -141,6 +144,5 @@ def _changes(key: str, before: JobSettings, after: JobSettings) -> list[ConfigCh
 
 
 def _written(job: JobSettings) -> dict[str, str]:
-    until = f"{job.pause_until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if job.pause_until else ""
-    written = {"active": "" if job.active else "false", "pauseReason": job.pause_reason, "pauseUntil": until}
+    written = {"active": "" if job.active else "false", "pauseReason": job.pause_reason, "pauseUntil": job.pause_end}
     return {word: text for word, text in written.items() if text}

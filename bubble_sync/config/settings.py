@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -80,6 +80,11 @@ class JobSettings(Settings):
         text = value if isinstance(value, str) else json.dumps(value)
         return validators.check_reason(text) if info.field_name == "pause_reason" else validators.read_timestamp(text)
 
+    @property
+    def pause_end(self) -> str:
+        """Return the end of the pause in ISO 8601, or an empty text."""
+        return f"{self.pause_until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if self.pause_until else ""
+
 
 def _is_in_seconds(valid: dict[str, Any]) -> bool:
     """Return whether the schedule is in seconds; an invalid one is reported as such."""
@@ -134,7 +139,7 @@ class AccessSettings(Settings):
 
 
 class AlertSettings(Settings):
-    """When to post alerts; the webhook's URL enables them."""
+    """When to post alerts; the secret of a destination enables them."""
 
     daily_report_at: str = Field(
         default="07:00", description="Time of the daily report of failures and the weekly line on Mondays: HH:MM in UTC"
@@ -152,8 +157,21 @@ class AlertSettings(Settings):
         "the same time; needs `dispatchLog`",
     )
     cooldown_minutes: int = Field(default=60, ge=1, le=10_080, description="Pause between two posts of the same alert")
+    pager_duty_url: str = Field(
+        default="https://events.pagerduty.com",
+        description="Base URL of PagerDuty's Events API; `https://events.eu.pagerduty.com` in the EU",
+    )
+    opsgenie_url: str = Field(
+        default="https://api.opsgenie.com",
+        description="Base URL of Opsgenie's API; `https://api.eu.opsgenie.com` in the EU",
+    )
 
     _time = field_validator("daily_report_at")(validators.check_time)
+
+    @field_validator("pager_duty_url", "opsgenie_url")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        return value.removesuffix("/")
 
 
 class HistorySettings(Settings):
@@ -228,6 +246,11 @@ class NameSettings(Settings):
         """Return a secret's name; with a prefix of its own, a stack shares no secret with another stack."""
         return default if self.prefix == _DEFAULT_NAMES.prefix else f"{self.schema_name}_{default}"
 
+    @property
+    def alert_secrets(self) -> dict[str, str]:
+        """Return the name in Vault of each secret of the alerts, by destination."""
+        return {destination: self.render(name) for destination, name in validators.ALERT_SECRET_NAMES.items()}
+
     def render(self, text: str) -> str:
         """Replace the default names in a text of ours, never in data."""
         return text if self == _DEFAULT_NAMES else _rendered(self, text)
@@ -236,7 +259,7 @@ class NameSettings(Settings):
 _DEFAULT_NAMES = NameSettings()
 _OPERATIONS = ", ".join(f"'{word}'" for word in _DEFAULT_NAMES.operations)
 _JOBS = r"(?:processor|retry|alerts|history)\b"
-_OWN = r"(?:(?:processor|retry|alert|history|wake|probe|answer|incoming|alert_webhook_url)\b|(?!\w))"
+_OWN = r"(?:(?:processor|retry|alert|history|wake|probe|answer|incoming|alert_\w+_(?:url|key))\b|(?!\w))"
 _OF_A_USER = "".join(
     rf"(?<!\b{words}bubble_sync)"
     for words in (
@@ -336,18 +359,38 @@ class StackSettings(Settings):
     alert_webhook_url: str | None = Field(
         default=None, repr=False, description="Slack-compatible webhook to post alerts to, encrypted; needs `alerts`"
     )
+    alert_heartbeat_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="URL to call each minute while no alert is open, encrypted; needs `alerts`",
+    )
+    alert_pager_duty_routing_key: str | None = Field(
+        default=None, repr=False, description="Routing key of PagerDuty's Events API v2, encrypted; needs `alerts`"
+    )
+    alert_opsgenie_api_key: str | None = Field(
+        default=None, repr=False, description="Key of an Opsgenie API integration, encrypted; needs `alerts`"
+    )
 
     _ref = field_validator("project_ref")(validators.check_project_ref)
     _key = field_validator("service_role_key")(validators.check_key)
     _variable = field_validator("database_url_env")(check_variable_name)
     _password = field_validator("monitor_password")(validators.check_password)
+    _routing_key = field_validator("alert_pager_duty_routing_key")(validators.check_routing_key)
+    _api_key = field_validator("alert_opsgenie_api_key")(validators.check_api_key)
 
     @field_validator("supabase_url")
     @classmethod
     def _url(cls, value: str, info: ValidationInfo) -> str:
         return validators.check_url(value, allow_http=info.data.get("allow_http", False))
 
-    @field_validator("alert_webhook_url")
+    @field_validator("alerts")
+    @classmethod
+    def _apis(cls, value: AlertSettings, info: ValidationInfo) -> AlertSettings:
+        for url in (value.pager_duty_url, value.opsgenie_url):
+            validators.check_api_url(url, allow_http=info.data.get("allow_http", False))
+        return value
+
+    @field_validator("alert_webhook_url", "alert_heartbeat_url")
     @classmethod
     def _webhook(cls, value: str | None, info: ValidationInfo) -> str | None:
         return validators.check_webhook(value, allow_http=info.data.get("allow_http", False))
@@ -356,7 +399,7 @@ class StackSettings(Settings):
     @classmethod
     def _secret_name(cls, value: str, info: ValidationInfo) -> str:
         names = info.data.get("names", _DEFAULT_NAMES)
-        return validators.check_secret_name(value, names.render(validators.WEBHOOK_NAME))
+        return validators.check_secret_name(value, names.alert_secrets)
 
     @field_validator("service_role_key_name")
     @classmethod
@@ -371,6 +414,11 @@ class StackSettings(Settings):
         if value is not None:
             read_database_url(value)
         return value
+
+    @property
+    def alerting(self) -> bool:
+        """Return whether the alerts have a destination."""
+        return any(getattr(self, setting) is not None for setting in ALERT_DESTINATIONS)
 
     @property
     def url(self) -> str:
@@ -400,6 +448,8 @@ class StackSettings(Settings):
         )
 
 
+ALERT_DESTINATIONS = tuple(name for name in StackSettings.model_fields if name.startswith("alert_"))
+"""The settings with the secret of a destination; one of them switches the alerts on."""
 SECRET_KEYS = frozenset(field.alias or name for name, field in StackSettings.model_fields.items() if not field.repr)
 """Keys that must be encrypted: their values are never shown."""
 
@@ -462,12 +512,16 @@ def _missing_parts(config: Mapping[str, ConfigValue]) -> list[str]:
     if "access" in config and "monitorPassword" not in config:
         key = f"{NAMESPACE}:monitorPassword"
         problems.append(f"{key}: not set, and access.monitorRole needs one; pulumi config set --secret {key}")
-    if "alerts" in config and "alertWebhookUrl" not in config:
-        key = f"{NAMESPACE}:alertWebhookUrl"
-        problems.append(f"{key}: not set, and alerts need one; pulumi config set --secret {key}")
-    elif "alertWebhookUrl" in config and "alerts" not in config:
+    destinations = [StackSettings.model_fields[name].alias or name for name in ALERT_DESTINATIONS]
+    given = [key for key in destinations if key in config]
+    if "alerts" in config and not given:
+        first, *others = (f"{NAMESPACE}:{key}" for key in destinations)
+        problems.append(
+            f"{first}: not set, and alerts need one, or {', '.join(others)}; pulumi config set --secret {first}"
+        )
+    elif given and "alerts" not in config:
         example = f"pulumi config set --path {NAMESPACE}:alerts.dailyReportAt 07:00"
-        problems.append(f"{NAMESPACE}:alerts: not set, but alertWebhookUrl is; {example}")
+        problems.append(f"{NAMESPACE}:alerts: not set, but {given[0]} is; {example}")
     return problems
 
 

@@ -7,6 +7,7 @@ it is a secret.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -15,8 +16,13 @@ from bubble_sync.config.keys import masked, read_key
 from bubble_sync.config.project_ref import is_project_ref
 from bubble_sync.config.schedules import occurrences, seconds_of
 
-WEBHOOK_NAME = "bubble_sync_alert_webhook_url"
-"""The name of the alerts' secret in Vault."""
+ALERT_SECRET_NAMES = {
+    "webhook": "bubble_sync_alert_webhook_url",
+    "heartbeat": "bubble_sync_alert_heartbeat_url",
+    "pagerduty": "bubble_sync_alert_pagerduty_routing_key",
+    "opsgenie": "bubble_sync_alert_opsgenie_api_key",
+}
+"""The name in Vault of each secret of the alerts, by destination."""
 
 # cronsim accepts more than pg_cron (L, W, #); only pg_cron's own characters pass here.
 # A step must follow a star or a range.
@@ -38,6 +44,8 @@ _PRIVATE_NAME = r"[A-Za-z][A-Za-z0-9_-]*|([A-Za-z0-9_-]+\.)+internal"
 LOOPBACK_HOST = f"http://({_LOOPBACK})"
 PRIVATE_HOST = f"http://({_LOOPBACK}|{_PRIVATE_NAME}|{_PRIVATE_IPV4}|{_PRIVATE_IPV6})"
 ANY_PORT = "(:[0-9]{1,5})?"
+ROUTING_KEY = "[0-9A-Za-z]{32}"
+OPSGENIE_KEY = "[0-9A-Za-z._=-]{16,255}"
 _TIMESTAMP_OF_PULUMI = re.compile(r" ([+-]\d{4}) \S+$")
 _LONGEST_REASON = 200
 
@@ -94,13 +102,34 @@ def check_url(value: str, *, allow_http: bool = False) -> str:
 
 
 def check_webhook(value: str | None, *, allow_http: bool = False) -> str | None:
-    """Return a valid webhook URL, with the hosts of `check_url`; errors do not show the URL, which is secret."""
+    """Return a valid URL of a webhook or heartbeat, with the hosts of `check_url`; errors do not show the secret."""
     if value is not None and not re.fullmatch(webhook_url(allow_http=allow_http), value):
         if re.fullmatch(webhook_url(allow_http=True), value):
             raise ValueError("would be posted to in clear text; use https, or set allowHttp")
         raise ValueError(
             "is not the URL of a webhook; it must look like https://hooks.slack.com/services/..., without user or #"
         )
+    return value
+
+
+def check_api_url(value: str, *, allow_http: bool = False) -> str:
+    """Return the base URL of an alert service's API, to which a path is added."""
+    if not re.fullmatch(webhook_url(allow_http=allow_http), f"{value}/v2") or "?" in value:
+        raise ValueError(f"{value!r} is not the base URL of an API, as in https://api.eu.opsgenie.com")
+    return value
+
+
+def check_routing_key(value: str | None) -> str | None:
+    """Return a valid routing key of PagerDuty; errors do not show it."""
+    if value is not None and not re.fullmatch(ROUTING_KEY, value):
+        raise ValueError("is not a routing key; copy the 32 characters of an Events API v2 integration")
+    return value
+
+
+def check_api_key(value: str | None) -> str | None:
+    """Return a valid API key of Opsgenie; errors do not show it."""
+    if value is not None and not re.fullmatch(OPSGENIE_KEY, value):
+        raise ValueError("is not an API key; copy it from an API integration")
     return value
 
 
@@ -125,10 +154,11 @@ def check_key(value: str) -> str:
     return value
 
 
-def check_secret_name(value: str, webhook: str) -> str:
-    """Return a printable name for a Vault secret, other than the one of the webhook."""
-    if value == webhook:
-        raise ValueError(f"{value!r} is the name of the alerts' webhook; use another one")
+def check_secret_name(value: str, reserved: Mapping[str, str]) -> str:
+    """Return a printable name for a Vault secret, other than those of the alerts, `reserved` by destination."""
+    for destination, name in reserved.items():
+        if value == name:
+            raise ValueError(f"{value!r} is the name of the alerts' {destination}; use another one")
     if not value.strip() or not value.isprintable():
         raise ValueError(f"{value!r} cannot name a secret; use printable characters, as in supabase_url")
     return value

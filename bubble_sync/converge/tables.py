@@ -92,11 +92,14 @@ WANTED: Mapping[str, tuple[TablePart, ...]] = MappingProxyType(
             "column failed bigint",
             "column failed_items bigint not null default 0",
             "column newly_failed bigint not null default 0",
+            "column failed_before bigint not null default 0",
             "column depths bigint[] not null default '{}'::bigint[]",
             "column last_rejected bigint not null default 0",
+            "column holding text[] not null default '{}'::text[]",
+            "column posts jsonb not null default '{}'::jsonb",
             *(
                 f"column {one}_told {_TIMESTAMP} '-infinity'::timestamp with time zone"
-                for one in ("failures", "growing", "oldest", "rejected")
+                for one in ("failures", "growing", "oldest", "rejected", "pause")
             ),
             *(f"column {one}_told {_TIMESTAMP} now()" for one in ("daily", "weekly")),
             "constraint alerts_pkey PRIMARY KEY (only_row)",

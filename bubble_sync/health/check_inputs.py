@@ -26,6 +26,7 @@ from bubble_sync.database.snapshot import read_snapshot
 from bubble_sync.formatting import SQL_TIMESTAMP
 from bubble_sync.model.jobs import HISTORY_JOB, MANAGED_JOBS, VENDOR_HISTORY_JOB, is_guarded, sends_several
 from bubble_sync.model.pauses import paused
+from bubble_sync.model.secrets import ALERT_SECRETS, configuration_keys
 from bubble_sync.model.setup import EXTENSIONS, SetupSettings, jobs_of
 from bubble_sync.model.targets import target_for
 from bubble_sync.records.due_runs import record_in, recorded_in
@@ -50,12 +51,17 @@ def parameters(settings: StackSettings, stack: str, project_ref: str, now: datet
     """Return the configuration for checks: names, numbers and pauses, never a secret."""
     names = settings.names
     jobs = [(job.named(names), job.settings_in(settings)) for job in MANAGED_JOBS]
+    keys = configuration_keys(settings)
     tables = {
         "jobs": [
             {"name": job.name, "schedule": job.schedule, "command": job.command, "active": job.active}
             for job in jobs_of(SetupSettings.of(settings, Owner(stack, project_ref)))
         ],
         "times": [{"name": job.name, "every": interval_of(one.schedule, now)} for job, one in jobs],
+        "alert_secrets": [
+            {"destination": one.role, "name": names.render(one.fixed_name), "key": keys[names.render(one.fixed_name)]}
+            for one in ALERT_SECRETS
+        ],
         "pauses": [{"name": name, **asdict(pause)} for name, pause in paused(settings, now).items()],
     }
     return {
@@ -73,6 +79,7 @@ def parameters(settings: StackSettings, stack: str, project_ref: str, now: datet
         "requests_per_tick": settings.processor.requests_per_tick,
         "several_requests": sends_several(settings.processor),
         "dispatch_log": settings.dispatch_log,
+        "alerts": settings.alerting,
         "limit_seconds": target_for(settings.processor.schedule).limit,
         "timestamp": SQL_TIMESTAMP,
         "extensions": list(EXTENSIONS),

@@ -14,7 +14,7 @@ from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.keys import read_key
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.config.stacks import Stack
-from bubble_sync.config.validators import WEBHOOK_NAME, check_key, check_secret_name
+from bubble_sync.config.validators import check_key, check_secret_name
 from bubble_sync.database.database import Database
 from bubble_sync.database.polling import poll
 from bubble_sync.errors import (
@@ -191,7 +191,7 @@ def with_key(settings: StackSettings, key: str, name: str | None) -> StackSettin
     try:
         check_key(key)
         if name is not None:
-            changed["service_role_key_name"] = check_secret_name(name, settings.names.render(WEBHOOK_NAME))
+            changed["service_role_key_name"] = check_secret_name(name, settings.names.alert_secrets)
     except ValueError as error:
         raise ConfigurationError(f"the given key or name cannot be used; nothing was changed: it {error}") from None
     if name == settings.supabase_url_name:

@@ -93,7 +93,7 @@ VENDOR_HISTORY_JOB = "delete-job-run-details"
 
 def optional_jobs(settings: StackSettings) -> Iterator[ManagedJob[Settings]]:
     """Yield the jobs that a stack has only with certain settings."""
-    if settings.alert_webhook_url is not None:
+    if settings.alerting:
         yield ALERT_JOB
     if settings.history.keep_days is not None:
         yield HISTORY_JOB

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from bubble_sync.config.settings import NameSettings, StackSettings
-from bubble_sync.config.validators import WEBHOOK_NAME
+from bubble_sync.config.validators import ALERT_SECRET_NAMES
 from bubble_sync.specs import Owner, VaultSecretSpec
 
 
@@ -47,12 +47,17 @@ class ManagedSecret:
 # Users know these descriptions from the guide.
 URL = ManagedSecret("url", "supabase_url", "Supabase project URL for pg_net calls")
 KEY = ManagedSecret("key", "service_role_key", "Service role key for Edge Function authentication")
-WEBHOOK = ManagedSecret("webhook", "alert_webhook_url", "Webhook that bubble-sync posts alerts to", WEBHOOK_NAME)
-MANAGED_SECRETS = (
-    URL,
-    KEY,
-    WEBHOOK,
+ALERT_SECRETS = tuple(
+    ManagedSecret(role, setting, description, ALERT_SECRET_NAMES[role])
+    for role, setting, description in (
+        ("webhook", "alert_webhook_url", "Webhook that bubble-sync posts alerts to"),
+        ("heartbeat", "alert_heartbeat_url", "URL that bubble-sync calls while no alert is open"),
+        ("pagerduty", "alert_pager_duty_routing_key", "PagerDuty routing key for the alerts of bubble-sync"),
+        ("opsgenie", "alert_opsgenie_api_key", "Opsgenie API key for the alerts of bubble-sync"),
+    )
 )
+"""The destinations of the alerts; the role is the destination's name in `bubble_sync.post_alert`."""
+MANAGED_SECRETS = (URL, KEY, *ALERT_SECRETS)
 
 
 def configuration_keys(settings: StackSettings) -> dict[str, str]:

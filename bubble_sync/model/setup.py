@@ -20,7 +20,7 @@ from bubble_sync.config.settings import (
 from bubble_sync.config.validators import LOOPBACK_HOST, PRIVATE_HOST
 from bubble_sync.database.table_names import QUEUE_TABLE
 from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS, PROCESSOR, is_guarded, is_woken
-from bubble_sync.model.secrets import KEY, MANAGED_SECRETS, URL, WEBHOOK, SecretObject
+from bubble_sync.model.secrets import ALERT_SECRETS, KEY, MANAGED_SECRETS, URL, SecretObject
 from bubble_sync.specs import (
     ALERTS,
     DISPATCHES,
@@ -39,8 +39,11 @@ from bubble_sync.sql_loader import constants_of, every_part, function, reading_b
 EXTENSIONS = ("pg_cron", "pg_net", "supabase_vault")
 _PRIVATE = ("send", "settle", "unanswered", "record")
 """Functions that the jobs' functions call, in the schema `bubble_sync`."""
-_ALERTING = ("alert_conditions", "alert_rejected", "alert_report", "post_alert")
-"""Functions that the alerts' function calls, in the same schema."""
+_ALERTING = (
+    ("alert_holds", "alert_report", "alert_answer", "post_alert"),
+    ("alert_conditions", "alert_rejected", "alert_deliver"),
+)
+"""Functions that the alerts' function calls, in the same schema; those of the second stage call the first."""
 _WAKING = ("wake_due", "wake_send", "wake")
 """Functions of the trigger that wakes the processor, in the same schema."""
 WAKE_TRIGGER = "bubble_sync_wake"
@@ -90,7 +93,7 @@ class SetupSettings:
             jobs={job.key: job.settings_in(settings) for job in MANAGED_JOBS},
             dispatch_log=settings.dispatch_log,
             history=settings.history,
-            alerts=None if settings.alert_webhook_url is None else settings.alerts,
+            alerts=settings.alerts if settings.alerting else None,
             monitor_role=settings.access.monitor_role,
         )
 
@@ -141,10 +144,10 @@ def _sync(setup: SetupSettings) -> Iterator[Group]:
     if is_woken(setup.jobs[PROCESSOR.key]):
         yield _wake(setup, setup.jobs[PROCESSOR.key])
     if setup.alerts is not None:
-        called = [_function(name, setup) for name in _ALERTING]
+        first, second = ([_function(name, setup, setup.alerts) for name in stage] for stage in _ALERTING)
         alert = [_function(ALERT_JOB.file, setup, _scaled(setup.alerts, setup.jobs[PROCESSOR.key]))]
         job = [ALERT_JOB.named(setup.names).spec(owner, _EVERY_MINUTE)]
-        yield Group("alerts", ([*_secrets(setup, alerts=True), *called], alert, job))
+        yield Group("alerts", ([*_secrets(setup, alerts=True), *first], second, alert, job))
     if setup.history.keep_days is not None:
         delete = [_function(HISTORY_JOB.file, setup, setup.history)]
         yield Group("history", (delete, [HISTORY_JOB.named(setup.names).spec(owner, _EVERY_TEN_MINUTES)]))
@@ -182,7 +185,7 @@ def _secrets(setup: SetupSettings, *, alerts: bool) -> list[SecretObject]:
     return [
         SecretObject(one.role, setup.secrets[one.role], one.description, setup.owner)
         for one in MANAGED_SECRETS
-        if one.role in setup.secrets and (one is WEBHOOK) == alerts
+        if one.role in setup.secrets and (one in ALERT_SECRETS) == alerts
     ]
 
 
@@ -200,6 +203,10 @@ def _function(file: str, setup: SetupSettings, settings: Settings | None = None)
         "monitor_role": setup.monitor_role,
         "kept_for": f"{setup.history.dispatch_days} days",
         "own_jobs": json.dumps({job.name: job.command for job in own_jobs}),
+        "destinations": json.dumps(
+            {one.role: setup.secrets[one.role] for one in ALERT_SECRETS if one.role in setup.secrets}
+        ),
+        "pauses": json.dumps({key: job.pause_end for key, job in setup.jobs.items() if not job.active}),
     }
     constants = {name: known[name] for name in constants_of(file) if name in known}
     spec = function(file, constants, setup.owner, setup.names.render)

@@ -30,7 +30,7 @@ else
 fi
 # Whatever names or reaches the other environment stays there.
 pulumi config rm-all --stack "$stack" --non-interactive bubble-sync:{projectRef,databaseUrl,access,monitorPassword} \
-    bubble-sync:{alerts,alertWebhookUrl}
+    bubble-sync:{alerts,alert{WebhookUrl,HeartbeatUrl,PagerDutyRoutingKey,OpsgenieApiKey}}
 configure bubble-sync:supabaseUrl "$SUPABASE_URL"
 configure bubble-sync:databaseUrlEnv POSTGRES_URL
 printf %s "$SUPABASE_SERVICE_ROLE_KEY" | configure --secret bubble-sync:serviceRoleKey

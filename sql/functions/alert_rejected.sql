@@ -1,5 +1,6 @@
--- Return a line if all of the newest answered requests were rejected (by status, by body, or by another responder), and at
--- least one of them since the last line, which is older than the cooldown. `drift` reports a missing or changed log.
+-- Return the condition and its line if all of the newest answered requests were rejected (by status, by body, or by another
+-- responder), and at least one of them since the last line, which is older than the cooldown. Without a readable log the
+-- condition stays as it was: `drift` reports a missing or changed log.
 create or replace function bubble_sync.alert_rejected(requests integer, cooldown_minutes integer)
 returns text[]
 language plpgsql
@@ -25,6 +26,7 @@ begin
     ) as last
     where last.verdict in ('rejected', 'refused by its body', 'not the function''s answer');
 
+    perform bubble_sync.alert_holds('rejected', rejected = requests);
     if rejected = requests then
         update bubble_sync.alerts as state
         set last_rejected = newest, rejected_told = pg_catalog.now()
@@ -33,7 +35,7 @@ begin
         returning true into told;
     end if;
     return case when told then
-        array[pg_catalog.format('the last %s requests were rejected: %s', requests, answers)]
+        array[array['rejected', pg_catalog.format('the last %s requests were rejected: %s', requests, answers)]]
     end;
 exception when undefined_table or undefined_column then
     return null;

@@ -46,6 +46,7 @@ from (
         ('net._http_response', array['id']),
         ('net.http_request_queue', array['id']),
         ('bubble_sync.ledger', array['object', 'recorded_at']),
+        ('bubble_sync.alerts', array['posts']),
         ('vault.decrypted_secrets', array['name']),
         ('pg_catalog.pg_settings', array['name']),
         ('pg_catalog.pg_stat_activity', array['pid']),

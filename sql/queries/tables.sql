@@ -27,19 +27,24 @@ create index if not exists dispatches_sent_at on bubble_sync.dispatches (sent_at
 comment on table bubble_sync.dispatches is 'bubble-sync: what was sent to the Edge Function, and what became of it';
 
 -- name: alerts
--- One row: what the alerts have seen, and when each was last posted. No text of an item is in it.
+-- One row: what the alerts have seen, when each was last posted, and the posts without an answer. No text of an item and no
+-- secret is in it.
 create table if not exists bubble_sync.alerts ();
 alter table bubble_sync.alerts
     add column if not exists only_row boolean primary key default true check (only_row),
     add column if not exists failed bigint,
     add column if not exists failed_items bigint not null default 0,
     add column if not exists newly_failed bigint not null default 0,
+    add column if not exists failed_before bigint not null default 0,
     add column if not exists depths bigint[] not null default '{}',
     add column if not exists last_rejected bigint not null default 0,
+    add column if not exists holding text[] not null default '{}',
+    add column if not exists posts jsonb not null default '{}',
     add column if not exists failures_told timestamptz not null default '-infinity',
     add column if not exists growing_told timestamptz not null default '-infinity',
     add column if not exists oldest_told timestamptz not null default '-infinity',
     add column if not exists rejected_told timestamptz not null default '-infinity',
+    add column if not exists pause_told timestamptz not null default '-infinity',
     add column if not exists daily_told timestamptz not null default now(),
     add column if not exists weekly_told timestamptz not null default now();
 comment on table bubble_sync.alerts is 'bubble-sync: what the alerts have seen, and when each was last posted';

@@ -8,15 +8,15 @@ import psycopg
 import pytest
 
 from bubble_sync.config.settings import AlertSettings, StackSettings
-from bubble_sync.config.validators import WEBHOOK_NAME, check_url, check_webhook
+from bubble_sync.config.validators import check_url, check_webhook
 from tests.fixtures.breaking import diagnose, set_up, working
 from tests.fixtures.breaking.installed import stored
 from tests.fixtures.breaking.running import request
 from tests.fixtures.site import Site
-from tests.fixtures.specs import functions_in, jwt, secret_spec
+from tests.fixtures.specs import MESSAGE, WEBHOOK_NAME, functions_in, jwt, secret_spec
 
 SEND = "select bubble_sync.send('s', 'a', '{}', 1, 'supabase_url', 'service_role_key')"
-POST = f"select bubble_sync.post_alert('x', '{WEBHOOK_NAME}')"
+POST = f"select bubble_sync.post_alert('{MESSAGE}', '{WEBHOOK_NAME}')"
 ANYWHERE = ("localhost", "127.0.0.1", "127.255.0.1", "[::1]")
 PRIVATE = (
     "kong", "Kong", "k", "supabase_kong_shop", "supabase-kong", "internal", "localhost2", "a0x7f",

@@ -24,7 +24,6 @@ from bubble_sync.cli.render.diff import comparison_document, comparison_markdown
 from bubble_sync.cli.render.report_page import page
 from bubble_sync.compare import diff
 from bubble_sync.config.settings import AlertSettings
-from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.errors import ForeignObject
 from bubble_sync.health import doctor as doctors
 from bubble_sync.health import failures as failed
@@ -42,7 +41,7 @@ from tests.faults.conftest import Row
 from tests.faults.test_bytes import printed, sweep
 from tests.fixtures.breaking import set_up, working
 from tests.fixtures.site import Site, stack_functions
-from tests.fixtures.specs import REF, STACK, functions_in, ledger_spec, secret_spec
+from tests.fixtures.specs import REF, STACK, WEBHOOK_NAME, functions_in, ledger_spec, secret_spec
 from tests.fixtures.stack import Stack
 
 OPERATION = storable.filter(bool) | st.sampled_from(["INSERT", "UPDATE", "DELETE", "SIGNUP_ATOMIC"])

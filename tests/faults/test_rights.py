@@ -308,7 +308,8 @@ def test_no_argument_is_anything_but_a_salt(attacked: Site, tally: list[Row]):
 DENIED = (
     "set role postgres", "set session authorization postgres", "select bubble_sync.wake_send()",
     "select bubble_sync.settle()", "select bubble_sync.alert()", "select bubble_sync.delete_old_runs()",
-    "select bubble_sync.post_alert('a', 'b')", "select bubble_sync.send('a', 'b', '{}', 1, 'c', 'd')",
+    "select bubble_sync.post_alert('{}', 'b')",
+    "select bubble_sync.send('a', 'b', '{}', 1, 'c', 'd')",
     "select nextval('bubble_sync.wake_errors')", "select setval('bubble_sync.wake_closed_until', 9999999999999)",
     "select * from bubble_sync.ledger", "update bubble_sync.ledger set stack = 'mine'",
     "create or replace function bubble_sync.observe(text) returns jsonb language sql as 'select null::jsonb'",

@@ -20,7 +20,7 @@ from tests.fixtures.restoring import dump, restore, with_vault_key_of
 from tests.fixtures.site import Site
 from tests.fixtures.stack import Stack
 from tests.fixtures.tools import missing
-from tests.stack.test_upgrades import OBJECTS
+from tests.stack.test_upgrades import MADE, OBJECTS, OF_ALERTS
 
 # Two programs or two servers each: tests/stack/test_upgrades.py has what `make test` takes of this.
 pytestmark = pytest.mark.matrix
@@ -33,7 +33,10 @@ WHOLE = {
     "alerts.dailyReportAt": "07:30",
 }
 #: With another body since the commit before; CHANGELOG has the reasons.
-CHANGED = ("bubble_sync.alert_report", "bubble_sync.delete_old_runs", "bubble_sync.wake_send")
+CHANGED = (
+    "bubble_sync.delete_old_runs", "bubble_sync.wake_send", "bubble_sync.alert", "bubble_sync.alert_conditions",
+    "bubble_sync.alert_rejected", "bubble_sync.alert_report", "bubble_sync.post_alert",
+)  # fmt: skip
 WEBHOOK = "https://example.com/services/hook"
 #: What keeps its number for good: a change would lose runs, grants, or what others wrote down.
 KEPT = """
@@ -91,16 +94,24 @@ class TestVersions:
         before = site.by_hand(OBJECTS)
 
         if everything:
-            assert sorted(stack.drift().values()) == [["body"]] * len(CHANGED)
+            drift = stack.drift()
+            assert {place.partition("[")[0] for place in drift.pop("sync-prerequisites")} == {"objects"}
+            assert {name: drift.pop(name) for name in OF_ALERTS} == OF_ALERTS
+            assert sorted(drift.values()) == [["body"]] * len(CHANGED)
             stack.up()
         expect_settled(stack)
 
         after = site.by_hand(OBJECTS)
-        assert [(row["object"], row["id"]) for row in after] == [(row["object"], row["id"]) for row in before]
+        ids = {row["object"]: row["id"] for row in after}
+        assert {row["object"]: row["id"] for row in before}.items() <= ids.items()
         changed = {
             row["object"].removeprefix("in the ledger: ").partition("(")[0] for row in after if row not in before
         }
-        assert changed == ({f"function {name}" for name in CHANGED} if everything else set())
+        assert changed == (
+            {f"function {name}" for name in (*CHANGED, *(f"bubble_sync.{one}" for one in MADE))}
+            if everything
+            else set()
+        )
         which = "every setting" if everything else "defaults"
         tally.append(Row(AREA, f"the commit before to now, {which}", len(before), len(after), commands=int(everything)))
 

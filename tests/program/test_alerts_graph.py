@@ -10,7 +10,10 @@ from tests.fixtures.specs import functions_in
 from tests.program.test_graph import comes_after
 
 DYNAMIC = "pulumi-python:dynamic/bubble_sync:"
-FUNCTIONS = ("alert_conditions", "alert_rejected", "alert_report", "post_alert", "alert")
+FUNCTIONS = (
+    "alert_holds", "alert_conditions", "alert_rejected", "alert_report", "alert_answer", "post_alert", "alert_deliver",
+    "alert",
+)  # fmt: skip
 SECRET = "sync-alerts-bubble_sync_alert_webhook_url"
 JOB = "sync-alerts-bubble-sync-alerts"
 ADDED = {
@@ -55,7 +58,9 @@ def test_each_comes_after_what_it_names_and_all_after_the_sync(alerts_graph: Gra
     for earlier, later in (
         ("sync-jobs-bubble-sync-retry", SECRET),
         (SECRET, "sync-alerts-alert"),
-        ("sync-alerts-post_alert", "sync-alerts-alert"),
+        ("sync-alerts-post_alert", "sync-alerts-alert_deliver"),
+        ("sync-alerts-alert_holds", "sync-alerts-alert_conditions"),
+        ("sync-alerts-alert_deliver", "sync-alerts-alert"),
         ("sync-alerts-alert", JOB),
     ):
         assert earlier in comes_after(alerts_graph, later)

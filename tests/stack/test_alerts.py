@@ -19,6 +19,13 @@ from tests.fixtures.stack import CHECKOUT, Stack
 #: A tick comes each minute.
 PATIENCE_SECONDS = 90
 JOBS = "select jobid, jobname::text as name, xmin::text from cron.job order by jobid"
+IDS = "select name, id::text from vault.secrets union all select jobname, jobid::text from cron.job order by 1"
+#: None can be anywhere by chance.
+KEYS = {
+    "alertHeartbeatUrl": f"http://127.0.0.1:1/beat/{secrets.token_hex(16)}",
+    "alertPagerDutyRoutingKey": secrets.token_hex(16),
+    "alertOpsgenieApiKey": secrets.token_hex(16),
+}
 LEFT = """
     select 'function ' || proname as left from pg_proc
     where pronamespace = to_regnamespace('bubble_sync') and proname ~ 'alert'
@@ -87,7 +94,7 @@ def test_alerts_are_switched_on_repaired_and_switched_off_while_the_sync_stays(c
     before = site.by_hand(JOBS)
 
     switch_on(converged, f"http://127.0.0.1:1/services/{token}")
-    assert "+ create           job bubble-sync-alerts\nstack local: 14 equal, 7 create, 1 update\n" in converged.sync(
+    assert "+ create           job bubble-sync-alerts\nstack local: 14 equal, 10 create, 1 update\n" in converged.sync(
         "diff", expect=1
     )
     converged.up()
@@ -122,3 +129,38 @@ def test_alerts_are_switched_on_repaired_and_switched_off_while_the_sync_stays(c
     assert site.by_hand(JOBS) == before
     assert not [said for said in converged.said if token in said]
     assert not [path for path, content in converged.files() if token.encode() in content]
+
+
+@pytest.mark.matrix
+def test_destinations_come_and_go_without_the_others_and_a_pause_changes_the_alerts_too(converged: Stack, site: Site):
+    switch_on(converged, "http://127.0.0.1:1/services/x")
+    converged.up()
+    before = site.by_hand(IDS)
+
+    for key, value in KEYS.items():
+        converged.configure(key, value, secret=True)
+    converged.configure("alerts.opsgenieUrl", "https://api.eu.opsgenie.com")
+    converged.up()
+    converged.expect_no_changes()
+    (body,) = site.by_hand("select prosrc from pg_proc where proname = 'post_alert'")
+    assert "opsgenie_url constant text := 'https://api.eu.opsgenie.com';" in body["prosrc"]
+
+    converged.sync("pause", "--job", "processor", "--reason", "the CRM moves", "--until", "2999-01-31T18:00:00Z")
+    converged.expect_no_changes()
+    (body,) = site.by_hand("select prosrc from pg_proc where oid = 'bubble_sync.alert()'::regprocedure")
+    assert """pauses constant text := '{"processor": "2999-01-31T18:00:00Z"}';""" in body["prosrc"]
+    converged.sync("resume")
+    converged.expect_no_changes()
+
+    for key in KEYS:
+        converged.run("config", "rm", f"bubble-sync:{key}")
+    converged.up()
+    converged.expect_no_changes()
+    assert site.by_hand(IDS) == before
+    for value in KEYS.values():
+        assert not [said for said in converged.said if value in said]
+        assert not [path for path, content in converged.files() if value.encode() in content]
+
+    for key in ("alerts", "alertWebhookUrl"):
+        converged.run("config", "rm", f"bubble-sync:{key}")
+    assert "11 to delete" in converged.run("preview")

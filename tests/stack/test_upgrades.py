@@ -45,8 +45,23 @@ SECRETS = {
 #: another setting of its own too.
 GUARD = {"sync-functions-unanswered": "bubble_sync.unanswered"}
 CHANGED: dict[str, dict[str, str]] = {
-    "alerts": {**GUARD, "sync-alerts-alert_report": "bubble_sync.alert_report"},
+    "alerts": {
+        **GUARD,
+        **{
+            f"sync-alerts-{one}": f"bubble_sync.{one}"
+            for one in ("alert", "alert_conditions", "alert_rejected", "alert_report", "post_alert")
+        },
+    },
     "access": {**GUARD, "sync-access-observe": "bubble_sync.observe"},
+}
+
+
+#: The alerts' functions that are new since.
+MADE = ("alert_answer", "alert_deliver", "alert_holds")
+#: The alerts' table has more columns since, which is a change of the ledger.
+OF_ALERTS = {
+    "sync-ledger": ["tables[1]"],
+    **{f"sync-alerts-{one}": ["create"] for one in MADE},
 }
 
 
@@ -81,15 +96,22 @@ def test_a_stack_of_an_earlier_version_shows_the_changed_functions_alone_and_not
     if CHANGED[name]:
         changes = {resource: ["body"] for resource in CHANGED[name]}
         changes |= {"sync-access-observe": ["body", "config[1]"]} if name == "access" else {}
-        assert stack.drift() == changes
+        drift = stack.drift()
+        if name == "alerts":
+            assert {place.partition("[")[0] for place in drift.pop("sync-prerequisites")} == {"objects"}
+            changes |= OF_ALERTS
+        assert drift == changes
         stack.up()
     stack.expect_no_changes()
     stack.run("up", "--yes", "--skip-preview", "--expect-no-changes")
 
     after = site.by_hand(OBJECTS)
     changed = {row["object"].removeprefix("in the ledger: ").partition("(")[0] for row in after if row not in before}
-    assert changed == {f"function {function}" for function in CHANGED[name].values()}
-    assert [(row["object"], row["id"]) for row in after] == [(row["object"], row["id"]) for row in before]
+    made = {f"function bubble_sync.{one}" for one in MADE if name == "alerts"}
+    assert changed == {f"function {function}" for function in CHANGED[name].values()} | made
+    old, new = ({row["object"]: row["id"] for row in rows} for rows in (before, after))
+    assert old.items() <= new.items()
+    assert {one.removeprefix("in the ledger: ").partition("(")[0] for one in new.keys() - old.keys()} == made
     assert stack.outputs()["jobids"] == jobids
     assert {row["object"] for row in before} >= {
         "job bubble-sync-processor",

@@ -14,7 +14,6 @@ from bubble_sync.config.validators import (
     LOOPBACK_HOST,
     PRIVATE_HOST,
     SECURE_HOST,
-    WEBHOOK_NAME,
     webhook_url,
 )
 from bubble_sync.converge.tables import WANTED
@@ -47,7 +46,9 @@ def test_every_status_range_in_sql_is_that_of_a_success():
         for least, most in re.findall(r"status_code (?:not )?between (\d+) and (\d+)", text)
     ]
 
-    assert {name for name, _ in found} == {"checks/response_not_good.sql", "queries/outcomes.sql"}
+    assert {name for name, _ in found} == {
+        "checks/response_not_good.sql", "functions/alert_answer.sql", "queries/outcomes.sql",
+    }  # fmt: skip
     assert {statuses for _, statuses in found} == {SUCCESS}
 
 
@@ -111,8 +112,7 @@ def test_the_functions_send_to_the_urls_that_the_configuration_accepts():
 
 def test_allow_http_widens_the_pattern_of_the_two_functions_that_send_and_changes_nothing_else():
     def bodies(*, allow_http: bool) -> dict[str, str]:
-        secrets = {"url": "supabase_url", "key": "service_role_key", "webhook": WEBHOOK_NAME}
-        given = {"secrets": secrets, "alerts": AlertSettings(), "allow_http": allow_http}
+        given = {"alerts": AlertSettings(), "allow_http": allow_http}
         return {one.name: one.body for group in ("functions", "alerts") for one in functions_in(group, **given)}
 
     strict, wide = bodies(allow_http=False), bodies(allow_http=True)
@@ -164,7 +164,7 @@ def test_times_are_formatted_in_one_module():
     forms = re.compile(r":%[A-Za-z]|strftime|:[<>]?\d*\.\df\} s|\"%H:%M")
     places = {str(file.relative_to(PACKAGE)) for file in PACKAGE.rglob("*.py") if forms.search(file.read_text())}
     # A value of the configuration is in ISO 8601, and the axis of a chart has no room for a whole time.
-    others = {"actions/pause.py", "cli/render/charts.py"}
+    others = {"config/settings.py", "cli/render/charts.py"}
 
     assert places == {"formatting.py", *others}
     assert [name for name, text in sql_files() if text.count("to_char(") != text.count("%(timestamp)s)")] == []

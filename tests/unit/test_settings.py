@@ -438,6 +438,57 @@ class TestAlerts:
     def test_a_webhook_of_another_service_or_of_this_machine_is_taken(self, url: str):
         assert read_settings(config(alerts="{}", alertWebhookUrl=url)).alert_webhook_url == url
 
+    DESTINATIONS = (
+        ("alertWebhookUrl", WEBHOOK),
+        ("alertHeartbeatUrl", "https://hc-ping.com/hunter2"),
+        ("alertPagerDutyRoutingKey", "hunter2".ljust(32, "0")),
+        ("alertOpsgenieApiKey", "hunter2-faa2-4ba2-a551-q1bb6e3d28"),
+    )
+
+    @pytest.mark.parametrize(("name", "value"), DESTINATIONS)
+    def test_any_destination_is_enough_and_needs_alerts(self, name: str, value: str):
+        assert read_settings(config(alerts="{}", **{name: value})).alerting
+        said = refusal(**{name: value})
+        assert f"bubble-sync:alerts: not set, but {name} is; pulumi config set --path" in said
+        assert "hunter2" not in said
+
+    @pytest.mark.parametrize("name", [name for name, _ in DESTINATIONS])
+    @pytest.mark.parametrize(
+        "value", ["", "hunter2", "hunter2hunter2hunter2hunter2hunt\n", "https://a b/hunter2", "é" * 32]
+    )
+    def test_a_secret_of_another_shape_is_refused_and_not_shown(self, name: str, value: str):
+        said = refusal(alerts="{}", **{name: value})
+
+        assert f"bubble-sync:{name}: is not " in said
+        assert "hunter2" not in said
+
+    def test_a_secret_in_clear_text_is_refused(self):
+        for name, value in self.DESTINATIONS:
+            given = {**config(alerts="{}"), name: ConfigValue(value, secret=False)}
+            with pytest.raises(ConfigurationError, match=f"bubble-sync:{name}: stored in clear text"):
+                read_settings(given)
+
+    @pytest.mark.parametrize("name", ["pagerDutyUrl", "opsgenieUrl"])
+    def test_the_address_of_an_api_is_a_base_url_that_protects_the_key(self, name: str):
+        def given(url: str) -> dict[str, str]:
+            return {"alerts": json.dumps({name: url}), "alertWebhookUrl": self.WEBHOOK}
+
+        for url in (
+            "https://api.eu.opsgenie.com",
+            "https://api.atlassian.com/jsm/ops/integration/",
+            "http://localhost:1",
+        ):
+            (read,) = {*read_settings(config(**given(url))).alerts.model_dump().values()} & {url.removesuffix("/")}
+            assert read
+        for url in (
+            "http://api.opsgenie.com",
+            "api.opsgenie.com",
+            "https://a:b@c.com",
+            "https://c.com?x=1",
+            "https://c.com#x",
+        ):
+            assert f"{url!r} is not the base URL of an API" in refusal(**given(url))
+
     @pytest.mark.parametrize("time", ["7:00", "24:00", "07:60", "07:00:00", "noon", "07:00Z"])
     def test_a_time_that_is_none_is_refused(self, time: str):
         said = refusal(alerts=json.dumps({"dailyReportAt": time}), alertWebhookUrl=self.WEBHOOK)

@@ -1,5 +1,6 @@
 """sql/ as data: constants are rewritten exactly, and the files hold the defaults."""
 
+import json
 import re
 
 import pytest
@@ -15,7 +16,6 @@ from bubble_sync.config.settings import (
     StackSettings,
     read_settings,
 )
-from bubble_sync.config.validators import WEBHOOK_NAME
 from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import Owner
@@ -30,7 +30,7 @@ from bubble_sync.sql_loader import (
     with_constants,
     with_parts,
 )
-from tests.fixtures.specs import config, functions_in
+from tests.fixtures.specs import WEBHOOK_NAME, config, functions_in
 
 WAKING = {"wake", "wake_min_interval"}
 """Settings of the trigger, for functions of its own."""
@@ -58,11 +58,12 @@ def test_the_defaults_of_settings_are_the_values_in_the_files():
     }
     assert constants_of("invoke_bubble_sync_retry") == {"timeout_ms": retry.timeout_ms, **switches, **secrets}
     assert constants_of("alert") == {
-        **AlertSettings().model_dump(),
+        **AlertSettings().model_dump(exclude={*constants_of("post_alert")}),
         "stack_name": "local",
         "project_ref": "",
         "dispatch_log": switches["dispatch_log"],
-        "webhook_secret": WEBHOOK_NAME,
+        "destinations": json.dumps({"webhook": WEBHOOK_NAME}),
+        "pauses": "{}",
     }
     history = HistorySettings()
     assert constants_of("record") == {"kept_for": f"{history.dispatch_days} days"}
