@@ -6,7 +6,7 @@
 -- and less often, 12 times in about six hours. HTTP 300 to 499 except 408, 425 and 429 is not repeated: the URL or the key is
 -- wrong or revoked. News and a changed secret begin anew. Two failed attempts in a row are not reported.
 with failed as (
-    select secret.name, secret.key, (post.value->>'attempts')::integer as attempts, post.value->>'at' as at,
+    select secret.name, secret.key, secret.destination = 'heartbeat' as each_tick, (post.value->>'attempts')::integer as attempts, post.value->>'at' as at,
         post.value->>'next' = 'infinity' as given_up,
         coalesce('HTTP ' || (post.value->>'status'), post.value->>'error', 'no answer') as answer
     from bubble_sync.alerts as state
@@ -21,7 +21,7 @@ select
     pg_catalog.format('the last post with it failed: %%s, after %%s, at %%s%%s', max(answer),
         max(attempts) || case when max(attempts) = 1 then ' attempt' else ' attempts' end,
         pg_catalog.to_char(max(at)::timestamptz, %(timestamp)s),
-        case when pg_catalog.bool_or(given_up) then '; it is not repeated' else '' end) as evidence,
+        case when pg_catalog.bool_or(given_up and not each_tick) then '; it is not repeated' else '' end) as evidence,
     'Set the value again if it is wrong or revoked, and run pulumi up: the next tick posts again. '
         || 'pulumi config set --secret bubble-sync:' || key as remedy
 from failed

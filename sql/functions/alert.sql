@@ -53,7 +53,8 @@ begin
     select
         pg_catalog.bool_or(pause.key = 'processor' and (pause.value = '' or pause.value::timestamptz > pg_catalog.now())),
         pg_catalog.string_agg(
-            pg_catalog.format('the %s job is paused past the end of its pause, %s', pause.key, pause.value), '; ' order by pause.key
+            pg_catalog.format('the %s job is paused past the end of its pause, %s', pause.key, pause.value), '; '
+            order by pause.key
         ) filter (where pause.value <> '' and pause.value::timestamptz <= pg_catalog.now())
     into paused, overdue
     from pg_catalog.jsonb_each_text(pauses::jsonb) as pause;
@@ -90,7 +91,7 @@ begin
         update bubble_sync.alerts set weekly_told = pg_catalog.now() where only_row;
     end if;
 
-    perform bubble_sync.alert_deliver(destinations, stack_name, project_ref, told,
+    perform bubble_sync.alert_deliver(destinations, told,
         case when pg_catalog.cardinality(lines) > 0 then
             pg_catalog.format(E'bubble-sync, stack %s%s\n- %s%s', stack_name, ' (' || nullif(project_ref, '') || ')',
                 pg_catalog.array_to_string(lines, E'\n- '),

@@ -44,7 +44,7 @@ begin
     return pg_catalog.jsonb_strip_nulls(post - array['request', 'sent'] || pg_catalog.jsonb_build_object(
         'attempts', attempts,
         'next', case when given_up then 'infinity'
-            else sent_at + least(60, pg_catalog.power(2, attempts - 1) - 1) * interval '1 minute' end,
+            else sent_at + least(60, pg_catalog.power(2, least(12, attempts) - 1) - 1) * interval '1 minute' end,
         'status', status_code,
         'error', error
     ));

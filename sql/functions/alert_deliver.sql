@@ -1,7 +1,7 @@
 -- Settle the posts of earlier ticks, add the news of this tick, and post what is due: one post at a time for each destination
 -- and, where a destination has incidents, for each condition. `news` has conditions with their lines, and `message` is for a
 -- webhook. bubble_sync.alerts has the posts, without secrets. A post that fails touches no other one and not the run.
-create or replace function bubble_sync.alert_deliver(destinations text, stack_name text, project_ref text, news text[], message text)
+create or replace function bubble_sync.alert_deliver(destinations text, news text[], message text)
 returns void
 language plpgsql
 volatile
@@ -14,14 +14,14 @@ declare
     state bubble_sync.alerts%rowtype;
     one record;
     post jsonb;
-    all_posts jsonb;
+    -- Without those of a destination that is gone.
+    all_posts jsonb := '{}';
     line text;
     sent integer;
     due boolean;
     all_well boolean := true;
 begin
     select * into state from bubble_sync.alerts;
-    all_posts := state.posts;
     -- The heartbeat comes last, because it stands for the delivery of the others, too.
     for one in
         select destination.key as destination, destination.value as secret_name, condition.name as condition,
@@ -32,7 +32,7 @@ begin
         ) as condition (name)
         order by destination.key = 'heartbeat', destination.key, condition.name
     loop
-        post := bubble_sync.alert_answer(coalesce(all_posts->one.post_name, '{"messages": []}'), null);
+        post := bubble_sync.alert_answer(coalesce(state.posts->one.post_name, '{"messages": []}'), null);
 
         line := case one.destination
             when 'webhook' then message
@@ -91,8 +91,9 @@ begin
             post := post || pg_catalog.jsonb_build_object('at', pg_catalog.now());
             begin
                 post := post || pg_catalog.jsonb_build_object('sent', sent, 'request', bubble_sync.post_alert(
-                    pg_catalog.json_build_object('destination', one.destination, 'condition', one.condition, 'line', line,
-                        'stack', stack_name, 'project', project_ref)::text,
+                    pg_catalog.json_build_object(
+                        'destination', one.destination, 'condition', one.condition, 'line', line
+                    )::text,
                     one.secret_name
                 ));
             exception when raise_exception then
@@ -108,4 +109,4 @@ begin
 end;
 $function$;
 
-comment on function bubble_sync.alert_deliver(text, text, text, text[], text) is 'bubble-sync: posts the alerts to their destinations';
+comment on function bubble_sync.alert_deliver(text, text[], text) is 'bubble-sync: posts the alerts to their destinations';

@@ -1,6 +1,6 @@
 -- Post one line to a destination of the alerts: as a message to the webhook, as an event of PagerDuty or Opsgenie that opens
 -- an incident or with an empty line ends it, or as a call of the heartbeat's URL. `message` is a JSON object with destination,
--- condition, line, stack and project; the secret is a URL or a key, and anyone with it may post. EXECUTE for the owner only.
+-- condition and line; the secret is a URL or a key, and anyone with it may post. EXECUTE for the owner only.
 -- Errors never contain it: net.http_post raises with the whole row, and pg_cron would store that row in
 -- cron.job_run_details. Raises when posting is impossible.
 create or replace function bubble_sync.post_alert(message text, webhook_secret text)
@@ -11,13 +11,13 @@ security invoker
 set search_path = ''
 as $function$
 declare
+    stack_name constant text := 'local';
+    project_ref constant text := '';
     pager_duty_url constant text := 'https://events.pagerduty.com';
     opsgenie_url constant text := 'https://api.opsgenie.com';
     destination constant text := message::jsonb->>'destination';
     condition constant text := message::jsonb->>'condition';
     line constant text := message::jsonb->>'line';
-    stack_name constant text := message::jsonb->>'stack';
-    project_ref constant text := message::jsonb->>'project';
     source constant text := pg_catalog.format('bubble-sync, stack %s%s', stack_name, ' (' || nullif(project_ref, '') || ')');
     next_step constant text := 'bubble-sync doctor --stack ' || stack_name;
     incident constant text := 'bubble-sync-' || pg_catalog.concat_ws('-', nullif(project_ref, ''), stack_name, condition);

@@ -168,6 +168,13 @@ class TestHeartbeat:
         assert len(alerts.requests_of(200)) == 1
         assert len(alerts.requests_of(200)) == 1
 
+    def test_an_outage_of_days_does_not_stop_the_alerts(self, alerts: Destinations):
+        alerts.requests_of(503)
+        alerts.site.by_hand("update bubble_sync.alerts set posts = jsonb_set(posts, '{heartbeat,attempts}', '5000')")
+
+        assert len(alerts.requests_of(503)) == 1
+        assert len(alerts.requests_of(200)) == 1
+
     def test_a_message_that_was_given_up_stops_it(self, prepared: Site):
         alerts = set_up(prepared, "webhook", "heartbeat")
         posted, _ = alerts.requests_of(404, f"{alerts.webhook}$")
@@ -417,6 +424,18 @@ class TestRetries:
         assert [one.path for one in posted] == [alerts.webhook, alerts.values["heartbeat"]]
         assert alerts.post("pagerduty/oldest")["error"] == "secret is malformed"
         assert alerts.post("opsgenie/oldest")["error"] == "Vault secret not configured"
+
+
+def test_the_posts_of_a_destination_that_is_gone_go_too(prepared: Site):
+    alerts = set_up(prepared, "webhook", "pagerduty")
+    alerts.requests_of(404)
+    alerts.requests_of()
+    alerts.values.pop("pagerduty")  # type: ignore[attr-defined]
+    alerts.install()
+    alerts.requests_of()
+
+    (row,) = prepared.by_hand("select posts from bubble_sync.alerts")
+    assert list(row["posts"]) == ["webhook"]
 
 
 class TestPause:

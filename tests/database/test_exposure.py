@@ -85,7 +85,7 @@ class TestPlpgsqlCheck:
         "bubble_sync.alert_rejected(integer, integer)", "bubble_sync.alert_report(integer, boolean, boolean)",
         "bubble_sync.alert_holds(text, boolean)", "bubble_sync.alert_answer(jsonb, text)",
         "bubble_sync.post_alert(text, text)",
-        "bubble_sync.alert_deliver(text, text, text, text[], text)",
+        "bubble_sync.alert_deliver(text, text[], text)",
     ])  # fmt: skip
     def test_it_finds_nothing(self, checked: Site, signature: str):
         assert self.findings(checked, signature) == []
