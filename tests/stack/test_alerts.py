@@ -36,9 +36,18 @@ LEFT = """
 """
 
 
-def switch_on(stack: Stack, webhook: str) -> None:
+def switch_on(stack: Stack, webhook: str, heartbeat: str = "") -> None:
     stack.configure("alerts.dailyReportAt", "07:00")
     stack.configure("alertWebhookUrl", webhook, secret=True)
+    if heartbeat:
+        stack.configure("alertHeartbeatUrl", heartbeat, secret=True)
+
+
+def next_post(recorder: Recorder) -> bytes:
+    """Wait for a request other than the heartbeats before it."""
+    while (request := recorder.requests.get(timeout=PATIENCE_SECONDS)).startswith(b"GET"):
+        pass
+    return request
 
 
 def text_of(request: bytes) -> str:
@@ -60,21 +69,24 @@ def test_a_failure_that_is_forced_arrives_through_pg_cron_and_destroy_leaves_not
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
     addresses = own_platform.start({"log_statement": "all"})
     stack, token = Stack(prepare_stack(addresses, CHECKOUT)), secrets.token_hex(16)
-    switch_on(stack, f"{recorder.url}/services/{token}")
+    switch_on(stack, f"{recorder.url}/services/{token}", f"{recorder.url}/beat/{token}")
     own_platform.behave(Behaviour(fail_with="ada@example.com is unknown"))
 
     stack.up()
     stack.expect_no_changes()
     jobids = stack.outputs()["jobids"]
-    first = recorder.requests.get(timeout=PATIENCE_SECONDS)
+    first, beat = sorted((recorder.requests.get(timeout=PATIENCE_SECONDS) for _ in range(2)), reverse=True)
     own_platform.sign_up("ada@example.com")
     with psycopg.connect(addresses.database_url, autocommit=True) as session:
         session.execute("select public.invoke_bubble_sync_processor()")
-    second = recorder.requests.get(timeout=PATIENCE_SECONDS)
+    second = next_post(recorder)
 
     assert isinstance(jobids, dict)
     assert list(jobids) == ["bubble-sync-alerts", "bubble-sync-processor", "bubble-sync-retry"]
-    assert f"POST /services/{token} ".encode() in second
+    assert (beat.split()[:2], second.split()[:2]) == (
+        [b"GET", f"/beat/{token}".encode()],
+        [b"POST", f"/services/{token}".encode()],
+    )
     assert text_of(first) == "bubble-sync, stack local\n- alerts are on; the next daily report is due at 07:00 UTC"
     assert text_of(second) == (
         "bubble-sync, stack local\n- 1 newly failed; 1 failed in all\nNext: bubble-sync doctor --stack local"
