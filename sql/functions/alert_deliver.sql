@@ -15,7 +15,7 @@ declare
     one record;
     post jsonb;
     -- Without those of a destination that is gone.
-    all_posts jsonb := '{}';
+    all_posts jsonb := '{}'::jsonb;
     line text;
     sent integer;
     due boolean;
