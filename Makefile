@@ -27,8 +27,8 @@ lint: ## Check style, types, import directions, shell scripts and workflows
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) shellcheck tools/setup tools/rehearse .ci/run examples/*/*.sh
-	GOWORK=off go -C tools/actionlint tool actionlint $(abspath $(wildcard .github/workflows/*.yml examples/*/.github/workflows/*.yml))
-	$(RUN) zizmor --offline --pedantic --quiet .github/workflows $(wildcard examples/*/.github/workflows)
+	GOWORK=off go -C tools/actionlint tool actionlint $(abspath $(wildcard .github/workflows/*.yml examples/*/.github/workflows/*.yml template/.github/workflows/*.yml))
+	$(RUN) zizmor --offline --pedantic --quiet .github/workflows $(wildcard examples/*/.github/workflows) template/.github/workflows
 
 # Five processes: a test that waits leaves its core to another one.
 PARALLEL := --numprocesses 5 --dist loadscope --no-loadscope-reorder

@@ -14,6 +14,7 @@ from bubble_sync.cli import (
     doctor,
     drift,
     failures,
+    init,
     key,
     local,
     metrics,
@@ -67,6 +68,7 @@ _add(_ACT, requeue.release_stalled, "Put stalled items back in the queue.", "rel
 _add(_ACT, pause.pause, "Pause jobs, with a reason.")
 _add(_ACT, pause.resume, "Resume paused jobs.")
 app.add_typer(key.key_app, name="key", rich_help_panel=_ACT, short_help="Show, try or rotate the key.")
+_add(_DEPLOY, init.init, "A new project in a folder.")
 _add(_DEPLOY, diff.diff, "What `pulumi up` would change, and the way back.")
 _add(_DEPLOY, drift.drift, "Manual changes since the last `pulumi up`.")
 _add(_DEPLOY, config.config, "Each setting with its source.")

@@ -14,6 +14,11 @@ _STACK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """Pulumi's own rule for the name of a stack."""
 
 
+def is_stack_name(text: str) -> bool:
+    """Return whether Pulumi accepts `text` as the name of a stack."""
+    return _STACK.fullmatch(text) is not None
+
+
 def project_folder(start: Path) -> Path:
     """Return the project folder at or above `start`; raise ConfigurationError."""
     folder = next((each for each in (start, *start.parents) if (each / "Pulumi.yaml").is_file()), None)
@@ -38,4 +43,4 @@ def stack_names(folder: Path) -> list[str]:
     """Return the sorted names of the stacks with a configuration file; a file with another name is no stack's."""
     files = config_folder(folder).glob("Pulumi.*.yaml")
     names = (path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in files)
-    return sorted(name for name in names if _STACK.fullmatch(name))
+    return sorted(name for name in names if is_stack_name(name))

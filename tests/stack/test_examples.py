@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from bubble_sync.local.addresses import Addresses
-from tests.fixtures.fleet import FOREIGN, PASSPHRASE, Fleet
+from tests.fixtures.example import Example, jobids, lay_out
 from tests.fixtures.restoring import dump, restore
 from tests.fixtures.site import Site
 from tests.fixtures.stack import CHECKOUT
@@ -29,63 +25,12 @@ SUPABASE = (
 )
 
 
-class Example(Fleet):
-    """A copy of an example, as a person makes one."""
-
-    def give(self, stack: str, addresses: Addresses, key: str = "") -> None:
-        """Make a stack of its file, for the platform's project instead of a hosted one."""
-        file = self.project / f"Pulumi.{stack}.yaml"
-        config = yaml.safe_load(file.read_text())["config"]
-        del config["bubble-sync:databaseCa"]
-        self.environment[config["bubble-sync:databaseUrlEnv"]] = addresses.database_url
-        if config.pop("bubble-sync:projectRef", None):
-            config["bubble-sync:supabaseUrl"] = addresses.endpoint_url
-        file.write_text(yaml.safe_dump({"config": config}))
-        self.pulumi_init(stack)
-        if key:
-            self.set_key(stack, key)
-
-    def pulumi_init(self, stack: str) -> None:
-        self.run("pulumi", "stack", "init", stack, "--non-interactive")
-
-    def up(self, stack: str) -> dict[str, Any]:
-        """Converge a stack, hold it against a preview, and return its outputs."""
-        self.pulumi(stack, "up", "--yes", "--skip-preview")
-        self.pulumi(stack, "preview", "--expect-no-changes")
-        found: dict[str, Any] = json.loads(self.pulumi(stack, "stack", "output", "--json"))
-        return found
-
-
 @pytest.fixture
 def example(request: pytest.FixtureRequest, tmp_path: Path, installed: Installed) -> Example:
     """The example of that name in a folder of its own, with the environment that the wheel was installed into."""
     project = tmp_path / "project"
     shutil.copytree(EXAMPLES / request.param, project, ignore=shutil.ignore_patterns(".venv", "uv.lock"))
-    (project / ".venv").symlink_to(installed.environment)
-    (tmp_path / "state").mkdir()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    added = {
-        "PATH": f"{installed.environment}/bin:{kept['PATH']}:{sys.prefix}/bin",
-        "PULUMI_HOME": str(tmp_path / "home"),
-        "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
-        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "UV_NO_SYNC": "1",
-    }
-    return Example(project, {**kept, **added})
-
-
-def jobids(site: Site) -> dict[str, str]:
-    return {row["jobname"]: str(row["jobid"]) for row in site.by_hand("select jobname, jobid from cron.job")}
-
-
-@pytest.mark.parametrize("example", ["stock"], indirect=True)
-def test_the_stock_stack_converges_and_its_commands_agree(example: Example, site: Site):
-    example.give("dev", site.addresses, site.addresses.service_role_key)
-
-    assert example.up("dev")["jobids"] == jobids(site)
-    example.run("bubble-sync", "diff", "--stack", "dev")
-    example.run("bubble-sync", "drift", "--stack", "dev")
+    return lay_out(project, installed.environment, tmp_path)
 
 
 @pytest.mark.parametrize("example", ["own-program"], indirect=True)
@@ -105,7 +50,7 @@ def test_a_program_of_ones_own_takes_over_a_stock_stack_and_the_outputs_of_anoth
     # The stack as it was: the sync at its root, from the stack file.
     example.give("dev", site.addresses, site.addresses.service_role_key)
     program = (example.project / "__main__.py").read_text()
-    shutil.copy(EXAMPLES / "stock" / "__main__.py", example.project)
+    shutil.copy(CHECKOUT / "template" / "__main__.py", example.project)
     example.pulumi("dev", "config", "set", "bubble-sync:supabaseUrl", site.addresses.endpoint_url)
     before = example.up("dev")["jobids"]
     for key in ("supabaseUrl", "serviceRoleKey"):

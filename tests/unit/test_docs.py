@@ -105,21 +105,9 @@ def test_a_command_that_a_page_shows_exists(page: Path):
     ] == []
 
 
-def test_the_template_asks_for_keys_that_exist_and_marks_the_secret_ones():
-    project = read_yaml("Pulumi.yaml")
-    # `pulumi new` takes the section out of a project that it makes.
-    assert "template" in project or project["name"] != "bubble-sync"
-    asked = project.get("template", {}).get("config", {})
-
-    assert set(asked) <= KEYS
-    assert {key for key, one in asked.items() if one.get("secret")} == {
-        key for key in asked if key.removeprefix(f"{NAMESPACE}:") in SECRET_KEYS
-    }
-
-
 def test_the_project_file_has_no_configuration_of_its_own():
-    """A key there without a value fails every stack that lacks it; `pulumi new` itself adds keys of `pulumi:`."""
-    assert all(key.startswith("pulumi:") for key in read_yaml("Pulumi.yaml").get("config", {}))
+    """A key there without a value fails every stack that lacks it."""
+    assert "config" not in read_yaml("Pulumi.yaml")
 
 
 def test_the_project_file_lets_a_plain_up_see_changes_by_hand():

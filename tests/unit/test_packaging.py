@@ -71,7 +71,12 @@ def test_the_wheel_installs_one_top_level_name(installed: Installed):
 
 
 def test_the_wheel_holds_every_tracked_file_of_the_package_and_nothing_else(installed: Installed):
-    folders = {"bubble_sync": "bubble_sync", "components": "bubble_sync/components", "sql": "bubble_sync/_sql"}
+    folders = {
+        "bubble_sync": "bubble_sync",
+        "components": "bubble_sync/components",
+        "sql": "bubble_sync/_sql",
+        "template": "bubble_sync/_template",
+    }
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders],
         cwd=CHECKOUT, text=True, capture_output=True, check=True,
@@ -132,9 +137,11 @@ def test_a_program_of_ones_own_passes_strict_type_checks(installed: Installed, o
 
 
 @pytest.mark.parametrize(
-    "program", sorted((CHECKOUT / "examples").glob("*/__main__.py")), ids=lambda it: it.parent.name
+    "program",
+    [*sorted((CHECKOUT / "examples").glob("*/__main__.py")), CHECKOUT / "template/__main__.py"],
+    ids=lambda it: it.parent.name,
 )
-def test_the_examples_pass_strict_type_checks(installed: Installed, program: Path, tmp_path: Path):
+def test_the_examples_and_the_template_pass_strict_type_checks(installed: Installed, program: Path, tmp_path: Path):
     command = ["-m", "mypy", "--strict", "--python-executable", installed.python, program]
     done = subprocess.run([sys.executable, *command], cwd=tmp_path, text=True, capture_output=True, check=False)
     assert done.stdout == "Success: no issues found in 1 source file\n"

@@ -21,6 +21,7 @@ PLACES = (
     "docs",
     "examples",
     "sql",
+    "template",
     "tools",
 )
 """Files and folders that people read."""

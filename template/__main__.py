@@ -1,4 +1,4 @@
-"""The stock stack: every object of the sync, from the stack file alone."""
+"""Declare every object of the sync, from the stack file."""
 
 import pulumi
 
@@ -8,3 +8,5 @@ settings, project_ref = read_stack()
 sync = SyncSetup("sync", SyncSetupArgs.of(settings, project_ref))
 
 pulumi.export("jobids", sync.jobids)
+pulumi.export("functions", sync.function_names)
+pulumi.export("extensionVersions", sync.extension_versions)
