@@ -14,6 +14,7 @@ import yaml
 
 from bubble_sync.actions import new_project
 from bubble_sync.actions.new_project import STACKS, TEMPLATE, WORKFLOWS, NewProject, files_of, write_project
+from bubble_sync.cli.ci import ci_app
 from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.settings import SECRET_KEYS, StackSettings
 from bubble_sync.errors import ConfigurationError
@@ -153,6 +154,14 @@ class TestTheAnswers:
         assert [file for file in WORKFLOWS.values() if file in made["README.md"]] == wanted
         assert ("\n## CI\n" in made["README.md"]) == bool(wanted)
         assert "\n## A later version\n" in made["README.md"]
+
+    @pytest.mark.parametrize("forge", WORKFLOWS)
+    def test_give_a_workflow_that_calls_commands_of_ours(self, forge: new_project.Forge):
+        text = files_of(replace(PLAIN, forge=forge))[WORKFLOWS[forge]]
+        called = set(re.findall(r"(?:bubble-sync ci|command:) (\w+)", text))
+
+        assert {"preview", "plan", "apply", "drift"} <= called
+        assert called <= {command.name or command.callback.__name__ for command in ci_app.registered_commands}
 
     @pytest.mark.parametrize("stacks", [("live",), ("prod", "staging"), ("dev", "staging", "prod")])
     @pytest.mark.parametrize("forge", WORKFLOWS)
