@@ -43,3 +43,17 @@ def test_the_cause_is_told_and_nothing_else(tmp_path: Path, cause: str, said: st
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == f"setup: uv cannot install the packages: {said}"
     assert len(done.stderr.splitlines()) == 2
+
+
+def setup(*words: str) -> list[str]:
+    done = subprocess.run(["tools/setup", *words], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    return done.stderr.splitlines()
+
+
+def test_a_project_without_a_lock_file_or_a_folder_is_refused_and_so_is_a_word_too_many(tmp_path: Path):
+    missing = f"setup: there is no {tmp_path}/uv.lock: run 'uv lock' there, and commit the file"
+    assert setup("client", str(tmp_path)) == [missing]
+    assert setup("client", f"{tmp_path}/missing") == [f"setup: there is no folder {tmp_path}/missing"]
+    assert setup("tests", str(tmp_path)) == ["usage: tools/setup [client [PROJECT]|tests|lint]"]
+    assert not (tmp_path / ".venv").exists()
