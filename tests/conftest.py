@@ -23,5 +23,6 @@ pytest_plugins = [
     "tests.fixtures.troubles",
     "tests.fixtures.waking",
     "tests.fixtures.wheel",
+    "tests.fixtures.shop",
     "tests.faults.states",
 ]
