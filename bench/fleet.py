@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from bench.measure import Row, alternate, seconds
 from bench.pulumi_runs import our_stack
 from bench.workbench import Workbench
-from bubble_sync.compare.drift import StackStatus, check_all_stacks, check_stack
-from bubble_sync.config.stacks import Stack, locate_stack
+from bubble_sync.compare.drift import StackStatus, check_stack
+from bubble_sync.config.stacks import Stack, ask_all, locate_stack
 
 STACKS, FEW = 100, 10
 
@@ -30,7 +30,7 @@ def run(bench: Workbench) -> Iterator[Row]:
 
 
 def _parallel(fleet: Sequence[Stack]) -> None:
-    _require_clean([report.status for report in check_all_stacks(fleet)])
+    _require_clean([report.status for report in ask_all(fleet, check_stack)])
 
 
 def _serial(fleet: Sequence[Stack]) -> None:

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 DIFFERS = "<differs>"
 """Placeholder for a stored secret that differs, or that the database cannot decrypt."""
+NOT_KNOWN = "<not known>"
+"""Placeholder for a wanted secret where the configuration is not at hand."""
 DISPATCHES, ALERTS = "dispatches", "alerts"
 """The optional tables next to the ledger."""
 
@@ -66,13 +68,16 @@ class LedgerSpec(Spec):
     We do not grant USAGE, so wanted roles always appear in the observation."""
     own_arguments: bool = False
     """Whether the program fills its arguments itself, so that the configuration does not describe the stack."""
+    settings: str = ""
+    """The stack's settings without secrets, as JSON, for commands without a configuration. Empty matches any."""
 
     @model_serializer(mode="wrap")
-    def _without_default(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Omit a field that states of earlier versions lack."""
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Omit fields that states of earlier versions lack."""
         fields: dict[str, object] = serialize(self)
-        if not self.own_arguments:
-            del fields["own_arguments"]
+        for name in ("own_arguments", "settings"):
+            if not fields[name]:
+                del fields[name]
         return fields
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import pulumi
 
@@ -23,7 +24,7 @@ from bubble_sync.config.settings import (
 from bubble_sync.errors import SyncError
 from bubble_sync.model.jobs import MANAGED_JOBS, PROCESSOR, RETRY
 from bubble_sync.model.secrets import ALERT_SECRETS, KEY, MANAGED_SECRETS, URL
-from bubble_sync.model.setup import Group, SetupSettings, default_jobs, groups
+from bubble_sync.model.setup import Group, SetupSettings, default_jobs, groups, settings_text
 from bubble_sync.providers.engine import end_with_engine
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites
@@ -31,6 +32,8 @@ from bubble_sync.specs import FunctionSpec, LedgerSpec, Owner, PrerequisitesSpec
 
 from .object_group import ObjectGroup
 from .program import configured
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,10 +182,14 @@ def _own(args: SyncSetupArgs) -> pulumi.Input[bool]:
             args.setup("") != configuration.setup("") or servers[0] != servers[1] or known != values_of(configuration)
         )
 
-    values = values_of(args)
+    return _of_values(values_of(args), other)
+
+
+def _of_values(values: Mapping[str, pulumi.Input[str]], work: Callable[[Mapping[str, Any]], _T]) -> pulumi.Input[_T]:
+    """Apply `work`, whose result holds no secret, to the values, of which some may be known after `up` only."""
     if all(isinstance(value, str) for value in values.values()):
-        return other(values)
-    return pulumi.Output.unsecret(pulumi.Output.all(**values).apply(other))
+        return work(values)
+    return pulumi.Output.unsecret(pulumi.Output.all(**values).apply(work))
 
 
 def _require_configured_names(names: NameSettings) -> None:
@@ -233,7 +240,16 @@ class SyncSetup(pulumi.ComponentResource):
             case [LedgerSpec(tables=tables, grantees=roles)]:
                 owner = Owner(pulumi.get_stack(), args.project_ref)
                 own = _own(args)
-                return Ledger(name, owner=owner, tables=tables, grantees=roles, own_arguments=own, opts=opts)
+                settings = _of_values(args.values, partial(settings_text, args.setup(pulumi.get_stack())))
+                return Ledger(
+                    name,
+                    owner=owner,
+                    tables=tables,
+                    grantees=roles,
+                    own_arguments=own,
+                    settings=settings,
+                    opts=opts,
+                )
             case [FunctionSpec() as observe] if args.access is not None:
                 # Late, because this imports pulumi-postgresql.
                 from .access import Access

@@ -27,6 +27,8 @@ from bubble_sync.files import replace_file
 
 Progress = Callable[[str], None]
 _UP = ("up", "--yes", "--skip-preview", "--diff")
+LEDGER_TARGET = "**-ledger"
+"""The end of the ledger's URN: the ledger records every setting."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOCKED = re.compile("currently locked by|Another update is currently in progress")
 """Pulumi's refusals while another command holds the stack: of a bucket or a folder, and of Pulumi Cloud."""

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from bubble_sync.actions.deployment import ConfigChange, Progress, deploy, exclusive_lock
+from bubble_sync.actions.deployment import LEDGER_TARGET, ConfigChange, Progress, deploy, exclusive_lock
 from bubble_sync.actions.git_checkout import commit_line, committed
 from bubble_sync.compare.diff import ObjectDiff, State, compare_object, find
 from bubble_sync.config.durations import FORMS, read_duration
@@ -101,7 +101,7 @@ def _change(
                 return f"{left[0].spec.object_name} {what} else changes them" if left else ""
 
             targets = [f"**-{group}-{name.rpartition('.')[2]}" for group, name in _objects(old, keys)]
-            deploy(stack, changes, targets, progress, why_not_so)
+            deploy(stack, changes, [*targets, LEDGER_TARGET], progress, why_not_so)
         return PauseResult(True, new, None if commit and committed(stack.config_file) else commit)
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-import typer
-
-from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName
-from bubble_sync.cli.output import open_stack, print_answer
+from bubble_sync.cli.all_stacks import Question, ask
+from bubble_sync.cli.options import AllStacks, ConfigFile, DatabaseUrlEnv, Json, StackName
+from bubble_sync.cli.output import StackContext
 from bubble_sync.formatting import format_time
 
 if TYPE_CHECKING:
@@ -20,19 +18,26 @@ if TYPE_CHECKING:
 STYLE = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
-def doctor(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
+def doctor(
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    database_url_env: DatabaseUrlEnv = None,
+    all_stacks: AllStacks = False,
+    as_json: Json = False,
+) -> None:
     """Check for every known problem; exit 0 when no problem was found and every check ran, 1 otherwise."""
+    ask(DIAGNOSIS, stack, config_file, database_url_env, all_stacks=all_stacks, as_json=as_json)
+
+
+def _read(context: StackContext) -> Diagnosis:
     from bubble_sync.health import doctor as question
 
-    with open_stack(stack, config_file) as context:
-        found = question.doctor(context.database, context.settings, context.name)
-    print_diagnosis(found, as_json=as_json)
-    raise typer.Exit(code_of(found.clean))
+    return question.doctor(context.database, context.settings, context.name)
 
 
-def print_diagnosis(found: Diagnosis, *, as_json: bool) -> None:
-    """Print the findings by cause, and the next step."""
-    print_answer(found, _show, next=_next(found), as_json=as_json, clean=found.clean)
+def _line(found: Diagnosis) -> str:
+    named = [f"{one.object} [{one.id}]" for one in found.causes if one.level != "info"]
+    return f"{_summary(found)}{': ' if named else ''}{', '.join(named)}"
 
 
 def _show(found: Diagnosis, out: Console) -> None:
@@ -82,3 +87,13 @@ def _summary(found: Diagnosis) -> str:
     if found.unknown:
         counts.append(f"{len(found.unknown)} unknown")
     return f"{found.checked} checks: {', '.join(counts) or 'no problem found'}"
+
+
+DIAGNOSIS = Question(
+    read=_read,
+    show=_show,
+    line=_line,
+    next=_next,
+    more=lambda found: {"clean": found.clean},
+    good=lambda found: found.clean,
+)

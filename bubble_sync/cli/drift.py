@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.cli.exit_codes import MISUSED, NO, UNREACHABLE, YES
-from bubble_sync.cli.options import ConfigFile, Json, StackName, resolve_stack, typed
+from bubble_sync.cli.all_stacks import of_every_stack
+from bubble_sync.cli.exit_codes import MISUSED, NO, UNREACHABLE, YES, worst
+from bubble_sync.cli.options import AllStacks, ConfigFile, Json, StackName, require_no_choice, resolve_stack
 from bubble_sync.cli.output import print_coloured, print_document, print_markdown, progress
-from bubble_sync.config.project_folder import LOCAL
 from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,10 +19,9 @@ if TYPE_CHECKING:
 
 
 def drift(
-    context: typer.Context,
     stack: StackName = None,
     config_file: ConfigFile = None,
-    all_stacks: Annotated[bool, typer.Option("--all-stacks", help="Every Pulumi.<stack>.yaml except local's.")] = False,
+    all_stacks: AllStacks = False,
     as_json: Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a text for an issue.")] = False,
 ) -> None:
@@ -33,8 +31,6 @@ def drift(
     """
     if as_json and as_markdown:
         raise ConfigurationError("--json and --markdown exclude each other: choose one")
-    if all_stacks and (typed(context, "stack") or config_file is not None):
-        raise ConfigurationError("--all-stacks looks at every stack: leave out --stack and --config-file")
     reports = _reports(stack, config_file, all_stacks=all_stacks)
     from bubble_sync.cli.render.drift import report_document, reports_markdown
 
@@ -49,31 +45,28 @@ def drift(
 
 
 def exit_code(reports: Sequence[DriftReport]) -> int:
-    """Return the code of the worst report: unreadable stacks first."""
+    """Return the code of the worst report."""
     from bubble_sync.compare.drift import StackStatus
 
-    statuses = {report.status for report in reports}
-    if StackStatus.UNREACHABLE in statuses:
-        return UNREACHABLE
-    # Report drift despite another stack's configuration error: a stray file must not hide drift.
-    if statuses <= {StackStatus.CLEAN, StackStatus.CONFIGURATION}:
-        return MISUSED if StackStatus.CONFIGURATION in statuses else YES
-    return NO
+    codes = {StackStatus.CLEAN: YES, StackStatus.CONFIGURATION: MISUSED, StackStatus.UNREACHABLE: UNREACHABLE}
+    return worst(codes.get(report.status, NO) for report in reports)
 
 
 def _reports(stack: str | None, config_file: Path | None, *, all_stacks: bool) -> list[DriftReport]:
     # Imported here: other commands need no database driver.
     from bubble_sync.compare.drift import check_stack
 
-    return check_all() if all_stacks else [check_stack(resolve_stack(stack, config_file))]
+    if all_stacks:
+        require_no_choice(stack, config_file)
+        return check_all()
+    return [check_stack(resolve_stack(stack, config_file))]
 
 
 def check_all() -> list[DriftReport]:
     """Check every stack but `local`."""
-    from bubble_sync.compare.drift import check_all_stacks
-    from bubble_sync.config import stacks
+    from bubble_sync.compare.drift import check_stack
 
-    return check_all_stacks(stacks.all_stacks(Path.cwd(), os.environ, LOCAL))
+    return of_every_stack(check_stack)
 
 
 def _show_text(reports: Sequence[DriftReport], *, table: bool) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from bubble_sync.errors import ConfigurationError, NotFound, SyncError, Unreachable
@@ -16,6 +17,13 @@ YES, NO, MISUSED, UNREACHABLE, OUR_BUG, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4,
 def code_of(answer: bool) -> int:
     """Return the exit code of a yes or a no."""
     return YES if answer else NO
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Return the worst code of several stacks: unreadable ones first."""
+    # Report a no despite another stack's configuration error: a stray file must not hide it.
+    found = set(codes)
+    return next((code for code in (UNREACHABLE, NO, MISUSED) if code in found), YES)
 
 
 class CommandFailure(NamedTuple):
@@ -32,7 +40,7 @@ def failure_of(problem: Exception) -> CommandFailure:
         # Imported here to keep the entry point fast: Ctrl-C may come at once.
         from bubble_sync.cli.options import complete_for_stack
 
-        return CommandFailure(*_code(problem), complete_for_stack(str(problem)))
+        return refusal_of(problem, complete_for_stack)
     if hasattr(problem, "format_message"):
         return CommandFailure(MISUSED, "usage", _usage(problem))
     if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -42,6 +50,11 @@ def failure_of(problem: Exception) -> CommandFailure:
     # Print only the type: the text of an unexpected error may hold a secret.
     bug = f"a bug of bubble-sync ({type(problem).__name__}): run again with --debug and report it"
     return CommandFailure(OUR_BUG, "bug", bug)
+
+
+def refusal_of(problem: SyncError, complete: Callable[[str], str]) -> CommandFailure:
+    """Return the failure for an error of ours; `complete` completes the commands of its text."""
+    return CommandFailure(*_code(problem), complete(str(problem)))
 
 
 def _usage(problem: Exception) -> str:

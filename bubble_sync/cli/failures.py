@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Details, Json, StackName
-from bubble_sync.cli.output import open_stack, print_answer, print_unknown, table
+from bubble_sync.cli.on_call import open_either
+from bubble_sync.cli.options import ConfigFile, DatabaseUrlEnv, Details, Json, StackName
+from bubble_sync.cli.output import print_answer, print_unknown, table
 from bubble_sync.formatting import format_time
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _COLUMNS = ("created (UTC)", ">attempts", "next try (UTC)")
 def failures(
     stack: StackName = None,
     config_file: ConfigFile = None,
+    database_url_env: DatabaseUrlEnv = None,
     as_json: Json = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many of the newest.")] = _DEFAULT,
     details: Details = False,
@@ -31,7 +33,7 @@ def failures(
     """Show the newest failed items, grouped by error; exit 0 when there is none, 1 otherwise."""
     from bubble_sync.health import failures as question
 
-    with open_stack(stack, config_file) as context:
+    with open_either(stack, config_file, database_url_env, needs_settings=False) as context:
         found = question.failures(context.database, context.name, context.project_ref, limit, details=details)
     print_answer(found, _show, next=_next(found), as_json=as_json)
     raise typer.Exit(code_of(not (found.items or found.unknown)))

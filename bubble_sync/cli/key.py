@@ -5,13 +5,15 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from bubble_sync.cli.all_stacks import ask_every_stack, code_of_all, failure_document, print_table
 from bubble_sync.cli.exit_codes import NO, code_of
 from bubble_sync.cli.grouped import Grouped
 from bubble_sync.cli.options import (
+    AllStacks,
     ConfigFile,
     Json,
     KeyFd,
@@ -20,9 +22,10 @@ from bubble_sync.cli.options import (
     ask_for_key,
     confirm,
     read_key_from,
+    require_no_choice,
     resolve_stack,
 )
-from bubble_sync.cli.output import print_document, print_text, progress, warn_if_never_up
+from bubble_sync.cli.output import StackContext, print_document, print_text, progress, warn_if_never_up
 from bubble_sync.config.keys import HARMLESS_ACTION
 from bubble_sync.formatting import format_age, format_day, format_timestamp
 
@@ -63,12 +66,16 @@ def status(
     stack: StackName = None,
     config_file: ConfigFile = None,
     function_secret: FunctionSecretName = None,
+    all_stacks: AllStacks = False,
     as_json: Json = False,
 ) -> None:
     """Show the key's kind, expiry, readers and next step; exit 1 when there is a warning."""
     from bubble_sync.database.database import Database
     from bubble_sync.key.status import key_in_database, key_status
 
+    if all_stacks:
+        require_no_choice(stack, config_file)
+        _of_all_stacks(as_json=as_json)
     chosen = resolve_stack(stack, config_file)
     settings = chosen.settings()
     found = key_status(chosen.name, settings, chosen.environment, datetime.now(UTC))
@@ -83,8 +90,38 @@ def status(
         print_document({**_facts(found, in_database), "function_secret": in_function})
     else:
         print_text(*_database_lines(found, in_database, function_secret, in_function))
-    as_configured = in_database.stored == "equal" and in_database.functions_read_it and in_function in (None, "equal")
-    raise typer.Exit(code_of(as_configured and not found.warnings))
+    as_configured = _good(found, in_database) and in_function in (None, "equal")
+    raise typer.Exit(code_of(as_configured))
+
+
+def _good(found: KeyStatus, known: KeyInDatabase) -> bool:
+    return known.stored == "equal" and known.functions_read_it and not found.warnings
+
+
+def _read(context: StackContext) -> tuple[KeyStatus, KeyInDatabase]:
+    from bubble_sync.key.status import key_in_database, key_status
+
+    found = key_status(context.name, context.settings, context.environment, datetime.now(UTC))
+    return found, key_in_database(context.database, context.settings)
+
+
+def _of_all_stacks(*, as_json: bool) -> NoReturn:
+    answers = ask_every_stack(_read)
+    if as_json:
+        facts = (_facts(*one.answer) if one.answer else failure_document(one) for one in answers)
+        print_document({"stacks": list(facts)})
+    else:
+        print_table([(one, one.answer is not None and _good(*one.answer), _line(one.answer)) for one in answers])
+    raise typer.Exit(code_of_all(answers, lambda both: _good(*both)))
+
+
+def _line(both: tuple[KeyStatus, KeyInDatabase] | None) -> str:
+    if both is None:
+        return ""
+    found, known = both
+    expires = f", expires {format_day(found.shape.expires_at)}" if found.shape.expires_at else ""
+    stored, _, _ = _STORED[known.stored].partition(":")
+    return f"{found.shape.kind}{expires}; secret {found.secret_name} {stored}; next: {found.next_step(known.others)}"
 
 
 @key_app.command("probe")

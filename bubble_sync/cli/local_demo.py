@@ -104,7 +104,7 @@ def _tell(story: _Story, stack: LocalStack, *, verbose: bool) -> bool:
             print_text("\nStack outputs:")
             print_text(json.dumps(story.outputs, indent=2))
             print_text(f"\n$ bubble-sync verify --stack {NAME}")
-            verify.print_checklist(checklist)
+            verify.CHECKLIST.print_one(checklist)
             print_text(f"\n$ bubble-sync trace --latest --stack {NAME}")
             trace.print_trace(trace.read_trace(context, None))
     return proven

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bubble_sync.config.commands import complete_commands
 from bubble_sync.config.durations import FORMS, read_duration
 from bubble_sync.config.project_folder import LOCAL, project_folder, stack_names
 from bubble_sync.errors import ConfigurationError
@@ -41,6 +42,15 @@ StackName = Annotated[
     ),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config-file", help="Configuration file, as for pulumi.")]
+DatabaseUrlEnv = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url-env",
+        metavar="NAME",
+        help="Environment variable with the database URL: the settings come from the ledger, not from a stack file.",
+    ),
+]
+AllStacks = Annotated[bool, typer.Option("--all-stacks", help="Every Pulumi.<stack>.yaml except local's.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Details = Annotated[
     bool, typer.Option("--details", help="Show what the Edge Function noted: error_details, bubble_response.")
@@ -51,7 +61,7 @@ KeyFd = Annotated[
 ]
 
 _LONGEST_KEY = 16_384
-_MEANT: ContextVar[Stack] = ContextVar("the stack that the command is about")
+_COMPLETED: ContextVar[Callable[[str], str]] = ContextVar("the completion of commands for the current stack")
 
 
 def resolve_stack(name: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Stack:
@@ -71,14 +81,36 @@ def resolve_stack(name: str | None, config_file: Path | None, environment: Mappi
             config_file, environment = local.config_file, local.environment
             own = ("--stack", LOCAL)
     opened = replace(locate_stack(name, config_file, Path.cwd(), environment), own_options=own)
-    _MEANT.set(opened)
+    _COMPLETED.set(opened.completed)
     return opened
+
+
+def complete_by_url(stack: str, selection: Sequence[str]) -> None:
+    """Complete commands for a stack that was found by its database URL; `selection` are the options that found it."""
+    _COMPLETED.set(lambda text: complete_commands(text, ("--stack", stack), reading=selection))
+
+
+def require_no_choice(
+    stack: str | None,
+    config_file: Path | None,
+    database_url_env: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> None:
+    """Raise ConfigurationError for an option that selects a stack next to --all-stacks."""
+    if chosen_stack(stack, environment) or config_file is not None or database_url_env is not None:
+        others = "--stack, --config-file and --database-url-env"
+        raise ConfigurationError(f"--all-stacks looks at every stack: leave out {others}")
+
+
+def chosen_stack(stack: str | None, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return the stack of --stack, unless it is the one of the variable, which counts for every command."""
+    return None if stack == environment.get("PULUMI_STACK") else stack
 
 
 def complete_for_stack(text: str) -> str:
     """Return a text whose commands name the current stack."""
-    stack = _MEANT.get(None)
-    return text if stack is None else stack.completed(text)
+    completed = _COMPLETED.get(None)
+    return text if completed is None else completed(text)
 
 
 def typed(context: typer.Context, option: str) -> bool:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bubble_sync.config.settings import StackSettings
+    from bubble_sync.config.stacks import Stack
     from bubble_sync.database.database import Database
 
 _Answer = TypeVar("_Answer", bound="DataclassInstance")
@@ -63,20 +64,24 @@ def open_stack(
     stack: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ
 ) -> Iterator[StackContext]:
     """Open a stack's database for one question."""
+    with opened(resolve_stack(stack, config_file, environment)) as context:
+        yield context
+
+
+@contextmanager
+def opened(stack: Stack) -> Iterator[StackContext]:
+    """Open the database of a stack with its configuration for one question."""
     # Imported here: commands without a database need no driver.
     from bubble_sync.database.database import Database
 
-    opened = resolve_stack(stack, config_file, environment)
-    settings = opened.settings()
-    with closing(Database(settings.address(opened.environment), settings.names)) as database:
+    settings = stack.settings()
+    with closing(Database(settings.address(stack.environment), settings.names)) as database:
         try:
-            yield StackContext(
-                opened.name, settings.project(opened.environment), settings, database, opened.environment
-            )
+            yield StackContext(stack.name, settings.project(stack.environment), settings, database, stack.environment)
         except (NotFound, PrerequisiteMissing, PrivilegeMissing):
-            warn_if_never_up(database, opened.options)
+            warn_if_never_up(database, stack.options)
             raise
-        warn_if_never_up(database, opened.options)
+        warn_if_never_up(database, stack.options)
 
 
 def warn_if_never_up(database: Database, options: Sequence[str]) -> None:
@@ -137,8 +142,12 @@ def print_answer(
 
 def print_document(document: Mapping[str, object]) -> None:
     """Print JSON with complete commands; times in ISO form, durations in seconds."""
-    plain = json.loads(json.dumps(document, default=_plain))
-    typer.echo(json_text(in_all(plain, complete_for_stack)))
+    typer.echo(json_text(document_of(document, complete_for_stack)))
+
+
+def document_of(document: Mapping[str, object], complete: Callable[[str], str]) -> object:
+    """Return JSON values, whose texts have commands completed by `complete`."""
+    return in_all(json.loads(json.dumps(document, default=_plain)), complete)
 
 
 def print_unknown(unknown: Mapping[str, str], out: Console) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName
-from bubble_sync.cli.output import open_stack, print_answer, table
+from bubble_sync.cli.on_call import open_either
+from bubble_sync.cli.options import ConfigFile, DatabaseUrlEnv, Json, StackName
+from bubble_sync.cli.output import print_answer, table
 from bubble_sync.formatting import format_seconds, format_time
 
 if TYPE_CHECKING:
@@ -22,13 +23,14 @@ _DEFAULT = 10
 def runs(
     stack: StackName = None,
     config_file: ConfigFile = None,
+    database_url_env: DatabaseUrlEnv = None,
     as_json: Json = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many of the newest runs.")] = _DEFAULT,
 ) -> None:
     """Show each job's runs of a day, and the newest runs with their requests; exit 0 when all are known to be good."""
     from bubble_sync.health import runs as question
 
-    with open_stack(stack, config_file) as context:
+    with open_either(stack, config_file, database_url_env, needs_settings=False) as context:
         found = question.runs(context.database, context.settings, context.name, limit)
     step = "" if found.clean else "`bubble-sync doctor`"
     print_answer(found, _show, next=step, as_json=as_json, clean=found.clean)

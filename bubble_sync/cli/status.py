@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bubble_sync.cli.all_stacks import Question, ask
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName
-from bubble_sync.cli.output import open_stack, print_answer, print_text, table
+from bubble_sync.cli.options import AllStacks, ConfigFile, DatabaseUrlEnv, Json, StackName
+from bubble_sync.cli.output import StackContext, open_stack, print_text, table
 from bubble_sync.formatting import format_age, format_hours, format_seconds, format_time
 
 if TYPE_CHECKING:
@@ -24,40 +25,47 @@ if TYPE_CHECKING:
 LIVENESS_STYLES = {"likely": "green", "no": "red", "unknown": "yellow"}
 
 
-def status(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
+def status(
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    database_url_env: DatabaseUrlEnv = None,
+    all_stacks: AllStacks = False,
+    as_json: Json = False,
+) -> None:
     """Show item counts, rates, jobs and responses; exit 0 when nothing is wrong or unknown, 1 otherwise."""
-    found = _read(stack, config_file)
-    print_answer(
-        found,
-        _show,
-        next=_next(found),
-        as_json=as_json,
-        waited_seconds=found.queue.waited_seconds if found.queue else None,
-        seconds_to_empty=found.queue.seconds_to_empty if found.queue else None,
-        drain_seconds=_drain_seconds(found),
-        problems=found.problems,
-        not_known=found.not_known,
-        pauses=found.pauses,
-        good=found.good,
-    )
-    raise typer.Exit(code_of(found.good))
+    ask(OVERVIEW, stack, config_file, database_url_env, all_stacks=all_stacks, as_json=as_json)
+
+
+def _more(found: Status) -> dict[str, object]:
+    return {
+        "waited_seconds": found.queue.waited_seconds if found.queue else None,
+        "seconds_to_empty": found.queue.seconds_to_empty if found.queue else None,
+        "drain_seconds": _drain_seconds(found),
+        "problems": found.problems,
+        "not_known": found.not_known,
+        "pauses": found.pauses,
+        "good": found.good,
+    }
 
 
 def in_one_line(stack: str | None, config_file: Path | None) -> None:
     """Print the status in one line."""
-    found = _read(stack, config_file)
-    queue = queue_in_words(found.queue) if found.queue else "items: unknown"
-    print_text(f"{found.stack}: {_verdict(found)}; {queue}")
+    with open_stack(stack, config_file) as context:
+        found = _read(context)
+    print_text(f"{found.stack}: {_line(found)}")
     if step := _next(found):
         print_text(f"next: {step}")
     raise typer.Exit(code_of(found.good))
 
 
-def _read(stack: str | None, config_file: Path | None) -> Status:
+def _read(context: StackContext) -> Status:
     from bubble_sync.health import status as question
 
-    with open_stack(stack, config_file) as context:
-        return question.status(context.database, context.settings, context.name)
+    return question.status(context.database, context.settings, context.name)
+
+
+def _line(found: Status) -> str:
+    return f"{_verdict(found)}; {queue_in_words(found.queue) if found.queue else 'items: unknown'}"
 
 
 def _verdict(found: Status) -> str:
@@ -183,3 +191,6 @@ def _show_answers(found: Status, out: Console) -> None:
         )
     elif not found.requests and "requests" not in found.unknown:
         out.print("no request is recorded")
+
+
+OVERVIEW = Question(read=_read, show=_show, line=_line, next=_next, more=_more, good=lambda found: found.good)

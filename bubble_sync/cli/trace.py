@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Details, Json, StackName
-from bubble_sync.cli.output import StackContext, open_stack, print_answer, print_unknown, table
+from bubble_sync.cli.on_call import open_either
+from bubble_sync.cli.options import ConfigFile, DatabaseUrlEnv, Details, Json, StackName
+from bubble_sync.cli.output import StackContext, print_answer, print_unknown, table
 from bubble_sync.errors import ConfigurationError, NotFound
 from bubble_sync.formatting import format_age, format_seconds, format_tenths, format_time
 
@@ -26,13 +27,14 @@ def trace(
     latest: Annotated[bool, typer.Option("--latest", help="The newest sign-up.")] = False,
     stack: StackName = None,
     config_file: ConfigFile = None,
+    database_url_env: DatabaseUrlEnv = None,
     as_json: Json = False,
     details: Details = False,
 ) -> None:
     """Follow one item through the sync; exit 0 when the item is completed with its bubble_ids, 1 otherwise."""
     if latest == bool(wanted):
         raise ConfigurationError("name one thing to follow: an email, an id, or --latest")
-    with open_stack(stack, config_file) as context:
+    with open_either(stack, config_file, database_url_env, needs_settings=False) as context:
         found = read_trace(context, wanted)
     print_trace(found, as_json=as_json, details=details)
     raise typer.Exit(code_of(found.synced))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from bubble_sync.cli.exit_codes import code_of
-from bubble_sync.cli.options import ConfigFile, Json, StackName
-from bubble_sync.cli.output import StackContext, open_stack, print_answer, table
+from bubble_sync.cli.all_stacks import Question, ask
+from bubble_sync.cli.options import AllStacks, ConfigFile, DatabaseUrlEnv, Json, StackName
+from bubble_sync.cli.output import StackContext, table
 from bubble_sync.cli.status import LIVENESS_STYLES
 from bubble_sync.formatting import format_time
 
@@ -20,12 +18,15 @@ if TYPE_CHECKING:
 _STYLES = {"ok": "green", "no": "red", "unknown": "yellow", "not proven": "yellow"}
 
 
-def verify(stack: StackName = None, config_file: ConfigFile = None, as_json: Json = False) -> None:
+def verify(
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    database_url_env: DatabaseUrlEnv = None,
+    all_stacks: AllStacks = False,
+    as_json: Json = False,
+) -> None:
     """Check every line of the success checklist; exit 0 when all lines are ok, 1 otherwise."""
-    with open_stack(stack, config_file) as context:
-        found = read_checklist(context)
-    print_checklist(found, as_json=as_json)
-    raise typer.Exit(code_of(found.clean))
+    ask(CHECKLIST, stack, config_file, database_url_env, all_stacks=all_stacks, as_json=as_json)
 
 
 def read_checklist(context: StackContext) -> Checklist:
@@ -35,12 +36,20 @@ def read_checklist(context: StackContext) -> Checklist:
     return question.verify(context.database, context.settings, context.name, context.project_ref)
 
 
-def print_checklist(found: Checklist, *, as_json: bool = False) -> None:
-    """Print the checklist, and the first remedy as the next step."""
+def _next(found: Checklist) -> str:
     # Later lines depend on earlier ones.
     remedy = next((one.remedy for one in found.lines if one.status != "ok"), "")
-    step = remedy if not remedy or "`" in remedy else f"`{remedy}`"
-    print_answer(found, _show, next=step, as_json=as_json, clean=found.clean)
+    return remedy if not remedy or "`" in remedy else f"`{remedy}`"
+
+
+def _line(found: Checklist) -> str:
+    wrong = next((one for one in found.lines if one.status != "ok"), None)
+    first = f"; {wrong.status}: {wrong.title}: {wrong.evidence}" if wrong else ""
+    return f"{_summary(found)}{first}"
+
+
+def _summary(found: Checklist) -> str:
+    return f"{sum(one.status == 'ok' for one in found.lines)} of {len(found.lines)} are ok"
 
 
 def _show(found: Checklist, out: Console) -> None:
@@ -54,6 +63,15 @@ def _show(found: Checklist, out: Console) -> None:
         if one.remedy:
             lines.add_row("", f"do: {one.remedy}", style=style)
     out.print(lines)
-    good = sum(one.status == "ok" for one in found.lines)
-    out.print(f"{good} of {len(found.lines)} are ok", style="green" if found.clean else "red")
+    out.print(_summary(found), style="green" if found.clean else "red")
     out.print(f"does the sync work now? {found.liveness}", style=LIVENESS_STYLES[found.liveness.verdict])
+
+
+CHECKLIST = Question(
+    read=read_checklist,
+    show=_show,
+    line=_line,
+    next=_next,
+    more=lambda found: {"clean": found.clean},
+    good=lambda found: found.clean,
+)

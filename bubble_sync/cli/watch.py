@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bubble_sync.cli.exit_codes import TERMINATED
-from bubble_sync.cli.options import ConfigFile, StackName, duration
-from bubble_sync.cli.output import StackContext, open_stack, screen
+from bubble_sync.cli.on_call import open_either
+from bubble_sync.cli.options import ConfigFile, DatabaseUrlEnv, StackName, duration
+from bubble_sync.cli.output import StackContext, screen
 from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
 from bubble_sync.formatting import format_age
 
@@ -101,7 +102,12 @@ class Reader(threading.Thread):
 Every = Annotated[str, typer.Option("--every", metavar="TIME", help="Time between two updates: 2s, 1m; at most 1h.")]
 
 
-def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile = None) -> None:
+def watch(
+    every: Every = "2s",
+    stack: StackName = None,
+    config_file: ConfigFile = None,
+    database_url_env: DatabaseUrlEnv = None,
+) -> None:
     """Show queue, jobs, findings and requests on a live screen; Ctrl-C exits with code 0."""
     seconds = duration("--every", every, "1s", "1h").total_seconds()
     console = screen()
@@ -114,7 +120,7 @@ def watch(every: Every = "2s", stack: StackName = None, config_file: ConfigFile 
     # Restore the terminal on SIGTERM too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
-        with open_stack(stack, config_file) as context:
+        with open_either(stack, config_file, database_url_env) as context:
             _follow(context, seconds, console)
     except KeyboardInterrupt:
         pass

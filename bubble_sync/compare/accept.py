@@ -56,6 +56,8 @@ def acceptance(
         return Acceptance((_log(on=False, arguments=arguments),))
     if change.secret:
         return Acceptance(impossible="it cannot be decrypted here")
+    if isinstance(spec, LedgerSpec) and change.field == "settings":
+        return Acceptance(impossible="it repeats the configuration, for commands with a database URL alone")
     if change.field == "moved":
         return Acceptance(impossible="not by a setting; the SQL of the refusal leaves it there")
     return Acceptance(impossible="no setting wants it" if change.field else "the program wants it there")

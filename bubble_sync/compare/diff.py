@@ -17,9 +17,11 @@ from bubble_sync.converge.references import REFERENCE_SECTIONS, pattern_of
 from bubble_sync.database.database import Database
 from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.errors import PrerequisiteMissing, SyncError
+from bubble_sync.model.recorded import differing
 from bubble_sync.model.setup import key_of, values_to_hide
 from bubble_sync.specs import (
     Difference,
+    LedgerSpec,
     Observation,
     PrerequisitesSpec,
     RecordedSpec,
@@ -158,7 +160,10 @@ def _held_up(item: ObjectDiff, snapshot: Snapshot, *, adopt: bool) -> ObjectDiff
 def _change(spec: Spec, difference: Difference, snapshot: Snapshot, hide: Sequence[str]) -> Change:
     if difference.secret and isinstance(spec, VaultSecretSpec):
         return Change(difference.field, secret=vault_secrets.state_of_value(spec, snapshot))
-    return Change(difference.field, _shown(difference.actual, hide), _shown(difference.wanted, hide))
+    actual, wanted = difference.actual, difference.wanted
+    if isinstance(spec, LedgerSpec) and difference.field == "settings":
+        actual, wanted = differing(str(actual), str(wanted))
+    return Change(difference.field, _shown(actual, hide), _shown(wanted, hide))
 
 
 def _shown(value: object, hide: Sequence[str]) -> object:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -137,7 +136,6 @@ def _since(spec: Spec, change: Change, snapshot: Snapshot) -> ChangedSince | Non
     return next((ChangedSince(datetime.fromisoformat(at), exact=False) for at in recorded if at), None)
 
 
-AT_ONCE = 8
 _CHANGED_BY_HAND = (
     "If it was changed in the database: set bubble-sync:monitorPassword to a new value, and run `pulumi up` as "
     "the owner."
@@ -153,12 +151,6 @@ def check_stack(stack: Stack) -> DriftReport:
         return DriftReport(stack.name, StackStatus.CONFIGURATION, cause=stack.completed(str(problem)))
     except SyncError as problem:
         return DriftReport(stack.name, StackStatus.UNREACHABLE, cause=stack.completed(str(problem)))
-
-
-def check_all_stacks(stacks: Sequence[Stack]) -> list[DriftReport]:
-    """Check every stack in parallel; results keep the given order."""
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        return list(threads.map(check_stack, stacks))
 
 
 def _check_stack(stack: Stack) -> DriftReport:

@@ -103,7 +103,8 @@ def _changes(item: ObjectDiff, names: NameSettings) -> Iterator[str]:
     match item.spec, there:
         case LedgerSpec() as spec, LedgerSpec() | None:
             statements = (*ledger.creations(spec, there), ledger.revoke(spec))
-            yield from _texts(statements, names)
+            settings = ledger.settings_statements(spec) if spec.settings else ()
+            yield from _texts((*statements, *settings), names)
         case ExtensionSpec() as spec, None:
             yield f"{extensions.extension_statement(spec).as_string()};"
         case VaultSecretSpec() as spec, _:
@@ -250,7 +251,9 @@ def _former_ledger(item: ObjectDiff, spec: LedgerSpec, there: LedgerSpec | None,
         comment = row["comment"] or sql.SQL("null")
         yield _text("comment on schema {schema} is {text};", schema=sql.Identifier(schema), text=comment)
     for change in item.changes:
-        if change.field == "grantees":
+        if change.field == "settings" and there is not None:
+            yield from _texts(ledger.settings_statements(there), snapshot.names)
+        elif change.field == "grantees":
             yield "-- Privileges that other roles hold on it are not brought back."
         elif change.field == "tables" and there is not None:
             present = tables.names(there.tables)

@@ -15,21 +15,28 @@ OURS = (
     "resume", "retry", "run-now", "runs", "status", "trace", "verify", "watch",
 )  # fmt: skip
 """Every command that takes `--stack`."""
+READING = ("doctor", "failures", "report", "runs", "status", "trace", "verify", "watch")
+"""Every command that takes `--database-url-env`."""
 _PULUMI = ("cancel", "config", "destroy", "preview", "refresh", "up")
 _COMMAND = re.compile(
-    rf"\b(?:(?P<ours>bubble-sync (?:{'|'.join(OURS)}))|pulumi (?:config (?:set|rm|get)|{'|'.join(_PULUMI)}))"
+    rf"\b(?:(?P<ours>bubble-sync (?:(?P<reading>{'|'.join(READING)})|{'|'.join(OURS)}))"
+    rf"|pulumi (?:config (?:set|rm|get)|{'|'.join(_PULUMI)}))"
     # Skip longer words, titles, reports of what a command did, and commands that name a stack already.
     # No farther than a line of options: a text of others may hold nothing but commands.
-    r"(?![\w*'-]|` (?:failed|succeeded|would|connects|revokes))(?!(?:(?!`|\n|&&|[;.,] ).){0,300}--stack)"
+    r"(?![\w*'-]|` (?:failed|succeeded|would|connects|revokes))"
+    r"(?!(?:(?!`|\n|&&|[;.,] ).){0,300}--(?:stack|database-url-env))"
 )
 
 
-def complete_commands(text: str, options: Sequence[str], ours: Sequence[str] = ()) -> str:
-    """Return the text with `options` after each Pulumi command and `ours` after each of our commands."""
+def complete_commands(text: str, options: Sequence[str], ours: Sequence[str] = (), reading: Sequence[str] = ()) -> str:
+    """Return the text with `options` after each Pulumi command and `ours` after each of our commands.
+
+    `reading`, if given, goes after our commands that take a database URL alone.
+    """
 
     def completed(found: re.Match[str]) -> str:
         accepted = (ours or options) if found["ours"] else _accepted(found[0], options)
-        return f"{found[0]} {shlex.join(accepted)}"
+        return f"{found[0]} {shlex.join(reading if reading and found['reading'] else accepted)}"
 
     return _COMMAND.sub(completed, text)
 

@@ -120,19 +120,23 @@ def check_variable_name(value: str | None) -> str | None:
 
 
 def database_address(
-    url: str | None, url_env: str | None, ca: str | None, environment: Mapping[str, str]
+    url: str | None,
+    url_env: str | None,
+    ca: str | None,
+    environment: Mapping[str, str],
+    named_by: str = f"{NAMESPACE}:databaseUrlEnv",
 ) -> DatabaseAddress:
-    """Return the database address from the URL, or from the environment variable `url_env`."""
+    """Return the database address from the URL, or from the environment variable `url_env`, which `named_by` names."""
     configured = url is not None
     try:
         check_variable_name(url_env)
     except ValueError as error:
-        raise ConfigurationError(f"{NAMESPACE}:databaseUrlEnv: {error}") from None
+        raise ConfigurationError(f"{named_by}: {error}") from None
     if url is None and url_env is not None:
         url = environment.get(url_env)
         if not url:
             raise ConfigurationError(
-                f"the environment variable {url_env}, named by {NAMESPACE}:databaseUrlEnv, is not set: "
+                f"the environment variable {url_env}, named by {named_by}, is not set: "
                 f"export {url_env}='postgresql://...' and run again"
             )
     if url is None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -321,8 +321,16 @@ class ConfigValue(NamedTuple):
     secret: bool = False
 
 
+def url_of(project_ref: str | None) -> str:
+    """Return the URL of a hosted project."""
+    return f"https://{project_ref}.supabase.co"
+
+
 class StackSettings(Settings):
     """The configuration of one stack."""
+
+    recorded: ClassVar[bool] = False
+    """Whether the settings are the ledger's, whose secrets are placeholders."""
 
     project_ref: str | None = Field(default=None, description="Project ref; gives the URL `https://<ref>.supabase.co`")
     # Before the URLs, whose validators read the value.
@@ -423,7 +431,7 @@ class StackSettings(Settings):
     @property
     def url(self) -> str:
         """Return the project URL without a final slash."""
-        return self.supabase_url or f"https://{self.project_ref}.supabase.co"
+        return self.supabase_url or url_of(self.project_ref)
 
     @property
     def has_private_host(self) -> bool:

@@ -10,11 +10,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -33,8 +34,12 @@ _CHANGES_WITHIN_SECONDS = 3600
 """`up` and `preview` may wait for locks; after an hour, Pulumi hangs."""
 _ENDS_WITHIN_SECONDS = 30
 _CHANGING = ("up", "destroy", "refresh")
+_AT_ONCE = 8
 _OF_THE_STACK = ("error: update failed", "error: preview failed")
 """Errors that say no cause; Pulumi prints the stack's messages before a resource's when it also has a warning."""
+
+
+_T = TypeVar("_T")
 
 
 class _Value(BaseModel):
@@ -118,6 +123,12 @@ def all_stacks(start: Path, environment: Mapping[str, str], but: str) -> list[St
         where = config_folder(folder)
         raise ConfigurationError(f"there is no Pulumi.<stack>.yaml in {where} but {but}'s: no stack to check")
     return [locate_stack(name, None, folder, environment).without_given_config() for name in found]
+
+
+def ask_all(stacks: Sequence[Stack], question: Callable[[Stack], _T]) -> list[_T]:
+    """Ask every stack in parallel; answers keep the given order."""
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return list(threads.map(question, stacks))
 
 
 def parse_config(text: str) -> dict[str, ConfigValue]:

@@ -6,14 +6,16 @@ run, two stacks on one database recognise each other, and a clone of another pro
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from psycopg import errors, sql
 
+from bubble_sync.config.settings import NameSettings
 from bubble_sync.converge import tables
 from bubble_sync.database.database import Connection, fetch
-from bubble_sync.database.snapshot import Snapshot, SnapshotRow
+from bubble_sync.database.snapshot import Snapshot, SnapshotRow, filled
 from bubble_sync.database.table_names import LEDGER_TABLE, SCHEMA
 from bubble_sync.errors import ConfigurationError, ForeignObject, PrerequisiteMissing, WrongEnvironment
 from bubble_sync.specs import ALERTS, LedgerSpec, Observation, RecordedSpec, Spec
@@ -30,23 +32,50 @@ class LedgerRow(NamedTuple):
     """The schema of an extension at creation or adoption; empty when unknown."""
     claim: str = ""
     """The claim of the managing resource; empty in rows of 0.1.0 or of a script."""
+    settings: str = ""
+    """The stack's settings, in their own row alone."""
 
 
 ROW_SECTIONS = ("schema", "ledger", "recorded")
 SECTIONS = (*ROW_SECTIONS, *tables.SECTIONS)
 PROGRAM = "program"
 """The ledger row that marks a program with arguments of its own."""
+SETTINGS = "settings"
+"""The ledger row with the stack's settings."""
+_VERSION = "version"
+"""The key of the version that wrote the settings, which is not compared."""
 _COMMENT = "bubble-sync: private objects of the sync"
+_DEFAULT_NAMES = NameSettings()
 
 
 def rows(snapshot: Snapshot) -> dict[str, LedgerRow]:
     """Return all rows by object name; an empty mapping without a ledger."""
+    return rows_from(snapshot.rows("recorded"))
+
+
+def rows_from(recorded: Iterable[SnapshotRow]) -> dict[str, LedgerRow]:
+    """Return rows of a reading by object name."""
     return {
         row["object"]: LedgerRow(
-            row["stack"], row["project_ref"], row["origin"] == "made", row.get("place", ""), row.get("claim", "")
+            row["stack"],
+            row["project_ref"],
+            row["origin"] == "made",
+            row.get("place", ""),
+            row.get("claim", ""),
+            row.get("settings", ""),
         )
-        for row in snapshot.rows("recorded")
+        for row in recorded
     }
+
+
+def read_settings_row(text: str) -> tuple[str, str]:
+    """Return the settings of a row, in the form of a spec, and the version of bubble-sync that wrote them."""
+    try:
+        held = json.loads(text)
+        version = held.pop(_VERSION)
+    except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
+        return text, ""
+    return json.dumps(held, sort_keys=True), str(version)
 
 
 def require(spec: RecordedSpec, snapshot: Snapshot) -> None:
@@ -95,8 +124,9 @@ def require_configured(objects: Collection[str]) -> None:
     if PROGRAM in objects:
         raise ConfigurationError(
             "the program of this stack fills SyncSetupArgs itself, so its configuration does not describe the stack: "
-            "nothing was compared or changed. `pulumi preview --expect-no-changes` finds drift; trace, runs, failures, "
-            "run-now, requeue and release-stalled work"
+            "nothing was compared or changed. `pulumi preview --expect-no-changes` finds drift; status, verify, "
+            "doctor, report and watch work with --database-url-env; trace, runs, failures, run-now, requeue and "
+            "release-stalled work"
         )
 
 
@@ -113,8 +143,16 @@ def record(conn: Connection, object_name: str, row: LedgerRow) -> None:
 
 def record_claim(conn: Connection, object_name: str, claim: str) -> None:
     """Record the managing resource of an object, and the time of the last change."""
-    statement = sql.SQL(query("ledger", "record_claim"))
-    conn.execute(statement.format(claim=sql.Literal(claim), object=sql.Literal(object_name)))
+    conn.execute(_record_text("claim", claim, object_name))
+
+
+def _record_text(column: str, value: str, object_name: str) -> sql.Composed:
+    return sql.SQL(query("ledger", "record_text")).format(
+        column=sql.Identifier(column),
+        name=sql.Literal(column),
+        value=sql.Literal(value),
+        object=sql.Literal(object_name),
+    )
 
 
 def forget(conn: Connection, spec: Spec) -> None:
@@ -141,6 +179,7 @@ def observe(spec: LedgerSpec, snapshot: Snapshot) -> Observation[LedgerSpec] | N
             "tables": (*_schema_differences(schema), *tables.state(spec.tables, snapshot)),
             "grantees": tuple(sorted({*spec.grantees, *foreign})),
             "own_arguments": PROGRAM in rows(snapshot),
+            "settings": _settings_in(snapshot) if spec.settings else "",
         }
     )
     return Observation(actual)
@@ -173,6 +212,22 @@ def apply(conn: Connection, spec: LedgerSpec, observed: Observation[LedgerSpec] 
         record(conn, PROGRAM, LedgerRow(spec.stack, spec.project_ref, made=True))
     else:
         fetch(conn, query("ledger", "forget"), {"object": PROGRAM})
+    if spec.settings and (observed is None or observed.actual.settings != spec.settings):
+        for statement in settings_statements(spec):
+            conn.execute(statement)
+
+
+def settings_statements(spec: LedgerSpec) -> list[sql.Composed]:
+    """Return the statements that record the settings, or remove them for a spec without settings."""
+    from bubble_sync import __version__
+
+    about = {"object": sql.Literal(SETTINGS)}
+    if not spec.settings:
+        return [filled(query("ledger", "forget"), about, _DEFAULT_NAMES)]
+    values = {"stack": sql.Literal(spec.stack), "project_ref": sql.Literal(spec.project_ref)}
+    values |= {"origin": sql.Literal("made"), "there": sql.Literal(True), **about}
+    text = json.dumps({**json.loads(spec.settings), _VERSION: __version__}, sort_keys=True)
+    return [filled(query("ledger", "record"), values, _DEFAULT_NAMES), _record_text("settings", text, SETTINGS)]
 
 
 def creations(spec: LedgerSpec, there: LedgerSpec | None) -> list[sql.SQL | sql.Composed]:
@@ -186,9 +241,11 @@ def revoke(spec: LedgerSpec) -> sql.Composed:
 
 
 def retention_reason(conn: Connection, spec: LedgerSpec) -> str | None:
-    """Return the reason to keep the ledger, which always stays; drop the alerts' table without its function."""
+    """Return the reason to keep the ledger, which always stays; forget the program, and the alerts' table."""
     if ALERTS in tables.names(spec.tables):
         conn.execute(query("tables", "drop_alerts_of_no_function"))
+    for row in (PROGRAM, SETTINGS):
+        fetch(conn, query("ledger", "forget"), {"object": row})
     return "it lists the objects that the stack made or adopted"
 
 
@@ -203,6 +260,11 @@ def _accept(values: Mapping[str, str]) -> str:
         columns, wanted = sql.SQL("({})").format(columns), sql.SQL("({})").format(wanted)
     update = sql.SQL("update {} set {columns} = {wanted} where {columns} is distinct from {wanted};")
     return update.format(sql.SQL(LEDGER_TABLE), columns=columns, wanted=wanted).as_string()
+
+
+def _settings_in(snapshot: Snapshot) -> str:
+    row = rows(snapshot).get(SETTINGS)
+    return read_settings_row(row.settings)[0] if row else ""
 
 
 def _schema(snapshot: Snapshot) -> SnapshotRow | None:

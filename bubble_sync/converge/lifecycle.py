@@ -119,8 +119,8 @@ def remove(conn: Connection, spec: _S, *, claim: str = "", declared: bool = Fals
         ledger.require_ours(snapshot, spec.stack, spec.project_ref)
         if row is not None and row.claim != claim:
             return _MANAGED
-        if declared:
-            return "the program still declares it"
+    if declared:
+        return "the program still declares it"
     kind = kind_of(spec)
     there = kind.observe(spec, snapshot)
     if there is not None:

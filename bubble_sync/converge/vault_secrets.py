@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from datetime import datetime
 from enum import StrEnum
 
 from psycopg import DataError
@@ -11,7 +12,7 @@ from psycopg import DataError
 from bubble_sync.converge.references import references_to
 from bubble_sync.database.database import Connection
 from bubble_sync.database.snapshot import Snapshot
-from bubble_sync.specs import DIFFERS, Observation, VaultSecretSpec
+from bubble_sync.specs import DIFFERS, NOT_KNOWN, Observation, VaultSecretSpec
 from bubble_sync.sql_loader import query
 
 SECTIONS = ("secrets", "digests")
@@ -24,16 +25,20 @@ class Stored(StrEnum):
     DIFFERS = "differs"
     UNREADABLE = "unreadable"
     """The database cannot decrypt the value."""
+    UNKNOWN = "not known"
+    """The desired value is not known, and the stored one was written after the last `up` of the secret."""
 
 
 def observe(spec: VaultSecretSpec, snapshot: Snapshot) -> Observation[VaultSecretSpec] | None:
-    """Return the secret, with `<differs>` in place of a stored value other than `spec.value`."""
+    """Return the secret, with `<differs>` in place of a stored value known to be another than `spec.value`."""
     row = next((row for row in snapshot.rows("secrets") if row["name"] == spec.name), None)
     if row is None:
         return None
-    value = spec.value if state_of_value(spec, snapshot) is Stored.EQUAL else DIFFERS
+    stored = state_of_value(spec, snapshot)
+    value = spec.value if stored in (Stored.EQUAL, Stored.UNKNOWN) else DIFFERS
     actual = spec.model_copy(update={"value": value, "description": row["description"]})
-    return Observation(actual, {"secret_id": row["id"]})
+    written = {"written_at": row["updated_at"]} if stored is Stored.UNKNOWN else {}
+    return Observation(actual, {"secret_id": row["id"], **written})
 
 
 def state_of_value(spec: VaultSecretSpec, snapshot: Snapshot) -> Stored:
@@ -41,8 +46,19 @@ def state_of_value(spec: VaultSecretSpec, snapshot: Snapshot) -> Stored:
     digest = next((row["digest"] for row in snapshot.rows("digests") if row["name"] == spec.name), None)
     if digest is None:
         return Stored.UNREADABLE
+    if spec.value == NOT_KNOWN:
+        return Stored.UNKNOWN if _written_since_recorded(spec, snapshot) else Stored.EQUAL
     wanted = hashlib.sha256((snapshot.salt + spec.value).encode()).hexdigest()
     return Stored.EQUAL if secrets.compare_digest(digest, wanted) else Stored.DIFFERS
+
+
+def _written_since_recorded(spec: VaultSecretSpec, snapshot: Snapshot) -> bool:
+    """Return whether Vault's row is newer than the ledger's, which `up` writes in the transaction of the value."""
+    written = [row["updated_at"] for row in snapshot.rows("secrets") if row["name"] == spec.name]
+    recorded = [row["recorded_at"] for row in snapshot.rows("recorded") if row["object"] == spec.object_name]
+    if not (written and written[0] and recorded and recorded[0]):
+        return True
+    return datetime.fromisoformat(written[0]) > datetime.fromisoformat(recorded[0])
 
 
 def preflight(spec: VaultSecretSpec, snapshot: Snapshot) -> None:

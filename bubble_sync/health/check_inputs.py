@@ -20,7 +20,7 @@ from bubble_sync.config.keys import read_key
 from bubble_sync.config.schedules import interval_of
 from bubble_sync.config.settings import StackSettings
 from bubble_sync.config.validators import sendable_url
-from bubble_sync.converge import prerequisites, vault_secrets
+from bubble_sync.converge import ledger, prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import read_snapshot
 from bubble_sync.formatting import SQL_TIMESTAMP
@@ -118,12 +118,12 @@ def changes_of(kind: type[_S]) -> CheckInput:
 def stored(conn: Connection, specs: Sequence[Spec]) -> object:
     """Return each secret's state and the shape of its value."""
     wanted = _of(VaultSecretSpec, specs)
-    snapshot = read_snapshot(conn, vault_secrets.SECTIONS, wanted)
+    snapshot = read_snapshot(conn, (*vault_secrets.SECTIONS, *ledger.ROW_SECTIONS), wanted)
     rows = []
     for spec in wanted:
         state = vault_secrets.state_of_value(spec, snapshot) if vault_secrets.observe(spec, snapshot) else "absent"
         facts: list[dict[str, object]] = [{}]
-        if state in ("equal", "differs"):
+        if state not in ("absent", "unreadable"):
             patterns = {name: f"^{sendable_url(allow_http=name == 'http')}$" for name in ("sendable", "http")}
             facts = attempt(conn, query("stored", "looks"), {"name": spec.name, **patterns})
         rows += [{"name": spec.name, "state": state, **looks} for looks in facts]

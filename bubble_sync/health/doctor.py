@@ -86,7 +86,7 @@ class Diagnosis:
 
 def examine(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> Diagnosis:
     """Run every check on an open connection."""
-    visibility.require_configured_program(conn, visible)
+    visibility.require_configured_program(conn, visible, settings)
     context = CheckContext(conn, settings, stack, visible.asked_at)
     asked = [check for check in checks() if context.concerns(check)]
     findings: list[Finding] = []

@@ -215,7 +215,7 @@ def drain_limit_in(
 
 def status_in(conn: Connection, visible: Visibility, settings: StackSettings, stack: str) -> Status:
     """Read queue, jobs and requests in an open transaction; the settings name the paused jobs."""
-    visibility.require_configured_program(conn, visible)
+    visibility.require_configured_program(conn, visible, settings)
     unknown: dict[str, str] = {}
     items, summary, stats, took = [], [], None, None
     if why := visible.why_unreadable(QUEUE_TABLE):

@@ -26,7 +26,7 @@ from bubble_sync.records import visibility
 from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
 from bubble_sync.records.verdicts import ANSWERED, BAD
 from bubble_sync.records.visibility import Visibility, in_one_read
-from bubble_sync.specs import CronJobSpec, ExtensionSpec, LedgerSpec, Owner, PrerequisitesSpec
+from bubble_sync.specs import NOT_KNOWN, CronJobSpec, ExtensionSpec, LedgerSpec, Owner, PrerequisitesSpec
 from bubble_sync.sql_loader import query
 
 
@@ -96,8 +96,12 @@ def lines_of(items: Sequence[ObjectDiff], names: NameSettings) -> Iterator[Check
             evidence = "; ".join(f"{spec.object_name} is not active, as configured" for spec in paused_jobs)
             key = next(job.key for job in MANAGED_JOBS if names.render(job.name) == paused_jobs[0].name)
             yield make_line(name, CheckStatus.NO, evidence, f"bubble-sync resume --job {key}")
+        elif rewritten := [item for item in of_kind if item.actual and "written_at" in item.actual.facts]:
+            yield make_line(name, CheckStatus.UNKNOWN, "; ".join(map(_rewritten, rewritten)), "bubble-sync diff")
         else:
-            yield make_line(name, CheckStatus.OK, ", ".join(_there(item, names) for item in of_kind))
+            unchanged = any(getattr(item.spec, "value", "") == NOT_KNOWN for item in of_kind)
+            since = ", not written since `pulumi up` recorded them" if unchanged else ""
+            yield make_line(name, CheckStatus.OK, ", ".join(_there(item, names) for item in of_kind) + since)
 
 
 def _unexpired(line: ChecklistLine, settings: StackSettings, now: datetime) -> ChecklistLine:
@@ -116,6 +120,11 @@ def _wrong(item: ObjectDiff) -> str:
         return f"{item.spec.object_name} is not there"
     fields = ", ".join(change.field for change in item.changes)
     return f"{item.spec.object_name} is not as wanted ({fields or 'not in the ledger'})"
+
+
+def _rewritten(item: ObjectDiff) -> str:
+    at = format_timestamp(datetime.fromisoformat(item.actual.facts["written_at"])) if item.actual else ""
+    return f"{item.spec.object_name} was written at {at}, after `pulumi up` recorded it: its value is not known here"
 
 
 def _there(item: ObjectDiff, names: NameSettings) -> str:
@@ -166,7 +175,7 @@ def verify(
 ) -> Checklist:
     """Read and judge every line."""
     owner = Owner(stack, project_ref or "")
-    visibility.require_configured_program(conn, visible)
+    visibility.require_configured_program(conn, visible, settings)
     specs = desired_state(settings, owner)
     snapshot = Snapshot()
     try:

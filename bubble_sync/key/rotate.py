@@ -8,7 +8,14 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bubble_sync.actions.deployment import ConfigChange, Progress, deploy, exclusive_lock, finishing_first
+from bubble_sync.actions.deployment import (
+    LEDGER_TARGET,
+    ConfigChange,
+    Progress,
+    deploy,
+    exclusive_lock,
+    finishing_first,
+)
 from bubble_sync.actions.git_checkout import commit_line
 from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.keys import read_key
@@ -109,7 +116,7 @@ def rotate(stack: Stack, wanted: Wanted, progress: Progress) -> Rotation:
         with _function_accepts(rotating, report, lambda: _database_has(rotating.old, database)):
             # The target is the end of a URN, which starts with the component's name.
             # A targeted `up` deletes nothing that the program no longer has (CLI 3.250).
-            targets = [] if rotating.renamed else [f"**-secrets-{new.service_role_key_name}"]
+            targets = [] if rotating.renamed else [f"**-secrets-{new.service_role_key_name}", LEDGER_TARGET]
             output = deploy(rotating.stack, rotating.changes, targets, report)
             _require_rotated(database, new)
         gap = (began, datetime.now(UTC)) if handover is not None and handover.one_key else None

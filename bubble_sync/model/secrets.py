@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from bubble_sync.config.settings import NameSettings, StackSettings
 from bubble_sync.config.validators import ALERT_SECRET_NAMES
-from bubble_sync.specs import Owner, VaultSecretSpec
+from bubble_sync.specs import NOT_KNOWN, Owner, VaultSecretSpec
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class ManagedSecret:
 
     def value_in(self, settings: StackSettings) -> str | None:
         """Return the configured value."""
-        return settings.url if self is URL else getattr(settings, self.setting)
+        value: str | None = settings.url if self is URL else getattr(settings, self.setting)
+        return NOT_KNOWN if value is not None and self is not URL and settings.recorded else value
 
 
 # Users know these descriptions from the guide.

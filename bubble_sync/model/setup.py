@@ -20,6 +20,7 @@ from bubble_sync.config.settings import (
 from bubble_sync.config.validators import LOOPBACK_HOST, PRIVATE_HOST
 from bubble_sync.database.table_names import QUEUE_TABLE
 from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS, PROCESSOR, is_guarded, is_woken
+from bubble_sync.model.recorded import RecordedSettings, recorded_text
 from bubble_sync.model.secrets import ALERT_SECRETS, KEY, MANAGED_SECRETS, URL, SecretObject
 from bubble_sync.specs import (
     ALERTS,
@@ -282,6 +283,11 @@ def object_names(
     )
 
 
+def settings_text(setup: SetupSettings, values: Mapping[str, str]) -> str:
+    """Return what the ledger holds of a stack's settings; `values` are the secrets' by role."""
+    return recorded_text(setup, [one for group in groups(setup) for one in group.objects], values)
+
+
 class DesiredState(tuple[Spec, ...]):
     """Every object of a stack, each after its requirements."""
 
@@ -293,7 +299,15 @@ def desired_state(settings: StackSettings, owner: Owner) -> DesiredState:
     """Return every object of a configured stack, with the values of the secrets."""
     setup = SetupSettings.of(settings, owner)
     values = {one.role: one.value_in(settings) or "" for one in MANAGED_SECRETS}
-    objects = [one for group in groups(setup) for one in group.objects]
+    if isinstance(settings, RecordedSettings):
+        known: dict[str, object] = {"own_arguments": settings.own_arguments}
+    else:
+        known = {"settings": settings_text(setup, values)}
+    objects = [
+        one.model_copy(update=known) if isinstance(one, LedgerSpec) else one
+        for group in groups(setup)
+        for one in group.objects
+    ]
     state = DesiredState(one if isinstance(one, Spec) else one.spec(values[one.role]) for one in objects)
     state.roles = {name: role for role, name in setup.secrets.items()}
     return state

@@ -36,10 +36,12 @@ class Ledger(Resource, module="bubble_sync", name="Ledger"):
         tables: Sequence[str] = (),
         grantees: Sequence[str] = (),
         own_arguments: pulumi.Input[bool] = False,
+        settings: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the ledger, the optional tables, and the roles with USAGE on the schema."""
+        """Declare the ledger, the optional tables, the roles with USAGE on the schema, and the recorded settings."""
         props: dict[str, Any] = {**asdict(owner), "tables": list(tables), "grantees": list(grantees)}
+        props["settings"] = settings
         if own_arguments is not False:
             props["own_arguments"] = own_arguments
         super().__init__(LedgerProvider(), resource_name, props, opts)

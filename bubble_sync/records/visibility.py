@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from bubble_sync.config.settings import NameSettings
+from bubble_sync.config.settings import NameSettings, StackSettings
 from bubble_sync.converge import ledger
 from bubble_sync.database.connection import names_of_stack
 from bubble_sync.database.database import Connection, Database, Row
@@ -79,9 +79,9 @@ class Visibility:
         return f"row security hides rows of {self.names.render(name)} from {table['role']}" if table["filtered"] else ""
 
 
-def require_configured_program(conn: Connection, visible: Visibility) -> None:
-    """Raise ConfigurationError for a program that takes its specs from elsewhere than the configuration."""
-    if not visible.why_unreadable(LEDGER_TABLE):
+def require_configured_program(conn: Connection, visible: Visibility, settings: StackSettings) -> None:
+    """Raise ConfigurationError for settings of a configuration that the program does not use."""
+    if not settings.recorded and not visible.why_unreadable(LEDGER_TABLE):
         ledger.require_configured([row["object"] for row in conn.execute(query("ledger", "rows")).fetchall()])
 
 

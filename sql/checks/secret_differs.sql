@@ -11,4 +11,13 @@ select
     || case secret.name when %(key_secret)s::text then '--secret bubble-sync:serviceRoleKey' else 'bubble-sync:supabaseUrl' end
     as remedy
 from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as secret (name text, state text)
-where secret.state = 'differs';
+where secret.state = 'differs'
+union all
+-- Without the configuration, the times alone are known: `up` records a secret in the transaction of its value.
+select
+    'info',
+    'secret ' || secret.name,
+    'it was written after pulumi up recorded it, so whether its value is the configured one is not known here',
+    'Compare it with the configuration, in the folder of the project: bubble-sync diff'
+from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as secret (name text, state text)
+where secret.state = 'not known';

@@ -32,11 +32,11 @@ select
     array(select grantee from privilege group by grantee having pg_catalog.bool_and(harmless) order by grantee) as users;
 
 -- name: rows
--- Through JSON a column that is not there is null, and no error: a ledger that 0.1.0 made has no `place` and no `claim`. A
--- table of others that has the name has no row of ours.
+-- Through JSON a column that is not there is null, and no error: a ledger that 0.1.0 made has no `place`, `claim` or
+-- `settings`. A table of others that has the name has no row of ours.
 select row.value->>'object' as object, row.value->>'stack' as stack, coalesce(row.value->>'project_ref', '') as project_ref,
     row.value->>'origin' as origin, row.value->>'recorded_at' as recorded_at, coalesce(row.value->>'place', '') as place,
-    coalesce(row.value->>'claim', '') as claim
+    coalesce(row.value->>'claim', '') as claim, coalesce(row.value->>'settings', '') as settings
 from (select pg_catalog.to_jsonb(ledger) as value from bubble_sync.ledger) as row
 where row.value operator(pg_catalog.?&) array['object', 'stack', 'origin'];
 
@@ -53,19 +53,32 @@ set stack = excluded.stack, project_ref = coalesce(excluded.project_ref, row.pro
 alter table bubble_sync.ledger add column if not exists place text;
 update bubble_sync.ledger set place = {place} where object = {object};
 
--- name: record_claim
--- Which resource manages the object. `alter table` waits for every reader even where the column is there already.
-do $claim$
+-- name: record_text
+-- In a column that a ledger of an earlier version lacks: `claim`, which resource manages the object, or `settings`.
+-- `alter table` waits for every reader even where the column is there already.
+do $column$
 begin
     if not exists (
         select from pg_catalog.pg_attribute
-        where attrelid = 'bubble_sync.ledger'::regclass and attname = 'claim' and not attisdropped
+        where attrelid = 'bubble_sync.ledger'::regclass and attname = {name} and not attisdropped
     ) then
-        alter table bubble_sync.ledger add column claim text;
+        alter table bubble_sync.ledger add column {column} text;
     end if;
 end;
-$claim$;
-update bubble_sync.ledger set claim = {claim} where object = {object};
+$column$;
+update bubble_sync.ledger set {column} = {value} where object = {object};
+
+-- name: schemas
+-- The private schema of each set-up in the database.
+select n.nspname as schema
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where c.relname = 'ledger' and c.relkind in ('r', 'p')
+    and (
+        n.nspname = 'bubble_sync'
+        or pg_catalog.obj_description(c.oid, 'pg_class') = 'bubble-sync: which objects each stack made or adopted'
+    )
+order by n.nspname;
 
 -- name: move
 update bubble_sync.ledger set stack = %(stack)s, project_ref = nullif(%(project_ref)s, '') where object = %(object)s;

@@ -44,8 +44,14 @@ def _trigger(definition: str) -> str:
 
 CASES = {
     "ledger": Case(
-        ledger_spec(),
+        ledger_spec(settings='{"dispatchLog": true}'),
         {
+            "settings": (
+                'update bubble_sync.ledger set settings = \'{"dispatchLog": false, "version": "1"}\'',
+                "update bubble_sync.ledger set settings = 'by hand'",
+                "delete from bubble_sync.ledger where object = 'settings'",
+                "alter table bubble_sync.ledger drop settings",
+            ),
             "grantees": "grant usage on schema bubble_sync to anon",
             "tables": (
                 "drop table bubble_sync.dispatches",

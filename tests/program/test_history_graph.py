@@ -35,7 +35,8 @@ def test_the_setting_adds_these_resources_and_no_other(graph: Graph, history_gra
 def test_everything_else_is_declared_as_without_it_but_what_is_asked_for_first(graph: Graph, history_graph: Graph):
     changed = {name for name, one in graph.resources.items() if one.inputs != history_graph.resources[name].inputs}
 
-    assert changed == {"sync-prerequisites"}
+    # The ledger records the settings.
+    assert changed == {"sync-prerequisites", "sync-ledger"}
     asked, usual = (one.resources["sync-prerequisites"].inputs["objects"] for one in (history_graph, graph))
     assert set(asked) - set(usual) == {"job bubble-sync-history", "function bubble_sync.delete_old_runs"}
 

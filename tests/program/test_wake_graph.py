@@ -33,7 +33,8 @@ def test_the_setting_adds_these_resources_and_no_other(graph: Graph, wake_graph:
 def test_of_everything_else_only_the_processors_guard_changes(graph: Graph, wake_graph: Graph):
     changed = {name for name, one in graph.resources.items() if one.inputs != wake_graph.resources[name].inputs}
 
-    assert changed == {"sync-prerequisites", PROCESSOR}
+    # The ledger records the settings.
+    assert changed == {"sync-prerequisites", "sync-ledger", PROCESSOR}
     asked, usual = (one.resources["sync-prerequisites"].inputs["objects"] for one in (wake_graph, graph))
     functions = {f"function bubble_sync.{name}" for name in ("wake", "wake_send", "wake_due")}
     assert set(asked) - set(usual) == {"trigger bubble_sync_wake", *functions}

@@ -63,6 +63,9 @@ def test_a_stack_is_never_up_then_clean_then_drifted(stack: Stack, site: Site):
         ["sh", "-c", lines[4].split("accept  ")[1]], cwd=CHECKOUT, env=dict(stack.local.environment), check=True,
         capture_output=True,
     )  # fmt: skip
+    assert stack.drift() == {"sync-ledger": ["settings"]}
+    assert ' -> "retry.schedule ' in stack.ours("drift").stdout, "the ledger's settings, until the next `up`"
+    stack.up()
     assert stack.ours("drift").returncode == 0
     stack.expect_no_changes()
 
@@ -136,3 +139,39 @@ def test_every_stack_but_local_is_asked_and_a_bad_one_hides_nothing(
     assert run().returncode == 1
     (folder / "Pulumi.one.yaml").unlink()
     assert run().returncode == 2, "nothing to look at"
+
+
+@pytest.mark.usefixtures("converged")
+def test_the_other_commands_ask_every_stack_too(fleet: tuple[Path, dict[str, str]], site: Site):
+    folder, environment = fleet
+    site.by_hand("update bubble_sync.ledger set stack = 'one'", BY_HAND)
+
+    def ask(command: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bubble-sync", *command.split(), "--all-stacks", *options], cwd=folder, text=True, capture_output=True,
+            env={**environment, **variables}, check=False,
+        )  # fmt: skip
+
+    for command in ("status", "verify", "doctor", "key status"):
+        asked = ask(command, "--json")
+        by_stack = {one["stack"]: one for one in json.loads(asked.stdout)["stacks"]}
+        assert (asked.returncode, list(by_stack)) == (3, ["one", "three", "two", "unknown"]), asked.stderr
+        kinds = {name: one["error"]["kind"] for name, one in by_stack.items() if "error" in one}
+        assert kinds == {"three": "configuration", "two": "unreachable", "unknown": "configuration"}
+        assert by_stack["one"]["next"].count("--stack one") == 1
+    shown = ask("doctor").stdout.splitlines()
+    assert [line.split()[0] for line in shown] == ["one", "three", "two", "unknown", "next"]
+    assert "job bubble-sync-retry [job_differs]" in shown[0]
+    assert shown[2].startswith("two      unreachable: cannot connect to the database at 127.0.0.1, port ")
+    measured = ask("metrics")
+    assert measured.returncode == 3
+    assert {'bubble_sync_up{stack="one"} 1.0', 'bubble_sync_up{stack="two"} 0.0'} <= set(measured.stdout.splitlines())
+    assert measured.stdout.count("# EOF") == 1
+    assert "error: stack three: " in measured.stderr
+    page = ask("report", "--html", "page.html")
+    assert page.returncode == 3
+    assert [one.name for one in folder.glob("page*")] == ["page.one.html"]
+    assert "one      page.one.html" in page.stdout
+    assert ask("status", "--stack", "one").returncode == 2
+    (folder / "Pulumi.two.yaml").unlink()
+    assert ask("status").returncode == 1

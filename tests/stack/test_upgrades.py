@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from bubble_sync.local.stack import DATABASE_URL_VARIABLE
 from tests.fixtures.site import Site
 from tests.fixtures.stack import CHECKOUT, Stack, folder_with_plugin
 
@@ -60,7 +61,7 @@ CHANGED: dict[str, dict[str, str]] = {
 MADE = ("alert_answer", "alert_deliver", "alert_holds")
 #: The alerts' table has more columns since, which is a change of the ledger.
 OF_ALERTS = {
-    "sync-ledger": ["tables[1]"],
+    "sync-ledger": ["settings", "tables[1]"],
     **{f"sync-alerts-{one}": ["create"] for one in MADE},
 }
 
@@ -83,6 +84,22 @@ def restore(stack: Stack, site: Site, name: str) -> None:
     stack.run("stack", "import", "--file", str(file))
 
 
+def expect_no_settings(stack: Stack) -> None:
+    """Ask by the database URL alone."""
+    without = stack.ours("verify", "--database-url-env", DATABASE_URL_VARIABLE, alone=True)
+    assert (without.returncode, without.stdout) == (2, "")
+    assert "holds no settings yet: run `pulumi up --stack local` once" in without.stderr
+
+
+def take_settings_away(stack: Stack, site: Site) -> None:
+    """Ask by the database URL alone, and bring the ledger back to its earlier form."""
+    found = stack.ours("verify", "--database-url-env", DATABASE_URL_VARIABLE, "--json", alone=True)
+    assert {line["id"]: line["status"] for line in json.loads(found.stdout)["lines"]}["functions"] == "ok"
+    site.by_hand(
+        "delete from bubble_sync.ledger where object = 'settings'", "alter table bubble_sync.ledger drop settings"
+    )
+
+
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["alerts", "access"])
 def test_a_stack_of_an_earlier_version_shows_the_changed_functions_alone_and_nothing_is_made_again(
@@ -93,18 +110,19 @@ def test_a_stack_of_an_earlier_version_shows_the_changed_functions_alone_and_not
     restore(stack, site, name)
     before, jobids = site.by_hand(OBJECTS), stack.outputs()["jobids"]
 
-    if CHANGED[name]:
-        changes = {resource: ["body"] for resource in CHANGED[name]}
-        changes |= {"sync-access-observe": ["body", "config[1]"]} if name == "access" else {}
-        drift = stack.drift()
-        if name == "alerts":
-            assert {place.partition("[")[0] for place in drift.pop("sync-prerequisites")} == {"objects"}
-            changes |= OF_ALERTS
-        assert drift == changes
-        stack.up()
+    changes = {"sync-ledger": ["settings"], **{resource: ["body"] for resource in CHANGED[name]}}
+    changes |= {"sync-access-observe": ["body", "config[1]"]} if name == "access" else {}
+    drift = stack.drift()
+    if name == "alerts":
+        assert {place.partition("[")[0] for place in drift.pop("sync-prerequisites")} == {"objects"}
+        changes |= OF_ALERTS
+    assert drift == changes
+    expect_no_settings(stack)
+    stack.up()
     stack.expect_no_changes()
     stack.run("up", "--yes", "--skip-preview", "--expect-no-changes")
 
+    take_settings_away(stack, site)
     after = site.by_hand(OBJECTS)
     changed = {row["object"].removeprefix("in the ledger: ").partition("(")[0] for row in after if row not in before}
     made = {f"function bubble_sync.{one}" for one in MADE if name == "alerts"}

@@ -191,5 +191,5 @@ def test_every_exit_code_of_a_command_has_a_name():
         if any(isinstance(one, ast.Constant) for each in given for one in ast.walk(each))
     ]
 
-    assert len(ends) > 15
+    assert len(ends) > 10
     assert numbers == []

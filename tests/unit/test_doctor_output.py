@@ -17,7 +17,7 @@ ASKED_AT = datetime(2026, 11, 22, 4, 5, 6, tzinfo=UTC)
 
 
 def shown(capsys: pytest.CaptureFixture[str], *findings: Finding, **unknown: str) -> list[str]:
-    doctor.print_diagnosis(Diagnosis("local", ASKED_AT, findings, unknown, 38), as_json=False)
+    doctor.DIAGNOSIS.print_one(Diagnosis("local", ASKED_AT, findings, unknown, 38))
     return capsys.readouterr().out.splitlines()
 
 
