@@ -44,7 +44,7 @@ SECRETS = {
 
 #: The functions with another body than in that version, by stack and resource; CHANGELOG has the reason. `observe` has
 #: another setting of its own too.
-GUARD = {"sync-functions-unanswered": "bubble_sync.unanswered"}
+GUARD = {"sync-functions-unanswered": "bubble_sync.unanswered", "sync-functions-settle": "bubble_sync.settle"}
 CHANGED: dict[str, dict[str, str]] = {
     "alerts": {
         **GUARD,
