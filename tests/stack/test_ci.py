@@ -98,7 +98,7 @@ def test_a_preview_reports_just_the_stacks_that_a_change_touches(fleet: Fleet, s
     assert report == (fleet.project / "summary").read_text("utf-8")
     assert [line for line in report.splitlines() if line.startswith("## ")] == ["## Stack `prod`"]
     assert "max_items constant integer := 30;" in report
-    assert "    ~ 2 to update" in report
+    assert "    ~ 3 to update" in report
     assert "SELECT 1 -- Bearer [secret]" in report
     assert LEAK not in said
 
@@ -175,7 +175,7 @@ def test_a_forks_change_is_rehearsed_without_any_secret(empty_fleet: Fleet, scra
     assert [line for line in report.splitlines() if line.startswith("## ")] == ["## Stack `staging`, rehearsed"]
     assert "-     max_items constant integer := 20;" in report
     assert "+     max_items constant integer := 30;" in report
-    assert "    ~ 1 to update" in report
+    assert "    ~ 2 to update" in report
     assert stranger.run("git", "worktree", "list").count("\n") == 1
     assert stranger.run("git", "status", "--porcelain") == ""
     assert list(scratch.glob("bubble-sync-*")) == [], "the platform is gone"
