@@ -175,12 +175,13 @@ def test_a_page_that_the_product_or_the_changelog_names_is_there():
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
-def test_the_index_leads_to_every_page_of_its_four_folders():
+def test_the_index_leads_to_every_page():
     index = ROOT / "docs/README.md"
     linked = {(index.parent / file).resolve() for file in re.findall(r"\]\(([^)#]+)", index.read_text("utf-8"))}
     pages = {page for page in PAGES if page.is_relative_to(ROOT / "docs") and page.parent.name != "adr"} - {index}
 
-    assert {page.parent.name for page in pages} == {"getting-started", "guides", "reference", "explanation"}
+    folders = {page.parent.name for page in pages if page.name != "reliability.md"}
+    assert folders == {"getting-started", "guides", "reference", "explanation"}
     assert sorted(str(page) for page in pages - linked) == []
 
 
