@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 from bubble_sync.config.settings import read_settings
 from bubble_sync.config.stacks import parse_config
+from bubble_sync.converge.ledger import SETTINGS
 from bubble_sync.database.database import Row
 from bubble_sync.errors import SyncError
 from bubble_sync.model.setup import desired_state
@@ -163,8 +164,9 @@ class Pulumi:
     def up(self, *targets: str) -> None:
         """Bring up what the configuration wants, or the resources alone whose names end so."""
         self.engine.wanted = desired_state(read_settings(parse_config(self.shown())), Owner(STACK))
-        ends = [target.rpartition("-jobs-")[2].rpartition("-secrets-")[2] for target in targets]
-        self.engine.up(lambda spec: not ends or spec.object_name.partition(" ")[2] in ends)
+        ends = (target.rpartition("-jobs-")[2].rpartition("-secrets-")[2] for target in targets)
+        names = {"ledger" if end.endswith("-ledger") else end for end in ends}
+        self.engine.up(lambda spec: not names or spec.object_name.rpartition(" ")[2] in names)
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ class Contents:
     @property
     def untrue(self) -> set[str]:
         """Return the recorded objects that are not there."""
-        return {name for name in self.ledger if not name.startswith("trigger ")} - set(self.ids)
+        return {name for name in self.ledger if not name.startswith("trigger ")} - {SETTINGS, *self.ids}
 
 
 #: Needed schema -> kind -> query; the first column names the object, the second its id.

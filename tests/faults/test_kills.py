@@ -59,7 +59,7 @@ OBJECTS = """
             where pronamespace = 'bubble_sync'::regnamespace or proname like 'invoke_bubble_sync%'
     ) as found (name)
 """
-LEDGER = "select object, origin, claim from bubble_sync.ledger order by object"
+LEDGER = "select object, origin, claim from bubble_sync.ledger where object <> 'settings' order by object"
 CONTENTS = """
     select md5(string_agg(entry, e'\\n' order by entry)) as digest from (
         select prosrc || coalesce(proacl::text, '') || oid from pg_proc where pronamespace::regnamespace::text in
