@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 OURS = (
     "ci apply", "ci plan", "ci preview", "config", "diff", "discard", "doctor", "drift", "failures", "key probe",
     "key rotate", "key set-function", "key status", "metrics", "pause", "release-stalled", "report", "requeue",
-    "resume", "retry", "run-now", "runs", "status", "trace", "verify", "watch",
+    "resume", "retry", "run-now", "runs", "serve", "status", "trace", "verify", "watch",
 )  # fmt: skip
 """Every command that takes `--stack`."""
 _PULUMI = ("cancel", "config", "destroy", "preview", "refresh", "up")
@@ -22,6 +22,16 @@ _COMMAND = re.compile(
     # No farther than a line of options: a text of others may hold nothing but commands.
     r"(?![\w*'-]|` (?:failed|succeeded|would|connects|revokes))(?!(?:(?!`|\n|&&|[;.,] ).){0,300}--stack)"
 )
+
+_VALUE = r"(?:'[^'\n]*'|[^\s`;,]*[^\s`;,.:)])"
+_OPTIONS = rf"(?: --(?:stack|config-file|job|since|until|limit) {_VALUE}| --[a-z][a-z-]*)*"
+_LINE = (
+    rf"(?:bubble-sync (?:{'|'.join(OURS)})(?![\w'-]){_OPTIONS}"
+    rf"|pulumi (?:config (?:set|rm|get)|{'|'.join(_PULUMI)})(?![\w'-]){_OPTIONS}"
+    r"(?: bubble-sync:[\w.]*\w(?: (?:true|false|\d+))?)?)"
+)
+COMMAND_LINE = re.compile(rf"`(?P<quoted>[^`\n]+)`|(?P<bare>(?<![\w-]){_LINE}(?: && {_LINE})*)")
+"""A whole command in a completed remedy: quoted, or bare in a sentence."""
 
 
 def complete_commands(text: str, options: Sequence[str], ours: Sequence[str] = ()) -> str:
