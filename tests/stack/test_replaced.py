@@ -20,7 +20,7 @@ OBJECTS = """
     union all select 'function ' || oid::regproc::text, oid::text from pg_proc where prosrc ~ 'bubble_sync'
     union all select 'secret ' || name, id::text from vault.secrets order by object
 """
-LEDGER = "select object, stack, origin, claim from bubble_sync.ledger order by object"
+LEDGER = "select object, stack, origin, claim from bubble_sync.ledger where object <> 'settings' order by object"
 OURS = 'sync = SyncSetup("sync", SyncSetupArgs.of(settings, project_ref))'
 RENAMED = OURS.replace('"sync"', '"portal"')
 ALIASED = RENAMED[:-1] + ', pulumi.ResourceOptions(aliases=[pulumi.Alias(name="sync")]))'

@@ -61,6 +61,7 @@ def test_seconds_are_a_change_in_place_where_pg_cron_knows_them(converged: Stack
     assert converged.drift() == {
         "sync-functions-invoke_bubble_sync_processor": ["body"],
         "sync-jobs-bubble-sync-processor": ["schedule"],
+        "sync-ledger": ["settings"],
     }
     converged.up()
 
