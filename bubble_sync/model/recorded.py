@@ -1,6 +1,6 @@
 """The settings of a stack as the ledger holds them: everything but the values of secrets.
 
-Of the key, the text has the kind and the expiry, which the program exports too; no digest of a secret (ADR 0015).
+Of the key, the text has the kind and the expiry, which the program exports too; no digest of a secret (ADR 0016).
 """
 
 from __future__ import annotations
