@@ -71,6 +71,9 @@ COMMANDS = {
     "ci comment --report {scratch}/preview.md --pull-request 1": 2,
     "ci issue --report {scratch}/drift.md": 2,
     "local dance": 2,
+    "init {scratch}/shop --stacks prod --forge github --backend file:///state": 0,
+    # Without a token for the platform's API.
+    "key set-function BUBBLE_SYNC_KEYS {stack} --yes": 2,
     # Configures the platform's own key again; the database has it with the `up` of the demo.
     "local up": 0,
     "local status": 0,

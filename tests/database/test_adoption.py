@@ -280,4 +280,5 @@ def kept_rows(before, after, *, secrets: bool) -> None:
 
 def expected_origins(start: Start) -> dict[str, str]:
     recorded = {name: state for name, state in start.states.items() if name not in ("prerequisites", "ledger")}
-    return {name: "adopted" if state.startswith("adopt") else "made" for name, state in recorded.items()}
+    origins = {name: "adopted" if state.startswith("adopt") else "made" for name, state in recorded.items()}
+    return {**origins, "settings": "made"}
