@@ -45,6 +45,7 @@ def test_the_script_makes_the_same_as_up_and_the_one_back_leaves_nothing(site: S
     converge_all(site)
     comparison, snapshot = look(site, WOKEN)
     assert {name: state for name, state in states(comparison).items() if state != "equal"} == {
+        "ledger": "update",
         "function public.invoke_bubble_sync_processor": "update",
         **dict.fromkeys((*OBJECTS, "function bubble_sync.wake_due"), "create"),
     }
