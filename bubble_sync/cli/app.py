@@ -23,6 +23,7 @@ from bubble_sync.cli import (
     requeue,
     run_now,
     runs,
+    serve,
     status,
     trace,
     verify,
@@ -54,6 +55,7 @@ _add(_WORKING, verify.verify, "The checklist of a set-up that works.")
 _add(_WORKING, status.status, "Queue, jobs and responses in numbers.")
 _add(_WORKING, doctor.doctor, "Known problems, with their remedies.")
 _add(_WORKING, watch.watch, "A live screen; Ctrl-C leaves.")
+_add(_WORKING, serve.serve, "A live page for the browser of this machine.")
 _add(_HAPPENED, trace.trace, "One item, step by step.")
 _add(_HAPPENED, runs.runs, "The jobs' runs and their requests.")
 _add(_HAPPENED, failures.failures, "Failed items, grouped by error.")

@@ -57,7 +57,7 @@ def read_trace(context: StackContext, wanted: str | None) -> Trace:
 def print_trace(found: Trace, *, as_json: bool = False, details: bool = False) -> None:
     """Print the steps, and the next step for an item that is not synced in time."""
     found = found if details else replace(found, details={})
-    print_answer(found, _show, next=_next(found), as_json=as_json, late=found.late, synced=found.synced)
+    print_answer(found, _show, next=next_step(found), as_json=as_json, late=found.late, synced=found.synced)
 
 
 def _show(found: Trace, out: Console) -> None:
@@ -74,12 +74,13 @@ def _show(found: Trace, out: Console) -> None:
     for name, text in found.details.items():
         out.print(f"{name}: {text}")
     print_unknown(found.unknown, out)
-    out.print(_verdict(found), style="green" if found.synced and not found.late else "red")
+    out.print(trace_in_words(found), style="green" if found.synced and not found.late else "red")
     if not found.synced and found.function_log:
         out.print(f"the function's log: {found.function_log}")
 
 
-def _next(found: Trace) -> str:
+def next_step(found: Trace) -> str:
+    """Return the next step for an item that is not synced in time."""
     if found.status == "failed":
         limited = found.retry_count is not None and found.max_retries is not None
         dead = limited and (found.retry_count or 0) >= (found.max_retries or 0)
@@ -92,7 +93,8 @@ def _next(found: Trace) -> str:
     return "`bubble-sync doctor`" if found.late else "`bubble-sync trace --latest` in a minute"
 
 
-def _verdict(found: Trace) -> str:
+def trace_in_words(found: Trace) -> str:
+    """Return whether the item is synced, and how long it took."""
     late = "late" if found.late else "on time"
     if found.took_seconds is None and found.status == "completed":
         return "completed at an unknown time"

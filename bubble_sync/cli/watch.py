@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from types import TracebackType
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,8 +14,8 @@ from bubble_sync.cli.exit_codes import TERMINATED
 from bubble_sync.cli.on_call import open_either
 from bubble_sync.cli.options import ConfigFile, DatabaseUrlEnv, StackName, duration
 from bubble_sync.cli.output import StackContext, screen
-from bubble_sync.errors import ConfigurationError, SyncError, Unreachable
-from bubble_sync.formatting import format_age
+from bubble_sync.cli.reader import Reader
+from bubble_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,78 +23,12 @@ if TYPE_CHECKING:
     from bubble_sync.health.doctor import Diagnosis
     from bubble_sync.health.status import WatchSnapshot
 
+    Seen = tuple[WatchSnapshot, Diagnosis | None]
+
 EXAMINE_EVERY_SECONDS = 30.0
 """Seconds between two runs of the doctor, whose checks cost more than a status."""
 
 _DRAW_EVERY_SECONDS = 1.0
-_PATIENCE_SECONDS = 45.0
-"""Seconds of silence before a new connection; longer than any connection or statement timeout."""
-
-
-class Reader(threading.Thread):
-    """A thread with one connection; its last snapshot stays until the next one."""
-
-    def __init__(
-        self,
-        look: Callable[[], WatchSnapshot],
-        examine: Callable[[], Diagnosis],
-        close: Callable[[], None],
-        every: float,
-    ) -> None:
-        """Set the questions and the seconds between two snapshots."""
-        # A daemon: a thread that waits for a server cannot be stopped.
-        super().__init__(daemon=True)
-        self._look, self._examine, self._close, self._every = look, examine, close, every
-        self._examined_at = -EXAMINE_EVERY_SECONDS
-        self._left = threading.Event()
-        self.looked = threading.Event()
-        self.latest: WatchSnapshot | None = None
-        self.diagnosis: Diagnosis | None = None
-        self.answered_at = self.began_at = time.monotonic()
-        self.trouble: SyncError | None = None
-        self.bug: BaseException | None = None
-        """The error that ended the thread."""
-
-    def run(self) -> None:
-        """Read snapshots until stopped."""
-        with ExitStack() as ending:
-            ending.push(self._end)
-            while True:
-                self.began_at = time.monotonic()
-                try:
-                    self._ask()
-                    self.trouble = None
-                except SyncError as problem:
-                    self.trouble = problem
-                self.looked.set()
-                if self._left.wait(self._every):
-                    break
-            self._close()
-
-    def take_over(self, other: Reader) -> None:
-        """Take over the snapshot of another reader and stop that reader."""
-        self.latest, self.diagnosis, self.answered_at = other.latest, other.diagnosis, other.answered_at
-        other._left.set()
-
-    def require(self) -> None:
-        """Raise the error that ended the thread or prevented the first snapshot."""
-        if self.bug is not None:
-            raise self.bug
-        if self.latest is None and self.trouble is not None:
-            raise self.trouble
-
-    def _end(self, _: type[BaseException] | None, problem: BaseException | None, __: TracebackType | None) -> bool:
-        self.bug = problem
-        self.looked.set()
-        return True
-
-    def _ask(self) -> None:
-        self.latest = self._look()
-        self.answered_at = time.monotonic()
-        if self.answered_at - self._examined_at >= EXAMINE_EVERY_SECONDS:
-            self.diagnosis = self._examine()
-            self._examined_at = time.monotonic()
-
 
 Every = Annotated[str, typer.Option("--every", metavar="TIME", help="Time between two updates: 2s, 1m; at most 1h.")]
 
@@ -126,21 +57,25 @@ def watch(
         pass
 
 
-def _reader(context: StackContext, every: float, before: Reader | None = None) -> Reader:
-    from bubble_sync.health.doctor import doctor
-    from bubble_sync.health.status import watch_snapshot
+class _Question:
+    """What the screen shows: the snapshot at once, then with the doctor's findings when these are due."""
 
-    database = context.database
-    reader = Reader(
-        lambda: watch_snapshot(database, context.settings, context.name),
-        lambda: doctor(database, context.settings, context.name),
-        database.close,
-        every,
-    )
-    if before is not None:
-        reader.take_over(before)
-    reader.start()
-    return reader
+    def __init__(self, context: StackContext) -> None:
+        self._context = context
+        self._diagnosis: Diagnosis | None = None
+        self._examined_at = -EXAMINE_EVERY_SECONDS
+
+    def read(self) -> Iterator[Seen]:
+        from bubble_sync.health.doctor import doctor
+        from bubble_sync.health.status import watch_snapshot
+
+        about = self._context.database, self._context.settings, self._context.name
+        snapshot = watch_snapshot(*about)
+        yield snapshot, self._diagnosis
+        if time.monotonic() - self._examined_at >= EXAMINE_EVERY_SECONDS:
+            self._diagnosis = doctor(*about)
+            self._examined_at = time.monotonic()
+            yield snapshot, self._diagnosis
 
 
 def _follow(context: StackContext, every: float, console: Console) -> None:
@@ -148,33 +83,17 @@ def _follow(context: StackContext, every: float, console: Console) -> None:
 
     from bubble_sync.cli.render.watch_screen import drawn
 
-    reader = _reader(context, every)
+    reader = Reader(_Question(context).read, context.database.close, every)
+    reader.start()
     reader.looked.wait()
     reader.require()
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             reader.require()
-            reader = _one_that_answers(reader, context, every)
+            reader = reader.renewed()
             if reader.latest is not None:
-                age = time.monotonic() - reader.answered_at
-                live.update(drawn(reader.latest, reader.diagnosis, _trouble(reader, every), age), refresh=True)
+                live.update(drawn(*reader.latest, reader.trouble_in_words, reader.age_seconds), refresh=True)
             _wait()
-
-
-def _one_that_answers(reader: Reader, context: StackContext, every: float) -> Reader:
-    """Replace a reader whose server stopped answering; the new reader opens its own connection."""
-    if time.monotonic() - reader.began_at < every + _PATIENCE_SECONDS:
-        return reader
-    return _reader(context, every, reader)
-
-
-def _trouble(reader: Reader, every: float) -> str:
-    if reader.trouble is not None:
-        what = "lost" if isinstance(reader.trouble, Unreachable) else "refused"
-        text, _, _ = str(reader.trouble).partition(". ")
-        return f"{what}, trying again: {text.rstrip('.')}"
-    silent = time.monotonic() - reader.began_at - every
-    return f"no answer for {format_age(silent)}" if silent > 5 else ""
 
 
 def _wait() -> None:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 OURS = (
     "ci apply", "ci plan", "ci preview", "config", "diff", "discard", "doctor", "drift", "failures", "key probe",
     "key rotate", "key set-function", "key status", "metrics", "pause", "release-stalled", "report", "requeue",
-    "resume", "retry", "run-now", "runs", "status", "trace", "verify", "watch",
+    "resume", "retry", "run-now", "runs", "serve", "status", "trace", "verify", "watch",
 )  # fmt: skip
 """Every command that takes `--stack`."""
-READING = ("doctor", "failures", "report", "runs", "status", "trace", "verify", "watch")
+READING = ("doctor", "failures", "report", "runs", "serve", "status", "trace", "verify", "watch")
 """Every command that takes `--database-url-env`."""
 _PULUMI = ("cancel", "config", "destroy", "preview", "refresh", "up")
 _COMMAND = re.compile(
@@ -26,6 +26,16 @@ _COMMAND = re.compile(
     r"(?![\w*'-]|` (?:failed|succeeded|would|connects|revokes))"
     r"(?!(?:(?!`|\n|&&|[;.,] ).){0,300}--(?:stack|database-url-env))"
 )
+
+_VALUE = r"(?:'[^'\n]*'|[^\s`;,]*[^\s`;,.:)])"
+_OPTIONS = rf"(?: --(?:stack|config-file|database-url-env|job|since|until|limit) {_VALUE}| --[a-z][a-z-]*)*"
+_LINE = (
+    rf"(?:bubble-sync (?:{'|'.join(OURS)})(?![\w'-]){_OPTIONS}"
+    rf"|pulumi (?:config (?:set|rm|get)|{'|'.join(_PULUMI)})(?![\w'-]){_OPTIONS}"
+    r"(?: bubble-sync:[\w.]*\w(?: (?:true|false|\d+))?)?)"
+)
+COMMAND_LINE = re.compile(rf"`(?P<quoted>[^`\n]+)`|(?P<bare>(?<![\w-]){_LINE}(?: && {_LINE})*)")
+"""A whole command in a completed remedy: quoted, or bare in a sentence."""
 
 
 def complete_commands(text: str, options: Sequence[str], ours: Sequence[str] = (), reading: Sequence[str] = ()) -> str:

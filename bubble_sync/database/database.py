@@ -80,6 +80,7 @@ class Database:
 
     def __init__(self, address: DatabaseAddress, names: NameSettings | None = None) -> None:
         """Store address and names without connecting; the default names are the guide's."""
+        self.host = address.host
         self._pool = Pool(address, names or NameSettings())
         # Our threads wait here, so that lock_timeout only measures other sessions.
         self._changing = threading.Lock()

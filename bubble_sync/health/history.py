@@ -15,7 +15,7 @@ from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE
 from bubble_sync.health.status import Durations, durations_since
 from bubble_sync.model.targets import TARGET, Target, target_for
-from bubble_sync.records.verdicts import OUTSTANDING
+from bubble_sync.records.verdicts import BAD, OUTSTANDING
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
@@ -36,13 +36,17 @@ def edges_of(target: Target) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Depth:
-    """The queue in one part of the span: items enqueued, completed, at the peak and at the end."""
+    """The queue in one part of the span: items enqueued, completed, at the peak and at the end.
+
+    `failed` counts the items of `left` that stand at failed now: the queue does not record when an item failed.
+    """
 
     at: datetime
     enqueued: int
     completed: int
     most: int
     left: int
+    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,12 @@ class History:
     unknown: Mapping[str, str]
     took: Durations | None = None
     """Of all items, not of sign-ups alone."""
+    completed_at: datetime | None = None
+    """The newest completion of an item, also before the span."""
+    good_at: datetime | None = None
+    """The newest request with a good answer."""
+    bad_since: datetime | None = None
+    """The first request with a bad answer after the last good one."""
 
 
 @in_one_read("reading the history")
@@ -105,6 +115,7 @@ def history(conn: Connection, visible: Visibility, settings: StackSettings, span
     given = {
         "since": since, "until": until, "parts": SPAN_PARTS, "part_seconds": span.total_seconds() / SPAN_PARTS,
         "edges": list(edges_of(target)), "limit": target.limit, "most": _MOST_REQUESTS,
+        "good": ["ok", "partial"], "bad": list(BAD),
     }  # fmt: skip
 
     def rows(name: str) -> list[Row]:
@@ -112,6 +123,7 @@ def history(conn: Connection, visible: Visibility, settings: StackSettings, span
 
     no_items, no_log = visible.why_unreadable(QUEUE_TABLE), visible.why_unreadable(DISPATCH_TABLE)
     log_since = None if no_log else rows("dispatches_since")[0]["since"]
+    answers = {"good_at": None, "bad_since": None} if no_log else rows("answers")[0]
     step = span / SPAN_PARTS
     return History(
         since=since,
@@ -128,18 +140,22 @@ def history(conn: Connection, visible: Visibility, settings: StackSettings, span
         latency=None if no_items else latency_of(rows("latency"), rows("overdue")[0]["items"], target),
         unknown={what: why for what, why in (("items", no_items), ("requests", no_log)) if why},
         took=None if no_items else durations_since(conn, since),
+        completed_at=None if no_items else rows("last_completed")[0]["at"],
+        good_at=answers["good_at"],
+        bad_since=answers["bad_since"],
     )
 
 
 def depths_of(rows: Sequence[Row], since: datetime, step: timedelta) -> tuple[Depth, ...]:
     """Carry the remaining count into the next part; a part without events has no row."""
     by_part = {row["part"]: row for row in rows}
-    depths, left = [], 0
+    depths, left, failed = [], 0, 0
     for part in range(SPAN_PARTS):
-        row = by_part.get(part, {"before": 0, "came": 0, "went": 0, "most": 0})
+        row = by_part.get(part, {"before": 0, "came": 0, "went": 0, "most": 0, "failed": 0})
         found = left + row["before"]
         left = found + row["came"] - row["went"]
-        depths.append(Depth(since + part * step, row["came"], row["went"], max(found, row["most"]), left))
+        failed += row["failed"]
+        depths.append(Depth(since + part * step, row["came"], row["went"], max(found, row["most"]), left, failed))
     return tuple(depths)
 
 

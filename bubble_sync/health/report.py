@@ -21,6 +21,9 @@ class Report:
     """The results, each read in its own transaction."""
 
     stack: str
+    project_ref: str | None
+    host: str
+    """The database's host."""
     asked_at: datetime
     checklist: tuple[ChecklistLine, ...]
     liveness: Liveness
@@ -34,6 +37,8 @@ def report(database: Database, settings: StackSettings, stack: str, project_ref:
     past, checked = history(database, settings, span), verify(database, settings, stack, project_ref)
     return Report(
         stack=stack,
+        project_ref=project_ref,
+        host=database.host,
         asked_at=past.until,
         checklist=checked.lines,
         liveness=checked.liveness,

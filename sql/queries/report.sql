@@ -2,21 +2,23 @@
 
 -- name: depth
 -- Items that were not completed, from when each was queued and completed: how many there were before the span, and in each
--- part how many came, went, and were there at once at most. One without a moment has no place in time.
+-- part how many came, went, and were there at once at most. One without a moment has no place in time. `failed` counts those
+-- that stand at failed now, by when they were queued.
 with item as (
     select created_at,
-        case when status::text in ('completed', 'skipped') then greatest(processed_at, created_at) end as completed_at
+        case when status::text in ('completed', 'skipped') then greatest(processed_at, created_at) end as completed_at,
+        (status::text = 'failed')::integer as failed
     from public.sync_queue
     where created_at is not null and (status::text not in ('completed', 'skipped') or processed_at is not null)
 ), event as (
-    select %(since)s::timestamptz as at, 'before' as kind, count(*) as change
+    select %(since)s::timestamptz as at, 'before' as kind, count(*) as change, sum(failed) as failed
     from item
     where created_at <= %(since)s and (completed_at is null or completed_at > %(since)s)
     union all
-    select created_at, 'came', 1 from item where created_at > %(since)s and created_at <= %(until)s union all
-    select completed_at, 'gone', -1 from item where completed_at > %(since)s and completed_at <= %(until)s
+    select created_at, 'came', 1, failed from item where created_at > %(since)s and created_at <= %(until)s union all
+    select completed_at, 'gone', -1, 0 from item where completed_at > %(since)s and completed_at <= %(until)s
 ), moment as (
-    select at, kind, change, sum(change) over (order by at, kind rows unbounded preceding) as there from event
+    select at, kind, change, failed, sum(change) over (order by at, kind rows unbounded preceding) as there from event
 )
 select
     least(
@@ -25,7 +27,8 @@ select
     coalesce(sum(change) filter (where kind = 'before'), 0)::bigint as before,
     count(*) filter (where kind = 'came') as came,
     count(*) filter (where kind = 'gone') as went,
-    max(there)::bigint as most
+    max(there)::bigint as most,
+    coalesce(sum(failed), 0)::bigint as failed
 from moment
 group by part
 order by part;
@@ -34,6 +37,23 @@ order by part;
 select count(*) as items
 from public.sync_queue
 where created_at is null or (status::text in ('completed', 'skipped') and processed_at is null);
+
+-- name: last_completed
+select max(processed_at) as at from public.sync_queue where status::text = 'completed' and pg_catalog.isfinite(processed_at);
+
+-- name: answers
+-- Of the newest of our log: when the last one with a good answer was sent, and the first one after it with a bad answer.
+with newest as (
+    select dispatch_id, sent_at, verdict from bubble_sync.dispatches order by dispatch_id desc limit %(most)s
+), good as (
+    select max(dispatch_id) as dispatch_id from newest where verdict = any(%(good)s)
+)
+select
+    max(newest.sent_at) filter (where newest.dispatch_id = good.dispatch_id) as good_at,
+    min(newest.sent_at) filter (
+        where newest.verdict = any(%(bad)s) and newest.dispatch_id > coalesce(good.dispatch_id, 0)) as bad_since
+from newest
+cross join good;
 
 -- name: dispatches
 -- The newest of our log, whose key is in their order; it has no index on a moment.

@@ -62,6 +62,9 @@ class Secrets:
     key_by_hand: Canary
     url_by_hand: Canary
     webhook: Canary
+    heartbeat: Canary
+    pager_duty: Canary
+    opsgenie: Canary
     control: Canary
 
     @classmethod
@@ -76,6 +79,9 @@ class Secrets:
             key_by_hand=canary(places.KEY_BY_HAND),
             url_by_hand=canary(places.URL_BY_HAND, "https://{mark}.supabase.co"),
             webhook=canary(places.WEBHOOK, "http://127.0.0.1:1/services/{mark}"),
+            heartbeat=canary(places.HEARTBEAT, "http://127.0.0.1:1/beats/{mark}"),
+            pager_duty=canary(places.PAGER_DUTY, "{mark}"),
+            opsgenie=canary(places.OPSGENIE, "{mark}"),
             control=canary(places.CONTROL),
         )
 
@@ -83,7 +89,7 @@ class Secrets:
     def every(self) -> tuple[Canary, ...]:
         return (
             self.key, self.rotated, self.password, self.monitor, self.key_by_hand, self.url_by_hand, self.webhook,
-            self.control,
+            self.heartbeat, self.pager_duty, self.opsgenie, self.control,
         )  # fmt: skip
 
 

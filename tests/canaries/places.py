@@ -47,10 +47,13 @@ PLACES = (
 )  # fmt: skip
 
 #: The canaries, by name. Those set by hand are never a value of the configuration.
-KEY, ROTATED, PASSWORD, MONITOR, KEY_BY_HAND, URL_BY_HAND, WEBHOOK = OURS = (
+KEY, ROTATED, PASSWORD, MONITOR, KEY_BY_HAND, URL_BY_HAND = (
     "key", "rotated key", "database password", "monitor role's password", "key set by hand", "URL set by hand",
-    "alerts' webhook",
 )  # fmt: skip
+WEBHOOK, HEARTBEAT, PAGER_DUTY, OPSGENIE = OF_ALERTS = (
+    "alerts' webhook", "heartbeat's URL", "PagerDuty's routing key", "Opsgenie's API key",
+)  # fmt: skip
+OURS = (KEY, ROTATED, PASSWORD, MONITOR, KEY_BY_HAND, URL_BY_HAND, *OF_ALERTS)
 CONTROL = "control"
 
 
@@ -66,10 +69,11 @@ _BEFORE_FORMATTING = "engine (CLI 3.250): its log is masked before the values ar
 #: The one list. A test fails where an entry is not needed any more.
 ALLOWED = {
     QUEUE: Allowance(
-        frozenset({KEY, ROTATED, WEBHOOK}), "pg_net's own table: URL and headers until the worker takes the request"
+        frozenset({KEY, ROTATED, *OF_ALERTS}),
+        "pg_net's own table: URL, headers and body until the worker takes the request",
     ),
     QUEUE_FILES: Allowance(
-        frozenset({KEY, ROTATED, WEBHOOK}),
+        frozenset({KEY, ROTATED, *OF_ALERTS}),
         "dead rows of that table, until vacuum; unlogged: never in WAL",
     ),
     VIOLATED: Allowance(

@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import psycopg
 
+from bubble_sync.local.stack import DATABASE_URL_VARIABLE
 from tests.canaries import places
 from tests.canaries.life import Life, drift
+from tests.fixtures.live_page import serving
 from tests.fixtures.stack import Stack, folder_with_plugin
 
 LOUD = ("-v", "9", "--logtostderr", "--logflow")
@@ -48,6 +51,7 @@ UNPRIVILEGED = (
 )
 EITHER = None
 """0 or 1: it depends on what pg_cron has run by then."""
+_BY_URL = f"--database-url-env {DATABASE_URL_VARIABLE}"
 #: What a person types -> its exit code; `{stack}` says which stack, and a file in `{scratch}` is searched. The last one
 #: ends the platform.
 COMMANDS = {
@@ -111,6 +115,15 @@ COMMANDS = {
     "resume {stack}": 0,
     # Without a terminal.
     "watch {stack}": 2,
+    # What it serves is searched by _served.
+    "serve {stack} --port 70000": 2,
+    # One stack by its URL alone, and the checkout's own stacks, as `drift --all-stacks` above.
+    **{
+        f"{command} {_BY_URL}": EITHER
+        for command in ("doctor", "failures", "runs", "status", "trace --latest", "verify")
+    },
+    f"report {_BY_URL} --html {{scratch}}/by-url.html": 0,
+    **{f"{command} --all-stacks": 2 for command in ("status", "verify", "doctor", "metrics", "key status")},
     "report {stack} --html {scratch}/report.html": 0,
     "local down": 0,
 }
@@ -231,9 +244,19 @@ def _with_a_monitor_role(life: Life) -> None:
 
 
 def _with_every_option(life: Life) -> None:
-    """Post to a webhook at which nothing listens, wake by an insert, let both requests wait; then switch all off."""
+    """Post alerts to where nothing listens, wake by an insert, let all requests wait; then switch all off."""
+    secrets = life.secrets
+    destinations = {
+        "alertWebhookUrl": secrets.webhook,
+        "alertHeartbeatUrl": secrets.heartbeat,
+        "alertPagerDutyRoutingKey": secrets.pager_duty,
+        "alertOpsgenieApiKey": secrets.opsgenie,
+    }
+    for key, secret in destinations.items():
+        life.stack.configure(key, secret.value, secret=True)
+    for key in ("pagerDutyUrl", "opsgenieUrl"):
+        life.stack.configure(f"alerts.{key}", "http://127.0.0.1:1")
     life.stack.configure("alerts.dailyReportAt", "07:00")
-    life.stack.configure("alertWebhookUrl", life.secrets.webhook.value, secret=True)
     life.stack.configure("processor.wake", "true")
     life.stack.configure("processor.requestsPerTick", "2")
     life.stack.configure("history.keepDays", "30")
@@ -248,7 +271,7 @@ def _with_every_option(life: Life) -> None:
     life.wait_until(f"{_DONE} and not exists (select from net.http_request_queue)")
     for form in ("diff {stack} --sql", "drift {stack} --json"):
         life.command(form)
-    for key in ("alerts", "alertWebhookUrl", "processor", "history"):
+    for key in ("alerts", *destinations, "processor", "history"):
         life.stack.run("config", "rm", f"bubble-sync:{key}")
     life.up("--diff")
 
@@ -299,8 +322,20 @@ def _commands_of_ours(life: Life) -> None:
             # There and back: the second rotation finds the first one's key.
             given = life.secrets.rotated if line.startswith("--debug key") else life.secrets.key
             life.command(line, expect, given=given.value if "--key-fd" in line else None)
+    _served(life)
     _rotation_that_fails(life)
     life.command("local sign-up ada@example.com", expect=1)
+
+
+def _served(life: Life) -> None:
+    """Read the live pages: the report, an item found by its email, and one that is not there."""
+    with serving(life.stack) as (process, address):
+        for page in ("", "items?q=ada@example.com", "items/none"):
+            answer = httpx.get(f"{address}{page}", follow_redirects=True)
+            life.search.look(places.COMMANDS, f"{answer.headers}\n{answer.text}", page)
+        process.terminate()
+        for text in process.communicate(timeout=60):
+            life.search.look(places.COMMANDS, text, "serve")
 
 
 def _rotation_that_fails(life: Life) -> None:

@@ -46,23 +46,27 @@ def test_it_holds_no_key_and_no_email(written: Path):
     assert jwt() not in text
 
 
-def test_a_browser_shows_it_without_a_request_a_complaint_or_a_script(written: Path, browser: Browser):
+def test_a_browser_shows_it_without_a_request_or_a_complaint(written: Path, browser: Browser):
     for look in ({"width": 400}, {"width": 1600}, {"dark": True}, {"media": "print", "width": 760}):
         browser.open(written, **look)
 
         assert browser.requests == [written.as_uri()]
         assert browser.complaints == []
-        assert browser.count("script") == 0
+        assert browser.count("script") == 1
         assert browser.run("document.documentElement.scrollWidth <= innerWidth"), "the page itself is not too wide"
 
 
 def test_known_data_is_drawn_with_as_many_marks(written: Path, browser: Browser):
     browser.open(written)
-    marks = {name: browser.count(f"section[aria-labelledby={name}] .mark") for name in ("queue", "requests", "latency")}
+    marks = {
+        name: browser.count(f"section[aria-labelledby={name}] [role=img] .mark")
+        for name in ("queue", "requests", "latency")
+    }
 
     # Depth: one part, two parts, the last three. Requests: two parts with "ok", one with "rejected".
     assert marks == {"queue": 6, "requests": 3, "latency": 2}
     assert browser.count(".mark.rejected") == 1
+    assert [browser.count(f"[role=img] .mark.{kind}") for kind in ("waiting", "failed")] == [3, 3]
     assert browser.run("[...document.querySelectorAll('.mark')].every(mark => mark.getBoundingClientRect().height > 0)")
 
 
@@ -78,10 +82,10 @@ def test_the_scheme_of_the_reader_is_taken(written: Path, browser: Browser):
 def test_who_does_not_see_it_is_told_all(written: Path, browser: Browser):
     browser.open(written)
 
-    assert browser.names("heading")[:3] == ["Stack test", "Checklist", "Findings"]
+    assert browser.names("heading")[:3] == ["Stack test", "Trouble", "Failed items"]
     assert [name.split(" 3 items")[0] for name in browser.names("image")] == [
-        "Items that were not completed 4 items enqueued and 3 completed; 1 are there now, and at most 1 after "
-        + browser.run("document.querySelector('#depth-desc').textContent.split('after ')[1]"),
+        "Items that were not completed 4 items enqueued and 3 completed; 1 are there now, 1 of them failed, "
+        "and at most 1 after " + browser.run("document.querySelector('#depth-desc').textContent.split('after ')[1]"),
         "Requests by verdict 3 ok, 1 rejected.",
         "From sign-up to completed 2 of 3 sign-ups took less than 75 s.",
     ]
@@ -90,9 +94,31 @@ def test_who_does_not_see_it_is_told_all(written: Path, browser: Browser):
     # Every drawing has its numbers in a table that the keyboard opens.
     assert browser.count("section:has(svg)") == browser.count("section:has(svg) details table") == 3
     browser.run("document.querySelector('#queue').closest('section').querySelector('summary').focus()")
-    for kind in ("keyDown", "keyUp"):
-        browser.ask("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r")
+    browser.press("Enter")
     assert browser.count("details[open]") == 1
+
+
+def test_each_command_has_a_button_that_copies_it_whole_from_a_file_too(written: Path, browser: Browser):
+    browser.open(written)
+    commands = browser.run("[...document.querySelectorAll('.command')].map(one => one.textContent)")
+    buttons = [name.removeprefix("Copy: ") for name in browser.names("button")]
+    assert commands == buttons != []
+
+    browser.ask("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    browser.run("document.querySelector('button.copy').focus()")
+    browser.press("Enter")
+    browser.wait_for("document.querySelector('[role=status]').textContent === 'Copied'")
+    assert browser.run("navigator.clipboard.readText()") == commands[0]
+
+
+def test_without_the_script_every_command_is_there_as_text(written: Path, browser: Browser):
+    browser.ask("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(written)
+        assert browser.count("button") == 0
+        assert browser.count(".command") > 0
+    finally:
+        browser.ask("Emulation.setScriptExecutionDisabled", value=False)
 
 
 def test_a_page_that_asks_or_complains_would_have_been_seen(browser: Browser, tmp_path: Path):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 
 from bubble_sync.cli.options import duration
 from bubble_sync.cli.render.charts import LEFT, RIGHT_EDGE, above, depth_chart, latency_chart, request_chart, times
-from bubble_sync.cli.render.report_page import headline_of, page
+from bubble_sync.cli.render.report_page import Cause, Served, causes_of, headline_of, page
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict
 from bubble_sync.errors import ConfigurationError
 from bubble_sync.health.doctor import Diagnosis, Finding
@@ -28,7 +31,7 @@ from tests.fixtures.specs import jwt
 UNTIL = datetime(2026, 11, 22, 4, 30, tzinfo=UTC)
 SPAN = timedelta(hours=24)
 HOSTILE = "<script>alert(1)</script>&\"'"
-CSS = (Path(__file__).parents[2] / "bubble_sync" / "cli" / "render" / "pages" / "report.css").read_text()
+CSS = (Path(__file__).parents[2] / "bubble_sync" / "cli" / "render" / "pages" / "page.css").read_text()
 
 
 def depths(*most: int) -> tuple[Depth, ...]:
@@ -45,6 +48,8 @@ def past(**changed: object) -> History:
 def report(**changed: object) -> Report:
     quiet = {
         "stack": "prod",
+        "project_ref": "abcdefghijklmnopqrst",
+        "host": "db.test",
         "asked_at": UNTIL,
         "checklist": (ChecklistLine("runs", "the job runs", CheckStatus.OK, "its last run succeeded"),),
         "liveness": Liveness(LivenessVerdict.LIKELY, "the last run succeeded"),
@@ -75,8 +80,23 @@ class TestCharts:
         assert high.height == 3 * low.height
         assert low.y + low.height == high.y + high.height == 164
         assert (
-            chart.description == "12 items enqueued and 12 completed; 0 are there now, and at most 9 after 11-21 05:30."
+            chart.description
+            == "12 items enqueued and 12 completed; 0 are there now, 0 of them failed, and at most 9 after 11-21 05:30."
         )
+
+    def test_failed_items_are_below_the_waiting_ones_in_another_kind_of_mark(self):
+        days = [replace(depth, failed=min(depth.most, 2)) for depth in depths(0, 2, 5)]
+        chart = depth_chart(days, past())
+
+        assert [mark.kind for mark in chart.marks] == ["failed", "failed", "waiting"]
+        _, failed, waiting = chart.marks
+        assert waiting.y + waiting.height == failed.y
+        assert waiting.height == pytest.approx(1.5 * failed.height)
+        assert dict(chart.legend).keys() == {"waiting", "failed"}
+
+    def test_waiting_and_failed_differ_without_colour(self):
+        assert re.search(r"\.mark\.waiting \{[^}]*fill-opacity", CSS)
+        assert not re.search(r"\.mark\.failed \{[^}]*fill-opacity", CSS)
 
     def test_the_lowest_bar_can_be_seen(self):
         assert min(mark.height for mark in depth_chart(depths(1, 100_000), past()).marks) == 2
@@ -131,21 +151,26 @@ class TestCharts:
 
     def test_what_is_left_of_a_part_is_carried_into_the_next(self):
         rows = [
-            {"part": 0, "before": 2, "came": 1, "went": 0, "most": 3},
-            {"part": 5, "before": 0, "came": 0, "went": 3, "most": 2},
+            {"part": 0, "before": 2, "came": 1, "went": 0, "most": 3, "failed": 1},
+            {"part": 5, "before": 0, "came": 0, "went": 3, "most": 2, "failed": 0},
         ]
         found = depths_of(rows, UNTIL, timedelta(minutes=1))
 
         assert [depth.left for depth in found[:7]] == [3, 3, 3, 3, 3, 0, 0]
         assert [depth.most for depth in found[:7]] == [3, 3, 3, 3, 3, 3, 0]
+        assert {depth.failed for depth in found} == {1}
 
 
 class TestPage:
-    def test_it_asks_for_nothing_and_runs_nothing(self):
-        written = page(report())
+    @pytest.mark.parametrize("served", [None, Served(10.0, UNTIL)])
+    def test_it_asks_for_nothing_and_its_policy_names_its_one_script(self, served: Served | None):
+        written = page(report(), served)
+        (script,) = re.findall(r"<script>(.*?)</script>", written, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
-        assert "default-src 'none'; style-src 'unsafe-inline'" in written
-        assert re.findall(r"<script|<link|<img|<iframe|@import|url\(|https?://", written) == []
+        assert f"script-src &#39;sha256-{digest}&#39;" in written
+        assert "unsafe" not in written
+        assert re.findall(r"<script |<link|<img|<iframe|@import|url\(|https?://|style=| on\w+=", written) == []
 
     def test_a_text_of_others_is_never_markup(self):
         failed = FailedItem("1", "r", "e", 1, 3, None, UNTIL, {})
@@ -159,8 +184,8 @@ class TestPage:
             )
         )
 
-        assert "<script" not in written
-        assert written.count("&lt;script&gt;") == 11
+        assert written.count("<script") == 1, "ours alone"
+        assert written.count("&lt;script&gt;") == 14
 
     def test_what_people_called_things_shows_no_key_and_no_email(self):
         called = f"job ada@example.com {jwt()} sb_secret_abc"
@@ -172,12 +197,33 @@ class TestPage:
             )
         )
 
-        assert written.count("[email] [secret] [secret]") == 8
+        assert written.count("[email] [secret] [secret]") == 9
         assert "example.com" not in written
         assert "eyJ" not in written
 
     def test_it_says_the_year_for_who_opens_it_later(self):
-        assert "From 2026-11-21 04:30:00 UTC to 2026-11-22 04:30:00 UTC." in page(report())
+        assert "2026-11-21 04:30:00 UTC" in page(report())
+        assert "2026-11-22 04:30:00 UTC" in page(report())
+
+    def test_its_body_names_stack_project_host_and_time(self):
+        body = page(report()).partition("<body>")[2]
+
+        for fact in ("Stack prod", "abcdefghijklmnopqrst", "db.test", "2026-11-22 04:30:00 UTC"):
+            assert fact in body
+        assert "not known" in page(report(project_ref=None))
+
+    def test_trouble_comes_before_the_charts_and_the_checklist_is_last(self):
+        headings = re.findall(r"<h2 id=\"(\w+)\"", page(report()))
+
+        assert headings == ["trouble", "failures", "queue", "requests", "latency", "checklist"]
+
+    def test_since_when_it_is_troubled_stands_on_top(self):
+        since = {"bad_since": UNTIL - timedelta(minutes=5), "good_at": UNTIL - timedelta(minutes=6)}
+        written = " ".join(re.sub(r"<[^>]+>", " ", page(report(history=past(**since)))).split())
+
+        assert "Bad answers since 2026-11-22 04:25:00 UTC , 5 min ago" in written
+        assert "Last good answer 2026-11-22 04:24:00 UTC , 6 min ago" in written
+        assert "Last completed item" not in written
 
     def test_the_durations_of_all_items_stand_next_to_those_of_sign_ups(self):
         written = " ".join(page(report(history=past(took=Durations(12, 2.5, 4.25, 61)))).split())
@@ -196,8 +242,50 @@ class TestPage:
         follower = finding(id="late", title="Items wait", follows=("job_missing",))
         written = page(report(diagnosis=Diagnosis("prod", UNTIL, (finding(), follower), {}, 40)))
 
-        assert "Do: pulumi up" in written
-        assert "Follows from: job_missing" in written
+        assert 'Do: <code class="command">pulumi up</code>' in written
+        cause = written.index("Job missing")
+        assert cause < written.index("<summary>1 finding follows from it</summary>") < written.index("Items wait")
+
+    def test_a_finding_stands_once_under_its_first_cause(self):
+        chain = finding(id="b", follows=("job_missing",)), finding(id="c", follows=("b", "job_missing"))
+        circle = finding(id="x", follows=("y",)), finding(id="y", follows=("x",))
+
+        assert causes_of((finding(), *chain, *circle)) == (
+            Cause(finding(), chain),
+            Cause(circle[0], ()),
+            Cause(circle[1], ()),
+        )
+
+    def test_notices_are_folded_and_are_no_trouble(self):
+        written = page(report(diagnosis=Diagnosis("prod", UNTIL, (finding(level="info"),), {}, 40)))
+
+        assert "1 notice, not trouble" in written
+        assert 'class="cause' not in written
+        assert "Everything was seen" in written
+
+    @pytest.mark.parametrize(
+        ("remedy", "commands"),
+        [
+            ("pulumi up", ["pulumi up"]),
+            ("Run pulumi up --stack a/b: it adopts it.", ["pulumi up --stack a/b"]),
+            ("Look with bubble-sync diff --stack prod, then run pulumi up --stack prod.",
+             ["bubble-sync diff --stack prod", "pulumi up --stack prod"]),
+            ("pulumi config set --stack prod bubble-sync:dispatchLog true && pulumi up --stack prod",
+             ["pulumi config set --stack prod bubble-sync:dispatchLog true && pulumi up --stack prod"]),
+            ("pulumi config rm --stack prod --path bubble-sync:processor.requestsPerTick, then pulumi up --stack prod",
+             ["pulumi config rm --stack prod --path bubble-sync:processor.requestsPerTick", "pulumi up --stack prod"]),
+            ("fix the cause, then run `bubble-sync requeue --stack prod 7`", ["bubble-sync requeue --stack prod 7"]),
+            ("bubble-sync trace --stack prod --latest shows it; then bubble-sync run-now --stack prod --wait",
+             ["bubble-sync trace --stack prod --latest", "bubble-sync run-now --stack prod --wait"]),
+            ("bubble-sync resume --stack 'a b' --job processor", ["bubble-sync resume --stack 'a b' --job processor"]),
+            ("connect as the role that `pulumi up` uses", ["pulumi up"]),
+            ("mybubble-sync status and bubble-sync's table", []),
+        ],
+    )  # fmt: skip
+    def test_a_whole_command_can_be_copied(self, remedy: str, commands: list[str]):
+        written = page(report(diagnosis=Diagnosis("prod", UNTIL, (finding(remedy=remedy),), {}, 40)))
+
+        assert [unescape(one) for one in re.findall(r'<code class="command">(.*?)</code>', written)] == commands
 
     def test_the_headline_is_good_only_when_everything_was_seen_and_is_good(self):
         unknown = Diagnosis("prod", UNTIL, (), {"one": "why"}, 40)
@@ -215,7 +303,7 @@ class TestPage:
         """4.5 for text and 3 for drawings: WCAG 2.2, 1.4.3 and 1.4.11."""
         blocks = re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)
         colours = dict(re.findall(r"--(\w+): (#\w{6})", blocks[("light", "dark", "print").index(scheme)]))
-        for name in ("ink", "faint", "good", "bad", "doubt", "plain", "dim"):
+        for name in ("ink", "faint", "good", "bad", "doubt", "plain", "dim", "failed"):
             assert min(contrast(colours[name], colours[paper]) for paper in ("paper", "panel")) >= 4.5, name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
@@ -12,8 +12,8 @@ from typing import NoReturn
 import pytest
 from rich.console import Console
 
+from bubble_sync.cli.reader import Reader
 from bubble_sync.cli.render.watch_screen import drawn
-from bubble_sync.cli.watch import Reader
 from bubble_sync.compare.liveness import Liveness, LivenessVerdict
 from bubble_sync.config.schedules import next_due
 from bubble_sync.errors import Unreachable
@@ -119,8 +119,18 @@ def test_a_job_is_due_at_its_next_tick(schedule: str, due: str | None):
     assert (f"{found:%H:%M:%S}" if found else None) == due
 
 
-def started(look: Callable[[], WatchSnapshot], close: Callable[[], None] = lambda: None) -> Reader:
-    reader = Reader(look, lambda: HEALTHY, close, every=0.001)
+Seen = Reader[WatchSnapshot]
+
+
+def once(look: Callable[[], WatchSnapshot]) -> Callable[[], Iterator[WatchSnapshot]]:
+    def read() -> Iterator[WatchSnapshot]:
+        yield look()
+
+    return read
+
+
+def started(look: Callable[[], WatchSnapshot], close: Callable[[], None] = lambda: None) -> Seen:
+    reader = Reader(once(look), close, every=0.001)
     reader.start()
     assert reader.looked.wait(10)
     return reader
@@ -148,8 +158,8 @@ class TestReader:
 
         assert reader.latest == latest()
         assert reader.trouble is None
-        assert reader.diagnosis == HEALTHY
-        Reader(latest, lambda: HEALTHY, lambda: None, every=60).take_over(reader)
+        assert (reader.trouble_in_words, reader.outage_since) == ("", None)
+        Reader(once(latest), lambda: None, every=60).take_over(reader)
         done.set()
 
     def test_a_server_that_was_never_there_is_an_error(self):
@@ -157,7 +167,7 @@ class TestReader:
 
         with pytest.raises(Unreachable, match="nothing listens there"):
             reader.require()
-        Reader(latest, lambda: HEALTHY, lambda: None, every=60).take_over(reader)
+        Reader(once(latest), lambda: None, every=60).take_over(reader)
 
     def test_a_bug_ends_it_and_is_not_lost(self):
         def look() -> NoReturn:
@@ -180,9 +190,9 @@ class TestReader:
 
         hanging = started(look, closed.set)
         assert hangs.wait(10)
-        other = Reader(latest, lambda: HEALTHY, lambda: None, every=60)
+        other = Reader(once(latest), lambda: None, every=60)
         other.take_over(hanging)
 
-        assert (other.latest, other.diagnosis) == (latest(job()), HEALTHY)
+        assert other.latest == latest(job())
         answers.set()
         assert closed.wait(10)

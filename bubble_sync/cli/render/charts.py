@@ -13,8 +13,8 @@ from bubble_sync.formatting import format_age, format_minute
 from bubble_sync.health.history import SPAN_PARTS, Depth, History, Latency, SentCount
 from bubble_sync.records.verdicts import VERDICTS
 
-WIDTH = 640
-LEFT, TOP, BOTTOM = 92, 14, 26
+WIDTH = 720
+LEFT, TOP, BOTTOM = 172, 14, 26
 RIGHT_EDGE = WIDTH - 12
 PLOT_WIDTH = RIGHT_EDGE - LEFT
 PLOT_HEIGHT = 150
@@ -108,33 +108,45 @@ class Chart:
     marks: tuple[Mark, ...]
     labels: tuple[Label, ...]
     lines: tuple[ChartLine, ...]
+    legend: tuple[tuple[str, str], ...] = ()
+    """Kinds of marks that need a name, with their names."""
 
 
 def depth_chart(depths: Sequence[Depth], past: History) -> Chart:
-    """Draw a bar for each part with items."""
+    """Draw a bar for each part with items: those that stand at failed now below, the others above them."""
     top = above(max(depth.most for depth in depths))
-    floor, step = TOP + PLOT_HEIGHT, PLOT_WIDTH / SPAN_PARTS
-    marks = tuple(
-        Mark(
-            LEFT + number * step, floor - high, max(step - 1, 1), high, "open",
-            f"from {format_minute(depth.at)}: at most {depth.most}, {depth.enqueued} enqueued, "
-            f"{depth.completed} completed",
-        )
-        for number, depth in enumerate(depths)
-        if depth.most and (high := max(_SEEN, PLOT_HEIGHT * depth.most / top))
-    )  # fmt: skip
+    floor = TOP + PLOT_HEIGHT
+    marks = tuple(mark for number, depth in enumerate(depths) for mark in _depth_marks(number, depth, top))
     highest = max(depths, key=lambda depth: depth.most)
     description = (
         f"{sum(depth.enqueued for depth in depths)} items enqueued and "
         f"{sum(depth.completed for depth in depths)} completed; "
-        f"{depths[-1].left} are there now, and at most {highest.most}"
+        f"{depths[-1].left} are there now, {depths[-1].failed} of them failed, and at most {highest.most}"
         + (f" after {format_minute(highest.at)}." if highest.most else ".")
     )
     labels, lines = scale(top)
     hours, ticks = times(past, floor)
     return Chart(
-        "depth", "Items that were not completed", description, floor + BOTTOM, marks, labels + hours, lines + ticks
-    )
+        "depth", "Items that were not completed", description, floor + BOTTOM, marks, labels + hours, lines + ticks,
+        (("waiting", "waiting or in work"), ("failed", "failed now")),
+    )  # fmt: skip
+
+
+def _depth_marks(number: int, depth: Depth, top: int) -> Iterator[Mark]:
+    """Draw one part: failed items filled, the others as an outline."""
+    step, base = PLOT_WIDTH / SPAN_PARTS, float(TOP + PLOT_HEIGHT)
+    for kind, items in (("failed", depth.failed), ("waiting", depth.most - depth.failed)):
+        if not items:
+            continue
+        high = max(_SEEN, PLOT_HEIGHT * items / top)
+        base -= high
+        title = (
+            f"from {format_minute(depth.at)}: {depth.failed} failed"
+            if kind == "failed"
+            else f"from {format_minute(depth.at)}: at most {depth.most}, {depth.enqueued} enqueued, "
+            f"{depth.completed} completed"
+        )
+        yield Mark(LEFT + number * step, base, max(step - 1, 1), high, kind, title)
 
 
 def request_chart(sent: Sequence[SentCount], past: History) -> Chart:

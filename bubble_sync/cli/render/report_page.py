@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from bubble_sync import __version__
-from bubble_sync.cli.failures import next_try
-from bubble_sync.cli.options import complete_for_stack
 from bubble_sync.cli.render.charts import WIDTH, bin_name, depth_chart, latency_chart, request_chart
-from bubble_sync.formatting import format_minute, format_seconds, format_time, format_timestamp
+from bubble_sync.cli.render.html import render
+from bubble_sync.health.doctor import Finding
 from bubble_sync.health.report import Report
-from bubble_sync.printable import printable_lines
-from bubble_sync.records.messages import anonymous
-
-_PAGES = Path(__file__).with_name("pages")
 
 
 class Headline(NamedTuple):
@@ -27,40 +20,51 @@ class Headline(NamedTuple):
     text: str
 
 
-def page(report: Report) -> str:
-    """Render the page."""
-    environment = Environment(
-        loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_shown
-    )
-    environment.filters |= {
-        "px": lambda number: f"{number:.1f}".removesuffix(".0"),
-        "minute": format_minute,
-        "timestamp": format_timestamp,
-        "time": format_time,
-        "seconds": format_seconds,
-        "next_try": next_try,
-    }
+class Cause(NamedTuple):
+    """A finding without a cause of its own, and the findings that follow from it."""
+
+    finding: Finding
+    followers: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a page that refreshes itself says about its reading."""
+
+    every_seconds: float
+    read_at: datetime | None = None
+    age_seconds: float = 0.0
+    outage: str = ""
+    outage_since: datetime | None = None
+
+
+def page(report: Report, served: Served | None = None) -> str:
+    """Render the page: as a file, or as `serve` shows it."""
     past = report.history
-    return environment.get_template("report.html").render(
+    return render(
+        "report.html",
+        served=served is not None,
+        stack=report.stack,
+        reading=served,
         report=report,
         past=past,
         verdict=headline_of(report),
+        causes=causes_of(report.diagnosis.findings),
         depth=depth_chart(past.depths, past) if past.depths is not None else None,
         requests=request_chart(past.sent, past) if past.sent is not None else None,
         latency=latency_chart(past.latency) if past.latency is not None else None,
         bin_name=bin_name,
         width=WIDTH,
-        version=__version__,
     )
 
 
 def headline_of(report: Report) -> Headline:
     """Return the number of problems in words."""
     counts = {
-        "line of the checklist not fulfilled": sum(line.status == "no" for line in report.checklist),
-        "line of it unknown or not proven": sum(line.status not in ("ok", "no") for line in report.checklist),
         "cause of trouble": sum(finding.level != "info" for finding in report.diagnosis.causes),
         "check without an answer": len(report.diagnosis.unknown),
+        "line of the checklist not fulfilled": sum(line.status == "no" for line in report.checklist),
+        "line of it unknown or not proven": sum(line.status not in ("ok", "no") for line in report.checklist),
     }
     problems = [
         f"{number} {what.replace(' ', 's ', 1) if number > 1 else what}" for what, number in counts.items() if number
@@ -68,8 +72,26 @@ def headline_of(report: Report) -> Headline:
     return Headline(not problems, "; ".join(problems) or "Everything was seen, and nothing is wrong now.")
 
 
-def _shown(value: object) -> object:
-    """Clean every text, redact keys and emails, and complete commands; the template escapes the rest."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return complete_for_stack(anonymous(printable_lines(value)))
+def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
+    """Put every finding under its first cause; one whose causes form a circle is a cause."""
+    by_id: dict[str, Finding] = {}
+    for finding in findings:
+        by_id.setdefault(finding.id, finding)
+    roots = [_root(finding, by_id) for finding in findings]
+    return tuple(
+        Cause(
+            cause, tuple(one for one, root in zip(findings, roots, strict=True) if root is cause and one is not cause)
+        )
+        for cause, own in zip(findings, roots, strict=True)
+        if own is cause
+    )
+
+
+def _root(finding: Finding, by_id: dict[str, Finding]) -> Finding:
+    seen = [finding]
+    while seen[-1].follows:
+        cause = by_id[seen[-1].follows[0]]
+        if cause in seen:
+            return seen[0]
+        seen.append(cause)
+    return seen[-1]
