@@ -47,10 +47,9 @@ from tests.fixtures.stack import Stack
 OPERATION = storable.filter(bool) | st.sampled_from(["INSERT", "UPDATE", "DELETE", "SIGNUP_ATOMIC"])
 STATUS = st.sampled_from(["failed", "failed", "pending", "completed", "processing"]) | storable
 ITEMS = st.lists(st.tuples(OPERATION, STATUS, storable, st.sampled_from(others.SECRETS)), min_size=1, max_size=3)
-MESSAGE = re.compile(
-    r"bubble-sync, stack test \([a-z]{20}\)(\n- [a-zA-Z0-9 ,.;:()_']+)+(\nNext: bubble-sync doctor --stack test)?"
-)
-"""What a message of the alerts may be made of: counts and words of ours."""
+_NEWS = r"bubble-sync, stack test \([a-z]{20}\)(\n- [a-zA-Z0-9 ,.;:()_']+)+(\nNext: bubble-sync doctor --stack test)?"
+MESSAGE = re.compile(rf"{_NEWS}(\n{_NEWS})*")
+"""What a post of the alerts may be made of: counts and words of ours. A post repeats the news of one that failed."""
 
 UNCHECKED = (
     "alter table public.sync_queue drop constraint sync_queue_operation_check, drop constraint sync_queue_status_check"
