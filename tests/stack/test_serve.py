@@ -105,5 +105,5 @@ def test_it_serves_a_stack_by_its_database_url_alone(converged: Stack, browser: 
     with serving(converged, alone=True) as (_, address):
         browser.open(address)
 
-        assert browser.names("heading")[0] == "bubble-sync: stack local"
+        assert browser.names("heading")[0] == "Stack local"
         assert browser.complaints == []
