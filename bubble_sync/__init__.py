@@ -15,9 +15,13 @@ __all__ = ["SyncSetup", "SyncSetupArgs", "__version__", "read_stack"]
 def __getattr__(name: str) -> object:
     """Import a public name on first use: the command line must not wait for Pulumi."""
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("bubble-sync")
+        try:
+            return version("bubble-sync")
+        except PackageNotFoundError:
+            # A program runs from a checkout whose environment has the dependencies alone.
+            return "0+unknown"
     if name in __all__:
         from bubble_sync import components
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 from importlib.metadata import version
@@ -10,6 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 
+import bubble_sync
 from tests.fixtures.stack import CHECKOUT
 from tests.fixtures.wheel import Installed
 
@@ -157,3 +159,11 @@ def test_a_role_that_a_program_asks_for_itself_needs_the_extra_and_one_line_says
 def test_the_wheel_offers_one_extra(installed: Installed, own: Path):
     code = "from importlib.metadata import metadata; print(*metadata('bubble-sync').get_all('Provides-Extra'))"
     assert installed.run("python", "-c", code, folder=own).stdout == "access\n"
+
+
+def test_a_checkout_that_is_not_installed_has_a_version_too(monkeypatch: pytest.MonkeyPatch):
+    def absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", absent)
+    assert bubble_sync.__version__ == "0+unknown"
