@@ -36,8 +36,11 @@ JOBIDS = "select jobname, jobid from cron.job order by jobid"
 
 
 def killed(ground: Ground, conn: Connection) -> None:
-    """Kill the session's process: the server crashes and recovers."""
-    ground.kill_backend(conn.info.backend_pid)
+    """Kill the session's process: the server crashes, which ends every session, and recovers."""
+    with psycopg.connect(ground.addresses.admin_url, autocommit=True) as other:
+        ground.kill_backend(conn.info.backend_pid)
+        with pytest.raises(psycopg.OperationalError):
+            other.execute("select pg_sleep(60)")
 
 
 def crashed(ground: Ground, conn: Connection) -> None:
