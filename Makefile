@@ -70,7 +70,7 @@ troubles: ## Break the sync in each known way, do what the doctor prints, and ve
 faults: ## Cut, kill, starve and overload the sync at every point, and print the table
 	@tools/setup tests
 	@POSTGRES=15 tools/setup tests # for the upgrades of a server
-	$(RUN) pytest tests/faults tests/canaries/test_canaries.py -m matrix --numprocesses 3 --dist loadscope --no-loadscope-reorder
+	$(RUN) pytest tests/faults tests/canaries/test_canaries.py -m matrix --numprocesses 4 --dist loadscope --no-loadscope-reorder
 
 support: setup ## Run the tests that depend on the server on every supported PostgreSQL, and print the table
 	@$(RUN) python -m tools.support
