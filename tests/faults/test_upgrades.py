@@ -34,8 +34,8 @@ WHOLE = {
 }
 #: With another body since the commit before; CHANGELOG has the reasons.
 CHANGED = (
-    "bubble_sync.settle", "bubble_sync.delete_old_runs", "bubble_sync.wake_send", "bubble_sync.alert", "bubble_sync.alert_conditions",
-    "bubble_sync.alert_rejected", "bubble_sync.alert_report", "bubble_sync.post_alert",
+    "bubble_sync.settle", "bubble_sync.delete_old_runs", "bubble_sync.wake_send", "bubble_sync.alert",
+    "bubble_sync.alert_conditions", "bubble_sync.alert_rejected", "bubble_sync.alert_report", "bubble_sync.post_alert",
 )  # fmt: skip
 WEBHOOK = "https://example.com/services/hook"
 #: What keeps its number for good: a change would lose runs, grants, or what others wrote down.
