@@ -34,7 +34,9 @@ _LINE = (
     rf"|pulumi (?:config (?:set|rm|get)|{'|'.join(_PULUMI)})(?![\w'-]){_OPTIONS}"
     r"(?: bubble-sync:[\w.]*\w(?: (?:true|false|\d+))?)?)"
 )
-COMMAND_LINE = re.compile(rf"`(?P<quoted>[^`\n]+)`|(?P<bare>(?<![\w-]){_LINE}(?: && {_LINE})*)")
+COMMAND_LINE = re.compile(
+    rf"`(?P<quoted>(?:bubble-sync|pulumi|supabase) [^`\n]+)`|(?P<bare>(?<![\w-]){_LINE}(?: && {_LINE})*)"
+)
 """A whole command in a completed remedy: quoted, or bare in a sentence."""
 
 

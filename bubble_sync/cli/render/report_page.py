@@ -73,7 +73,7 @@ def headline_of(report: Report) -> Headline:
 
 
 def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
-    """Put every finding under its first cause; one whose causes form a circle is a cause."""
+    """Put every finding under its first cause; one whose cause is not listed, or in a circle, is a cause."""
     by_id: dict[str, Finding] = {}
     for finding in findings:
         by_id.setdefault(finding.id, finding)
@@ -89,8 +89,7 @@ def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
 
 def _root(finding: Finding, by_id: dict[str, Finding]) -> Finding:
     seen = [finding]
-    while seen[-1].follows:
-        cause = by_id[seen[-1].follows[0]]
+    while cause := next((by_id[one] for one in seen[-1].follows if one in by_id), None):
         if cause in seen:
             return seen[0]
         seen.append(cause)
