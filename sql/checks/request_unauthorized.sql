@@ -1,7 +1,7 @@
 -- title: Request whose key is refused (401)
 -- needs: bubble_sync.dispatches net._http_response
 -- only: dispatch_log
--- follows: secret_differs secret_wrong_project secret_expiring
+-- follows: secret_differs secret_malformed secret_wrong_project secret_expiring
 -- Supabase's gateway refuses a key with a `message`, mostly "Invalid JWT"; an answer of another form comes from the
 -- Edge Function itself. Which of the two is known for as long as pg_net keeps the answer, some hours.
 select

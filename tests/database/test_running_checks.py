@@ -92,6 +92,15 @@ def test_one_cause_comes_out_of_a_key_that_is_refused(converged: Site):
     assert (cause.id, "the function itself refuses the key" in cause.evidence) == ("request_unauthorized", True)
 
 
+def test_a_key_that_no_function_accepts_is_the_cause_of_its_refusal(converged: Site):
+    key = "sb_publishable_0123456789abcdef"
+    converged.by_hand(
+        f"select vault.update_secret(id, '{key}') from vault.secrets where name = 'service_role_key'",
+        *refused(401), answer(3, 401, '{"error": "not you"}'), item(ago="10 minutes"),
+    )  # fmt: skip
+    assert [cause.id for cause in diagnose(converged).causes] == ["secret_malformed"]
+
+
 def test_the_newest_answer_counts_and_not_an_older_one(converged: Site):
     converged.by_hand(*refused(401), request(4, "ok", status_code=200, processed=3))
 
