@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from bubble_sync.cli.all_stacks import Question, ask
-from bubble_sync.cli.options import AllStacks, ConfigFile, DatabaseUrlEnv, Json, StackName
+from bubble_sync.cli.options import AllStacks, ConfigFile, DatabaseUrlEnv, Json, StackName, step
 from bubble_sync.cli.output import StackContext
 from bubble_sync.formatting import format_time
 
@@ -45,7 +45,7 @@ def _show(found: Diagnosis, out: Console) -> None:
     for finding in found.causes:
         out.print(f"\n{finding.level}: {finding.title} [{finding.id}]", style=STYLE[finding.level])
         _indented(f"{finding.object}: {finding.evidence}", out)
-        _indented(f"do: {finding.remedy}", out)
+        _indented(step("do", finding.remedy), out)
     following: dict[str, list[Finding]] = defaultdict(list)
     for finding in found.findings:
         if finding.follows:

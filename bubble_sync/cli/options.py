@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bubble_sync.config.commands import complete_commands
+from bubble_sync.config.commands import complete_commands, needs_project
 from bubble_sync.config.durations import FORMS, read_duration
 from bubble_sync.config.project_folder import LOCAL, project_folder, stack_names
 from bubble_sync.errors import ConfigurationError
@@ -62,6 +62,7 @@ KeyFd = Annotated[
 
 _LONGEST_KEY = 16_384
 _COMPLETED: ContextVar[Callable[[str], str]] = ContextVar("the completion of commands for the current stack")
+_BY_URL: ContextVar[bool] = ContextVar("whether the current stack was found by its database URL", default=False)
 
 
 def resolve_stack(name: str | None, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> Stack:
@@ -88,6 +89,13 @@ def resolve_stack(name: str | None, config_file: Path | None, environment: Mappi
 def complete_by_url(stack: str, selection: Sequence[str]) -> None:
     """Complete commands for a stack that was found by its database URL; `selection` are the options that found it."""
     _COMPLETED.set(lambda text: complete_commands(text, ("--stack", stack), reading=selection))
+    _BY_URL.set(True)
+
+
+def step(name: str, text: str) -> str:
+    """Return a step of a remedy; for a stack found by its database URL, with the place of a command that needs more."""
+    elsewhere = _BY_URL.get() and needs_project(text)
+    return f"{name}{', in the folder of the project' if elsewhere else ''}: {text}"
 
 
 def require_no_choice(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from bubble_sync.cli.options import complete_for_stack, resolve_stack
+from bubble_sync.cli.options import complete_for_stack, resolve_stack, step
 from bubble_sync.config.commands import in_all
 from bubble_sync.errors import ConfigurationError, NotFound, PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.files import replace_file
@@ -137,7 +137,7 @@ def print_answer(
     out = screen()
     show(answer, out)
     if next:
-        out.print(f"next: {next}")
+        out.print(step("next", next))
 
 
 def print_document(document: Mapping[str, object]) -> None:

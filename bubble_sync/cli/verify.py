@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bubble_sync.cli.all_stacks import Question, ask
-from bubble_sync.cli.options import AllStacks, ConfigFile, DatabaseUrlEnv, Json, StackName
+from bubble_sync.cli.options import AllStacks, ConfigFile, DatabaseUrlEnv, Json, StackName, step
 from bubble_sync.cli.output import StackContext, table
 from bubble_sync.cli.status import LIVENESS_STYLES
 from bubble_sync.formatting import format_time
@@ -13,7 +13,7 @@ from bubble_sync.formatting import format_time
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bubble_sync.health.verify import Checklist
+    from bubble_sync.health.verify import Checklist, ChecklistLine
 
 _STYLES = {"ok": "green", "no": "red", "unknown": "yellow", "not proven": "yellow"}
 
@@ -37,13 +37,18 @@ def read_checklist(context: StackContext) -> Checklist:
 
 
 def _next(found: Checklist) -> str:
-    # Later lines depend on earlier ones.
-    remedy = next((one.remedy for one in found.lines if one.status != "ok"), "")
+    wrong = _first(found)
+    remedy = wrong.remedy if wrong else ""
     return remedy if not remedy or "`" in remedy else f"`{remedy}`"
 
 
+def _first(found: Checklist) -> ChecklistLine | None:
+    """Return the first line that is wrong, or else unknown or not proven: later lines depend on earlier ones."""
+    return min((one for one in found.lines if one.status != "ok"), key=lambda one: one.status != "no", default=None)
+
+
 def _line(found: Checklist) -> str:
-    wrong = next((one for one in found.lines if one.status != "ok"), None)
+    wrong = _first(found)
     first = f"; {wrong.status}: {wrong.title}: {wrong.evidence}" if wrong else ""
     return f"{_summary(found)}{first}"
 
@@ -61,7 +66,7 @@ def _show(found: Checklist, out: Console) -> None:
         lines.add_row(one.status, one.title, style=style)
         lines.add_row("", one.evidence)
         if one.remedy:
-            lines.add_row("", f"do: {one.remedy}", style=style)
+            lines.add_row("", step("do", one.remedy), style=style)
     out.print(lines)
     out.print(_summary(found), style="green" if found.clean else "red")
     out.print(f"does the sync work now? {found.liveness}", style=LIVENESS_STYLES[found.liveness.verdict])

@@ -53,6 +53,11 @@ def complete_commands(text: str, options: Sequence[str], ours: Sequence[str] = (
     return _COMMAND.sub(completed, text)
 
 
+def needs_project(text: str) -> bool:
+    """Return whether a text names a command that does not take a database URL alone."""
+    return any(not found["reading"] for found in _COMMAND.finditer(text))
+
+
 def _accepted(command: str, options: Sequence[str]) -> Sequence[str]:
     """Return the options that a Pulumi command has: `pulumi cancel` reads no configuration file."""
     if command != "pulumi cancel" or "--config-file" not in options:

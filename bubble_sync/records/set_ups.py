@@ -51,7 +51,8 @@ def find_set_up(address: DatabaseAddress, database_url_env: str, stack: str | No
     chosen = [one for one in found if stack in (None, one.stack)]
     if len(chosen) != 1:
         held = ", ".join(one.stack for one in found)
-        raise ConfigurationError(f"this database holds the stacks {held}: choose one of them with --stack")
+        what = f"holds no stack {stack}, but {held}" if stack else f"holds the stacks {held}"
+        raise ConfigurationError(f"this database {what}: choose one with --stack")
     return chosen[0]
 
 

@@ -18,6 +18,6 @@ select
     'info',
     'secret ' || secret.name,
     'it was written after pulumi up recorded it, so whether its value is the configured one is not known here',
-    'Compare it with the configuration, in the folder of the project: bubble-sync diff'
+    'Compare it with the configuration: bubble-sync diff'
 from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as secret (name text, state text)
 where secret.state = 'not known';

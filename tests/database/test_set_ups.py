@@ -168,9 +168,9 @@ def test_of_two_set_ups_in_a_database_one_is_chosen_by_its_stack(converged: Site
             shop.converge(spec)
     shop.db.close()
 
-    with pytest.raises(ConfigurationError, match="holds the stacks test, shop: choose one of them with --stack"):
+    with pytest.raises(ConfigurationError, match="holds the stacks test, shop: choose one with --stack"):
         found(converged)
-    with pytest.raises(ConfigurationError, match="choose one of them"):
+    with pytest.raises(ConfigurationError, match="holds no stack prod, but test, shop: choose one with --stack"):
         found(converged, "prod")
     assert found(converged, STACK).names.schema_name == "bubble_sync"
     assert found(converged, "shop").names.schema_name == "shop_sync"

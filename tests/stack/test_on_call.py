@@ -62,7 +62,7 @@ def test_a_pause_is_known_at_once_and_leaves_no_drift(converged: Stack):
         ),
         ((*BY_URL, "--config-file", "x"), "leave out --config-file"),
         ((*BY_URL, "--all-stacks"), "leave out --stack, --config-file and --database-url-env"),
-        ((*BY_URL, "--stack", "prod"), "holds the stacks local: choose one of them with --stack"),
+        ((*BY_URL, "--stack", "prod"), "holds no stack prod, but local: choose one with --stack"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(converged: Stack, options: tuple[str, ...], told: str):

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from bubble_sync import __version__
 from bubble_sync.cli.failures import next_try
-from bubble_sync.cli.options import complete_for_stack
+from bubble_sync.cli.options import complete_for_stack, step
 from bubble_sync.config.commands import COMMAND_LINE
 from bubble_sync.formatting import (
     format_age,
@@ -58,6 +58,7 @@ def _environment() -> Environment:
         "age": format_age,
         "next_try": next_try,
         "commands": commands,
+        "step": lambda text: step("Do", text),
     }
     return environment
 
