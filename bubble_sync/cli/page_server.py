@@ -9,7 +9,7 @@ from contextvars import copy_context
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Protocol
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote
 
 from bubble_sync.cli.render.html import policy
 from bubble_sync.errors import ConfigurationError
@@ -115,13 +115,13 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal := self._refusal():
             self._send(*refusal, kind="text/plain")
             return
-        address = urlsplit(self.path)
+        path, _, search = self.path.partition("?")
         pages = self.server.pages
-        if address.path == "/":
+        if path == "/":
             self._send(*pages.report())
-        elif address.path == "/items":
-            self._search(parse_qs(address.query).get("q", [""])[0].strip()[:_LONGEST_SEARCH])
-        elif address.path.startswith("/items/") and (wanted := unquote(address.path.removeprefix("/items/")).strip()):
+        elif path == "/items":
+            self._search(parse_qs(search).get("q", [""])[0].strip()[:_LONGEST_SEARCH])
+        elif path.startswith("/items/") and (wanted := unquote(path.removeprefix("/items/")).strip()):
             self._send(*pages.item(wanted[:_LONGEST_SEARCH]))
         else:
             self._send(*pages.absent())
