@@ -63,10 +63,9 @@ class Reader(threading.Thread, Generic[_T]):
                 try:
                     with self.reading:
                         self._ask()
-                    self.trouble = self.trouble_since = None
+                    self.note(None)
                 except SyncError as problem:
-                    self.trouble_since = self.trouble_since or datetime.now(UTC)
-                    self.trouble = problem
+                    self.note(problem)
                 self._began_at = None
                 self.looked.set()
                 if self._left.wait(self._every):
@@ -75,6 +74,11 @@ class Reader(threading.Thread, Generic[_T]):
                     self._wanted.wait()
                     self._wanted.clear()
             self._close()
+
+    def note(self, trouble: SyncError | None) -> None:
+        """Note why there is no newer snapshot, or that all is well."""
+        self.trouble_since = (self.trouble_since or datetime.now(UTC)) if trouble else None
+        self.trouble = trouble
 
     def renewed(self) -> Reader[_T]:
         """Return this reader or, when its server stopped answering, one with its snapshot and a new connection."""

@@ -98,6 +98,7 @@ class LivePages:
     def item(self, wanted: str) -> PageReply:
         """Return the steps of an item."""
         from bubble_sync.cli.render.item_page import item_page
+        from bubble_sync.cli.render.report_page import Served
 
         try:
             read_at, found = self._trace(wanted)
@@ -106,7 +107,8 @@ class LivePages:
         except SyncError as problem:
             return self._message(503, "No answer", str(problem))
         age = (datetime.now(UTC) - read_at).total_seconds()
-        return 200, item_page(self._context.name, self._served(read_at, age), found)
+        # No outage: the database has just answered, also when it refuses the report.
+        return 200, item_page(self._context.name, Served(self._every, read_at, age), found)
 
     def id_of(self, wanted: str) -> str | None:
         """Return the id of the item that a search means, or None when the database does not have one."""
@@ -146,8 +148,14 @@ class LivePages:
             )
         try:
             yield
+        except Unreachable as problem:
+            reader.note(problem)
+            raise
         finally:
             reader.reading.release()
+        # The report may still be refused.
+        if isinstance(reader.trouble, Unreachable):
+            reader.note(None)
 
     def _served(self, read_at: datetime | None = None, age: float = 0.0) -> Served:
         from bubble_sync.cli.render.report_page import Served
@@ -157,5 +165,7 @@ class LivePages:
 
     def _message(self, status: int, title: str, text: str) -> PageReply:
         from bubble_sync.cli.render.item_page import message_page
+        from bubble_sync.cli.render.report_page import Served
 
-        return status, message_page(self._context.name, self._served(), title, text)
+        reading = Served(self._every) if status == 404 else self._served()
+        return status, message_page(self._context.name, reading, title, text)

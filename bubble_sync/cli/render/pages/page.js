@@ -88,6 +88,12 @@
     if (age) age.textContent = inWords(Number(age.dataset.seconds) + (Date.now() - received) / 1000);
   }, 1000);
 
+  // Unchanged, so that a screen reader does not repeat it.
+  const warn = (text) => {
+    const outage = document.getElementById("outage");
+    if (outage.textContent !== text) outage.textContent = text;
+  };
+
   const show = (text, whole) => {
     const page = new DOMParser().parseFromString(text, "text/html");
     const wanted = page.querySelector("main");
@@ -98,8 +104,13 @@
       update(main, wanted);
       received = Date.now();
       document.title = page.title;
-    } else if (outage) {
+    } else if (outage.textContent) {
       update(document.getElementById("outage"), outage);
+    } else if (document.title !== page.title) {
+      const reason = wanted.querySelector("#reason").textContent;
+      warn(`${wanted.querySelector("h1").textContent}: ${reason}. The page shows its last data.`);
+    } else {
+      warn("");
     }
     if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
   };
@@ -112,8 +123,9 @@
       silentSince = "";
     } catch {
       silentSince ||= new Date().toISOString().slice(0, 19).replace("T", " ");
-      document.getElementById("outage").textContent =
-        `bubble-sync serve has not answered since ${silentSince} UTC: is it still running? The page shows its last data.`;
+      warn(
+        `bubble-sync serve has not answered since ${silentSince} UTC: is it still running? The page shows its last data.`
+      );
     }
   };
 
