@@ -57,7 +57,6 @@ def serve(
             pages.require()
             with PageServer(port, pages) as server:
                 print_text(server.address)
-                sys.stdout.flush()
                 progress("Ctrl-C ends it. Every user of this machine can open the page.")
                 server.serve_forever()
     except KeyboardInterrupt:

@@ -42,18 +42,21 @@ where created_at is null or (status::text in ('completed', 'skipped') and proces
 select max(processed_at) as at from public.sync_queue where status::text = 'completed' and pg_catalog.isfinite(processed_at);
 
 -- name: answers
--- Of the newest of our log: when the last one with a good answer was sent, and the first one after it with a bad answer.
+-- Of the newest of our log: when the last one with a good answer was sent, and the first one with a bad answer after all that
+-- were accepted. One that was answered without a result was accepted, and proves nothing good.
 with newest as (
     select dispatch_id, sent_at, verdict from bubble_sync.dispatches order by dispatch_id desc limit %(most)s
-), good as (
-    select max(dispatch_id) as dispatch_id from newest where verdict = any(%(good)s)
+), last as (
+    select max(dispatch_id) filter (where verdict = any(%(good)s)) as good,
+        max(dispatch_id) filter (where verdict = any(%(accepted)s)) as accepted
+    from newest
 )
 select
-    max(newest.sent_at) filter (where newest.dispatch_id = good.dispatch_id) as good_at,
+    max(newest.sent_at) filter (where newest.dispatch_id = last.good) as good_at,
     min(newest.sent_at) filter (
-        where newest.verdict = any(%(bad)s) and newest.dispatch_id > coalesce(good.dispatch_id, 0)) as bad_since
+        where newest.verdict = any(%(bad)s) and newest.dispatch_id > coalesce(last.accepted, 0)) as bad_since
 from newest
-cross join good;
+cross join last;
 
 -- name: dispatches
 -- The newest of our log, whose key is in their order; it has no index on a moment.

@@ -121,6 +121,37 @@ class TestRequests:
         assert found.sent_since
         assert (found.until - found.sent_since).total_seconds() == pytest.approx(1999.9, abs=5)
 
+    @pytest.mark.parametrize(
+        ("verdicts", "good", "bad"),
+        [
+            ((), None, None),
+            (("rejected", "rejected"), None, 0),
+            (("ok", "rejected", "not the function's answer"), 0, 1),
+            (("rejected", "ok"), 1, None),
+            (("rejected", "partial", "timed out", "refused by its body", None), 1, 3),
+            (("ok", "rejected", "answered"), 0, None),
+            (("rejected", "answered", "rejected"), None, 2),
+        ],
+    )
+    def test_bad_answers_begin_after_the_last_accepted_one(
+        self, prepared: Site, verdicts: tuple[str | None, ...], good: int | None, bad: int | None
+    ):
+        """Also before the span: the rows are hours apart, and the span is one hour."""
+        for number, verdict in enumerate(verdicts):
+            dispatch(prepared, number, f"{20 - 2 * number} hours", verdict and verdict.replace("'", "''"))
+        found = ask(prepared)
+
+        ago = [at and 10 - round((found.until - at).total_seconds() / 7200) for at in (found.good_at, found.bad_since)]
+        assert ago == [good, bad]
+
+    def test_a_log_that_was_turned_off_says_nothing_about_the_answers_since(self, prepared: Site):
+        dispatch(prepared, 1, "10 min", "ok")
+        dispatch(prepared, 2, "5 min", "rejected")
+        found = ask(prepared, dispatchLog="false")
+
+        assert (found.good_at, found.bad_since) == (None, None)
+        assert found.sent, "the requests of the past stay"
+
 
 class TestLatency:
     def test_each_sign_up_is_in_the_bin_of_its_duration(self, prepared: Site):

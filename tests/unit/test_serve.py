@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
@@ -12,6 +14,7 @@ import pytest
 
 from bubble_sync.cli import serve as module
 from bubble_sync.cli.output import StackContext
+from bubble_sync.cli.page_server import PageServer
 from bubble_sync.cli.serve import LivePages
 from bubble_sync.errors import NotFound, PrivilegeMissing, Unreachable
 from bubble_sync.health import report as reports
@@ -179,3 +182,16 @@ def test_an_address_puts_no_command_to_copy_on_the_page(source: Source, monkeypa
 
     assert "curl evil.example" in body
     assert "<code" not in body
+
+
+def test_it_serves_with_standard_output_closed(source: Source, monkeypatch: pytest.MonkeyPatch):
+    context = SimpleNamespace(database=source, settings=None, name="prod", project_ref=None)
+    served: list[PageServer] = []
+    monkeypatch.setattr(module, "open_either", lambda *_: nullcontext(context))
+    monkeypatch.setattr(module.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(PageServer, "serve_forever", served.append)
+    monkeypatch.setattr(sys, "stdout", None)
+
+    module.serve(port=0)
+
+    assert len(served) == 1
