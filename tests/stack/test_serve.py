@@ -35,6 +35,7 @@ def test_it_follows_the_stack_keeps_the_readers_place_and_outlives_the_server(
         assert browser.complaints == []
         shows_the_outage(proxy, browser)
         finds(failed, browser)
+        shows_an_item_until_it_goes(failed, site, proxy, browser)
 
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 143
@@ -83,6 +84,17 @@ def finds(failed: str, browser: Browser) -> None:
     assert browser.names("searchbox") == ["Item, record or email"]
     assert "[email] is taken" in text(browser)
     assert browser.run("document.querySelector('.command').textContent").endswith(f" {failed}")
+
+
+def shows_an_item_until_it_goes(failed: str, site: Site, proxy: Proxy, browser: Browser) -> None:
+    """Cut the database off while the item's page alone is open, and delete the item."""
+    proxy.cut()
+    browser.wait_for("document.getElementById('outage').textContent.includes('No data from the database since ')")
+    proxy.mend()
+    browser.wait_for("document.getElementById('outage').textContent === ''")
+    site.by_hand(f"delete from public.sync_queue where id::text = '{failed}'")
+    browser.wait_for("document.getElementById('outage').textContent.startsWith('Not found: no item of ')")
+    assert browser.names("heading")[0] == f"Item {failed}", "the last data stays"
 
 
 def test_it_ends_on_ctrl_c_and_a_port_in_use_or_no_database_is_one_line(converged: Stack):

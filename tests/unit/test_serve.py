@@ -189,7 +189,7 @@ def test_it_serves_with_standard_output_closed(source: Source, monkeypatch: pyte
     served: list[PageServer] = []
     monkeypatch.setattr(module, "open_either", lambda *_: nullcontext(context))
     monkeypatch.setattr(module.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(PageServer, "serve_forever", served.append)
+    monkeypatch.setattr(PageServer, "serve_forever", lambda self: served.append(self))
     monkeypatch.setattr(sys, "stdout", None)
 
     module.serve(port=0)
