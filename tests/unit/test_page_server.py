@@ -157,7 +157,9 @@ def test_a_search_leads_to_the_item_without_the_email_in_its_address(server: Pag
     assert pages.asked == ["none", "a/b"]
 
 
-@pytest.mark.parametrize("path", ["/x", "//evil.example/", "/items/", "/items/%20", "/../", "/favicon.ico", "x://[", "*"])
+@pytest.mark.parametrize(
+    "path", ["/x", "//evil.example/", "/items/", "/items/%20", "/../", "/favicon.ico", "x://[", "*"]
+)
 def test_any_other_address_has_no_page(server: PageServer, path: str):
     assert ask(server, path)[:2] == (404, "<p>no page</p>")
 
