@@ -40,6 +40,7 @@ _SET_REF = re.compile(r"^pulumi config set bubble-sync:projectRef .*\n", re.MULT
 _ALL = ", ".join(STACKS)
 _FIRST = re.compile("|".join((STACKS[0], STACKS[0].upper())))
 _CI = re.compile(rf"^\| `{re.escape(WORKFLOWS['github'])}`.*\n|^## CI\n(?:(?!## ).*\n)*", re.MULTILINE)
+_OWNER = re.compile(r"^In .* replace `OWNER` .*\n", re.MULTILINE)
 _LOGIN = re.compile(r"^pulumi login.*\n", re.MULTILINE)
 
 
@@ -259,6 +260,8 @@ def _page(text: str, project: NewProject) -> str:
         text = _SET_REF.sub("", text)
     if project.forge == "none":
         text = _CI.sub("", text)
+    if project.forge == "gitlab":
+        text = _OWNER.sub("", text)
     text = text.replace(WORKFLOWS["github"], WORKFLOWS.get(project.forge, ""))
     return _LOGIN.sub(_reach(project.backend), text) if project.backend else text
 

@@ -7,15 +7,12 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from bubble_sync.cli.output import print_text, progress
 from bubble_sync.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    pass
 
 _T = TypeVar("_T")
 
@@ -90,6 +87,8 @@ def _name_of(folder: Path) -> str:
 def _show(folder: Path, files: list[str], steps: list[str]) -> None:
     from bubble_sync.actions.new_project import WORKFLOWS
 
+    if WORKFLOWS["github"] in files:
+        progress(f'note: replace OWNER in {WORKFLOWS["github"]} before CI runs: README.md, "CI"')
     where = folder.resolve()
     enter = [f"cd {shlex.quote(str(folder))}"] if where != Path.cwd() else []
     lines = [f"  {step}" for step in (*enter, *steps)]

@@ -28,6 +28,7 @@ from bubble_sync.errors import ConfigurationError
 CONFIG_VARIABLE = "BUBBLE_SYNC_CONFIG"
 """The output of `pulumi config --json --show-secrets`, for machines without a passphrase."""
 
+_NO_STACK = "no stack named"
 _SHOW = ("config", "--json", "--show-secrets")
 _ANSWERS_WITHIN_SECONDS = 120
 _CHANGES_WITHIN_SECONDS = 3600
@@ -93,7 +94,9 @@ class Stack:
     def _shown(self) -> str:
         done = self.pulumi(*_SHOW)
         if done.returncode != 0:
-            raise ConfigurationError(f"pulumi cannot read the configuration of stack {self.name!r}: {complaint(done)}")
+            why = complaint(done)
+            make = "; make it with `pulumi stack init`, or remove its stack file" if _NO_STACK in why else ""
+            raise ConfigurationError(f"pulumi cannot read the configuration of stack {self.name!r}: {why}{make}")
         return done.stdout
 
 

@@ -24,6 +24,7 @@ REF = "abcdefghijklmnopqrst"
 PLAIN = NewProject(name="shop-sync", stacks=dict.fromkeys(STACKS, ""), forge="github", backend="")
 KEYS = {f"{NAMESPACE}:{field.alias}" for field in StackSettings.model_fields.values()}
 #: What `bubble-sync init` is given where no terminal asks.
+REPLACE_OWNER = 'note: replace OWNER in .github/workflows/bubble-sync.yml before CI runs: README.md, "CI"\n'
 ANSWERS = ("--stacks", "staging,prod", "--forge", "github", "--backend", "")
 
 
@@ -239,7 +240,7 @@ class TestWriting:
         done = init(tmp_path, "new/shop sync", *ANSWERS)
 
         made = files_of(replace(PLAIN, name="shop-sync"))
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (0, REPLACE_OWNER)
         assert tree(tmp_path / "new/shop sync") == made
         first, following, *steps = done.stdout.splitlines()
         assert first == f"{len(made)} files in new/shop sync: {', '.join(made)}"
@@ -269,10 +270,10 @@ class TestWriting:
             ("deep/er", *ANSWERS), ("none", *ANSWERS, "--forge", "none"), (".", *ANSWERS),
         ))  # fmt: skip
 
-        assert below.stderr == (
+        assert below.stderr == REPLACE_OWNER + (
             f"note: a forge reads {WORKFLOWS['github']} only at the top of the repository: move it to {tmp_path}\n"
         )
-        assert (none.stderr, top.stderr) == ("", "")
+        assert (none.stderr, top.stderr) == ("", REPLACE_OWNER)
 
     def test_again_overwrites_nothing_and_names_every_file(self, tmp_path: Path):
         init(tmp_path, *ANSWERS)

@@ -122,7 +122,10 @@ def test_what_pulumi_complains_of_is_said_in_one_line(project: Path):
     )
     program.chmod(0o755)
 
-    with pytest.raises(ConfigurationError, match="configuration of stack 'staging': no stack named 'staging' found"):
+    with pytest.raises(
+        ConfigurationError,
+        match="configuration of stack 'staging': no stack named 'staging' found; make it with `pulumi stack init`",
+    ):
         stack(project, PATH=str(project)).settings()
 
 
