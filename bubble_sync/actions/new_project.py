@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import urlsplit
@@ -41,7 +42,32 @@ _ALL = ", ".join(STACKS)
 _FIRST = re.compile("|".join((STACKS[0], STACKS[0].upper())))
 _CI = re.compile(rf"^\| `{re.escape(WORKFLOWS['github'])}`.*\n|^## CI\n(?:(?!## ).*\n)*", re.MULTILINE)
 _OWNER = re.compile(r"^In .* replace `OWNER` .*\n", re.MULTILINE)
+_NOTE = re.compile(r" Replace OWNER with the owner of bubble-sync's repository\.")
+_ACTION = "OWNER/bubble-sync@v0.1.0"
+_ON_GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 _LOGIN = re.compile(r"^pulumi login.*\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The git repository that this package was installed from."""
+
+    url: str
+    revision: str
+    """The revision in the URL, or else the commit."""
+    pinned: bool
+    """Whether the URL had a revision."""
+
+    @property
+    def requirement(self) -> str:
+        """Return the package as a dependency; without a revision in the URL, the lock file has the commit."""
+        return f"bubble-sync @ git+{self.url}{f'@{self.revision}' if self.pinned else ''}"
+
+    @property
+    def action(self) -> str:
+        """Return the action in the repository, as a workflow names it; empty for another forge than GitHub."""
+        found = _ON_GITHUB.fullmatch(self.url)
+        return f"{found[1]}@{self.revision}" if found else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +80,8 @@ class NewProject:
     forge: Forge
     backend: str
     """Pulumi's backend; empty for the one of `pulumi login`."""
+    source: Source | None = None
+    """Where the package comes from, if not from an index."""
 
 
 def check_name(text: str) -> str:
@@ -121,6 +149,16 @@ def check_backend(text: str) -> str:
 def variable_of(stack: str) -> str:
     """Return the environment variable with the database URL of a stack."""
     return f"BUBBLE_SYNC_{_in_capitals(stack)}_DATABASE_URL"
+
+
+def own_source() -> Source | None:
+    """Return the git repository of the installed package; None for an index, a file, or a URL that holds a secret."""
+    with suppress(PackageNotFoundError, ValueError, KeyError):
+        found = json.loads(distribution("bubble-sync").read_text("direct_url.json") or "{}")
+        asked = found["vcs_info"].get("requested_revision")
+        if "@" not in urlsplit(found["url"]).netloc:
+            return Source(found["url"], asked or found["vcs_info"]["commit_id"], pinned=bool(asked))
+    return None
 
 
 def write_project(folder: Path, project: NewProject) -> list[str]:
@@ -208,8 +246,19 @@ def _stack_file(stack: str) -> str:
 def _of_the_project(name: str, text: str, project: NewProject) -> str:
     if name == "Pulumi.yaml":
         return _description(text, project)
+    if project.source:
+        text = _from_source(name, text, project.source)
     text = _for_each_stack(text, list(project.stacks))
     return _page(text, project) if name == "README.md" else text
+
+
+def _from_source(name: str, text: str, source: Source) -> str:
+    """Return a file with the repository in place of the index and of OWNER."""
+    if name == "pyproject.toml":
+        return text.replace('"bubble-sync"]', f'"{source.requirement}"]')
+    if source.action:
+        return _OWNER.sub("", _NOTE.sub("", text)).replace(_ACTION, source.action)
+    return text
 
 
 def _for_each_stack(text: str, stacks: Sequence[str]) -> str:
@@ -273,6 +322,12 @@ def _reach(backend: str) -> str:
         return "pulumi login\n"
     folder = f"{parts.netloc}{parts.path}"
     return f"mkdir -p {folder if folder.startswith('~/') else shlex.quote(folder)}\n" if parts.scheme == "file" else ""
+
+
+def names_no_owner(folder: Path) -> bool:
+    """Return whether the written workflow leaves the owner of the action open."""
+    workflow = folder / WORKFLOWS["github"]
+    return workflow.is_file() and _ACTION in workflow.read_text("utf-8")
 
 
 def first_steps(project: NewProject) -> list[str]:

@@ -50,6 +50,7 @@ def init(
         stacks=_ask_for_stacks() if stacks is None else new.check_stacks(stacks),
         forge=_answer(forge, f"Forge: {', '.join(new.FORGES)}", new.check_forge, "github"),
         backend=_answer(backend, "URL of Pulumi's backend, or empty for that of `pulumi login`", new.check_backend, ""),
+        source=new.own_source(),
     )
     _show(folder, new.write_project(folder, project), new.first_steps(project))
 
@@ -85,9 +86,9 @@ def _name_of(folder: Path) -> str:
 
 
 def _show(folder: Path, files: list[str], steps: list[str]) -> None:
-    from bubble_sync.actions.new_project import WORKFLOWS
+    from bubble_sync.actions.new_project import WORKFLOWS, names_no_owner
 
-    if WORKFLOWS["github"] in files:
+    if names_no_owner(folder):
         progress(f'note: replace OWNER in {WORKFLOWS["github"]} before CI runs: README.md, "CI"')
     where = folder.resolve()
     enter = [f"cd {shlex.quote(str(folder))}"] if where != Path.cwd() else []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 import yaml
 
 from bubble_sync.actions import new_project
-from bubble_sync.actions.new_project import STACKS, TEMPLATE, WORKFLOWS, NewProject, files_of, write_project
+from bubble_sync.actions.new_project import STACKS, TEMPLATE, WORKFLOWS, NewProject, Source, files_of, write_project
 from bubble_sync.cli.ci import ci_app
 from bubble_sync.config.database_url import NAMESPACE
 from bubble_sync.config.settings import SECRET_KEYS, StackSettings
@@ -324,3 +326,46 @@ class TestWriting:
             write_project(tmp_path, PLAIN)
 
         assert [path.name for path in tmp_path.rglob("*")] == ["a"]
+
+
+class TestItsSource:
+    """A project that a package from a git repository makes gets the package from there, too."""
+
+    GITHUB = Source("https://github.com/acme/bubble-sync.git", "v0.2.0", pinned=True)
+
+    def test_is_in_the_dependency_and_in_the_workflow(self):
+        files = files_of(replace(PLAIN, source=self.GITHUB))
+
+        asked = tomllib.loads(files["pyproject.toml"])["project"]["dependencies"]
+        assert asked == ["bubble-sync @ git+https://github.com/acme/bubble-sync.git@v0.2.0"]
+        assert "uses: acme/bubble-sync@v0.2.0 " in files[WORKFLOWS["github"]]
+        assert [name for name, text in files.items() if "OWNER" in text] == []
+
+    def test_on_another_forge_leaves_the_owner_open(self):
+        files = files_of(replace(PLAIN, source=Source("https://git.example.com/acme/b", "abc", pinned=False)))
+
+        assert '"bubble-sync @ git+https://git.example.com/acme/b"' in files["pyproject.toml"]
+        assert "OWNER/bubble-sync@" in files[WORKFLOWS["github"]]
+        assert "`OWNER`" in files["README.md"]
+
+    @pytest.mark.parametrize(
+        ("told", "found"),
+        [
+            ({"url": GITHUB.url, "vcs_info": {"commit_id": "c0ffee", "requested_revision": "v0.2.0"}}, GITHUB),
+            ({"url": GITHUB.url, "vcs_info": {"commit_id": "c0ffee"}}, Source(GITHUB.url, "c0ffee", pinned=False)),
+            ({"url": "https://me:secret@github.com/acme/b", "vcs_info": {"commit_id": "c0ffee"}}, None),
+            ({"url": "file:///work", "dir_info": {"editable": True}}, None),
+            ({"url": "https://example.com/bubble_sync.whl", "archive_info": {}}, None),
+            (None, None),
+        ],
+        ids=["revision", "no revision", "secret", "folder", "wheel", "index"],
+    )  # fmt: skip
+    def test_is_the_one_that_the_installer_noted(
+        self, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any] | None, found: Source | None
+    ):
+        class Noted:
+            def read_text(self, name: str) -> str | None:
+                return json.dumps(told) if told else None
+
+        monkeypatch.setattr(new_project, "distribution", lambda name: Noted())
+        assert new_project.own_source() == found
