@@ -83,6 +83,11 @@ class NewProject:
     source: Source | None = None
     """Where the package comes from, if not from an index."""
 
+    @property
+    def needs_owner(self) -> bool:
+        """Return whether the workflow leaves the owner of the action open."""
+        return self.forge == "github" and not (self.source and self.source.action)
+
 
 def check_name(text: str) -> str:
     """Return the name of a project; raise ConfigurationError."""
@@ -257,7 +262,7 @@ def _from_source(name: str, text: str, source: Source) -> str:
     if name == "pyproject.toml":
         return text.replace('"bubble-sync"]', f'"{source.requirement}"]')
     if source.action:
-        return _OWNER.sub("", _NOTE.sub("", text)).replace(_ACTION, source.action)
+        return _NOTE.sub("", text).replace(_ACTION, source.action)
     return text
 
 
@@ -309,7 +314,7 @@ def _page(text: str, project: NewProject) -> str:
         text = _SET_REF.sub("", text)
     if project.forge == "none":
         text = _CI.sub("", text)
-    if project.forge == "gitlab":
+    if not project.needs_owner:
         text = _OWNER.sub("", text)
     text = text.replace(WORKFLOWS["github"], WORKFLOWS.get(project.forge, ""))
     return _LOGIN.sub(_reach(project.backend), text) if project.backend else text
@@ -322,12 +327,6 @@ def _reach(backend: str) -> str:
         return "pulumi login\n"
     folder = f"{parts.netloc}{parts.path}"
     return f"mkdir -p {folder if folder.startswith('~/') else shlex.quote(folder)}\n" if parts.scheme == "file" else ""
-
-
-def names_no_owner(folder: Path) -> bool:
-    """Return whether the written workflow leaves the owner of the action open."""
-    workflow = folder / WORKFLOWS["github"]
-    return workflow.is_file() and _ACTION in workflow.read_text("utf-8")
 
 
 def first_steps(project: NewProject) -> list[str]:

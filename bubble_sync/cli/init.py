@@ -52,7 +52,10 @@ def init(
         backend=_answer(backend, "URL of Pulumi's backend, or empty for that of `pulumi login`", new.check_backend, ""),
         source=new.own_source(),
     )
-    _show(folder, new.write_project(folder, project), new.first_steps(project))
+    files = new.write_project(folder, project)
+    if project.needs_owner:
+        progress(f'note: replace OWNER in {new.WORKFLOWS["github"]} before CI runs: README.md, "CI"')
+    _show(folder, files, new.first_steps(project))
 
 
 def _ask_for_stacks() -> dict[str, str]:
@@ -86,10 +89,8 @@ def _name_of(folder: Path) -> str:
 
 
 def _show(folder: Path, files: list[str], steps: list[str]) -> None:
-    from bubble_sync.actions.new_project import WORKFLOWS, names_no_owner
+    from bubble_sync.actions.new_project import WORKFLOWS
 
-    if names_no_owner(folder):
-        progress(f'note: replace OWNER in {WORKFLOWS["github"]} before CI runs: README.md, "CI"')
     where = folder.resolve()
     enter = [f"cd {shlex.quote(str(folder))}"] if where != Path.cwd() else []
     lines = [f"  {step}" for step in (*enter, *steps)]

@@ -58,11 +58,7 @@ ALERT_SECRETS = tuple(
     )
 )
 """The destinations of the alerts; the role is the destination's name in `bubble_sync.post_alert`."""
-MANAGED_SECRETS = (
-    URL,
-    KEY,
-    *ALERT_SECRETS,
-)
+MANAGED_SECRETS = (URL, KEY, *ALERT_SECRETS)
 
 
 def configuration_keys(settings: StackSettings) -> dict[str, str]:
