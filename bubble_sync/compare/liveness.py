@@ -26,7 +26,7 @@ from bubble_sync.model.setup import desired_state, names_by_role
 from bubble_sync.records import visibility
 from bubble_sync.records.due_runs import counted_from, due
 from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
-from bubble_sync.records.verdicts import BAD, SUCCESS
+from bubble_sync.records.verdicts import BAD, SUCCESS, WORKED
 from bubble_sync.specs import (
     DISPATCHES,
     CronJobSpec,
@@ -150,7 +150,7 @@ def _by_request(ran: str, requests: Sequence[Request], changed: datetime) -> Liv
     text = f"{ran}; {_named(newest)}, was {newest}"
     if newest.sent_at < changed:
         return Liveness(_UNKNOWN, f"{text}, before a secret was changed")
-    return Liveness(_LIKELY if newest.verdict in ("ok", "partial") else _UNKNOWN, text)
+    return Liveness(_LIKELY if newest.verdict in WORKED else _UNKNOWN, text)
 
 
 def _by_response(ran: str, snapshot: Snapshot, changed: datetime) -> Liveness:

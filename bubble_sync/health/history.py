@@ -15,7 +15,7 @@ from bubble_sync.database.database import Connection, Row
 from bubble_sync.database.table_names import DISPATCH_TABLE, QUEUE_TABLE
 from bubble_sync.health.status import Durations, durations_since
 from bubble_sync.model.targets import TARGET, Target, target_for
-from bubble_sync.records.verdicts import ANSWERED, BAD, OUTSTANDING
+from bubble_sync.records.verdicts import ANSWERED, BAD, OUTSTANDING, WORKED
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
@@ -23,7 +23,6 @@ SPAN_PARTS = 72
 """Parts of 20 minutes, for a day."""
 _MOST_REQUESTS = 20_000
 """Enough for a week of both jobs at their default schedules."""
-_GOOD = ("ok", "partial")
 _EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 60, 90, 300, 900, 3600)
 _BELOW = (1, 2)
 """Edges for a target of less than a minute and the work."""
@@ -116,7 +115,7 @@ def history(conn: Connection, visible: Visibility, settings: StackSettings, span
     given = {
         "since": since, "until": until, "parts": SPAN_PARTS, "part_seconds": span.total_seconds() / SPAN_PARTS,
         "edges": list(edges_of(target)), "limit": target.limit, "most": _MOST_REQUESTS,
-        "good": list(_GOOD), "accepted": [*_GOOD, ANSWERED], "bad": list(BAD),
+        "good": list(WORKED), "accepted": [*WORKED, ANSWERED], "bad": list(BAD),
     }  # fmt: skip
 
     def rows(name: str) -> list[Row]:

@@ -15,6 +15,8 @@ OUTSTANDING, TIMED_OUT = "outstanding", "timed out"
 ANSWERED, FOREIGN, REFUSED_BY_BODY = "answered", "not the function's answer", "refused by its body"
 VERDICTS = ("ok", ANSWERED, "partial", REFUSED_BY_BODY, FOREIGN, "rejected", TIMED_OUT, "lost", OUTSTANDING)
 GOOD = ("ok", OUTSTANDING)
+WORKED = ("ok", "partial")
+"""Answers of a function that did its work."""
 BAD = ("rejected", REFUSED_BY_BODY, FOREIGN)
 """Verdicts that prove a request did nothing."""
 SUCCESS = range(200, 300)
