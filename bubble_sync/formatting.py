@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 SQL_TIMESTAMP = "YYYY-MM-DD HH24:MI:SS TZ"
@@ -27,6 +28,11 @@ def format_minute(at: datetime) -> str:
 def format_day(when: datetime) -> str:
     """Format the day of an expiry, in UTC."""
     return f"{when.astimezone(UTC):%Y-%m-%d}"
+
+
+def format_list(lines: Iterable[str]) -> str:
+    """Format problems below their heading, each on a line of its own."""
+    return "".join(f"\n  - {line}" for line in lines)
 
 
 def format_age(seconds: float) -> str:

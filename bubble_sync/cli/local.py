@@ -64,9 +64,9 @@ def up(
 ) -> None:
     """Start the platform, or restart its stopped parts."""
     from bubble_sync.local.guardian import Guard
-    from bubble_sync.local.stack import prepare_stack, require_checkout
+    from bubble_sync.local.stack import prepare_stack, require_project
 
-    platform, checkout = _platform(), require_checkout(_checkout())
+    platform, checkout = _platform(), require_project(_checkout())
     progress("starting PostgreSQL with pg_cron, the pg_net worker and the Edge Function ...")
     # A start that is interrupted leaves nothing running.
     guard = Guard()
@@ -128,9 +128,9 @@ def show_demo(
     """Watch cron sync a sign-up; exit 0 only when our job's run, or the insert, synced the item and verify passes."""
     from bubble_sync.cli.local_demo import demo
     from bubble_sync.local.guardian import Guard
-    from bubble_sync.local.stack import require_checkout
+    from bubble_sync.local.stack import require_project
 
-    platform, checkout = _platform(), require_checkout(_checkout())
+    platform, checkout = _platform(), require_project(_checkout())
     # Use a running platform and leave it running.
     kept = keep or platform.status().up
     guard = Guard()

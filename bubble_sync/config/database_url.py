@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from bubble_sync.config.project_ref import ref_of_database
 from bubble_sync.errors import ConfigurationError
+from bubble_sync.formatting import format_list
 from bubble_sync.printable import printable
 
 NAMESPACE = "bubble-sync"
@@ -26,6 +27,7 @@ ONE_DATABASE = (
 )
 _ENCRYPTED = ("require", "verify-ca", "verify-full")
 _VARIABLE = "PGPASSWORD"
+_VARIABLE_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _TRANSACTION_PORT, _SESSION_PORT = 6543, 5432
 
 
@@ -114,9 +116,28 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
 
 def check_variable_name(value: str | None) -> str | None:
     """Return a valid name of an environment variable; errors do not show it, since it may be the URL."""
-    if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+    if value is not None and not _VARIABLE_NAME.fullmatch(value):
         raise ValueError("is not the name of an environment variable; set the name, and put the URL into the variable")
     return value
+
+
+def missing_parts(
+    url_env: str | None, ca: str | None, environment: Mapping[str, str], named_by: str = f"{NAMESPACE}:databaseUrlEnv"
+) -> list[str]:
+    """Return the problems of a variable that is not set, and of a CA certificate that is not there."""
+    problems = []
+    # A text that is no name may be the URL itself.
+    if url_env is not None and _VARIABLE_NAME.fullmatch(url_env) and not environment.get(url_env):
+        problems.append(
+            f"the environment variable {url_env}, named by {named_by}, is not set: "
+            f"export {url_env}='postgresql://...' and run again"
+        )
+    if ca is not None and not Path(ca).is_file():
+        problems.append(
+            f"{NAMESPACE}:databaseCa: the file {ca!r} does not exist in {Path.cwd()}; save the certificate there "
+            "(docs/getting-started/set-up.md), or correct the path"
+        )
+    return problems
 
 
 def database_address(
@@ -132,20 +153,12 @@ def database_address(
         check_variable_name(url_env)
     except ValueError as error:
         raise ConfigurationError(f"{named_by}: {error}") from None
-    if url is None and url_env is not None:
-        url = environment.get(url_env)
-        if not url:
-            raise ConfigurationError(
-                f"the environment variable {url_env}, named by {named_by}, is not set: "
-                f"export {url_env}='postgresql://...' and run again"
-            )
-    if url is None:
+    if url is None and url_env is None:
         raise ConfigurationError(f"no database: {ONE_DATABASE}")
-    if ca is not None and not Path(ca).is_file():
-        raise ConfigurationError(
-            f"{NAMESPACE}:databaseCa: the file {ca!r} does not exist in {Path.cwd()}; save the certificate there "
-            "(docs/getting-started/set-up.md), or correct the path"
-        )
+    if problems := missing_parts(None if configured else url_env, ca, environment, named_by):
+        several = f"{len(problems)} things are missing; nothing was changed:{format_list(problems)}"
+        raise ConfigurationError(problems[0] if len(problems) == 1 else several)
+    url = environment[url_env or ""] if url is None else url
     try:
         source = f"{NAMESPACE}:databaseUrl" if configured else f"the environment variable {url_env}"
         return replace(read_database_url(url, ca), configured=configured, source=source)

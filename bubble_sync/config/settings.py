@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import lru_cache
@@ -31,6 +31,7 @@ from bubble_sync.config.keys import read_key
 from bubble_sync.config.project_ref import ref_of_database, ref_of_url, require_one_project
 from bubble_sync.config.schedules import seconds_of
 from bubble_sync.errors import ConfigurationError
+from bubble_sync.formatting import format_list
 
 _SCHEDULE = "Schedule: five cron fields in UTC, or `30 seconds` (1..59) with pg_cron 1.5 or newer"
 
@@ -462,12 +463,17 @@ SECRET_KEYS = frozenset(field.alias or name for name, field in StackSettings.mod
 """Keys that must be encrypted: their values are never shown."""
 
 
-def read_settings(config: Mapping[str, ConfigValue]) -> StackSettings:
-    """Validate values, keyed without namespace; raise ConfigurationError with all problems."""
+def read_settings(config: Mapping[str, ConfigValue], others: Sequence[str] = ()) -> StackSettings:
+    """Validate values, keyed without namespace; raise ConfigurationError with all problems.
+
+    Args:
+        config: The values.
+        others: Problems outside the configuration, which the error lists too.
+    """
     settings, problems = check_settings(config)
     if problems or settings is None:
-        listed = "".join(f"\n  - {problem}" for problem in problems)
-        raise ConfigurationError(f"the configuration of this stack cannot be used; nothing was changed:{listed}")
+        what = "the configuration of this stack cannot be used; nothing was changed"
+        raise ConfigurationError(f"{what}:{format_list([*problems, *others])}")
     return settings
 
 

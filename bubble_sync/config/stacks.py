@@ -20,7 +20,7 @@ from typing import IO, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bubble_sync.config.commands import complete_commands
-from bubble_sync.config.database_url import NAMESPACE
+from bubble_sync.config.database_url import NAMESPACE, missing_parts
 from bubble_sync.config.project_folder import config_folder, project_folder, stack_names
 from bubble_sync.config.settings import ConfigValue, StackSettings, read_settings
 from bubble_sync.errors import ConfigurationError
@@ -71,11 +71,20 @@ class Stack:
 
     def settings(self, config: Mapping[str, ConfigValue] | None = None) -> StackSettings:
         """Validate the stack's configuration, or `config` if given; raise ConfigurationError with all problems."""
-        settings = read_settings(self.config() if config is None else config)
+        config = self.config() if config is None else config
+        settings = read_settings(config, self._missing_parts(config))
         if settings.database_ca is None:
             return settings
         # Relative paths start at the project folder, not at the working directory.
         return settings.model_copy(update={"database_ca": str(self.folder / settings.database_ca)})
+
+    def _missing_parts(self, config: Mapping[str, ConfigValue]) -> list[str]:
+        """Return what the configuration names in plain text and this machine does not have."""
+        url_env, ca = (
+            config[key].text if key in config and not config[key].secret else None
+            for key in ("databaseUrlEnv", "databaseCa")
+        )
+        return missing_parts(url_env, None if ca is None else str(self.folder / ca), self.environment)
 
     def config(self) -> dict[str, ConfigValue]:
         """Return the stack's decrypted values; raise ConfigurationError."""
@@ -156,10 +165,7 @@ def run_pulumi(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], given: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a Pulumi command with `given` on standard input, and return its result unchecked."""
-    program = shutil.which("pulumi", path=environment.get("PATH", os.defpath))
-    if program is None:
-        raise ConfigurationError(f"pulumi is not on PATH: {_how_to_get_pulumi(folder)}")
-    arguments = [program, *command, "--non-interactive"]
+    arguments = [find_pulumi(folder, environment), *command, "--non-interactive"]
     slow = command[0] in (*_CHANGING, "preview")
     seconds = _CHANGES_WITHIN_SECONDS if slow else _ANSWERS_WITHIN_SECONDS
     with ExitStack() as files:
@@ -211,6 +217,14 @@ def _end(running: subprocess.Popen[str]) -> None:
         except subprocess.TimeoutExpired:
             continue
         return
+
+
+def find_pulumi(folder: Path, environment: Mapping[str, str]) -> str:
+    """Return the path of Pulumi; raise ConfigurationError."""
+    program = shutil.which("pulumi", path=environment.get("PATH", os.defpath))
+    if program is None:
+        raise ConfigurationError(f"pulumi is not on PATH: {_how_to_get_pulumi(folder)}")
+    return program
 
 
 def _how_to_get_pulumi(folder: Path) -> str:

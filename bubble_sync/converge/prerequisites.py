@@ -8,6 +8,7 @@ from bubble_sync.config.settings import NameSettings
 from bubble_sync.database.database import Connection
 from bubble_sync.database.snapshot import Snapshot, required_values
 from bubble_sync.errors import ForeignObject, PrerequisiteMissing
+from bubble_sync.formatting import format_list
 from bubble_sync.specs import (
     CronJobSpec,
     FunctionSpec,
@@ -44,7 +45,7 @@ def raise_refusals(spec: PrerequisitesSpec, snapshot: Snapshot, reasons: Collect
     if not reasons:
         return
     missing = observe(spec, snapshot).actual.missing
-    listed = _listed(sorted(reason.replace(": nothing was changed", "") for reason in reasons))
+    listed = format_list(sorted(reason.replace(": nothing was changed", "") for reason in reasons))
     in_the_way = f"objects of the sync are refused; nothing was changed. Correct them, then run again:{listed}"
     raise PrerequisiteMissing(f"{_lacking(missing)}\n{in_the_way}") if missing else ForeignObject(in_the_way)
 
@@ -79,12 +80,8 @@ def _named(ours: Mapping[str, FunctionSpec], kind: str, name: str) -> RecordedSp
 
 
 def _lacking(missing: Sequence[str]) -> str:
-    listed = _listed(missing)
+    listed = format_list(missing)
     return f"the database lacks requirements of the sync; nothing was changed. Provide them, then run again:{listed}"
-
-
-def _listed(lines: Sequence[str]) -> str:
-    return "".join(f"\n  - {line}" for line in lines)
 
 
 def _refused_labels(snapshot: Snapshot, labels: dict[str, list[str] | None]) -> list[str]:

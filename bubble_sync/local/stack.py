@@ -1,7 +1,7 @@
 """The stack `local` of a platform: its Pulumi backend, its configuration file, and the environment they need.
 
-Everything is written into the platform's folder. The tracked `Pulumi.local.yaml` is only read: Pulumi itself would
-rewrite it with addresses and a key, or delete it together with the stack.
+Everything is written into the platform's folder. A project's own `Pulumi.local.yaml` is optional and only read: Pulumi
+itself would rewrite it with addresses and a key, or delete it together with the stack.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bubble_sync.config.project_folder import config_folder
-from bubble_sync.config.stacks import complaint, run_pulumi
+from bubble_sync.config.stacks import complaint, find_pulumi, run_pulumi
 from bubble_sync.errors import PlatformError
 from bubble_sync.files import whole_folder
 from bubble_sync.local.addresses import Addresses, write_private
@@ -51,11 +51,14 @@ class LocalStack:
         return run_pulumi([*command, *arguments], self.checkout, self.environment)
 
 
-def require_checkout(folder: Path) -> Path:
-    """Return the folder when it holds the program's files; raise PlatformError otherwise."""
-    for file in (_config_file(folder), folder / "Pulumi.yaml"):
-        if not file.is_file():
-            raise PlatformError(f"there is no {file.name} in {file.parent}: run this in a checkout of bubble-sync")
+def require_project(folder: Path) -> Path:
+    """Return the folder of a project whose stack can be prepared; raise PlatformError or ConfigurationError."""
+    if not (folder / "Pulumi.yaml").is_file():
+        raise PlatformError(
+            f"there is no Pulumi.yaml in {folder} or above: run this in a project of `bubble-sync init`, "
+            "or in a checkout of bubble-sync"
+        )
+    find_pulumi(folder, os.environ)
     return folder
 
 
@@ -88,7 +91,10 @@ def _write(addresses: Addresses, checkout: Path, folder: Path) -> None:
     shutil.copyfile(checkout / "Pulumi.yaml", folder / "Pulumi.yaml")
     config_file = _config_file(folder)
     config_file.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(_config_file(checkout), config_file)
+    if _config_file(checkout).exists():
+        shutil.copyfile(_config_file(checkout), config_file)
+    else:
+        config_file.write_text(f"config:\n  bubble-sync:databaseUrlEnv: {DATABASE_URL_VARIABLE}\n", "utf-8")
     environment = {**os.environ, **_environment(addresses, folder)}
     # A separate folder with the same project name takes every file that these commands write.
     _need(run_pulumi(["stack", "select", "--create", NAME], folder, environment))

@@ -54,11 +54,23 @@ def test_up_status_sign_up_and_down(checkout):
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])
-def test_what_needs_a_checkout_says_so_and_starts_nothing(tmp_path, command):
+def test_what_needs_a_project_says_so_and_starts_nothing(tmp_path, command):
     refused = bubble_sync(tmp_path, "local", command)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.splitlines()[-1].startswith("error: there is no Pulumi.local.yaml in ")
+    assert refused.stderr.splitlines()[-1].startswith("error: there is no Pulumi.yaml in ")
     assert not json.loads(bubble_sync(tmp_path, "local", "status", "--json").stdout)["up"]
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_without_pulumi_nothing_is_started(checkout, monkeypatch, command):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    refused = bubble_sync(checkout, "local", command)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.splitlines() == [
+        "error: pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/), "
+        "or add the folder it is in to PATH"
+    ]
+    assert not json.loads(bubble_sync(checkout, "local", "status", "--json").stdout)["up"]
 
 
 def test_no_command_shows_a_secret(checkout):

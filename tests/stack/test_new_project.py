@@ -56,6 +56,17 @@ def test_the_project_converges_and_its_commands_agree(project: Example, site: Si
     project.run("bubble-sync", "drift", "--stack", "staging")
 
 
+def test_the_project_is_tried_on_the_platform_of_this_machine(project: Example):
+    said = project.run("bubble-sync", "local", "up")
+    try:
+        converge = next(line.strip() for line in said.splitlines() if "pulumi up --stack local" in line)
+        project.run("bash", "-c", f"{converge.replace('uv run ', '')} --yes --skip-preview")
+        project.run("bubble-sync", "diff", "--stack", "local")
+    finally:
+        project.run("bubble-sync", "local", "down")
+    assert not list(project.project.glob("Pulumi.local.yaml"))
+
+
 def test_a_placeholder_and_a_missing_certificate_are_named_before_any_connection(project: Example, site: Site):
     project.environment["BUBBLE_SYNC_PROD_DATABASE_URL"] = site.addresses.database_url
     project.pulumi_init("prod")

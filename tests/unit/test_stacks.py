@@ -99,6 +99,39 @@ def test_the_settings_come_from_the_variable_without_asking_pulumi(project: Path
     assert settings.database_ca == str(project / "ca.crt")
 
 
+def test_all_missing_parts_are_named_at_once(project: Path):
+    missing = shown(databaseCa="ca.crt", databaseUrlEnv="NO_SUCH_URL", serviceRoleKey=None)
+
+    with pytest.raises(ConfigurationError) as refused:
+        stack(project, **{CONFIG_VARIABLE: missing}).settings()
+
+    said = str(refused.value).splitlines()[1:]
+    assert [line.strip("- ").split(": ")[0] for line in said] == [
+        "bubble-sync:serviceRoleKey",
+        "the environment variable NO_SUCH_URL, named by bubble-sync:databaseUrlEnv, is not set",
+        "bubble-sync:databaseCa",
+    ]
+    assert str(project / "ca.crt") in said[-1]
+
+
+def test_both_missing_parts_of_an_address_are_named_at_once(project: Path):
+    opened = stack(project, **{CONFIG_VARIABLE: shown(databaseCa="ca.crt", databaseUrlEnv="NO_SUCH_URL")})
+
+    with pytest.raises(ConfigurationError, match=r"(?s)^2 things are missing.*NO_SUCH_URL.*databaseCa"):
+        opened.settings().address(opened.environment)
+
+
+@pytest.mark.parametrize("given", ["postgresql://postgres:hunter2@host/db", "hunter2 "])
+def test_a_url_in_place_of_its_variable_is_never_shown(project: Path, given: str):
+    wrong = shown(databaseUrlEnv=given, serviceRoleKey=None)
+
+    with pytest.raises(ConfigurationError) as refused:
+        stack(project, **{CONFIG_VARIABLE: wrong}).settings()
+
+    assert "serviceRoleKey: not set" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_command_that_changes_the_configuration_asks_pulumi_itself(project: Path):
     with pytest.raises(ConfigurationError, match="pulumi is not on PATH: install it"):
         stack(project, **{CONFIG_VARIABLE: shown()}).without_given_config().settings()

@@ -131,12 +131,19 @@ def find_installation(major: int | None = None) -> Installation:
         return max(ready, key=_preference)
     if major is not None:
         raise PlatformError(
-            f"PostgreSQL {major} with pg_cron is not installed: run `{SERVER_VARIABLE}={major} make setup`"
+            f"PostgreSQL {major} with pg_cron is not installed: {_how_to_get(major, f'{SERVER_VARIABLE}={major} ')}"
         )
     if found:
         newest = max(each.major for each in found)
-        raise PlatformError(f"PostgreSQL {newest} is here without pg_cron: run `make setup`")
-    raise PlatformError(f"no PostgreSQL >= {OLDEST_MAJOR} with pg_cron on this machine: run `make setup`")
+        raise PlatformError(f"PostgreSQL {newest} is here without pg_cron: {_how_to_get(newest)}")
+    raise PlatformError(f"no PostgreSQL >= {OLDEST_MAJOR} with pg_cron on this machine: {_how_to_get(HOSTED_MAJOR)}")
+
+
+def _how_to_get(major: int, variable: str = "") -> str:
+    return (
+        f"run `{variable}make setup` in a checkout of bubble-sync, or install the package postgresql-{major}-cron "
+        "of Debian, Ubuntu or PostgreSQL's own archive"
+    )
 
 
 def servers() -> list[Installation]:
