@@ -60,6 +60,8 @@ def _show(found: Runs, out: Console) -> None:
     lines |= {f"unknown: job {job.name}: {job.unknown}" for job in found.jobs if job.unknown}
     for line in sorted(lines):
         out.print(line, style="yellow")
+    if found.stuck:
+        out.print(f"! {found.stuck.name} has no answer", style="red")
     for job in found.jobs:
         if job.problem:
             out.print(f"! job {job.name} {job.problem}", style="red")

@@ -17,7 +17,6 @@ from bubble_sync.converge import cron_jobs
 from bubble_sync.converge.registry import kind_of
 from bubble_sync.database.database import Connection, savepoint, translated
 from bubble_sync.database.snapshot import Snapshot, SnapshotRow, read_accessible
-from bubble_sync.database.table_names import RUN_TABLE
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.formatting import format_timestamp
 from bubble_sync.model.jobs import PROCESSOR
@@ -103,7 +102,7 @@ def judge_liveness(
         return Liveness(_NO, f"{spec.object_name} is not active{wanted}")
     if run is not None and run["status"] != "succeeded":
         failed = f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}"
-        return Liveness(_NO, f"{failed}: see {RUN_TABLE}, runid {run['runid']}")
+        return Liveness(_NO, f"{failed}: `bubble-sync runs` has the error of runid {run['runid']}")
     changed = _changed(specs, snapshot)
     if requests is not None and (refused := _refused(requests, changed, now)):
         return refused
@@ -136,7 +135,7 @@ def _stops(specs: Sequence[Spec], snapshot: Snapshot) -> Iterator[str]:
 def _refused(requests: Sequence[Request], changed: datetime, now: datetime) -> Liveness | None:
     """Return no when our newest requests are unanswered, or refused since the last change of a secret."""
     if waiting := stuck(requests, now):
-        return Liveness(_NO, f"{_named(waiting)}, has no answer")
+        return Liveness(_NO, f"{waiting.name} has no answer")
     newest = newest_answered(requests)
     if newest is None or newest.verdict not in BAD or newest.sent_at < changed:
         return None
@@ -164,7 +163,7 @@ def _by_response(ran: str, snapshot: Snapshot, changed: datetime) -> Liveness:
 
 
 def _named(request: Request) -> str:
-    return f"the last request of {request.function}, sent at {format_timestamp(request.sent_at)}"
+    return f"the last answered request of {request.function}, sent at {format_timestamp(request.sent_at)}"
 
 
 def _changed(specs: Sequence[Spec], snapshot: Snapshot) -> datetime:

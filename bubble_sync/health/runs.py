@@ -11,7 +11,7 @@ from bubble_sync.database.database import Connection
 from bubble_sync.database.table_names import DISPATCH_TABLE, JOB_TABLE, RUN_TABLE
 from bubble_sync.health.jobs import Job, jobs_in
 from bubble_sync.records.messages import readable
-from bubble_sync.records.requests import Request, as_of_now, requests_in
+from bubble_sync.records.requests import Request, as_of_now, requests_in, stuck
 from bubble_sync.records.verdicts import GOOD
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
@@ -51,14 +51,20 @@ class Runs:
     performance: tuple[Performance, ...]
     runs: tuple[Run, ...]
     unknown: Mapping[str, str]
+    asked_at: datetime
 
     @property
     def clean(self) -> bool:
-        """Return whether every run of the day, and every request shown, is known to be good."""
+        """Return whether every run of the day is good, and every request shown, or still within its time."""
         failures = sum(one.failures for one in self.performance)
         requests = [run.request for run in self.runs if run.request]
         known = not any(job.problem or job.unknown for job in self.jobs)
-        return known and not failures and all(request.verdict in GOOD for request in requests)
+        return known and not failures and not self.stuck and all(request.verdict in GOOD for request in requests)
+
+    @property
+    def stuck(self) -> Request | None:
+        """Return the oldest request without a response past its timeout."""
+        return stuck([run.request for run in self.runs if run.request], self.asked_at)
 
 
 @in_one_read("reading the runs")
@@ -67,7 +73,7 @@ def runs(conn: Connection, visible: Visibility, settings: StackSettings, stack: 
     unknown: dict[str, str] = {}
     jobs = jobs_in(conn, visible, settings)
     if why := visible.why_unreadable(JOB_TABLE, RUN_TABLE):
-        return Runs(stack, jobs, (), (), {"runs": why})
+        return Runs(stack, jobs, (), (), {"runs": why}, visible.asked_at)
     performance = conn.execute(query("runs", "performance")).fetchall()
     latest = conn.execute(query("runs", "latest"), {"most": most}).fetchall()
     requests: dict[int | None, Request] = {}
@@ -99,4 +105,5 @@ def runs(conn: Connection, visible: Visibility, settings: StackSettings, stack: 
             for row in latest
         ),
         unknown=unknown,
+        asked_at=visible.asked_at,
     )

@@ -199,9 +199,11 @@ def _requests(
     found = requests_in(conn.execute(query("requests", "around"), {"since": since, "until": until}).fetchall())
     answers = answers_to(conn, visible, found)
     for request in dict.fromkeys(moved_on(conn, visible, with_answers(found, answers))):
-        yield "request", f"{request.request_id} of {request.function}, {request.cause}", request.sent_at
         answer = answers.get(request.request_id)
-        if at := answer["created"] if answer else request.settled_at:
+        at = answer["created"] if answer else request.settled_at
+        waits = "" if at else f": {request}, no response yet"
+        yield "request", f"{request.request_id} of {request.function}, {request.cause}{waits}", request.sent_at
+        if at:
             yield "response", f"{request}{'' if answer else ' (when it was noted)'}", at
 
 

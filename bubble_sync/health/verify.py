@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ from bubble_sync.model.jobs import MANAGED_JOBS
 from bubble_sync.model.setup import desired_state
 from bubble_sync.model.targets import target_for
 from bubble_sync.records import visibility
-from bubble_sync.records.requests import Request, as_of_now, newest_answered, requests_in, stuck
+from bubble_sync.records.requests import as_of_now, newest_answered, requests_in, stuck
 from bubble_sync.records.verdicts import ANSWERED, BAD
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.specs import NOT_KNOWN, CronJobSpec, ExtensionSpec, LedgerSpec, Owner, PrerequisitesSpec
@@ -115,7 +116,9 @@ def _unexpired(line: ChecklistLine, settings: StackSettings, now: datetime) -> C
 
 def _wrong(item: ObjectDiff) -> str:
     if item.state in _REFUSED:
-        return " ".join(item.reason.split())
+        # The line has its own remedy.
+        reason = re.sub(r"; nothing was changed\.[^:]*:", ":", item.reason)
+        return " ".join(re.sub(r"(?<!:)\n  - ", ", ", reason).replace(":\n  - ", ": ").split())
     if item.actual is None:
         return f"{item.spec.object_name} is not there"
     fields = ", ".join(change.field for change in item.changes)
@@ -233,17 +236,13 @@ def _endpoint(conn: Connection, visible: Visibility, *, logged: bool) -> Checkli
         return make_line("endpoint", CheckStatus.UNKNOWN, why, remedy)
     known = as_of_now(conn, visible, requests_in(conn.execute(query("requests", "recent")).fetchall()))
     if waiting := stuck(known, visible.asked_at):
-        return make_line("endpoint", CheckStatus.NO, f"{_sent(waiting)}: no answer", "bubble-sync doctor")
+        return make_line("endpoint", CheckStatus.NO, f"{waiting.name}: no answer", "bubble-sync doctor")
     answered = newest_answered(known)
     if answered is None:
         waits = f", and {len(known)} outstanding" if known else ""
         return make_line("endpoint", CheckStatus.NOT_PROVEN, f"no answer is on record{waits}", _SEND)
     status, remedy = _VERDICTS.get(answered.verdict, (CheckStatus.UNKNOWN, _SEND))
-    return make_line("endpoint", status, f"{_sent(answered)}: {answered}", remedy)
-
-
-def _sent(request: Request) -> str:
-    return f"request {request.request_id} of {request.function} at {format_timestamp(request.sent_at)}"
+    return make_line("endpoint", status, f"{answered.name}: {answered}", remedy)
 
 
 def _queue(conn: Connection, visible: Visibility, settings: StackSettings) -> ChecklistLine:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from bubble_sync.database.database import Connection, Database, Row
 from bubble_sync.database.polling import poll
 from bubble_sync.database.table_names import QUEUE_TABLE, REQUEST_TABLE, RESPONSE_TABLE
-from bubble_sync.formatting import format_age
+from bubble_sync.formatting import format_age, format_timestamp
 from bubble_sync.records.messages import readable
 from bubble_sync.records.verdicts import ANSWERED, BAD, OUTSTANDING, first_characters, verdict_of
 from bubble_sync.records.visibility import Visibility, in_one_read
@@ -49,6 +49,11 @@ class Request:
     def cause(self) -> str:
         """Return why it was sent: the job saw waiting items, or an insert sent it without a look at the queue."""
         return f"{self.waiting} waiting" if self.waiting else "sent by an insert"
+
+    @property
+    def name(self) -> str:
+        """Return the request's id, function and time."""
+        return f"request {self.request_id} of {self.function} at {format_timestamp(self.sent_at)}"
 
     def __str__(self) -> str:
         """Return the verdict with its evidence."""

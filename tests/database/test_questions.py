@@ -406,10 +406,29 @@ class TestTrace:
         with pytest.raises(PrivilegeMissing, match=r"unknown: watcher may not read public\.sync_queue"):
             follow(watcher())
 
+    @pytest.mark.parametrize(
+        ("age", "detail"), [("30 s", "outstanding"), ("10 min", "outstanding")], ids=["within", "past"]
+    )
+    def test_a_request_without_a_response_says_so(self, working: Site, age: str, detail: str):
+        item(working, "11 min")
+        dispatch(working, 7, age, None, runid=2)
+
+        (request,) = (step for step in follow(working, None).steps if step.what == "request")
+        assert request.detail.endswith(f": {detail}, no response yet")
+
 
 class TestRuns:
     def ask(self, site: Site, **changes: str) -> Runs:
         return runs(site.db, read_settings(config(**changes)), "test", 10)
+
+    @pytest.mark.parametrize(("age", "clean"), [("30 s", True), ("10 min", False)])
+    def test_a_request_without_a_response_counts_from_its_timeout_on(self, working: Site, age: str, clean: bool):
+        run(working, 3, PROCESSOR, age)
+        dispatch(working, 7, age, None, runid=3)
+        found = self.ask(working)
+
+        assert (found.clean, found.stuck is None) == (clean, clean)
+        assert [str(one.request) for one in found.runs if one.request] == ["outstanding"]
 
     def test_each_run_has_its_request(self, working: Site):
         dispatch(working, 7, "30 s", "ok", runid=2, status_code=200, processed=1, failed=0)

@@ -76,6 +76,15 @@ def test_a_sync_that_works_is_ok_with_evidence_in_every_line(working: Site):
     assert lines["bubble_ids"].evidence == ("user user-r1, host host-r1, guest guest-r1")
 
 
+def test_what_up_would_refuse_is_named_without_what_up_would_say_of_itself(working: Site):
+    working.by_hand("alter table public.sync_queue drop column error_message, drop column retry_count")
+
+    line = ask(working)["prerequisites"]
+
+    lacking = "column public.sync_queue.error_message, column public.sync_queue.retry_count"
+    assert said(line) == ("no", f"the database lacks requirements of the sync: {lacking}", "bubble-sync diff")
+
+
 def test_right_after_up_what_nobody_has_tried_is_not_proven(converged: Site):
     assert not_ok(converged) == dict.fromkeys(("runs", "endpoint", "sign_up", "bubble_ids"), "not proven")
 

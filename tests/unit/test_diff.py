@@ -230,6 +230,15 @@ class TestDrawing:
         assert lines[0].startswith("**bubble-sync diff**, stack test: 1 equal, ")
         assert lines[-1] == "<!-- bubble-sync diff test -->"
 
+    def test_markdown_has_a_next_step_only_where_up_refuses(self):
+        update = ObjectDiff(job_spec(), State.UPDATE, Observation(job_spec()), (Change("active", False, True),))
+        steps = [
+            [line for line in comparison_markdown(one) if line.startswith("next: ")]
+            for one in (comparison(), Comparison(STACK, [update], []))
+        ]
+
+        assert steps == [["next: fix what `pulumi up` refuses; then run `bubble-sync diff` again"], []]
+
     def test_no_body_breaks_out_of_its_fence(self):
         drawn = "\n".join(comparison_markdown(comparison()))
 

@@ -249,6 +249,16 @@ class TestWriting:
         assert (following, steps[0]) == ("next:", "  cd 'new/shop sync'")
         assert [step.strip() for step in steps[1:]] == new_project.first_steps(PLAIN)
 
+    @pytest.mark.parametrize(
+        ("forge", "backend", "noted"),
+        [("gitlab", "file://~/state", True), ("none", "file://~/state", False), ("gitlab", "s3://state", False)],
+    )
+    def test_notes_a_backend_that_ci_cannot_reach(self, tmp_path: Path, forge: str, backend: str, noted: bool):
+        done = init(tmp_path, "shop", "--stacks", "staging", "--forge", forge, "--backend", backend)
+
+        note = "note: CI cannot reach a backend in a folder of this machine: choose a bucket or Pulumi Cloud for CI\n"
+        assert (done.returncode, done.stderr) == (0, note if noted else "")
+
     def test_prints_what_the_page_about_set_up_shows(self, tmp_path: Path):
         page = (CHECKOUT / "docs/getting-started/set-up.md").read_text("utf-8")
         command, _, shown = page.partition("$ uvx bubble-sync init ")[2].partition("```")[0].partition("\n")

@@ -70,8 +70,9 @@ def comparison_markdown(comparison: Comparison) -> Iterator[str]:
     if comparison.unmanaged:
         lines = [line for one in comparison.unmanaged for line in _unmanaged_lines(one)]
         yield from folded(f"unmanaged objects: {len(comparison.unmanaged)}", lines, "text")
-    if step := _next(comparison):
-        yield from ("", complete_for_stack(f"next: {step}"))
+    # The rest is the deploy's.
+    if _refused(comparison):
+        yield from ("", complete_for_stack("next: fix what `pulumi up` refuses; then run `bubble-sync diff` again"))
     yield ""
     # A later run finds and replaces the comment by this marker.
     yield f"<!-- bubble-sync diff {re.sub('[^A-Za-z0-9._-]', '', comparison.stack)} -->"
@@ -156,9 +157,13 @@ def _one_line(text: str) -> str:
 def _next(comparison: Comparison) -> str:
     if comparison.clean:
         return ""
-    if any(item.state in (State.FOREIGN, State.MISSING) for item in comparison.items):
+    if _refused(comparison):
         return "fix the objects marked !, which `pulumi up` refuses; then run `bubble-sync diff` again"
     return "keep the way back, `bubble-sync diff --undo-sql > back.sql`; then `pulumi up`"
+
+
+def _refused(comparison: Comparison) -> bool:
+    return any(item.state in (State.FOREIGN, State.MISSING) for item in comparison.items)
 
 
 def _summary(comparison: Comparison) -> str:
