@@ -94,10 +94,10 @@ select id::text as id, record_id::text as record_id, operation::text as operatio
     processed_at, error_message, retry_count, max_retries, next_retry_at, pg_catalog.now() as asked_at,
     -- include: items details
     as details
-from public.sync_queue as item
-where operation = 'SIGNUP_ATOMIC'
-order by created_at desc nulls last
-limit 1;
+from (
+    -- One item, before its details are read.
+    select * from public.sync_queue where operation = 'SIGNUP_ATOMIC' order by created_at desc nulls last limit 1
+) as item;
 
 -- name: of
 -- The item of this id; else of this record, its newest sign-up, else its newest item. As text: an id may have any type.
@@ -105,10 +105,12 @@ select id::text as id, record_id::text as record_id, operation::text as operatio
     processed_at, error_message, retry_count, max_retries, next_retry_at, pg_catalog.now() as asked_at,
     -- include: items details
     as details
-from public.sync_queue as item
-where id::text = %(wanted)s or record_id::text = %(wanted)s
-order by id::text = %(wanted)s desc, operation = 'SIGNUP_ATOMIC' desc, created_at desc nulls last
-limit 1;
+from (
+    select * from public.sync_queue
+    where id::text = %(wanted)s or record_id::text = %(wanted)s
+    order by id::text = %(wanted)s desc, operation = 'SIGNUP_ATOMIC' desc, created_at desc nulls last
+    limit 1
+) as item;
 
 -- name: bubble_ids
 -- Guide, step 8: what became of one person's records, by email or by the record that an item names.

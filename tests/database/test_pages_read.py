@@ -20,6 +20,7 @@ from bubble_sync.health.runs import runs
 from bubble_sync.health.status import status
 from bubble_sync.health.trace import trace
 from bubble_sync.health.verify import verify
+from bubble_sync.sql_loader import query
 from tests.fixtures.history import item, person
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, config
@@ -120,3 +121,13 @@ def test_a_command_reads_no_more_of_thirty_days_than_of_fifteen(converged: Site,
     of_thirty = history_pages(converged, command)
 
     assert 0 < of_thirty <= 1.2 * of_fifteen
+
+
+@pytest.mark.parametrize("name", ["latest_sign_up", "of"])
+def test_an_item_is_found_before_its_details_are_read(site: Site, name: str):
+    text = f"explain (verbose) {query('items', name)}".encode()
+    rows = site.db.read("asking", lambda conn: conn.execute(text, {"wanted": "r1"}).fetchall())
+    above, _, below = "\n".join(row["QUERY PLAN"] for row in rows).partition("Limit")
+
+    assert "error_details'" in above
+    assert "error_details'" not in below
