@@ -24,13 +24,13 @@ from bubble_sync.local.edge_function.behaviour import Behaviour
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.processes import Emulator, end_process
 from tests.fixtures.breaking import diagnose, set_up, working
-from tests.fixtures.site import Site
+from tests.fixtures.site import Site, knows_seconds
 
 #: Real pg_cron, which starts both jobs each second.
 CRON = {"max_connections": "100"}
 TICKS = ("select public.invoke_bubble_sync_processor()", "select public.invoke_bubble_sync_retry()")
 #: The job of docs/guides/claim.md, at a quicker pace.
-STALLED = "select cron.schedule('sync-queue-stalled', '5 seconds', 'select public.sync_queue_requeue_stalled()')"
+STALLED = "select cron.schedule('sync-queue-stalled', '{}', 'select public.sync_queue_requeue_stalled()')"
 TIMEOUT_MS = 5000
 PATIENCE_SECONDS = 240.0
 #: True on a busy machine at any time, with an interval of one second.
@@ -114,7 +114,8 @@ class Pipeline:
         self.site.by_hand(LOG)
         if self.base.claims:
             self.platform.claim_items()
-            self.site.by_hand("set role postgres", STALLED)
+            each = "5 seconds" if knows_seconds(self.site) else "* * * * *"
+            self.site.by_hand("set role postgres", STALLED.format(each))
         self.behave()
 
     def behave(self, **faults: object) -> None:
@@ -401,8 +402,8 @@ def naive(folder: Path) -> Emulator:
 
 
 def settings_of(site: Site, **processor: object) -> StackSettings:
-    """Return a stack whose two jobs run each second."""
-    job = {"schedule": "1 seconds", "timeoutMs": TIMEOUT_MS}
+    """Return a stack whose two jobs run each second, where pg_cron has seconds."""
+    job = {"schedule": "1 seconds" if knows_seconds(site) else "* * * * *", "timeoutMs": TIMEOUT_MS}
     return working(
         projectRef=None,
         supabaseUrl=site.addresses.endpoint_url,
