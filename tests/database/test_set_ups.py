@@ -176,6 +176,56 @@ def test_of_two_set_ups_in_a_database_one_is_chosen_by_its_stack(converged: Site
     assert found(converged, "shop").names.schema_name == "shop_sync"
 
 
+OF_A_LEDGER = "bubble-sync: which objects each stack made or adopted"
+
+
+def other_ledger(schema: str, *rows: str) -> tuple[str, ...]:
+    """Return statements that make another ledger of our role, with rows of object, stack, origin and settings."""
+    return (
+        "set role postgres",
+        f'create schema "{schema}"',
+        f'create table "{schema}".ledger (object text, stack text, origin text, settings text)',
+        f"comment on table \"{schema}\".ledger is '{OF_A_LEDGER}'",
+        *(f'insert into "{schema}".ledger values ({row})' for row in rows),
+        "reset role",
+    )
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        pytest.param(other_ledger("Bubble Sync", "'settings', 'old', 'made', '{}'"), id="in a schema of no prefix"),
+        pytest.param(other_ledger("shop_sync"), id="without an object, as destroy leaves it"),
+        pytest.param(
+            (*other_ledger("shop_sync", "'settings', 'shop', 'made', '{}'"), "alter schema shop_sync owner to anon",
+             "alter table shop_sync.ledger owner to anon"),
+            id="of another role",
+        ),
+    ],
+)  # fmt: skip
+def test_another_ledger_that_is_no_set_up_of_this_role_hides_none(converged: Site, statements: tuple[str, ...]):
+    converged.by_hand(*statements)
+
+    assert [found(converged, stack).stack for stack in (None, STACK)] == [STACK, STACK]
+
+
+def test_settings_of_another_stack_that_cannot_be_read_hide_none(converged: Site):
+    converged.by_hand(*other_ledger("shop_sync", "'settings', e'shop\\x1b[2J\\n', 'made', 'nonsense'"))
+
+    assert found(converged, STACK).stack == STACK
+    with pytest.raises(ConfigurationError, match=r"holds the stacks test, shop\\x1b\[2J\\n: choose one") as refused:
+        found(converged)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_copy_of_a_ledger_is_named_by_its_schema(converged: Site):
+    converged.by_hand(*other_ledger("old_copy", f"'settings', '{STACK}', 'made', '{{}}'"))
+
+    for stack in (None, STACK):
+        with pytest.raises(ConfigurationError, match=f"holds stack {STACK} in the schemas bubble_sync and old_copy"):
+            found(converged, stack)
+
+
 def test_another_version_that_declares_other_objects_is_named(converged: Site):
     row = '(settings::jsonb || \'{"version": "0.0.9", "specs": "other"}\')::text'
     converged.by_hand(f"update bubble_sync.ledger set settings = {row} where object = 'settings'")
