@@ -92,6 +92,10 @@ def _filters(
     filtered = dead or any(one is not None for one in (error, operation, since))
     if bool(ids) == filtered or (ids and limit is not None):
         raise ConfigurationError("pass ids of items, or what selects them: --dead, --error, --operation, --since")
+    # A variable that is not set must not select every item.
+    for option, text in (("--error", error), ("--operation", operation)):
+        if text is not None and not text.strip():
+            raise ConfigurationError(f"{option} is empty: name a text, or leave {option} out")
     within = None if since is None else duration("--since", since, "1s", "3650d")
     return Filters(dead=dead, error=error, operation=operation, since=within, limit=limit)
 

@@ -101,6 +101,15 @@ def test_an_empty_stack_is_never_the_selected_one(project: Path, command: str):
     assert done.stderr.startswith("error: --stack is empty")
 
 
+@pytest.mark.parametrize("command", ["requeue", "discard"])
+@pytest.mark.parametrize("option", ["--error", "--operation"])
+def test_an_empty_filter_selects_no_item(project: Path, command: str, option: str):
+    done = bubble_sync(project, command, option, "", "--dead", "--yes", "--stack", "prod")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {option} is empty: name a text, or leave {option} out\n"
+
+
 def test_the_bare_command_takes_a_stack_and_passes_none_on_unseen(project: Path):
     bare = bubble_sync(project, "--stack", "prod")
     assert (bare.returncode, bare.stderr.count("\n")) == (2, 1)
