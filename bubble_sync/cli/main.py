@@ -86,12 +86,12 @@ def guard_streams() -> None:
     """
     codecs.register_error(_ESCAPED, unencodable)
     sys.stdout = _guarded(sys.stdout, "standard output")
-    sys.stderr = _guarded(sys.stderr, "standard error") or io.StringIO()
+    sys.stderr = _guarded(sys.stderr, "standard error")
 
 
-def _guarded(stream: TextIO, name: str) -> TextIO:
+def _guarded(stream: TextIO | None, name: str) -> TextIO:
     if stream is None:
-        return stream
+        return io.StringIO()
     raw = _Descriptor(stream.fileno(), name)
     return io.TextIOWrapper(
         io.BufferedWriter(raw), stream.encoding, _ESCAPED, line_buffering=raw.isatty() or name == "standard error"
@@ -111,6 +111,5 @@ def run() -> None:
         # Not app(): typer replaces sys.excepthook and prints frames of its own.
         code = get_command(app).main(obj=outcome, standalone_mode=False) or YES
         # Flush here: a failed write at the interpreter's exit has no exit code of ours.
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     raise SystemExit(code)

@@ -150,6 +150,15 @@ def test_a_closed_pipe_changes_no_exit_code(project: Path):
     assert both.returncode == 2
 
 
+@pytest.mark.parametrize("command", ["config", "config --json", "init made --stacks a --forge none --backend ''"])
+def test_a_stream_that_is_closed_from_the_start_changes_no_exit_code(project: Path, command: str):
+    named = "--stack prod" if command.startswith("config") else ""
+
+    for streams in (">&-", "2>&-", "<&-", ">&- 2>&- <&-"):
+        done = in_bash(project, f"bubble-sync {command} {named} {streams} && rm -rf made")
+        assert (done.returncode, done.stderr) == (0, ""), streams
+
+
 def test_a_full_disk_is_no_bug_of_ours(project: Path):
     done = in_bash(project, "bubble-sync config --stack prod > /dev/full")
 
