@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -86,21 +87,23 @@ def _refusal(place: str, answer: httpx.Response) -> SyncError:
     return ForgeRefused(f"{place}: GitHub answers {code}; nothing was changed")
 
 
-def _variable(name: str) -> str:
-    """Return an environment variable that must be set."""
-    value = os.environ.get(name)
+def _variable(name: str, form: str, default: str = "") -> str:
+    """Return an environment variable of a form, which must be set without a default."""
+    value = os.environ.get(name) or default
     if not value:
         raise ConfigurationError(f"{name} is not set: docs/guides/ci.md says what it holds")
+    if not re.fullmatch(form, value):
+        raise ConfigurationError(f"{name} cannot be used: it has another form ({form}); copy it again")
     return value
 
 
 def repository() -> Repository:
     """Return the repository that GitHub's own variables name."""
-    address = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
+    address = _variable("GITHUB_API_URL", r"https?://[\w.-]+(:[0-9]{1,5})?[\w./-]*", "https://api.github.com")
     client = httpx.Client(
-        base_url=f"{address}/repos/{_variable('GITHUB_REPOSITORY')}",
+        base_url=f"{address}/repos/{_variable('GITHUB_REPOSITORY', '[A-Za-z0-9._-]+/[A-Za-z0-9._-]+')}",
         headers={
-            "Authorization": f"Bearer {_variable('GITHUB_TOKEN')}",
+            "Authorization": f"Bearer {_variable('GITHUB_TOKEN', '[!-~]+')}",
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": "2022-11-28",
         },

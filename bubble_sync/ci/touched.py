@@ -20,6 +20,8 @@ UNSEEN_FOLDERS = ("docs", "tests", "bench", ".github")
 
 def touched_stacks(project: Path, base: str) -> list[str]:
     """Return the stacks that the commits since `base` touch; raise ConfigurationError when git does not know it."""
+    # Without a base, git would compare HEAD with itself; an option as a base, it would obey.
+    _git(project, base, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base or ' '}^{{commit}}")
     prefix = _git(project, base, "rev-parse", "--show-prefix").strip() or "."
     listed = _git(project, base, "diff", "--name-only", "--no-renames", "-z", f"{base}...HEAD", "--")
     changed = [os.path.relpath(name, prefix) for name in listed.split("\0") if name]
@@ -55,7 +57,10 @@ def _is_code(file: PurePath, where: PurePath) -> bool:
 
 
 def _git(project: Path, base: str, *command: str) -> str:
-    done = subprocess.run(["git", *command], cwd=project, capture_output=True, text=True, check=False)
+    # The name of a file may be in any encoding.
+    done = subprocess.run(
+        ["git", *command], cwd=project, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False
+    )
     if done.returncode != 0:
         raise ConfigurationError(
             f"git does not know what changed since {base!r}: fetch the whole history, or set BASE to a revision"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,7 +126,10 @@ def issue(report: _Sent) -> None:
     """Open, update or close our one issue about drift on GitHub, after `ci drift`. Exit codes as for `ci comment`."""
     from bubble_sync.ci import drift_issue
 
-    print_text(drift_issue.update(_read(report), int(_read(_exit_file(report)))))
+    text, code = _read(report), _read(_exit_file(report))
+    if not re.fullmatch("[0-9]{1,3}", code):
+        raise ConfigurationError(f"{_exit_file(report)} holds no exit code: run `bubble-sync ci drift` again")
+    print_text(drift_issue.update(text, int(code)))
 
 
 def _add_stack(lines: list[str], stack: Stack) -> int:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -43,10 +44,8 @@ def failure_of(problem: Exception) -> CommandFailure:
         return refusal_of(problem, complete_for_stack)
     if hasattr(problem, "format_message"):
         return CommandFailure(MISUSED, "usage", _usage(problem))
-    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        return CommandFailure(
-            MISUSED, "configuration", f"the disk is full ({problem.strerror}): make room, then run again"
-        )
+    if isinstance(problem, OSError) and problem.strerror:
+        return CommandFailure(MISUSED, "configuration", _of_the_machine(problem, problem.strerror))
     # Print only the type: the text of an unexpected error may hold a secret.
     bug = f"a bug of bubble-sync ({type(problem).__name__}): run again with --debug and report it"
     return CommandFailure(OUR_BUG, "bug", bug)
@@ -55,6 +54,19 @@ def failure_of(problem: Exception) -> CommandFailure:
 def refusal_of(problem: SyncError, complete: Callable[[str], str]) -> CommandFailure:
     """Return the failure for an error of ours; `complete` completes the commands of its text."""
     return CommandFailure(*_code(problem), complete(str(problem)))
+
+
+def _of_the_machine(problem: OSError, reason: str) -> str:
+    """Return what the system refused, and the next step."""
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full ({reason}): make room, then run again"
+    if problem.filename is not None:
+        return f"{os.fsdecode(problem.filename)} cannot be used ({reason}): correct its path or its permissions"
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return "the current folder was removed: go to another folder, then run again"
+    return f"this machine refuses it ({reason}): correct that, then run again; --debug shows the place"
 
 
 def _usage(problem: Exception) -> str:

@@ -237,6 +237,35 @@ def test_a_missing_variable_is_named(
     assert capfd.readouterr().err.startswith(f"error: {said}")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GITHUB_TOKEN", "a\nb"), ("GITHUB_TOKEN", "t\u00f6ken"), ("GITHUB_REPOSITORY", "a/\x1bb"),
+        ("GITHUB_REPOSITORY", "alone"), ("GITHUB_API_URL", "http://[::1"), ("GITHUB_API_URL", "github.com"),
+    ],
+)  # fmt: skip
+def test_a_variable_that_cannot_be_used_is_named_without_its_value(
+    name: str,
+    value: str,
+    comment: Callable[[str], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert comment("text") == 2
+    told = capfd.readouterr().err
+    assert (told.startswith(f"error: {name} cannot be used"), told.count("\n"), value in told) == (True, 1, False)
+
+
+def test_an_exit_code_that_was_not_written_whole_is_said(report: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    report.write_text("text")
+    report.with_name("report.md.exit").touch()
+
+    assert exit_of("ci", "issue") == 2
+    assert capfd.readouterr().err == f"error: {report}.exit holds no exit code: run `bubble-sync ci drift` again\n"
+
+
 def test_a_report_that_was_never_written_is_said(report: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert (exit_of("ci", "comment"), exit_of("ci", "issue")) == (2, 2)
     assert capfd.readouterr().err.count(f"error: {report} cannot be read (No such file or directory): run `bubble") == 2

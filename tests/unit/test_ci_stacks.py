@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -112,9 +113,18 @@ def test_of_a_project_in_a_folder_of_a_repository_its_own_files_count(project: P
     assert touched_stacks(project / "infra", base) == ["prod"]
 
 
-def test_a_base_that_git_does_not_know_is_one_line(project: Path) -> None:
-    with pytest.raises(ConfigurationError, match="git does not know what changed since 'origin/nowhere': fetch"):
-        touched_stacks(project, "origin/nowhere")
+@pytest.mark.parametrize("base", ["origin/nowhere", "", " ", "--output=taken", "-h"])
+def test_a_base_that_git_does_not_know_is_one_line(project: Path, base: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"git does not know what changed since '{base}': fetch"):
+        touched_stacks(project, base)
+    assert not [path for path in project.iterdir() if path.name.startswith("taken")]
+
+
+def test_the_name_of_a_changed_file_may_be_in_any_encoding(project: Path) -> None:
+    Path(os.fsdecode(os.fsencode(project) + b"/\xff.py")).touch()
+    commit(project)
+
+    assert touched_stacks(project, "HEAD~1") == ["prod", "staging"]
 
 
 PLATFORM = {

@@ -80,6 +80,7 @@ def test_with_json_an_error_is_json_too_in_one_shape(project: Path, command: tup
     [
         (Unreachable("x"), 3, "unreachable"), (NotFound("x"), 1, "not found"), (KeyError("secret"), 4, "bug"),
         (OSError(28, "No space left on device"), 2, "configuration"),
+        (PermissionError(13, "Permission denied", "report.md"), 2, "configuration"), (OSError("secret"), 4, "bug"),
     ],
 )  # fmt: skip
 def test_the_shape_holds_for_what_is_not_reached_not_found_or_broken(capsys, problem: Exception, code: int, kind: str):
@@ -166,6 +167,40 @@ def test_a_full_disk_is_no_bug_of_ours(project: Path):
     assert done.stderr == (
         "error: standard output cannot be written (No space left on device): make room, or send it elsewhere\n"
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["status", "local status", "doctor --all-stacks", "init --stacks a --forge none --backend ''"],
+    ids=["status", "local", "all stacks", "init"],
+)
+def test_a_folder_that_was_removed_is_named(project: Path, command: str):
+    (project / "gone").mkdir()
+
+    done = in_bash(project / "gone", f"rmdir ../gone; bubble-sync {command}")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: the current folder was removed: go to another folder, then run again\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "named"),
+    [
+        (("status", "--stack", "prod", "--config-file", "c" * 300), {}, "c" * 300),
+        (("ci", "drift"), {"GITHUB_STEP_SUMMARY": "no/such/file"}, "no/such/file"),
+    ],
+    ids=["a name that is too long", "a folder that is not there"],
+)
+def test_a_path_that_the_system_refuses_is_named(
+    project: Path, command: tuple[str, ...], variables: dict[str, str], named: str
+):
+    (project / "Pulumi.prod.yaml").touch()
+
+    done = bubble_sync(project, *command, PATH=pulumi_that(project, "exit 1"), **variables)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {named} cannot be used (")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_ctrl_c_is_130_without_a_traceback_and_ends_pulumi(project: Path):
