@@ -28,6 +28,8 @@ ONE_DATABASE = (
 _ENCRYPTED = ("require", "verify-ca", "verify-full")
 _VARIABLE = "PGPASSWORD"
 _VARIABLE_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_LIKE_A_URL = re.compile("postgres(ql)?:/", re.IGNORECASE)
+"""In a path, which joins two slashes to one, the URL of a database."""
 _TRANSACTION_PORT, _SESSION_PORT = 6543, 5432
 
 
@@ -76,6 +78,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _may_exist(host: str) -> bool:
+    """Return whether a resolver can look the host up."""
+    try:
+        # A name may end with a dot.
+        return host.startswith("/") or bool(host.encode("idna"))
+    except UnicodeError:
+        return False
+
+
 def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
     """Parse a `postgresql://` URL; errors never show it, since it contains the password."""
     unreadable = "cannot be read as postgresql://user:password@host:port/database; percent-encode special characters"
@@ -96,6 +107,8 @@ def read_database_url(url: str, ca: str | None = None) -> DatabaseAddress:
     misread = re.search(r"\s|%(?![0-9A-Fa-f]{2})", url) or parts.netloc.count("@") != 1 or "," in parts.netloc
     if parts.scheme not in ("postgresql", "postgres") or not host or not user or parts.fragment or misread:
         raise ValueError(unreadable)
+    if not _may_exist(unquote(host)):
+        raise ValueError("names a host that cannot exist: between its dots are 1 to 63 characters; correct the host")
     sslmode = query.get("sslmode", [None])[0]
     address = DatabaseAddress(
         url,
@@ -121,18 +134,25 @@ def check_variable_name(value: str | None) -> str | None:
     return value
 
 
+def check_ca(value: str | None) -> str | None:
+    """Return the path of a CA certificate; errors do not show it, since it may be the URL."""
+    if value is not None and _LIKE_A_URL.search(value):
+        raise ValueError("is not the path of a file; save the certificate, and set the path of its file")
+    return value
+
+
 def missing_parts(
     url_env: str | None, ca: str | None, environment: Mapping[str, str], named_by: str = f"{NAMESPACE}:databaseUrlEnv"
 ) -> list[str]:
     """Return the problems of a variable that is not set, and of a CA certificate that is not there."""
     problems = []
-    # A text that is no name may be the URL itself.
+    # A text that is no name, or no path, may be the URL itself.
     if url_env is not None and _VARIABLE_NAME.fullmatch(url_env) and not environment.get(url_env):
         problems.append(
             f"the environment variable {url_env}, named by {named_by}, is not set: "
             f"export {url_env}='postgresql://...' and run again"
         )
-    if ca is not None and not Path(ca).is_file():
+    if ca is not None and not (_LIKE_A_URL.search(ca) or Path(ca).is_file()):
         problems.append(
             f"{NAMESPACE}:databaseCa: the file {ca!r} does not exist in {Path.cwd()}; save the certificate there "
             "(docs/getting-started/set-up.md), or correct the path"

@@ -23,6 +23,7 @@ from bubble_sync.config.database_url import (
     NAMESPACE,
     ONE_DATABASE,
     DatabaseAddress,
+    check_ca,
     check_variable_name,
     database_address,
     read_database_url,
@@ -383,6 +384,7 @@ class StackSettings(Settings):
     _ref = field_validator("project_ref")(validators.check_project_ref)
     _key = field_validator("service_role_key")(validators.check_key)
     _variable = field_validator("database_url_env")(check_variable_name)
+    _certificate = field_validator("database_ca")(check_ca)
     _password = field_validator("monitor_password")(validators.check_password)
     _routing_key = field_validator("alert_pager_duty_routing_key")(validators.check_routing_key)
     _api_key = field_validator("alert_opsgenie_api_key")(validators.check_api_key)

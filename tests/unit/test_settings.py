@@ -283,6 +283,20 @@ def test_loopback_is_where_the_address_is_too():
     assert read_database_url("postgresql://u:p@localhost/db?hostaddr=127.0.0.1").loopback
     assert not read_database_url("postgresql://u:p@localhost/db?hostaddr=192.0.2.1").loopback
     assert read_database_url("postgresql://u:p@/db?host=/tmp").loopback
+    assert read_database_url(f"postgresql://u:p@/db?host=/{'x' * 90}").loopback
+
+
+@pytest.mark.parametrize("host", ["db..supabase.co", f"{'x' * 64}.example.com", ".example.com"])
+def test_a_host_that_cannot_exist_is_refused_without_the_url(host: str):
+    with pytest.raises(ValueError, match="names a host that cannot exist") as refused:
+        read_database_url(f"postgresql://u:hunter2@{host}/db")
+
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["db.example.com.", "b\u00fccher.example", "[::1]", "under_score.example"])
+def test_a_host_that_may_exist_is_taken(host: str):
+    assert read_database_url(f"postgresql://u:p@{host}/db").host == host.strip("[]")
 
 
 def test_a_url_in_the_place_of_a_variable_name_is_not_shown():

@@ -132,6 +132,16 @@ def test_a_url_in_place_of_its_variable_is_never_shown(project: Path, given: str
     assert "hunter2" not in str(refused.value)
 
 
+@pytest.mark.parametrize("missing", [{}, {"serviceRoleKey": None}], ids=["alone", "next to another problem"])
+def test_a_url_in_place_of_the_certificates_file_is_never_shown(project: Path, missing: dict[str, None]):
+    opened = stack(project, **{CONFIG_VARIABLE: shown(databaseCa="postgresql://postgres:hunter2@host/db", **missing)})
+
+    with pytest.raises(ConfigurationError, match="databaseCa: is not the path of a file; save") as refused:
+        opened.settings()
+
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_command_that_changes_the_configuration_asks_pulumi_itself(project: Path):
     with pytest.raises(ConfigurationError, match="pulumi is not on PATH: install it"):
         stack(project, **{CONFIG_VARIABLE: shown()}).without_given_config().settings()
