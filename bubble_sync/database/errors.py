@@ -67,6 +67,17 @@ _NO_POSTGRES = "what listens there is no PostgreSQL server; check host and port 
 _NO_PLACE = "it has no connection left; close some, or raise its limit"
 _NOTHING_LISTENS = "nothing listens there; check that the server runs, and the port"
 _UNRESOLVED = "the host name does not resolve; check the database URL, or use the pooler's"
+_OTHER_LOGIN = (
+    "the server offers another way to log in than the URL or a variable of this machine requires; correct the "
+    "parameter, or unset PGREQUIREAUTH and PGCHANNELBINDING"
+)
+_SESSION_SETTING = (
+    "it does not know a setting of the session; correct `options` in the database URL, or unset variables such as PGTZ"
+)
+_LIBPQ_SETTING = (
+    "libpq cannot use a parameter of the database URL, or a variable of this machine; correct the parameter, or unset "
+    "variables such as PGSERVICE"
+)
 CONNECT_CAUSES = (
     ConnectCause("ecircuitbreaker", _BLOCKED, "never"),
     ConnectCause("circuit breaker open", _BLOCKED, "never"),
@@ -120,11 +131,17 @@ CONNECT_CAUSES = (
         "the database is closed to connections; alter database with allow_connections true",
         "never",
     ),
+    ConnectCause("authentication method requirement", _OTHER_LOGIN, "never"),
+    ConnectCause("channel binding required", _OTHER_LOGIN, "never"),
+    ConnectCause("invalid value for parameter", _SESSION_SETTING, "never"),
+    ConnectCause("unrecognized configuration parameter", _SESSION_SETTING, "never"),
     ConnectCause(
         "timeout",
         f"it did not answer within {CONNECT_TIMEOUT_SECONDS} s; check host, port and network restrictions",
         "soon",
     ),
+    # psycopg's own words where libpq has not begun to connect.
+    ConnectCause("connection is bad", _LIBPQ_SETTING, "never"),
 )
 """The first match counts."""
 UNKNOWN_CONNECT_CAUSE = "the server closed the connection; run again"

@@ -219,7 +219,12 @@ CONNECTING: Mapping[str, Provoking] = {
     "not currently accepting connections": partial(
         another_database, "alter database another with allow_connections false"
     ),
+    "authentication method requirement": changed("{port}/postgres", "{port}/postgres?require_auth=none"),
+    "channel binding required": changed("{port}/postgres", "{port}/postgres?channel_binding=require"),
+    "invalid value for parameter": changed("{port}/postgres", "{port}/postgres?options=-c%20TimeZone%3Dnowhere"),
+    "unrecognized configuration parameter": changed("{port}/postgres", "{port}/postgres?options=-c%20unknown%3D1"),
     "timeout": silent,
+    "connection is bad": changed("{port}/postgres", "{port}/postgres?load_balance_hosts=unknown"),
 }
 #: In a network of its own, where nothing is reached.
 UNREACHABLE = {

@@ -22,6 +22,9 @@ from bubble_sync.database.errors import why_not_connected
         ("(ECIRCUITBREAKER) too many authentication failures", "the pooler blocks logins"),
         ("FATAL: Address not in tenant allow_list: {1, 2, 3, 4}", "the project's network restrictions do not allow"),
         ("FATAL: SSL connection is required", "it accepts encrypted connections only"),
+        ('connection is bad: definition of service "x" not found', "libpq cannot use a parameter"),
+        ('FATAL:  invalid value for parameter "TimeZone": "x"', "it does not know a setting of the session"),
+        ("channel binding required, but SSL not in use", "the server offers another way to log in"),
         ("something new, with a password in it", "the server closed the connection"),
     ],
 )
