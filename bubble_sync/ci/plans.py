@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -35,11 +36,15 @@ def apply_plan(stack: Stack, file: Path) -> str:
     `up` compares with the plan twice, first in a preview: a stack with earlier drift is refused with nothing changed.
 
     Raises:
-        ConfigurationError: There is no plan.
+        ConfigurationError: There is no plan, or not all of it.
         PulumiRefused: The stack is not what it was, or `up` failed.
     """
     if not file.is_file():
         raise ConfigurationError(f"there is no plan {file}: run `bubble-sync ci plan`")
+    if not _is_whole(file):
+        raise ConfigurationError(
+            f"the plan {file} is damaged or not written to its end: run `bubble-sync ci plan` again"
+        )
     done = stack.pulumi("up", "--yes", "--plan", str(file), *_QUIET)
     output = done.stdout + done.stderr
     if done.returncode == 0:
@@ -60,6 +65,14 @@ def apply_plan(stack: Stack, file: Path) -> str:
         f"{refused}\n{done_before}. Pulumi's own output is withheld: it holds secrets of the plan, and a log may be "
         "public.\nMake a new plan, read it, then apply it: bubble-sync ci plan"
     )
+
+
+def _is_whole(file: Path) -> bool:
+    """Return whether Pulumi has written all of a plan, which is one JSON object."""
+    try:
+        return isinstance(json.loads(file.read_bytes()), dict)
+    except ValueError:
+        return False
 
 
 def _run(stack: Stack, *command: str) -> str:

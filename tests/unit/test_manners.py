@@ -203,6 +203,19 @@ def test_a_path_that_the_system_refuses_is_named(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("content", [b"", b'{"resourcePlans": {', b"\xff\x00", b"[]"])
+def test_a_plan_that_is_not_whole_is_named_before_anything_runs(project: Path, content: bytes):
+    (project / "plan-prod.json").write_bytes(content)
+
+    done = bubble_sync(project, "ci", "apply", "--stack", "prod", PATH=pulumi_that(project, "touch run"))
+
+    assert (done.returncode, done.stdout, (project / "run").exists()) == (2, "", False)
+    assert done.stderr == (
+        f"error: the plan {project}/plan-prod.json is damaged or not written to its end: run `bubble-sync ci plan "
+        "--stack prod` again\n"
+    )
+
+
 def test_a_ctrl_c_is_130_without_a_traceback_and_ends_pulumi(project: Path):
     path = pulumi_that(project, "trap 'touch ended; exit 1' INT; touch began; while :; do sleep 0.1; done")
     environment = {**os.environ, "PATH": path}
