@@ -87,10 +87,13 @@ class Emulator:
             os.close(says)
         self._record.write_text(json.dumps({"pid": pid, "started": started_at(pid)}), "utf-8")
         with os.fdopen(hears, "rb") as pipe:
-            ready = select.select([pipe], [], [], patience)[0] and pipe.readline() == READY
+            heard = bool(select.select([pipe], [], [], patience)[0])
+            ready = heard and pipe.readline() == READY
         if not ready:
             self.stop()
-            raise PlatformError(f"{self.name} of the platform did not start: read {self.log}")
+            slow = f"was not ready within {patience:g} s; on a busy machine, run `bubble-sync local up` again"
+            why = f"ended at its start: read {self.log}" if heard else slow
+            raise PlatformError(f"{self.name} of the platform {why}")
 
     def _spawn(self, says: int) -> int:
         ours = filter(None, [os.environ.get("PYTHONPATH")])

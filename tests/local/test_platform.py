@@ -16,7 +16,7 @@ import pytest
 from bubble_sync.errors import PlatformError
 from bubble_sync.local.platform import Platform
 from bubble_sync.local.postgres import account
-from bubble_sync.local.processes import end_process, started_at
+from bubble_sync.local.processes import Emulator, end_process, started_at
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +188,25 @@ def test_signing_up_twice_names_the_address(own):
     own.sign_up("twice@example.test")
     with pytest.raises(PlatformError, match=r"twice@example\.test"):
         own.sign_up("twice@example.test")
+
+
+@pytest.mark.parametrize(
+    ("program", "patience", "said"),
+    [
+        ("raise SystemExit(1)", 60, "the_part of the platform ended at its start: read {folder}/the_part.log"),
+        ("import signal; signal.pause()", 0.2, "the_part of the platform was not ready within 0.2 s; "),
+    ],
+    ids=["ends", "starves"],
+)
+def test_a_part_that_ends_or_is_slow_is_named_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, patience: float, said: str
+):
+    (tmp_path / "a_part_of_this_test.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    part = Emulator("the_part", tmp_path, "a_part_of_this_test")
+
+    with pytest.raises(PlatformError) as refused:
+        part.start(patience)
+
+    assert str(refused.value).startswith(said.format(folder=tmp_path))
+    assert part.pid() is None
