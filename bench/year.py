@@ -14,7 +14,8 @@ from bubble_sync.config.database_url import read_database_url
 from bubble_sync.config.settings import HistorySettings
 from bubble_sync.database.database import Database
 from bubble_sync.model.jobs import HISTORY_JOB
-from bubble_sync.model.setup import SetupSettings, groups
+from bubble_sync.model.setup import groups
+from bubble_sync.model.setup_settings import SetupSettings
 from bubble_sync.specs import FunctionSpec, Owner, PrerequisitesSpec, Spec
 from tests.fixtures.platform import reset
 from tests.fixtures.site import Site

@@ -24,7 +24,8 @@ from bubble_sync.config.settings import (
 from bubble_sync.errors import SyncError
 from bubble_sync.model.jobs import MANAGED_JOBS, PROCESSOR, RETRY
 from bubble_sync.model.secrets import ALERT_SECRETS, KEY, MANAGED_SECRETS, URL
-from bubble_sync.model.setup import Group, SetupSettings, default_jobs, groups, settings_text
+from bubble_sync.model.setup import Group, groups, settings_text
+from bubble_sync.model.setup_settings import SetupSettings, default_jobs
 from bubble_sync.providers.engine import end_with_engine
 from bubble_sync.providers.ledger import Ledger
 from bubble_sync.providers.prerequisites import Prerequisites

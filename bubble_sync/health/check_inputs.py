@@ -27,7 +27,8 @@ from bubble_sync.formatting import SQL_TIMESTAMP
 from bubble_sync.model.jobs import HISTORY_JOB, MANAGED_JOBS, VENDOR_HISTORY_JOB, is_guarded, sends_several
 from bubble_sync.model.pauses import paused
 from bubble_sync.model.secrets import ALERT_SECRETS, configuration_keys
-from bubble_sync.model.setup import EXTENSIONS, SetupSettings, jobs_of
+from bubble_sync.model.setup import EXTENSIONS, jobs_of
+from bubble_sync.model.setup_settings import SetupSettings
 from bubble_sync.model.targets import target_for
 from bubble_sync.records.due_runs import record_in, recorded_in
 from bubble_sync.records.messages import function_log

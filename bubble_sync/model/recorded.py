@@ -8,17 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
 from bubble_sync.config.keys import KeyKind, read_key, unissued_jwt
 from bubble_sync.config.settings import StackSettings, url_of
 from bubble_sync.model.secrets import ALERT_SECRETS, KEY, URL, SecretObject
+from bubble_sync.model.setup_settings import SetupSettings
 from bubble_sync.specs import Spec
-
-if TYPE_CHECKING:
-    from bubble_sync.model.setup import SetupSettings
 
 _KEY, _SPECS = "key", "specs"
 """Entries next to the settings: facts of the key, and a digest of all specs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from bubble_sync.config.keys import KEY_IN_TEXT
 from bubble_sync.config.schedules import due_times_in
@@ -22,6 +22,7 @@ from bubble_sync.database.table_names import QUEUE_TABLE
 from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, MANAGED_JOBS, PROCESSOR, is_guarded, is_woken
 from bubble_sync.model.recorded import RecordedSettings, recorded_text
 from bubble_sync.model.secrets import ALERT_SECRETS, KEY, MANAGED_SECRETS, URL, SecretObject
+from bubble_sync.model.setup_settings import SetupSettings, default_jobs
 from bubble_sync.specs import (
     ALERTS,
     DISPATCHES,
@@ -56,47 +57,6 @@ _OPTION = "#variable_conflict use_column\n"
 # Users write keys into jobs and descriptions, which row security and Vault would hide from the monitor role.
 _MASKED = f"return pg_catalog.regexp_replace(answer::text, '{KEY_IN_TEXT}', '[secret]', 'g')::jsonb"
 _PLACE = "-- here: the block\n"
-
-
-def default_jobs() -> dict[str, JobSettings]:
-    """Return the default settings of each job by key."""
-    return {job.key: job.settings.model_validate({}) for job in MANAGED_JOBS}
-
-
-@dataclass(frozen=True, kw_only=True)
-class SetupSettings:
-    """Everything that decides a stack's objects, except for the values of secrets."""
-
-    owner: Owner
-    secrets: Mapping[str, str]
-    """The name in Vault of each secret by role."""
-    names: NameSettings = field(default_factory=NameSettings)
-    allow_http: bool = False
-    jobs: Mapping[str, JobSettings] = field(default_factory=default_jobs)
-    """The settings of each job by key."""
-    dispatch_log: bool = True
-    history: HistorySettings = field(default_factory=HistorySettings)
-    alerts: AlertSettings | None = None
-    monitor_role: str = ""
-
-    @classmethod
-    def of(cls, settings: StackSettings, owner: Owner) -> SetupSettings:
-        """Take them from a stack's configuration."""
-        return cls(
-            owner=owner,
-            secrets={
-                one.role: one.name_in(settings, settings.names)
-                for one in MANAGED_SECRETS
-                if one.value_in(settings) is not None
-            },
-            names=settings.names,
-            allow_http=settings.allow_http,
-            jobs={job.key: job.settings_in(settings) for job in MANAGED_JOBS},
-            dispatch_log=settings.dispatch_log,
-            history=settings.history,
-            alerts=settings.alerts if settings.alerting else None,
-            monitor_role=settings.access.monitor_role,
-        )
 
 
 @dataclass(frozen=True)

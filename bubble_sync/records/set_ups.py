@@ -16,7 +16,8 @@ from bubble_sync.database.snapshot import read_accessible
 from bubble_sync.database.table_names import LEDGER_TABLE
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing, PrivilegeMissing, SyncError
 from bubble_sync.model.recorded import RecordedSettings, default_settings, settings_from, specs_digest
-from bubble_sync.model.setup import SetupSettings, settings_text
+from bubble_sync.model.setup import settings_text
+from bubble_sync.model.setup_settings import SetupSettings
 from bubble_sync.printable import printable
 from bubble_sync.records.visibility import probe_visibility
 from bubble_sync.specs import Owner

@@ -14,7 +14,8 @@ from bubble_sync.config.settings import StackSettings, read_settings
 from bubble_sync.converge.ledger import read_settings_row
 from bubble_sync.model.recorded import RecordedSettings, differing, settings_from
 from bubble_sync.model.secrets import ALERT_SECRETS
-from bubble_sync.model.setup import SetupSettings, desired_state, settings_text
+from bubble_sync.model.setup import desired_state, settings_text
+from bubble_sync.model.setup_settings import SetupSettings
 from bubble_sync.specs import NOT_KNOWN, LedgerSpec, Owner, VaultSecretSpec
 from tests.fixtures.program import MONITOR_PASSWORD, WEBHOOK
 from tests.fixtures.specs import REF, STACK, config, jwt
