@@ -103,7 +103,7 @@ def judge_liveness(
     if run is not None and run["status"] != "succeeded":
         failed = f"the last run of {spec.object_name} failed, {_at(run, 'start_time')}"
         return Liveness(_NO, f"{failed}: `bubble-sync runs` has the error of runid {run['runid']}")
-    changed = _changed(specs, snapshot)
+    changed = secrets_changed_at(specs, snapshot)
     if requests is not None and (refused := _refused(requests, changed, now)):
         return refused
     if run is None:
@@ -166,7 +166,7 @@ def _named(request: Request) -> str:
     return f"the last answered request of {request.function}, sent at {format_timestamp(request.sent_at)}"
 
 
-def _changed(specs: Sequence[Spec], snapshot: Snapshot) -> datetime:
+def secrets_changed_at(specs: Sequence[Spec], snapshot: Snapshot) -> datetime:
     """Return when a secret of the requests was last changed; the beginning of time when unknown."""
     secrets = names_by_role(specs, URL.role, KEY.role)
     rows = (row for row in snapshot.rows("secrets") if row["name"] in secrets and row.get("updated_at"))

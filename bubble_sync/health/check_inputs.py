@@ -15,6 +15,7 @@ from typing import TypeVar
 from psycopg import errors
 
 from bubble_sync.compare.diff import ObjectDiff, State, compare_object, sections_to_judge
+from bubble_sync.compare.liveness import secrets_changed_at
 from bubble_sync.compare.unmanaged import UNMANAGED_SECTIONS, other_callers
 from bubble_sync.config.keys import read_key
 from bubble_sync.config.schedules import interval_of
@@ -22,7 +23,7 @@ from bubble_sync.config.settings import StackSettings
 from bubble_sync.config.validators import sendable_url
 from bubble_sync.converge import ledger, prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
-from bubble_sync.database.snapshot import read_snapshot
+from bubble_sync.database.snapshot import Snapshot, read_snapshot
 from bubble_sync.formatting import SQL_TIMESTAMP
 from bubble_sync.model.jobs import HISTORY_JOB, MANAGED_JOBS, VENDOR_HISTORY_JOB, is_guarded, sends_several
 from bubble_sync.model.pauses import paused
@@ -122,12 +123,14 @@ def stored(conn: Connection, specs: Sequence[Spec]) -> object:
     snapshot = read_snapshot(conn, (*vault_secrets.SECTIONS, *ledger.ROW_SECTIONS), wanted)
     rows = []
     for spec in wanted:
-        state = vault_secrets.state_of_value(spec, snapshot) if vault_secrets.observe(spec, snapshot) else "absent"
+        observed = vault_secrets.observe(spec, snapshot)
+        state = vault_secrets.state_of_value(spec, snapshot) if observed else "absent"
         facts: list[dict[str, object]] = [{}]
         if state not in ("absent", "unreadable"):
             patterns = {name: f"^{sendable_url(allow_http=name == 'http')}$" for name in ("sendable", "http")}
             facts = attempt(conn, query("stored", "looks"), {"name": spec.name, **patterns})
-        rows += [{"name": spec.name, "state": state, **looks} for looks in facts]
+        written = observed.facts.get("written_at") if observed else None
+        rows += [{"name": spec.name, "state": state, "written_at": written, **looks} for looks in facts]
     return rows
 
 
@@ -152,8 +155,18 @@ def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
     sent = requests_in(rows)
     answers = answers_to(conn, visible, sent)
     known = moved_on(conn, visible, with_answers(sent, answers))
+    unreadable = visible.why_unreadable("vault.decrypted_secrets")
+    changed = secrets_changed_at(specs, Snapshot() if unreadable else read_snapshot(conn, ("secrets",), specs))
     return [
-        {**vars(request), "settled": bool(row["settled_at"]), "age": row["age"], **_who_answered(answers, request)}
+        {
+            **vars(request),
+            "settled": bool(row["settled_at"]),
+            "age": row["age"],
+            # What the address or the key of before the change brought about is no trouble of now.
+            "level": "info" if request.sent_at < changed else "error",
+            "before": ", before a secret was changed" if request.sent_at < changed else "",
+            **_who_answered(answers, request),
+        }
         for request, row in zip(known, rows, strict=True)
     ]
 

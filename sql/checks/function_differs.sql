@@ -5,7 +5,7 @@ select
     'warning' as level,
     change.object as object,
     'not as configured: ' || pg_catalog.string_agg(
-        change.field || coalesce(' (it is ' || nullif(change.actual, '') || ')', ''), ', ' order by change.field
+        change.field || coalesce(': ' || nullif(change.actual, ''), ''), ', ' order by change.field
     ) as evidence,
     'Look with bubble-sync diff, then run pulumi up.' || case
         when pg_catalog.bool_or(change.field = 'returns') then pg_catalog.format(

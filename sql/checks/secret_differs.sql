@@ -17,7 +17,8 @@ union all
 select
     'info',
     'secret ' || secret.name,
-    'it was written after pulumi up recorded it, so whether its value is the configured one is not known here',
+    pg_catalog.format('it was written at %%s, after pulumi up recorded it, so whether its value is the configured one is not '
+        'known here', pg_catalog.to_char(secret.written_at, %(timestamp)s)),
     'Compare it with the configuration: bubble-sync diff'
-from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as secret (name text, state text)
+from pg_catalog.jsonb_to_recordset(%(stored)s::jsonb) as secret (name text, state text, written_at timestamptz)
 where secret.state = 'not known';

@@ -293,3 +293,11 @@ def test_what_was_found_about_another_object_of_the_kind_explains_nothing():
                        finding("function_missing", "function f"), finding("ledger_missing", "ledger")])  # fmt: skip
 
     assert {one.id: one.follows for one in found if one.follows} == {"function_missing": ("ledger_missing",)}
+
+
+def test_a_function_that_its_owner_may_not_execute_is_named_in_plain_words(converged: Site):
+    converged.by_hand("revoke execute on function public.invoke_bubble_sync_processor from postgres")
+
+    (found,) = diagnose(converged).findings
+
+    assert found.evidence == "not as configured: attributes: no EXECUTE for its owner"

@@ -92,6 +92,41 @@ def test_one_cause_comes_out_of_a_key_that_is_refused(converged: Site):
     assert (cause.id, "the function itself refuses the key" in cause.evidence) == ("request_unauthorized", True)
 
 
+STALE = {
+    "request_unauthorized": refused(401),
+    "request_forbidden": refused(403),
+    "request_not_found": refused(404),
+    "request_answered_by_other": (request(3, "not the function''s answer", status_code=200),),
+    "endpoint_unreachable": (request(3, "rejected", error="Could not resolve hostname"),),
+}
+
+
+@pytest.mark.parametrize("secret", ["supabase_url", "service_role_key"])
+@pytest.mark.parametrize("check", STALE)
+def test_an_answer_of_before_a_changed_secret_is_no_error(converged: Site, check: str, secret: str):
+    converged.by_hand(*STALE[check], item(ago="10 minutes"))
+    assert [(one.id, one.level) for one in diagnose(converged).causes] == [(check, "error")]
+
+    converged.by_hand(f"update vault.secrets set updated_at = now() where name = '{secret}'")
+
+    found = diagnose(converged)
+    assert [(one.id, one.level) for one in found.causes] == [("items_waiting", "error"), (check, "info")]
+    assert "03:03:00 UTC, before a secret was changed" in of(found, check).evidence
+
+
+@pytest.mark.parametrize("check", STALE)
+def test_an_answer_of_after_the_changed_secret_is_an_error(converged: Site, check: str):
+    converged.by_hand(*STALE[check], f"update vault.secrets set updated_at = '{DAY} 03:02:59+00'")
+
+    assert [(one.id, one.level) for one in diagnose(converged).findings] == [(check, "error")]
+
+
+def test_the_secret_of_another_sender_leaves_an_answer_as_it_is(converged: Site):
+    converged.by_hand(*refused(401), "select vault.create_secret('x', 'of_another_sender')")
+
+    assert of(diagnose(converged), "request_unauthorized").level == "error"
+
+
 def test_a_key_that_no_function_accepts_is_the_cause_of_its_refusal(converged: Site):
     key = "sb_publishable_0123456789abcdef"
     converged.by_hand(
