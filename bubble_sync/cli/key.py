@@ -84,7 +84,7 @@ def status(
         print_text(*_offline_lines(found))
     with closing(Database(settings.address(chosen.environment), settings.names)) as database:
         in_database = key_in_database(database, settings)
-        warn_if_never_up(database, chosen.options)
+        warn_if_never_up(database, chosen)
     in_function = None if function_secret is None else _in_function(function_secret, settings, chosen.environment)
     if as_json:
         print_document({**_facts(found, in_database), "function_secret": in_function})

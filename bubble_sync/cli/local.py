@@ -53,7 +53,8 @@ def _next() -> None:
 
     commands = ("verify", "trace --latest", "report --html report.html")
     asking = (f"  uv run bubble-sync {command} --stack {NAME}" for command in commands)
-    progress("\n".join(("ask it:", *asking, "end it:", "  uv run bubble-sync local down")))
+    signing_up = ("sign a person up:", "  uv run bubble-sync local sign-up ada@example.com")
+    progress("\n".join((*signing_up, "ask it:", *asking, "end it:", "  uv run bubble-sync local down")))
 
 
 @local_app.command()

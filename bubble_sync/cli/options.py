@@ -71,6 +71,7 @@ def resolve_stack(name: str | None, config_file: Path | None, environment: Mappi
     from bubble_sync.config.stacks import CONFIG_VARIABLE, locate_stack
 
     own: tuple[str, ...] = ()
+    before = ""
     if name == LOCAL and config_file is None and CONFIG_VARIABLE not in environment:
         from bubble_sync.local.stack import DATABASE_URL_VARIABLE, of_checkout
 
@@ -79,9 +80,11 @@ def resolve_stack(name: str | None, config_file: Path | None, environment: Mappi
             exported = environment.get(DATABASE_URL_VARIABLE)
             if exported not in (None, local.environment[DATABASE_URL_VARIABLE]):
                 typer.echo(f"note: {DATABASE_URL_VARIABLE} is ignored: {LOCAL} means the local platform", err=True)
+            before = "" if local.reached_from(environment) else local.sourcing
             config_file, environment = local.config_file, local.environment
             own = ("--stack", LOCAL)
-    opened = replace(locate_stack(name, config_file, Path.cwd(), environment), own_options=own)
+    located = locate_stack(name, config_file, Path.cwd(), environment)
+    opened = replace(located, own_options=own, before_pulumi=before)
     _COMPLETED.set(opened.completed)
     return opened
 

@@ -6,9 +6,8 @@ import io
 import json
 import os
 import re
-import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -79,18 +78,17 @@ def opened(stack: Stack) -> Iterator[StackContext]:
         try:
             yield StackContext(stack.name, settings.project(stack.environment), settings, database, stack.environment)
         except (NotFound, PrerequisiteMissing, PrivilegeMissing):
-            warn_if_never_up(database, stack.options)
+            warn_if_never_up(database, stack)
             raise
-        warn_if_never_up(database, stack.options)
+        warn_if_never_up(database, stack)
 
 
-def warn_if_never_up(database: Database, options: Sequence[str]) -> None:
+def warn_if_never_up(database: Database, stack: Stack) -> None:
     """Warn on stderr when the stack has never been up."""
     from bubble_sync.records.visibility import never_up
 
     if database.read("looking for the stack", never_up):
-        words = shlex.join(options)
-        progress(f"this stack was never up: `bubble-sync diff {words}`, then `pulumi up {words}`")
+        progress(stack.completed("this stack was never up: `bubble-sync diff`, then `pulumi up`"))
 
 
 def screen(*, stderr: bool = False) -> Console:

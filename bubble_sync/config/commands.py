@@ -34,21 +34,29 @@ _LINE = (
     rf"|pulumi (?:config (?:set|rm|get)|{'|'.join(_PULUMI)})(?![\w'-]){_OPTIONS}"
     r"(?: bubble-sync:[\w.]*\w(?: (?:true|false|\d+))?)?)"
 )
+_SETTING = r"(?:\. \S+ && )?"
+"""Sources the environment of a platform."""
 COMMAND_LINE = re.compile(
-    rf"`(?P<quoted>(?:bubble-sync|pulumi|supabase) [^`\n]+)`|(?P<bare>(?<![\w-]){_LINE}(?: && {_LINE})*)"
+    rf"`(?P<quoted>{_SETTING}(?:bubble-sync|pulumi|supabase) [^`\n]+)`"
+    rf"|(?P<bare>(?<![\w-]){_SETTING}{_LINE}(?: && {_LINE})*)"
 )
 """A whole command in a completed remedy: quoted, or bare in a sentence."""
 
 
-def complete_commands(text: str, options: Sequence[str], ours: Sequence[str] = (), reading: Sequence[str] = ()) -> str:
+def complete_commands(
+    text: str, options: Sequence[str], ours: Sequence[str] = (), reading: Sequence[str] = (), before_pulumi: str = ""
+) -> str:
     """Return the text with `options` after each Pulumi command and `ours` after each of our commands.
 
-    `reading`, if given, goes after our commands that take a database URL alone.
+    `reading`, if given, goes after our commands that take a database URL alone; `before_pulumi`, once, before the first
+    Pulumi command.
     """
+    preparing = iter((before_pulumi,))
 
     def completed(found: re.Match[str]) -> str:
-        accepted = (ours or options) if found["ours"] else _accepted(found[0], options)
-        return f"{found[0]} {shlex.join(reading if reading and found['reading'] else accepted)}"
+        if found["ours"]:
+            return f"{found[0]} {shlex.join(reading if reading and found['reading'] else ours or options)}"
+        return f"{next(preparing, '')}{found[0]} {shlex.join(_accepted(found[0], options))}"
 
     return _COMMAND.sub(completed, text)
 

@@ -64,10 +64,12 @@ class Stack:
     """Options that select this stack in Pulumi commands."""
     own_options: tuple[str, ...] = ()
     """Options that select this stack in our commands, if different."""
+    before_pulumi: str = ""
+    """Shell command before the Pulumi commands of this stack, if this shell lacks their environment."""
 
     def completed(self, text: str) -> str:
         """Return the text with commands that name this stack."""
-        return complete_commands(text, self.options, self.own_options)
+        return complete_commands(text, self.options, self.own_options, before_pulumi=self.before_pulumi)
 
     def settings(self, config: Mapping[str, ConfigValue] | None = None) -> StackSettings:
         """Validate the stack's configuration, or `config` if given; raise ConfigurationError with all problems."""

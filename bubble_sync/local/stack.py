@@ -24,6 +24,7 @@ from bubble_sync.local.postgres.account import server_account
 
 NAME = "local"
 DATABASE_URL_VARIABLE = "BUBBLE_SYNC_LOCAL_DATABASE_URL"
+_BACKEND = "PULUMI_BACKEND_URL"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,16 @@ class LocalStack:
     @property
     def how_to(self) -> str:
         """Return the command for a person to type."""
-        return f". {shlex.quote(str(self.environment_file))} && uv run pulumi up {shlex.join(self.arguments)}"
+        return f"{self.sourcing}uv run pulumi up {shlex.join(self.arguments)}"
+
+    @property
+    def sourcing(self) -> str:
+        """Return what a shell runs before its Pulumi commands."""
+        return f". {shlex.quote(str(self.environment_file))} && "
+
+    def reached_from(self, environment: Mapping[str, str]) -> bool:
+        """Return whether a shell with this environment has the backend of this stack."""
+        return environment.get(_BACKEND) == self.environment[_BACKEND]
 
     def pulumi(self, *command: str, config: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a Pulumi command on this stack without prompts; the caller checks the result."""
@@ -125,7 +135,7 @@ def _environment(addresses: Addresses, folder: Path) -> dict[str, str]:
     return {
         # Without a file of metadata next to each state: Pulumi does not write those in one step, and after a kill
         # reads no state whose file is half written.
-        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
+        _BACKEND: f"file://{folder / 'state'}?metadata=skip",
         # Not a secret: the encrypted state is thrown away with the platform.
         "PULUMI_CONFIG_PASSPHRASE": NAME,
         "PULUMI_SKIP_UPDATE_CHECK": "true",

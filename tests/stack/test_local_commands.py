@@ -48,14 +48,18 @@ def test_up_prints_the_line_that_converges_it_and_leaves_the_tracked_file_alone(
 def test_every_printed_line_asks_the_running_platform_without_another_option(
     run, own_platform: Platform, tmp_path: Path
 ):
-    up = run("bubble-sync local up")
-    run(f"{up.stderr.split('converge it:')[1].strip().splitlines()[0]} --yes --skip-preview --non-interactive")
+    run("bubble-sync local up")
+    never_up = run("bubble-sync verify --stack local", expect=1)
+    (line,) = re.findall(r"^next: `(.*)`$", never_up.stdout, re.MULTILINE)
+    assert f"`bubble-sync diff --stack local`, then `{line}`" in never_up.stderr
+    run(f"{line} --yes --skip-preview --non-interactive")
     own_platform.sign_up("asker@example.test")
     status = run("bubble-sync local status")
 
     asked = re.findall(r"^  uv run (bubble-sync .* --stack local)$", status.stderr, re.MULTILINE)
 
     assert [line.split()[1] for line in asked] == ["verify", "trace", "report"]
+    assert "\n  uv run bubble-sync local sign-up ada@example.com\nask it:\n" in status.stderr
     # Whether the minute of the sign-up has come yet decides the exit code.
     assert "stack local" in run(f"{asked[0]}; true").stdout
     assert "SIGNUP_ATOMIC of record" in run(f"{asked[1]}; true").stdout

@@ -9,7 +9,7 @@ import typer
 
 from bubble_sync.cli import requeue
 from bubble_sync.cli.app import app
-from bubble_sync.config.commands import OURS, complete_commands, in_all
+from bubble_sync.config.commands import COMMAND_LINE, OURS, complete_commands, in_all
 
 PROD = ("--stack", "prod")
 
@@ -56,6 +56,22 @@ def test_our_commands_may_need_fewer_options_than_pulumis():
     assert complete_commands("bubble-sync diff; pulumi up", options, PROD) == (
         "bubble-sync diff --stack prod; pulumi up --stack prod --config-file '/a folder/Pulumi.prod.yaml'"
     )
+
+
+def test_what_pulumi_needs_first_stands_once_before_the_first_of_its_commands():
+    text = "`bubble-sync diff`, then `pulumi config set x 1`, then `pulumi up`"
+
+    assert complete_commands(text, PROD, before_pulumi=". /tmp/p/environment && ") == (
+        "`bubble-sync diff --stack prod`, then `. /tmp/p/environment && pulumi config set --stack prod x 1`, "
+        "then `pulumi up --stack prod`"
+    )
+
+
+def test_the_whole_line_of_a_platform_is_one_command():
+    line = ". /tmp/p/environment && pulumi up --stack local --config-file /tmp/p/pulumi/Pulumi.local.yaml"
+
+    assert [found["bare"] for found in COMMAND_LINE.finditer(f"do: Run {line}: it switches the job on.")] == [line]
+    assert [found["quoted"] for found in COMMAND_LINE.finditer(f"next: `{line}`")] == [line]
 
 
 def test_pulumi_cancel_has_no_option_for_a_configuration_file():
