@@ -87,18 +87,24 @@ def _refusal(place: str, answer: httpx.Response) -> SyncError:
     return ForgeRefused(f"{place}: GitHub answers {code}; nothing was changed")
 
 
+_NEEDED = {
+    "GITHUB_REPOSITORY": "owner/name",
+    "GITHUB_TOKEN": "a token with `issues: write` or `pull-requests: write`",
+}
+
+
 def _variable(name: str, form: str, default: str = "") -> str:
-    """Return an environment variable of a form, which must be set without a default."""
+    """Return an environment variable of a form."""
     value = os.environ.get(name) or default
-    if not value:
-        raise ConfigurationError(f"{name} is not set: docs/guides/ci.md says what it holds")
     if not re.fullmatch(form, value):
         raise ConfigurationError(f"{name} cannot be used: it has another form ({form}); copy it again")
     return value
 
 
 def repository() -> Repository:
-    """Return the repository that GitHub's own variables name."""
+    """Return the repository that GitHub's own variables name; raise ConfigurationError with all that are missing."""
+    if missing := [f"{name} ({holds})" for name, holds in _NEEDED.items() if not os.environ.get(name)]:
+        raise ConfigurationError(f"not set: {', '.join(missing)}. A job of GitHub has both; elsewhere, export them")
     address = _variable("GITHUB_API_URL", r"https?://[\w.-]+(:[0-9]{1,5})?[\w./-]*", "https://api.github.com")
     client = httpx.Client(
         base_url=f"{address}/repos/{_variable('GITHUB_REPOSITORY', '[A-Za-z0-9._-]+/[A-Za-z0-9._-]+')}",

@@ -63,6 +63,6 @@ def _git(project: Path, base: str, *command: str) -> str:
     )
     if done.returncode != 0:
         raise ConfigurationError(
-            f"git does not know what changed since {base!r}: fetch the whole history, or set BASE to a revision"
+            f"git does not know what changed since {base!r}: fetch the whole history, or give --base (BASE)"
         )
     return done.stdout

@@ -114,6 +114,8 @@ def comment(
 ) -> None:
     """Write the report of `ci preview` into our one comment on a pull request of GitHub.
 
+    Reads GITHUB_REPOSITORY and GITHUB_TOKEN.
+
     Exit 1 when GitHub refuses, 2 when a variable is missing, 3 when GitHub does not answer.
     """
     from bubble_sync.ci import comment

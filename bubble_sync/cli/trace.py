@@ -90,7 +90,7 @@ def next_step(found: Trace) -> str:
         return "`bubble-sync runs` shows what ran in between" if found.late else ""
     if found.status == "completed":
         return "the function's log: it completed the item without every bubble_id"
-    return "`bubble-sync doctor`" if found.late else "`bubble-sync trace --latest` in a minute"
+    return "`bubble-sync doctor`" if found.late or found.refused else "`bubble-sync trace --latest` in a minute"
 
 
 def trace_in_words(found: Trace) -> str:

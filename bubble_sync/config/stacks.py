@@ -6,6 +6,8 @@ Settings come from the environment variable `BUBBLE_SYNC_CONFIG` if set; else Pu
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -29,6 +31,7 @@ CONFIG_VARIABLE = "BUBBLE_SYNC_CONFIG"
 """The output of `pulumi config --json --show-secrets`, for machines without a passphrase."""
 
 _NO_STACK = "no stack named"
+_NO_FOLDER = re.compile(r"unable to open bucket file://.*: stat ([^:]+): no such file or directory")
 _SHOW = ("config", "--json", "--show-secrets")
 _ANSWERS_WITHIN_SECONDS = 120
 _CHANGES_WITHIN_SECONDS = 3600
@@ -240,12 +243,16 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("error:")]
     of_resources = (line for line in errors if line not in _OF_THE_STACK)
-    error = next(of_resources, next(iter([*errors, *lines]), f"exit {done.returncode}"))
-    return error.removeprefix("error:").strip()
+    error = next(of_resources, next(iter([*errors, *lines]), f"exit {done.returncode}")).removeprefix("error:").strip()
+    missing = _NO_FOLDER.search(error)
+    return f"{error}; make the folder: mkdir -p {shlex.quote(missing[1])}" if missing else error
 
 
 def _selected(folder: Path, environment: Mapping[str, str]) -> str:
     done = run_pulumi(["stack", "--show-name"], folder, environment)
     if done.returncode != 0:
-        raise ConfigurationError(f"no stack is selected: give --stack, or `pulumi stack select` ({complaint(done)})")
+        why = complaint(done)
+        if _NO_FOLDER.search(why):
+            raise ConfigurationError(f"pulumi cannot look for stacks: {why}")
+        raise ConfigurationError(f"no stack is selected: give --stack, or `pulumi stack select` ({why})")
     return done.stdout.strip()

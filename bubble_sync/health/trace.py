@@ -27,6 +27,7 @@ from bubble_sync.formatting import format_timestamp
 from bubble_sync.model.targets import Target, target_for
 from bubble_sync.records.messages import details_in, function_log, readable
 from bubble_sync.records.requests import answers_to, moved_on, requests_in, with_answers
+from bubble_sync.records.verdicts import BAD
 from bubble_sync.records.visibility import Visibility, in_one_read
 from bubble_sync.sql_loader import query
 
@@ -41,6 +42,8 @@ class TraceStep:
     detail: str
     at: datetime | None = None
     seconds: float | None = None
+    bad: bool = False
+    """Whether a run failed, or a request did nothing."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,12 @@ class Trace:
     def late(self) -> bool:
         """Return whether the item exceeds the limit."""
         return (self.age_seconds if self.took_seconds is None else self.took_seconds) > self.target.limit
+
+    @property
+    def refused(self) -> bool:
+        """Return whether the newest response, or else the first run, of an item that is not completed was a bad one."""
+        runs, responses = ([step for step in self.steps if step.what == what] for what in ("first run", "response"))
+        return self.status != "completed" and any(step.bad for step in (responses or runs)[-1:])
 
     @property
     def synced(self) -> bool:
@@ -164,7 +173,7 @@ def _steps(conn: Connection, visible: Visibility, item: Row, unknown: dict[str, 
     """Yield the steps from the insertion on; unknown steps appear under `unknown` only."""
     completed = item["status"] == "completed"
     until = item["processed_at"] if completed and item["processed_at"] else item["asked_at"]
-    passed = [("inserted", f"item {item['id']}", item["created_at"])]
+    passed = [("inserted", f"item {item['id']}", item["created_at"], False)]
     if why := visible.why_unreadable(JOB_TABLE, RUN_TABLE):
         unknown["runs"] = why
     else:
@@ -174,9 +183,9 @@ def _steps(conn: Connection, visible: Visibility, item: Row, unknown: dict[str, 
     else:
         passed += _requests(conn, visible, item["created_at"], until)
     if completed and item["processed_at"]:
-        passed.append(("completed", "status completed", item["processed_at"]))
-    for what, detail, at in sorted(passed, key=lambda step: step[2]):
-        yield TraceStep(what, detail, at, (at - item["created_at"]).total_seconds())
+        passed.append(("completed", "status completed", item["processed_at"], False))
+    for what, detail, at, bad in sorted(passed, key=lambda step: step[2]):
+        yield TraceStep(what, detail, at, (at - item["created_at"]).total_seconds(), bad)
     if not completed:
         yield TraceStep(
             "now", _status_in_words(item), item["asked_at"], (item["asked_at"] - item["created_at"]).total_seconds()
@@ -185,26 +194,29 @@ def _steps(conn: Connection, visible: Visibility, item: Row, unknown: dict[str, 
 
 def _first_run(
     conn: Connection, since: datetime, until: datetime, unknown: dict[str, str]
-) -> Iterator[tuple[str, str, datetime]]:
+) -> Iterator[tuple[str, str, datetime, bool]]:
     for run in conn.execute(query("runs", "around"), {"since": since}).fetchall():
         if not run["reached"]:
             unknown["runs"] = "the item is older than the newest 10,000 runs of all jobs, and no others are read"
         elif run["start_time"] <= until:
-            yield "first run", f"processor's runid {run['runid']}, {run['status']}", run["start_time"]
+            failed = run["status"] == "failed"
+            why = f": {readable(run['return_message'])}" if failed else ""
+            yield "first run", f"processor's runid {run['runid']}, {run['status']}{why}", run["start_time"], failed
 
 
 def _requests(
     conn: Connection, visible: Visibility, since: datetime, until: datetime
-) -> Iterator[tuple[str, str, datetime]]:
+) -> Iterator[tuple[str, str, datetime, bool]]:
     found = requests_in(conn.execute(query("requests", "around"), {"since": since, "until": until}).fetchall())
     answers = answers_to(conn, visible, found)
     for request in dict.fromkeys(moved_on(conn, visible, with_answers(found, answers))):
         answer = answers.get(request.request_id)
         at = answer["created"] if answer else request.settled_at
         waits = "" if at else f": {request}, no response yet"
-        yield "request", f"{request.request_id} of {request.function}, {request.cause}{waits}", request.sent_at
+        yield "request", f"{request.request_id} of {request.function}, {request.cause}{waits}", request.sent_at, False
         if at:
-            yield "response", f"{request}{'' if answer else ' (when it was noted)'}", at
+            noted = "" if answer else " (when it was noted)"
+            yield "response", f"{request}{noted}", at, request.verdict in BAD
 
 
 def _status_in_words(item: Row) -> str:

@@ -77,7 +77,7 @@ with before as (
 ), edge as (
     select runid from cron.job_run_details order by runid desc offset 10000 limit 1
 )
-select r.runid, r.status, r.start_time,
+select r.runid, r.status, r.start_time, r.return_message,
     exists (select from before) or not exists (select from edge) as reached
 from cron.job_run_details as r
 join cron.job as j on j.jobid = r.jobid

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from bubble_sync.cli.trace import next_step
 from bubble_sync.config.settings import read_settings
 from bubble_sync.errors import PrerequisiteMissing, PrivilegeMissing
 from bubble_sync.health.failures import Failures, failures
@@ -327,6 +328,32 @@ class TestTrace:
                 "user_bubble_id": "user-r1", "host_bubble_id": "host-r1", "guest_bubble_id": "guest-r1",
             }  # fmt: skip
             assert found.took_seconds == pytest.approx(75)
+
+    def test_a_failed_run_has_its_error_and_leads_to_the_doctor(self, working: Site):
+        item(working, "40 s")
+        working.by_hand("delete from cron.job_run_details where runid = 2")
+        run(working, 3, PROCESSOR, "30 s", status="failed", said="ERROR:  no for ada@example.com\nDETAIL:  x")
+
+        found = follow(working)
+
+        assert found.steps[1].detail.endswith(", failed: ERROR:  no for [email]")
+        assert (found.late, next_step(found)) == (False, "`bubble-sync doctor`")
+
+    @pytest.mark.parametrize(
+        ("verdicts", "step"),
+        [
+            (["rejected"], "`bubble-sync doctor`"),
+            (["ok", "refused by its body"], "`bubble-sync doctor`"),
+            (["rejected", "ok"], "`bubble-sync trace --latest` in a minute"),
+            ([], "`bubble-sync trace --latest` in a minute"),
+        ],
+    )
+    def test_the_newest_answer_leads_to_the_doctor_when_it_is_bad(self, working: Site, verdicts: list[str], step: str):
+        item(working, "115 s")
+        for number, verdict in enumerate(verdicts):
+            dispatch(working, number + 1, f"{110 - 40 * number} s", verdict, status_code=200)
+
+        assert next_step(follow(working)) == step
 
     def test_an_item_older_than_the_runs_that_are_read_has_no_first_run(self, working: Site):
         item(working, "1 hour", status="completed", processed="59 min")

@@ -218,8 +218,8 @@ def test_an_unreachable_github_is_one_line(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("GITHUB_TOKEN", "GITHUB_TOKEN is not set"),
-        ("GITHUB_REPOSITORY", "GITHUB_REPOSITORY is not set"),
+        ("GITHUB_TOKEN", "not set: GITHUB_TOKEN ("),
+        ("GITHUB_REPOSITORY", "not set: GITHUB_REPOSITORY (owner/name). "),
         ("PULL_REQUEST", "missing option '--pull-request' (env var: 'PULL_REQUEST')"),
         ("REPORT", "missing option '--report' (env var: 'REPORT')"),
     ],
@@ -264,6 +264,16 @@ def test_an_exit_code_that_was_not_written_whole_is_said(report: Path, capfd: py
 
     assert exit_of("ci", "issue") == 2
     assert capfd.readouterr().err == f"error: {report}.exit holds no exit code: run `bubble-sync ci drift` again\n"
+
+
+def test_all_missing_variables_are_in_one_error(
+    comment: Callable[[str], int], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("GITHUB_TOKEN")
+    monkeypatch.delenv("GITHUB_REPOSITORY")
+
+    assert comment("text") == 2
+    assert capfd.readouterr().err.startswith("error: not set: GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (")
 
 
 def test_a_report_that_was_never_written_is_said(report: Path, capfd: pytest.CaptureFixture[str]) -> None:

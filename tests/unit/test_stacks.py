@@ -52,6 +52,20 @@ def test_the_files_of_stacks_are_where_the_project_says(project: Path, line: str
     assert [one.name for one in all_stacks(project, {}, "local")] == ["prod"]
 
 
+@pytest.mark.parametrize("name", [None, "staging"])
+def test_a_folder_of_the_backend_that_is_missing_has_the_command_that_makes_it(project: Path, name: str | None):
+    (project / "Pulumi.yaml").write_text("name: bubble-sync\nruntime: python\n")
+    gone = project / "a state"
+    environment = {**os.environ, "PULUMI_BACKEND_URL": f"file://{gone}?metadata=skip", "PULUMI_HOME": str(project)}
+    environment.pop(CONFIG_VARIABLE, None)
+
+    with pytest.raises(ConfigurationError) as raised:
+        locate_stack(name, None, project, environment).config()
+
+    assert str(raised.value).endswith(f"; make the folder: mkdir -p '{gone}'")
+    assert "pulumi stack select" not in str(raised.value)
+
+
 def test_a_stack_completes_commands_with_what_means_it(project: Path):
     file = project / "elsewhere.yaml"
     file.write_text("config: {}\n")
