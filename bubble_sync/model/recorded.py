@@ -105,6 +105,10 @@ def differing(actual: str, wanted: str) -> tuple[str, str]:
     names = sorted(name for name in {*both[0], *both[1]} if both[0].get(name) != both[1].get(name))
     if not both[0] or not names:
         return actual and "not as written", "the settings"
+    if names == [_SPECS]:
+        return "the objects of another version", "the objects of this version"
+    # The digest follows from the rest.
+    names = [name for name in names if name != _SPECS]
     first, second = (", ".join(f"{name} {one[name]}" for name in names if name in one) for one in both)
     return first, second
 
@@ -119,7 +123,7 @@ def _flat(text: str) -> dict[str, str]:
 def _entries(value: object, name: str) -> list[tuple[str, str]]:
     if isinstance(value, dict) and value:
         return [pair for key, one in value.items() for pair in _entries(one, f"{name}.{key}" if name else str(key))]
-    return [(name, json.dumps(value))]
+    return [(name, value if isinstance(value, str) else json.dumps(value))]
 
 
 def _changed(settings: BaseModel) -> dict[str, Any]:

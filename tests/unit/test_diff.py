@@ -189,7 +189,12 @@ def comparison() -> Comparison:
     return Comparison(
         STACK,
         [
-            ObjectDiff(PrerequisitesSpec(), State.MISSING, reason="lacks:\n  - column `x`"),
+            ObjectDiff(
+                PrerequisitesSpec(),
+                State.MISSING,
+                changes=(Change("missing", ["column `x`"], []),),
+                reason="lacks:\n  - column `x`",
+            ),
             ObjectDiff(job_spec(), State.EQUAL),
             ObjectDiff(function_spec(), State.UPDATE, there, (Change("body", BODY, function_spec().body),)),
             ObjectDiff(
@@ -212,6 +217,7 @@ class TestDrawing:
         assert [line.split(None, 1)[0] for line in heads] == ["!", "=", "~", "~", "!", "!"]
         assert "      (for the same reason)" in lines
         assert "      value: differs" in lines
+        assert not [line for line in lines if line.strip().startswith("missing:")], "the reason lists them"
         assert "      -    -- ````` and </details>" in lines
         assert lines[-2:] == [
             "stack test: 1 equal, 1 adopt and change, 1 update, 2 foreign, 1 missing prerequisite",

@@ -156,7 +156,10 @@ def test_the_version_of_a_row_is_not_compared():
     ("actual", "wanted", "shown"),
     [
         ('{"processor": {"maxItems": 5}}', '{"processor": {}}', ("processor.maxItems 5", "processor {}")),
-        ('{"a": 1, "b": {"c": "d"}}', '{"a": 2, "b": {"c": "e"}}', ("a 1, b.c \"d\"", "a 2, b.c \"e\"")),
+        ('{"a": 1, "b": {"c": "d"}}', '{"a": 2, "b": {"c": "e"}}', ("a 1, b.c d", "a 2, b.c e")),
+        ('{"a": 1, "specs": "f00"}', '{"a": 2, "specs": "ba4"}', ("a 1", "a 2")),
+        ('{"a": 1, "specs": "f00"}', '{"a": 1, "specs": "ba4"}',
+         ("the objects of another version", "the objects of this version")),
         ("", '{"a": 1}', ("", "the settings")),
         ("nonsense", '{"a": 1}', ("not as written", "the settings")),
     ],

@@ -24,6 +24,7 @@ from bubble_sync.cli.options import complete_for_stack
 from bubble_sync.compare.diff import Change, Comparison, ObjectDiff, State
 from bubble_sync.compare.unmanaged import UnmanagedObject
 from bubble_sync.printable import printable
+from bubble_sync.specs import PrerequisitesSpec
 
 SIGNS = {
     State.EQUAL: "=",
@@ -173,7 +174,9 @@ def _summary(comparison: Comparison) -> str:
 
 
 def _details(item: ObjectDiff) -> Iterator[str]:
-    """Yield the fields that differ, the long body last."""
+    """Yield the fields that differ, the long body last; of the prerequisites the reason is the list."""
+    if isinstance(item.spec, PrerequisitesSpec):
+        return
     for change in sorted(item.changes, key=lambda change: change.field == "body"):
         yield from field_lines(change)
 
