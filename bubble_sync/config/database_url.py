@@ -150,7 +150,7 @@ def missing_parts(
     if url_env is not None and _VARIABLE_NAME.fullmatch(url_env) and not environment.get(url_env):
         problems.append(
             f"the environment variable {url_env}, named by {named_by}, is not set: "
-            f"export {url_env}='postgresql://...' and run again"
+            f"put the postgresql:// URL there (`read -rs {url_env} && export {url_env}`), and run again"
         )
     if ca is not None and not (_LIKE_A_URL.search(ca) or Path(ca).is_file()):
         problems.append(
