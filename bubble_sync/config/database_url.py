@@ -153,8 +153,9 @@ def missing_parts(
             f"put the postgresql:// URL there (`read -rs {url_env} && export {url_env}`), and run again"
         )
     if ca is not None and not (_LIKE_A_URL.search(ca) or Path(ca).is_file()):
+        where = "" if Path(ca).is_absolute() else f" in {Path.cwd()}"
         problems.append(
-            f"{NAMESPACE}:databaseCa: the file {ca!r} does not exist in {Path.cwd()}; save the certificate there "
+            f"{NAMESPACE}:databaseCa: the file {ca!r} does not exist{where}; save the certificate there "
             "(docs/getting-started/set-up.md), or correct the path"
         )
     return problems

@@ -275,7 +275,7 @@ def test_a_database_url_that_cannot_be_used_is_refused_and_not_shown(url):
 def test_an_unset_environment_variable_is_named_with_the_line_that_sets_it():
     settings = read_settings(config())
 
-    with pytest.raises(ConfigurationError, match="export TEST_DATABASE_URL="):
+    with pytest.raises(ConfigurationError, match="`read -rs TEST_DATABASE_URL && export TEST_DATABASE_URL`"):
         settings.address({})
 
 

@@ -125,7 +125,7 @@ def test_all_missing_parts_are_named_at_once(project: Path):
         "the environment variable NO_SUCH_URL, named by bubble-sync:databaseUrlEnv, is not set",
         "bubble-sync:databaseCa",
     ]
-    assert str(project / "ca.crt") in said[-1]
+    assert f"the file '{project / 'ca.crt'}' does not exist; save" in said[-1]
 
 
 def test_both_missing_parts_of_an_address_are_named_at_once(project: Path):
