@@ -88,6 +88,11 @@ class NewProject:
         """Return whether the workflow leaves the owner of the action open."""
         return self.forge == "github" and not (self.source and self.source.action)
 
+    @property
+    def needs_another_backend(self) -> bool:
+        """Return whether the backend is a folder of this machine, which CI cannot reach."""
+        return self.forge != "none" and urlsplit(self.backend).scheme == "file"
+
 
 def check_name(text: str) -> str:
     """Return the name of a project; raise ConfigurationError."""

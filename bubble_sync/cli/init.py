@@ -55,7 +55,7 @@ def init(
     files = new.write_project(folder, project)
     if project.needs_owner:
         progress(f'note: replace OWNER in {new.WORKFLOWS["github"]} before CI runs: README.md, "CI"')
-    if project.forge != "none" and project.backend.startswith("file:"):
+    if project.needs_another_backend:
         progress("note: CI cannot reach a backend in a folder of this machine: choose a bucket or Pulumi Cloud for CI")
     _show(folder, files, new.first_steps(project))
 

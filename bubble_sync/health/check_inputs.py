@@ -157,14 +157,14 @@ def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
     known = moved_on(conn, visible, with_answers(sent, answers))
     unreadable = visible.why_unreadable("vault.decrypted_secrets")
     changed = secrets_changed_at(specs, Snapshot() if unreadable else read_snapshot(conn, ("secrets",), specs))
+    # What the address or the key of before the change brought about is no trouble of now.
+    past, present = {"level": "info", "before": ", before a secret was changed"}, {"level": "error", "before": ""}
     return [
         {
             **vars(request),
             "settled": bool(row["settled_at"]),
             "age": row["age"],
-            # What the address or the key of before the change brought about is no trouble of now.
-            "level": "info" if request.sent_at < changed else "error",
-            "before": ", before a secret was changed" if request.sent_at < changed else "",
+            **(past if request.sent_at < changed else present),
             **_who_answered(answers, request),
         }
         for request, row in zip(known, rows, strict=True)

@@ -251,7 +251,12 @@ class TestWriting:
 
     @pytest.mark.parametrize(
         ("forge", "backend", "noted"),
-        [("gitlab", "file://~/state", True), ("none", "file://~/state", False), ("gitlab", "s3://state", False)],
+        [
+            ("gitlab", "file://~/state", True),
+            ("gitlab", "FILE://~/state", True),
+            ("none", "file://~/state", False),
+            ("gitlab", "s3://state", False),
+        ],
     )
     def test_notes_a_backend_that_ci_cannot_reach(self, tmp_path: Path, forge: str, backend: str, noted: bool):
         done = init(tmp_path, "shop", "--stacks", "staging", "--forge", forge, "--backend", backend)
