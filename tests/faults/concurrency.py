@@ -221,7 +221,7 @@ class Inserts:
 @contextmanager
 def inserting(site: Site, log: ServerLog, lock_timeout: str) -> Iterator[Inserts]:
     """Insert into the queue all the time, as the application does; the server logs each wait of over 5 ms."""
-    stop, inserts = threading.Event(), Inserts(log=log)
+    begun, stop, inserts = threading.Event(), threading.Event(), Inserts(log=log)
     options = f"-c deadlock_timeout=5ms -c log_lock_waits=on -c lock_timeout={lock_timeout}"
 
     def insert() -> None:
@@ -233,10 +233,12 @@ def inserting(site: Site, log: ServerLog, lock_timeout: str) -> Iterator[Inserts
                     inserts.done += 1
                 except psycopg.DatabaseError as problem:
                     inserts.failed.append(str(problem))
+                begun.set()
 
     thread = threading.Thread(target=insert)
     thread.start()
     try:
+        assert begun.wait(30), "no insert begins"
         yield inserts
     finally:
         stop.set()

@@ -255,7 +255,7 @@ def measured(ready: Site, log: ServerLog, tally: list[Row], rounds: int) -> None
         with inserting(ready, begun, "1s") as inserts, another(ready) as database:
             up(database)
         assert inserts.failed == []
-        woken.points += inserts.done
+        woken.points += 1
         woken.converged = (woken.converged or 0) + (drifted(ready) == set())
         woken.worst |= {"insert": max([*_worst("insert", inserts).values(), woken.worst.get("insert", 0)])}
     assert woken.converged == 2 * rounds

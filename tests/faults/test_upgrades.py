@@ -112,7 +112,7 @@ class TestVersions:
         made = [f"bubble_sync.{one}" for one in MADE if everything]
         assert changed == {f"function {name}" for name in (*changed_by_us, *made)}
         which = "every setting" if everything else "defaults"
-        tally.append(Row(AREA, f"the commit before to now, {which}", len(before), len(after), commands=1))
+        tally.append(Row(AREA, f"the commit before to now, {which}", len(before), len(before), commands=1))
 
     @pytest.mark.parametrize("version", VERSIONS)
     def test_a_step_back_is_one_up_and_the_step_forward_too(
