@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import httpx
 
 from bubble_sync.errors import ConfigurationError, ForgeRefused, PrivilegeMissing, SyncError, Unreachable
+from bubble_sync.http_client import http_client
 
 #: The API refuses a body above 65,536 characters.
 LONGEST = 60_000
@@ -57,6 +58,8 @@ class Repository:
         place = f"{method} {httpx.URL(path).path}"
         try:
             answer = self.client.request(method, path, params=params, json=json)
+        except UnicodeError:
+            raise ConfigurationError("GITHUB_API_URL, or the proxy, has no valid host name: correct it") from None
         except httpx.HTTPError as problem:
             raise Unreachable(f"{place}: GitHub does not answer ({type(problem).__name__}); run this again") from None
         if not answer.is_success:
@@ -106,7 +109,7 @@ def repository() -> Repository:
     if missing := [f"{name} ({holds})" for name, holds in _NEEDED.items() if not os.environ.get(name)]:
         raise ConfigurationError(f"not set: {', '.join(missing)}. A job of GitHub has both; elsewhere, export them")
     address = _variable("GITHUB_API_URL", r"https?://[\w.-]+(:[0-9]{1,5})?[\w./-]*", "https://api.github.com")
-    client = httpx.Client(
+    client = http_client(
         base_url=f"{address}/repos/{_variable('GITHUB_REPOSITORY', '[A-Za-z0-9._-]+/[A-Za-z0-9._-]+')}",
         headers={
             "Authorization": f"Bearer {_variable('GITHUB_TOKEN', '[!-~]+')}",

@@ -19,6 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from bubble_sync.config.keys import masked
 from bubble_sync.config.validators import sendable_url
 from bubble_sync.errors import Busy, ConfigurationError, PrivilegeMissing, SyncError, Unreachable
+from bubble_sync.http_client import http_client
 from bubble_sync.records.messages import readable
 
 ACCESS_VARIABLE = "SUPABASE_ACCESS_TOKEN"
@@ -86,8 +87,10 @@ class ManagementApi:
             headers["Content-Type"] = "application/json"
         # A proxy must not read the token: only an address with TLS goes through the environment's proxy.
         try:
-            with httpx.Client(timeout=self.seconds, trust_env=self.address.startswith("https:")) as client:
+            with http_client(timeout=self.seconds, trust_env=self.address.startswith("https:")) as client:
                 answer = client.request(method, self._url, content=body, headers=headers)
+        except UnicodeError:
+            raise ConfigurationError(f"{ADDRESS_VARIABLE}, or the proxy, has no valid host name: correct it") from None
         except (httpx.HTTPError, httpx.InvalidURL) as problem:
             raise Unreachable(f"the Management API at {self.address} {self._cause(problem)}") from None
         if not answer.is_success:
