@@ -24,6 +24,7 @@ from bubble_sync.config.validators import sendable_url
 from bubble_sync.converge import ledger, prerequisites, vault_secrets
 from bubble_sync.database.database import Connection, Row, attempt
 from bubble_sync.database.snapshot import Snapshot, read_snapshot
+from bubble_sync.database.table_names import DISPATCH_TABLE, RESPONSE_TABLE
 from bubble_sync.formatting import SQL_TIMESTAMP
 from bubble_sync.model.jobs import HISTORY_JOB, MANAGED_JOBS, VENDOR_HISTORY_JOB, is_guarded, sends_several
 from bubble_sync.model.pauses import paused
@@ -150,8 +151,11 @@ def callers_of_function(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
-    """List the newest requests with a response; the newest one with the responder and its message."""
-    rows, visible = attempt(conn, query("outcomes", "newest")), probe_visibility(conn)
+    """List the newest requests with a response, if known; the newest one with the responder and its message."""
+    visible = probe_visibility(conn)
+    if visible.why_unreadable(DISPATCH_TABLE, RESPONSE_TABLE):
+        return []
+    rows = attempt(conn, query("outcomes", "newest"))
     sent = requests_in(rows)
     answers = answers_to(conn, visible, sent)
     known = moved_on(conn, visible, with_answers(sent, answers))

@@ -69,6 +69,41 @@ def test_many_sign_ups_at_once_are_no_growth_until_one_is_late(converged: Site):
     assert [finding.id for finding in diagnose(converged).causes] == ["queue_growing"]
 
 
+@pytest.mark.parametrize(
+    ("requests", "causes"),
+    [
+        ([(150, "ok", 5), (90, "answered", None), (30, "answered", None)], ["items_waiting"]),
+        ([(240, "ok", 5)], ["items_waiting"]),
+        ([(240, "ok", 5), (90, "ok", 0), (30, "ok", 0)], ["items_waiting"]),
+        ([(90, "ok", 5)], ["queue_growing"]),
+        ([(90, "partial", 4)], ["queue_growing"]),
+        ([(90, "ok", None), (30, "answered", None)], ["queue_growing"]),
+        ([(240, "ok", 5), (130, "answered", None), (30, "answered", None)], ["request_answered_with_nothing"]),
+    ],
+    ids=[
+        "says nothing",
+        "none since",
+        "processes nothing",
+        "works",
+        "works in part",
+        "worked",
+        "said nothing for long",
+    ],
+)
+def test_a_queue_grows_for_its_sizes_alone_when_requests_process_items(
+    converged: Site, requests: list[tuple[int, str, int | None]], causes: list[str]
+):
+    converged.by_hand(*(item(ago="140 s") for _ in range(6)))
+    for number, (seconds, verdict, processed) in enumerate(requests):
+        sent = request(number, verdict, status_code=200, processed=processed)
+        moved = (
+            f"update bubble_sync.dispatches set sent_at = now() - interval '{seconds} s' where request_id = {number}"
+        )
+        converged.by_hand(sent, moved)
+
+    assert [finding.id for finding in diagnose(converged).causes] == causes
+
+
 def test_one_cause_comes_out_of_what_a_missing_job_brings_about(converged: Site):
     converged.by_hand(
         "delete from cron.job where jobname = 'bubble-sync-processor'",

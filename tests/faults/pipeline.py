@@ -85,7 +85,8 @@ class Fault:
     """Ids of findings: the first must come first; the others may come with it, or before it is known. None where the
     fault heals by itself."""
     minutes: float = 0
-    """Time that passes again and again until the finding is known, or the fault is over."""
+    """Time that passes again and again until the finding is known, or the fault is over. Items grow old at once, also
+    those whose first request is still under way."""
     dies: bool = False
     """Items run out of attempts, and wait for a hand."""
 
@@ -368,9 +369,9 @@ FAULTS: Mapping[str, Fault] = {
     "server shut down": Fault(killed("postgres", signal.SIGINT), ("Unreachable",)),
     "server crashes": Fault(server_crashing, minutes=8),
     "pg_net worker killed": Fault(killed("net_worker"), ("net_worker_down",)),
-    "pg_net worker hangs": Fault(hanging("net_worker"), ("request_unanswered", "items_waiting"), minutes=4),
+    "pg_net worker hangs": Fault(hanging("net_worker"), ("request_unanswered",), minutes=4),
     "scheduler ended": Fault(scheduler_ended),
-    "scheduler hangs": Fault(scheduler_hanging, ("job_silent", "items_waiting", "request_unanswered"), minutes=3),
+    "scheduler hangs": Fault(scheduler_hanging, ("job_silent", "request_unanswered"), minutes=3),
     "endpoint killed": Fault(killed("edge_function"), _UNREACHABLE),
     "endpoint killed at work": Fault(killed_at_work, _UNREACHABLE),
     "endpoint hangs": Fault(hanging("edge_function"), ("request_timed_out",)),

@@ -30,11 +30,12 @@ PER_ROUND = 34
 def play(pipeline: Pipeline, name: str, sign_ups: int) -> None:
     """Play one round: sign-ups while a fault lasts, its name by the doctor, and the drain without a hand."""
     fault = FAULTS[name]
+    right = {*fault.named, *pipeline.allowed, *(("items_waiting",) if fault.minutes else ())}
     wrong: set[str] = set()
 
     def is_named() -> bool:
         found = pipeline.causes()
-        wrong.update(set(found).difference(fault.named, pipeline.allowed))
+        wrong.update(set(found).difference(right))
         return found[:1] == [fault.named[0]]
 
     def time_flies() -> None:
