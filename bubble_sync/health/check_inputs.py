@@ -151,10 +151,10 @@ def callers_of_function(conn: Connection, specs: Sequence[Spec]) -> object:
 
 
 def newest_requests(conn: Connection, specs: Sequence[Spec]) -> object:
-    """List the newest requests with a response, if known; the newest one with the responder and its message."""
+    """List the newest requests with a response, the newest one with responder and message; None if they are hidden."""
     visible = probe_visibility(conn)
     if visible.why_unreadable(DISPATCH_TABLE, RESPONSE_TABLE):
-        return []
+        return None
     rows = attempt(conn, query("outcomes", "newest"))
     sent = requests_in(rows)
     answers = answers_to(conn, visible, sent)

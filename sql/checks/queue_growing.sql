@@ -11,17 +11,13 @@
 -- Over the last hour more items came in than were completed, more wait than one call takes, and the oldest is late: the sync
 -- as configured does not keep up. Known functions use only batch_size of the two sizes in the request. Nothing is reported
 -- while the processor is paused, or while no request since the oldest item has processed anything: sizes do not mend that.
+-- Without a readable log of requests, the items alone decide.
 with figures as (
     select sum(came) as came, sum(went) as went, coalesce(sum(count) filter (where status = 'pending'), 0) as waiting,
         min(oldest_item) filter (where status = 'pending') as oldest
     from pg_catalog.jsonb_to_recordset(%(items)s::jsonb)
         as item (status text, drained boolean, count bigint, came bigint, went bigint, oldest_item timestamptz)
     where drained
-), asked as (
-    select sent_at, verdict in ('ok', 'partial') and coalesce(processed, 1) > 0 as at_work
-    from pg_catalog.jsonb_to_recordset(%(requests)s::jsonb)
-        as request (function text, sent_at timestamptz, verdict text, processed bigint)
-    where function = 'bubble_sync_processor'
 )
 select
     'warning' as level,
@@ -52,4 +48,11 @@ where came > went and waiting > %(batch_size)s::integer
         select from pg_catalog.jsonb_to_recordset(%(jobs)s::jsonb) as job (name text, active boolean)
         where name = 'bubble-sync-processor' and active
     )
-    and (not exists (select from asked) or exists (select from asked where at_work and sent_at >= oldest));
+    and (
+        %(requests)s::jsonb = 'null' or exists (
+            select from pg_catalog.jsonb_to_recordset(nullif(%(requests)s::jsonb, 'null'))
+                as request (function text, sent_at timestamptz, verdict text, processed bigint)
+            where function = 'bubble_sync_processor' and sent_at >= oldest
+                and verdict in ('ok', 'partial') and coalesce(processed, 1) > 0
+        )
+    );

@@ -65,14 +65,25 @@ def test_many_sign_ups_at_once_are_no_growth_until_one_is_late(converged: Site):
     converged.by_hand(*(item() for _ in range(6)))
     assert diagnose(converged).clean
 
-    converged.by_hand("update public.sync_queue set created_at = now() - interval '3 minutes'")
+    converged.by_hand(
+        "update public.sync_queue set created_at = now() - interval '3 minutes'", request(1, "ok", ago="1 minute")
+    )
     assert [finding.id for finding in diagnose(converged).causes] == ["queue_growing"]
+
+
+def test_a_queue_grows_also_without_a_log_of_requests(site: Site):
+    settings = working(dispatchLog="false")
+    set_up(site, settings)
+    site.by_hand(*(item(ago="3 minutes") for _ in range(6)))
+
+    assert [finding.id for finding in diagnose(site, settings).causes] == ["queue_growing"]
 
 
 @pytest.mark.parametrize(
     ("requests", "causes"),
     [
         ([(150, "ok", 5), (90, "answered", None), (30, "answered", None)], ["items_waiting"]),
+        ([], ["items_waiting"]),
         ([(240, "ok", 5)], ["items_waiting"]),
         ([(240, "ok", 5), (90, "ok", 0), (30, "ok", 0)], ["items_waiting"]),
         ([(90, "ok", 5)], ["queue_growing"]),
@@ -82,6 +93,7 @@ def test_many_sign_ups_at_once_are_no_growth_until_one_is_late(converged: Site):
     ],
     ids=[
         "says nothing",
+        "none",
         "none since",
         "processes nothing",
         "works",
@@ -108,6 +120,7 @@ def test_one_cause_comes_out_of_what_a_missing_job_brings_about(converged: Site)
     converged.by_hand(
         "delete from cron.job where jobname = 'bubble-sync-processor'",
         request(3, None),
+        request(4, "ok", ago="9 minutes"),
         *(item(ago="10 minutes") for _ in range(6)),
     )
 

@@ -65,7 +65,9 @@ def tally(record_property: object) -> Iterator[list[Row]]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     # The fixture ends after the test's own report: the rows are in the report of the teardown, which has no category.
     reports = [one for kind in ("", "error") for one in terminalreporter.getreports(kind)]
-    rows = [json.loads(text) for one in reports for name, text in one.user_properties if name == _PROPERTY]
+    # A report of a file that cannot be imported has none.
+    properties = [pair for one in reports for pair in getattr(one, "user_properties", ())]
+    rows = [json.loads(text) for name, text in properties if name == _PROPERTY]
     if rows:
         terminalreporter.section("faults")
         terminalreporter.write_line(HEAD)

@@ -64,7 +64,7 @@ _TIMES: Mapping[str, tuple[str, ...]] = {
     "cron.job_run_details": ("start_time", "end_time"),
     "public.sync_queue": ("created_at", "processed_at", "next_retry_at"),
 }
-#: A request is under way for seconds and does not age by minutes; a request that a crash has lost is not under way.
+#: What is under way for seconds does not age by minutes: the newest run of a job, and a request that no crash has lost.
 _NOT_UNDER_WAY: Mapping[str, str] = {
     "bubble_sync.dispatches": """settled_at is not null or not exists (
         select from net.http_request_queue where id = request_id
@@ -73,6 +73,7 @@ _NOT_UNDER_WAY: Mapping[str, str] = {
     "net._http_response": """not exists (
         select from bubble_sync.dispatches where request_id = id and settled_at is null
     )""",
+    "cron.job_run_details": "runid not in (select max(runid) from cron.job_run_details group by jobid)",
 }
 
 
@@ -87,6 +88,8 @@ class Fault:
     minutes: float = 0
     """Time that passes again and again until the finding is known, or the fault is over. Items grow old at once, also
     those whose first request is still under way."""
+    stuck: tuple[str, ...] = ()
+    """Tables in which also the rows under way grow old."""
     dies: bool = False
     """Items run out of attempts, and wait for a hand."""
 
@@ -172,8 +175,8 @@ class Pipeline:
         except SyncError as error:
             return [type(error).__name__]
 
-    def pass_time(self, minutes: float, *, stuck: bool = False) -> None:
-        """Let minutes pass for every row that has a time, but for a request under way that is not stuck."""
+    def pass_time(self, minutes: float, *stuck: str) -> None:
+        """Let minutes pass for every row that has a time, but for those under way in a table that is not stuck."""
         tables = dict(_TIMES)
         if self.base.claims:
             tables["public.sync_queue"] += ("claimed_until",)
@@ -181,7 +184,7 @@ class Pipeline:
         updates = [
             f"t{number} as (update {table} set "
             + ", ".join(f"{one} = {one} - interval '{minutes} minutes'" for one in columns)
-            + f" where {'true' if stuck else _NOT_UNDER_WAY.get(table, 'true')})"
+            + f" where {'true' if table in stuck else _NOT_UNDER_WAY.get(table, 'true')})"
             for number, (table, columns) in enumerate(tables.items())
         ]
         self.site.by_hand(f"with {', '.join(updates)} select")
@@ -364,14 +367,17 @@ _LARGE = b'{"success": true, "claimed": true, "processed": 0, "pad": "' + b"x" *
 _SILENT = ("request_answered_with_nothing",)
 _PAGE = ("request_answered_by_other",)
 _UNREACHABLE = ("endpoint_unreachable",)
+_REQUESTS = ("bubble_sync.dispatches", "net._http_response")
 FAULTS: Mapping[str, Fault] = {
     "server killed": Fault(killed("postgres"), ("Unreachable",)),
     "server shut down": Fault(killed("postgres", signal.SIGINT), ("Unreachable",)),
     "server crashes": Fault(server_crashing, minutes=8),
     "pg_net worker killed": Fault(killed("net_worker"), ("net_worker_down",)),
-    "pg_net worker hangs": Fault(hanging("net_worker"), ("request_unanswered",), minutes=4),
+    "pg_net worker hangs": Fault(hanging("net_worker"), ("request_unanswered",), minutes=4, stuck=_REQUESTS),
     "scheduler ended": Fault(scheduler_ended),
-    "scheduler hangs": Fault(scheduler_hanging, ("job_silent", "request_unanswered"), minutes=3),
+    "scheduler hangs": Fault(
+        scheduler_hanging, ("job_silent", "request_unanswered"), minutes=3, stuck=(*_REQUESTS, "cron.job_run_details")
+    ),
     "endpoint killed": Fault(killed("edge_function"), _UNREACHABLE),
     "endpoint killed at work": Fault(killed_at_work, _UNREACHABLE),
     "endpoint hangs": Fault(hanging("edge_function"), ("request_timed_out",)),

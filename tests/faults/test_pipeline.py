@@ -43,7 +43,7 @@ def play(pipeline: Pipeline, name: str, sign_ups: int) -> None:
 
     def its_time() -> None:
         if fault.minutes:
-            pipeline.pass_time(fault.minutes, stuck="request_unanswered" in fault.named)
+            pipeline.pass_time(fault.minutes, *fault.stuck)
 
     with pipeline.signing_up(sign_ups), fault.act(pipeline):
         if fault.named:
