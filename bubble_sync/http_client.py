@@ -11,7 +11,7 @@ from bubble_sync.errors import ConfigurationError
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
-def http_client(
+def new_client(
     *, timeout: float, base_url: str = "", headers: dict[str, str] | None = None, trust_env: bool = True
 ) -> httpx.Client:
     """Return a client of httpx.

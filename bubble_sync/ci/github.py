@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import httpx
 
 from bubble_sync.errors import ConfigurationError, ForgeRefused, PrivilegeMissing, SyncError, Unreachable
-from bubble_sync.http_client import http_client
+from bubble_sync.http_client import new_client
 
 #: The API refuses a body above 65,536 characters.
 LONGEST = 60_000
@@ -109,7 +109,7 @@ def repository() -> Repository:
     if missing := [f"{name} ({holds})" for name, holds in _NEEDED.items() if not os.environ.get(name)]:
         raise ConfigurationError(f"not set: {', '.join(missing)}. A job of GitHub has both; elsewhere, export them")
     address = _variable("GITHUB_API_URL", r"https?://[\w.-]+(:[0-9]{1,5})?[\w./-]*", "https://api.github.com")
-    client = http_client(
+    client = new_client(
         base_url=f"{address}/repos/{_variable('GITHUB_REPOSITORY', '[A-Za-z0-9._-]+/[A-Za-z0-9._-]+')}",
         headers={
             "Authorization": f"Bearer {_variable('GITHUB_TOKEN', '[!-~]+')}",

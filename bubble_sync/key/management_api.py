@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from bubble_sync.config.keys import masked
 from bubble_sync.config.validators import sendable_url
 from bubble_sync.errors import Busy, ConfigurationError, PrivilegeMissing, SyncError, Unreachable
-from bubble_sync.http_client import http_client
+from bubble_sync.http_client import new_client
 from bubble_sync.records.messages import readable
 
 ACCESS_VARIABLE = "SUPABASE_ACCESS_TOKEN"
@@ -87,7 +87,7 @@ class ManagementApi:
             headers["Content-Type"] = "application/json"
         # A proxy must not read the token: only an address with TLS goes through the environment's proxy.
         try:
-            with http_client(timeout=self.seconds, trust_env=self.address.startswith("https:")) as client:
+            with new_client(timeout=self.seconds, trust_env=self.address.startswith("https:")) as client:
                 answer = client.request(method, self._url, content=body, headers=headers)
         except UnicodeError:
             raise ConfigurationError(f"{ADDRESS_VARIABLE}, or the proxy, has no valid host name: correct it") from None

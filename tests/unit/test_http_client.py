@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bubble_sync.errors import ConfigurationError
-from bubble_sync.http_client import http_client
+from bubble_sync.http_client import new_client
 from bubble_sync.key.management_api import ManagementApi
 from tests.fixtures.github_emulator import GitHubEmulator
 from tests.unit.test_ci_github import exit_of
@@ -40,7 +40,7 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
     monkeypatch.setenv(name, value)
 
     with pytest.raises(ConfigurationError) as caught:
-        http_client(timeout=1)
+        new_client(timeout=1)
 
     assert f"a proxy that cannot be used ({name}): write http://host:port" in str(caught.value)
     assert SECRET not in str(caught.value)
@@ -50,7 +50,7 @@ def test_hosts_without_a_proxy_that_cannot_be_read(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("NO_PROXY", "[::")
 
     with pytest.raises(ConfigurationError, match=r"\(NO_PROXY\): .* commas between them in NO_PROXY"):
-        http_client(timeout=1)
+        new_client(timeout=1)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\x00\xff"])
@@ -63,14 +63,14 @@ def test_a_file_of_certificates_that_cannot_be_read(
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
 
     with pytest.raises(ConfigurationError, match="SSL_CERT_FILE names no readable file of certificates in PEM form"):
-        http_client(timeout=1)
+        new_client(timeout=1)
 
 
 @pytest.mark.parametrize("value", ["http://host:8080", "https://host", "host:8080", ""])
 def test_a_usable_proxy_is_used(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
 
-    http_client(timeout=1).close()
+    new_client(timeout=1).close()
 
 
 @pytest.mark.parametrize(
