@@ -1,4 +1,4 @@
-"""SIGKILL for one process of a Pulumi run, at a message to the database or at an event of the engine."""
+"""SIGKILL for one process of a Pulumi run, at a step in the database or at an event of the engine."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import os
 import random
 import select
 import signal
-import socket
-import socketserver
 import subprocess
 import sys
 import threading
@@ -17,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from tests.fixtures.proxy import Proxy
+from tests.fixtures.proxy import Break, Message, Proxy
 from tests.fixtures.serving import serving
 from tests.fixtures.site import Site
 from tests.fixtures.stack import CHECKOUT, Stack
@@ -30,76 +28,36 @@ _MARKS: dict[Kind, bytes] = {
     "provider": b"pulumi.dynamic",
 }
 PATIENCE, SHORT = 120.0, 5.0
+#: The messages of a login, a simple query, and the execution of a prepared one.
+_STEPS = ("first", "p", "Q", "E")
 SEED = int(os.environ.get("SEED", "20261129"))
 SESSIONS = "select pid, state, query from pg_stat_activity where application_name = 'bubble-sync'"
 
 
 class HoldingProxy(Proxy):
-    """Holds one message of a client, or its answer, until it is released; a client that was killed sends nothing."""
+    """Holds one step of a client, or its answer, until it is released; a client that was killed sends nothing.
+
+    A step is a message of the login, or one that makes the server run a statement: a run has the same number each time.
+    """
 
     def __init__(self, server_port: int) -> None:
         super().__init__(server_port)
-        self.RequestHandlerClass = _Holding
-        self.messages = 0
-        self.released = threading.Event()
-        self._number, self._answered = 0, False
-        self._counting = threading.Lock()
+        self.steps = 0
+        self._number, self._how = 0, Break.HELD
 
     def hold(self, number: int, *, answered: bool = False) -> None:
-        """Hold the n-th message from now on, over all connections; `answered`: its answer, after the server's work."""
-        self.messages, self._number, self._answered = 0, number, answered
+        """Hold the n-th step from now on, over all connections; `answered`: its answer, after the server's work."""
+        self.steps, self._number, self._how = 0, number, Break.ANSWER_HELD if answered else Break.HELD
         self.held.clear()
         self.released.clear()
 
-    def judge(self, data: bytes) -> Literal["forward", "hold", "hold the answer"]:
-        """Count a message of a client."""
-        if data[:1] == b"X":
-            return "forward"
+    def fault_of(self, message: Message) -> Break | None:
+        """Count a step, and hold the chosen one."""
+        if message.sender == "server" or message.kind not in _STEPS:
+            return None
         with self._counting:
-            self.messages += 1
-            if self.messages != self._number:
-                return "forward"
-        return "hold the answer" if self._answered else "hold"
-
-
-class _Holding(socketserver.BaseRequestHandler):
-    server: HoldingProxy
-    request: socket.socket
-
-    def handle(self) -> None:
-        holding = threading.Event()
-        with socket.create_connection(("127.0.0.1", self.server.server_port)) as upstream:
-            back = threading.Thread(target=self._answers, args=(upstream, holding), daemon=True)
-            back.start()
-            with suppress(OSError):
-                while data := self.request.recv(65536):
-                    verdict = self.server.judge(data)
-                    if verdict == "hold the answer":
-                        holding.set()
-                    elif verdict == "hold":
-                        self.server.held.set()
-                        self.server.released.wait(PATIENCE)
-                        if not self._lives():
-                            break
-                    upstream.sendall(data)
-            with suppress(OSError):
-                upstream.shutdown(socket.SHUT_WR)
-            back.join()
-
-    def _answers(self, upstream: socket.socket, holding: threading.Event) -> None:
-        with suppress(OSError):
-            while data := upstream.recv(65536):
-                if holding.is_set():
-                    holding.clear()
-                    self.server.held.set()
-                    self.server.released.wait(PATIENCE)
-                self.request.sendall(data)
-
-    def _lives(self) -> bool:
-        try:
-            return self.request.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
-        except BlockingIOError:
-            return True
+            self.steps += 1
+            return self._how if self.steps == self._number else None
 
 
 @contextmanager
@@ -250,7 +208,7 @@ class Zygote:
 
 
 def kill_at(zygote: Zygote, gate: HoldingProxy, pid: int) -> bool:
-    """Kill a command at the held message; False when it has ended before."""
+    """Kill a command at the held step; False when it has ended before."""
     handle = os.pidfd_open(pid)
     try:
         while not gate.held.wait(0.002):
