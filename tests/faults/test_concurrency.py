@@ -312,6 +312,7 @@ def test_up_against_a_persons_grants_converges(ready: Site, server_log: ServerLo
 
 
 @pytest.mark.matrix
+@pytest.mark.long
 def test_up_against_each_of_a_persons_statements_converges(ready: Site, server_log: ServerLog, tally: list[Row]):
     against_a_person(ready, server_log, tally, tuple(BY_A_PERSON), 10)
 

@@ -320,7 +320,7 @@ def rotate(site: Site, proxy: Proxy, engine: Engine, row: Row, command_line: Com
 
 
 #: Command -> the distance of two points in the sweep, for its share of the time; 1 sweeps every message.
-DISTANCES = {"first_up": 3, "repair": 5, "destroy": 5, "requeue": 2, "pause": 3, "rotate": 4}
+DISTANCES = {"first_up": 4, "repair": 5, "destroy": 7, "requeue": 2, "pause": 3, "rotate": 4}
 #: Tests that share a sweep, so that processes can.
 PARTS = 3
 

@@ -97,6 +97,7 @@ def test_days_of_ticks_leave_tables_and_ticks_as_they_were(quiet_site: Site, tal
 
 
 @pytest.mark.matrix
+@pytest.mark.long
 def test_a_year_of_ticks_leaves_tables_and_ticks_as_they_were_and_reports_each_week_once(
     quiet_site: Site, tally: list[Row]
 ):
