@@ -35,7 +35,8 @@ with ours as (
                     'pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_namespace'::pg_catalog.regclass,
                     'pg_catalog.pg_extension'::pg_catalog.regclass
                 ])
-            when ours.relname = %(relation)s::text then l.mode <> 'AccessShareLock'
+            -- A vacuum's lock keeps no row from anyone.
+            when ours.relname = %(relation)s::text then l.mode not in ('AccessShareLock', 'ShareUpdateExclusiveLock')
             when %(relation)s::text is null then l.mode in (
                 'AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock'
             ) and ours.oid is not null

@@ -508,3 +508,8 @@ def test_up_repairs_while_the_scheduler_runs_each_job_every_second(pytestconfig:
             assert [one for one in said if "cache lookup" in one or "deadlock" in one or "concurrently" in one] == []
     finally:
         platform.remove()
+
+
+def test_a_vacuum_of_the_catalog_is_not_named_in_place_of_who_changed_the_row(ready: Site, server_log: ServerLog):
+    with held(ready, "lock table pg_catalog.pg_proc in share update exclusive mode"):
+        behind_a_lock(ready, server_log, "a function is granted", Row(AREA, ""))
