@@ -186,7 +186,7 @@ def points(most: int, count: int) -> list[tuple[int, bool]]:
     return [(number, bool(number % 2)) for number in chosen]
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(60, marks=(pytest.mark.matrix, pytest.mark.long))])
+@pytest.mark.parametrize("count", [3, pytest.param(1_000, marks=(pytest.mark.matrix, pytest.mark.long))])
 @pytest.mark.parametrize("action", ["converge", "remove"])
 def test_the_providers_code_killed_at_a_step_is_taken_up_by_the_next_run(
     action: str, count: int, forks: Forks, tally: list[Row]
