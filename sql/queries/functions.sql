@@ -43,6 +43,10 @@ from pg_catalog.pg_proc as f
 join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
 join pg_catalog.pg_language as l on l.oid = f.prolang
 where n.nspname || '.' || f.proname = any (given.functions)
+    -- An index has the name alone.
+    and f.proname = any (array(
+        select pg_catalog.split_part(wanted.name, '.', -1)::name from pg_catalog.unnest(given.functions) as wanted (name)
+    ))
 order by f.oid;
 
 -- name: revoke

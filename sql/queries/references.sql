@@ -3,12 +3,13 @@
 
 -- name: users
 -- Functions, views and triggers, other than the object itself, in whose text the word stands alone. The body of a
--- function in SQL-standard form is not in prosrc.
+-- function in SQL-standard form is not in prosrc. The schema is compared by its OID, before a text is searched: of the
+-- thousands of functions most are the server's own.
 select 'function ' || f.oid::regprocedure::text as name
 from pg_catalog.pg_proc as f
 join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
-where case when f.prosqlbody is null then f.prosrc else pg_catalog.pg_get_functiondef(f.oid) end ~ given.pattern
-    and n.nspname not in ('pg_catalog', 'information_schema')
+where f.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+    and case when f.prosqlbody is null then f.prosrc else pg_catalog.pg_get_functiondef(f.oid) end ~ given.pattern
     and n.nspname || '.' || f.proname <> given.itself
     and not exists (
         select from pg_catalog.pg_depend as d
@@ -17,8 +18,8 @@ where case when f.prosqlbody is null then f.prosrc else pg_catalog.pg_get_functi
 union all
 select 'view ' || c.oid::regclass::text
 from pg_catalog.pg_class as c
-join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-where c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')
+where c.relkind in ('v', 'm')
+    and c.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
     and pg_catalog.pg_get_viewdef(c.oid) ~ given.pattern
     and not exists (
         select from pg_catalog.pg_depend as d
