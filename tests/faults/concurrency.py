@@ -20,13 +20,14 @@ from bubble_sync.config.database_url import read_database_url
 from bubble_sync.config.settings import NameSettings, StackSettings
 from bubble_sync.converge import lifecycle
 from bubble_sync.database.database import Database
+from bubble_sync.database.snapshot import read_snapshot
 from bubble_sync.errors import SyncError
 from bubble_sync.health.doctor import doctor
 from bubble_sync.health.status import status
 from bubble_sync.health.verify import verify
 from bubble_sync.key.status import key_in_database
 from bubble_sync.model.setup import desired_state
-from bubble_sync.specs import CronJobSpec, Owner, Spec, TriggerSpec, VaultSecretSpec
+from bubble_sync.specs import CronJobSpec, Owner, Spec, TriggerSpec, VaultSecretSpec, compare
 from tests.fixtures.breaking import SECRET_KEY, working
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
@@ -82,13 +83,11 @@ def up(database: Database, wanted: Sequence[Spec] = WANTED, claim: str = "") -> 
 
 
 def drifted(site: Site, wanted: Sequence[Spec] = WANTED) -> set[str]:
-    """Return the objects that differ."""
+    """Return the objects that differ in one moment."""
+    parts = {part for spec in wanted for part in lifecycle.sections_of(spec)}
     with another(site) as database:
-        found = {
-            spec.object_name: database.read("reading", lambda conn, spec=spec: lifecycle.observe(conn, spec))  # type: ignore[misc]
-            for spec in wanted
-        }
-    return {spec.object_name for spec in wanted if lifecycle.compare(spec, found[spec.object_name])}
+        found = database.read("reading", lambda conn: read_snapshot(conn, sorted(parts), wanted))
+    return {spec.object_name for spec in wanted if compare(spec, lifecycle.observe_in(spec, found))}
 
 
 @dataclass

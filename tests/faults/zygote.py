@@ -12,14 +12,17 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from bubble_sync.actions import requeue, run_now
 from bubble_sync.cli import app, main, output
 from bubble_sync.config.settings import read_settings
 from bubble_sync.config.stacks import CONFIG_VARIABLE, parse_config
+from bubble_sync.converge import lifecycle
 from bubble_sync.model.setup import desired_state
 from bubble_sync.providers import converging, cron_job, extension, function, ledger, prerequisites, vault_secret
 from bubble_sync.specs import Owner, Spec
 
-_IMPORTED = (app, output)
+#: Imported here once, and not by each child.
+_IMPORTED = (app, output, lifecycle, requeue, run_now)
 STACK, CLAIM = "shop", "a-claim"
 _PROVIDERS: dict[type[Spec], type[converging.ConvergingProvider]] = {
     provider.spec_type: provider
