@@ -251,10 +251,13 @@ def _lock_holders(conn: Connection, error: psycopg.Error) -> str:
     """
     named = _RELATION.search(error.diag.context or "")
     row, relation = named.groups() if named else (None, error.diag.table_name)
-    rows = conn.execute(query("others", "holders"), {"relation": relation}).fetchall()
-    if not rows and row and relation and relation.startswith("pg_"):
+    conn.execute(query("transaction", "looking"))
+    rows: list[Row] = []
+    if row and relation and relation.startswith("pg_"):
         changer = sql.SQL(query("others", "changer")).format(catalog=sql.Identifier(relation))
         rows = conn.execute(changer, {"relation": f"pg_catalog.{relation}", "tuple": row}).fetchall()
+    rows = rows or conn.execute(query("others", "holders"), {"relation": relation}).fetchall()
+    conn.execute(query("transaction", "not_waiting"))
     if not rows:
         return "another session held a lock (SQLSTATE 55P03), and has released it since: run again"
     held = "; ".join(f"the lock on {row['object']} is held by {_session(row)}" for row in rows)

@@ -513,3 +513,35 @@ def test_up_repairs_while_the_scheduler_runs_each_job_every_second(pytestconfig:
 def test_a_vacuum_of_the_catalog_is_not_named_in_place_of_who_changed_the_row(ready: Site, server_log: ServerLog):
     with held(ready, "lock table pg_catalog.pg_proc in share update exclusive mode"):
         behind_a_lock(ready, server_log, "a function is granted", Row(AREA, ""))
+
+
+@contextmanager
+def flapping(site: Site, statement: str) -> Iterator[None]:
+    """Hold a lock for a moment, again and again, as a vacuum that truncates a table does."""
+    stop = threading.Event()
+
+    def flap() -> None:
+        with psycopg.connect(site.addresses.admin_url, application_name="a vacuum") as conn:
+            while not stop.wait(0.01):
+                conn.execute(statement.encode())
+                stop.wait(0.03)
+                conn.rollback()
+
+    thread = threading.Thread(target=flap)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_catalog_that_is_locked_for_moments_hides_no_holder(ready: Site, server_log: ServerLog):
+    with flapping(ready, "lock table pg_catalog.pg_proc in access exclusive mode"):
+        behind_a_lock(ready, server_log, "a function is granted", Row(AREA, ""))
+
+
+def test_who_changed_the_row_is_named_and_nobody_who_changes_other_rows(ready: Site, server_log: ServerLog):
+    other = "create or replace function public.other() returns void language sql as 'select'"
+    with repeating(ready, [other], pause=0):
+        behind_a_lock(ready, server_log, "a function is granted", Row(AREA, ""))
