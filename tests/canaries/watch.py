@@ -14,6 +14,7 @@ import psycopg
 
 from tests.canaries import places
 from tests.canaries.places import Search
+from tests.fixtures.meanwhile import meanwhile
 
 #: Ends when its standard input does.
 _READ_PROC = """
@@ -50,9 +51,8 @@ def another_user(search: Search, folder: Path) -> Iterator[None]:
 @contextmanager
 def activity(search: Search, admin_url: str, states: Path) -> Iterator[None]:
     """Look at every session's statement, and at the state files, many times a second."""
-    ended = threading.Event()
 
-    def look() -> None:
+    def look(ended: threading.Event) -> None:
         with psycopg.connect(admin_url, autocommit=True) as session:
             unlogged(session)
             while not ended.wait(0.02):
@@ -62,13 +62,8 @@ def activity(search: Search, admin_url: str, states: Path) -> Iterator[None]:
                     with suppress(OSError):
                         search.look(places.STATE, path.read_bytes(), path.name)
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    with meanwhile(look):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def unlogged(session: psycopg.Connection) -> None:

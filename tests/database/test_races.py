@@ -12,6 +12,7 @@ import pytest
 from bubble_sync.database.database import Connection
 from bubble_sync.errors import Busy, ServerRefused, SyncError
 from bubble_sync.specs import Spec
+from tests.fixtures.meanwhile import meanwhile
 from tests.fixtures.site import Site
 from tests.fixtures.specs import function_spec, job_spec, secret_spec
 
@@ -27,9 +28,8 @@ SECRET_ANEW = (
 @contextmanager
 def hammering(site: Site, statement: str, pause: float) -> Iterator[None]:
     """Run a statement as the stack's role again and again, as long as the block lasts."""
-    stop = threading.Event()
 
-    def hammer() -> None:
+    def hammer(stop: threading.Event) -> None:
         with psycopg.connect(site.addresses.database_url, autocommit=True, application_name="somebody") as conn:
             while not stop.wait(pause):
                 try:
@@ -37,13 +37,8 @@ def hammering(site: Site, statement: str, pause: float) -> Iterator[None]:
                 except psycopg.DatabaseError:
                     continue  # theirs may lose too
 
-    thread = threading.Thread(target=hammer)
-    thread.start()
-    try:
+    with meanwhile(hammer):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from bubble_sync.key.status import key_in_database
 from bubble_sync.model.setup import desired_state
 from bubble_sync.specs import CronJobSpec, Owner, Spec, TriggerSpec, VaultSecretSpec, compare
 from tests.fixtures.breaking import SECRET_KEY, working
+from tests.fixtures.meanwhile import meanwhile
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK
@@ -180,9 +181,9 @@ def at_once(site: Site, commands: Mapping[str, Callable[[Database], object]]) ->
 @contextmanager
 def repeating(site: Site, statements: Sequence[str], pause: float = 0.01) -> Iterator[list[int]]:
     """Run a person's statements again and again as long as the block lasts; give the count of those that won."""
-    stop, won = threading.Event(), [0]
+    won = [0]
 
-    def hammer() -> None:
+    def hammer(stop: threading.Event) -> None:
         with psycopg.connect(site.addresses.database_url, autocommit=True, application_name="editor") as conn:
             while not stop.is_set():
                 for statement in statements:
@@ -194,13 +195,8 @@ def repeating(site: Site, statements: Sequence[str], pause: float = 0.01) -> Ite
                     finally:
                         stop.wait(pause)
 
-    thread = threading.Thread(target=hammer)
-    thread.start()
-    try:
+    with meanwhile(hammer):
         yield won
-    finally:
-        stop.set()
-        thread.join()
 
 
 @dataclass
@@ -220,10 +216,10 @@ class Inserts:
 @contextmanager
 def inserting(site: Site, log: ServerLog, lock_timeout: str) -> Iterator[Inserts]:
     """Insert into the queue all the time, as the application does; the server logs each wait of over 5 ms."""
-    begun, stop, inserts = threading.Event(), threading.Event(), Inserts(log=log)
+    begun, inserts = threading.Event(), Inserts(log=log)
     options = f"-c deadlock_timeout=5ms -c log_lock_waits=on -c lock_timeout={lock_timeout}"
 
-    def insert() -> None:
+    def insert(stop: threading.Event) -> None:
         with psycopg.connect(site.addresses.admin_url, autocommit=True, options=options) as conn:
             conn.execute("set session authorization service_role")
             while not stop.wait(0.001):
@@ -234,11 +230,6 @@ def inserting(site: Site, log: ServerLog, lock_timeout: str) -> Iterator[Inserts
                     inserts.failed.append(str(problem))
                 begun.set()
 
-    thread = threading.Thread(target=insert)
-    thread.start()
-    try:
+    with meanwhile(insert):
         assert begun.wait(30), "no insert begins"
         yield inserts
-    finally:
-        stop.set()
-        thread.join()

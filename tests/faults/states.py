@@ -226,16 +226,6 @@ class Ground:
                     held.enter_context(psycopg.connect(url))
             yield
 
-    @contextmanager
-    def meanwhile(self, work: Callable[[], object]) -> Iterator[None]:
-        """Do something in another thread as long as the block lasts."""
-        thread = threading.Thread(target=work)
-        thread.start()
-        try:
-            yield
-        finally:
-            thread.join()
-
     def file_of(self, relation: str) -> Path:
         """Return the file of a relation."""
         (row,) = self.by_hand(f"select pg_relation_filepath('{relation}') as path")

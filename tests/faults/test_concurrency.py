@@ -40,6 +40,7 @@ from tests.faults.concurrency import (
 from tests.faults.conftest import Row
 from tests.fixtures.adoption import snapshot
 from tests.fixtures.guard import short_folder
+from tests.fixtures.meanwhile import meanwhile
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.site import Site, knows_seconds
 from tests.fixtures.specs import STACK
@@ -518,22 +519,16 @@ def test_a_vacuum_of_the_catalog_is_not_named_in_place_of_who_changed_the_row(re
 @contextmanager
 def flapping(site: Site, statement: str) -> Iterator[None]:
     """Hold a lock for a moment, again and again, as a vacuum that truncates a table does."""
-    stop = threading.Event()
 
-    def flap() -> None:
+    def flap(stop: threading.Event) -> None:
         with psycopg.connect(site.addresses.admin_url, application_name="a vacuum") as conn:
             while not stop.wait(0.01):
                 conn.execute(statement.encode())
                 stop.wait(0.03)
                 conn.rollback()
 
-    thread = threading.Thread(target=flap)
-    thread.start()
-    try:
+    with meanwhile(flap):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_a_catalog_that_is_locked_for_moments_hides_no_holder(ready: Site, server_log: ServerLog):
@@ -541,7 +536,7 @@ def test_a_catalog_that_is_locked_for_moments_hides_no_holder(ready: Site, serve
         behind_a_lock(ready, server_log, "a function is granted", Row(AREA, ""))
 
 
-def test_who_changed_the_row_is_named_and_nobody_who_changes_other_rows(ready: Site, server_log: ServerLog):
+def test_who_changed_the_row_is_named_while_others_change_other_rows(ready: Site, server_log: ServerLog):
     other = "create or replace function public.other() returns void language sql as 'select'"
     with repeating(ready, [other], pause=0):
         behind_a_lock(ready, server_log, "a function is granted", Row(AREA, ""))

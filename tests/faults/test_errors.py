@@ -25,6 +25,7 @@ from bubble_sync.errors import SyncError, Unreachable
 from bubble_sync.local.postgres.cluster import free_port
 from tests.faults.conftest import Row
 from tests.faults.states import Ground, full_tablespace
+from tests.fixtures.meanwhile import meanwhile
 from tests.fixtures.modes import pgbouncer
 from tests.fixtures.refusing import refusing
 from tests.fixtures.serving import serving
@@ -336,7 +337,7 @@ def cancelled(ground: Ground, conn: Connection) -> None:
             end loop;
         end $$
     """
-    with ground.meanwhile(lambda: ground.by_hand(cancel)):
+    with meanwhile(lambda _: ground.by_hand(cancel)):
         conn.execute("select pg_sleep(60)")
 
 
@@ -371,7 +372,7 @@ def in_a_circle(ground: Ground, conn: Connection) -> None:
         other.execute("set deadlock_timeout = '1h'")
         other.execute("select pg_advisory_xact_lock(2)")
         run("begin", "select pg_advisory_xact_lock(1)")(ground, conn)
-        with ground.meanwhile(lambda: other.execute("select pg_advisory_xact_lock(1)")):
+        with meanwhile(lambda _: other.execute("select pg_advisory_xact_lock(1)")):
             ground.by_hand(waits.format(pid=other.info.backend_pid))
             try:
                 conn.execute("select pg_advisory_xact_lock(2)")
