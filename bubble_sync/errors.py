@@ -34,6 +34,8 @@ class SyncError(Exception):
 
     lost_race = False
     """Whether a concurrent change can be the cause, so that a retry may succeed."""
+    timed_out = False
+    """Whether a timeout of the server ended the statement or the transaction."""
 
     # Pulumi prints the module and class of a provider's exception, and omits the module `builtins`:
     # the line reads "error: PrerequisiteMissing: ...".

@@ -39,7 +39,7 @@ _IMPATIENT_SECONDS = 5
 """A command waits once for a lock: for so long after a lock timeout, its other transactions wait for none."""
 _WITHOUT_WAITING = dict.fromkeys(("waiting", "waiting_for_up"), "not_waiting")
 _ATTEMPTS = 10
-"""Attempts of a change that loses to another session's."""
+"""Attempts of a change that loses to another session's, and of a transaction that a role's timeout ends."""
 _RELATION = re.compile(r'(?:tuple (\(\d+,\d+\)) )?in relation "([^"]+)"')
 
 
@@ -149,16 +149,20 @@ class Database:
             raise
 
     def _ready(self, doing: str, how: How) -> Connection:
-        """Return a connection with a new transaction."""
+        """Return a connection with a new transaction; begin again when a role's timeout comes before our limits."""
+        attempts = 0
         while True:
             conn, used = self._pool.take()
+            attempts += 1
             try:
                 with translated(doing, conn), self._waiting_once():
                     _begin(conn, how, waiting=time.monotonic() > self._impatient_until)
             except BaseException as error:
                 self._pool.give_back(conn)
-                # The connection was lost before any work, so a retry is safe.
-                if not (isinstance(error, Unreachable) and used and conn.closed):
+                # Nothing is done yet, so a retry is safe.
+                lost = isinstance(error, Unreachable) and used and conn.closed
+                overdue = isinstance(error, SyncError) and error.timed_out and attempts < _ATTEMPTS
+                if not (lost or overdue):
                     raise
             else:
                 return conn

@@ -153,6 +153,9 @@ IN_PROJECTS = {
 
 _LOST_RACES = ("40001", "40P01")
 _MADE_BY_OTHERS = ("23505", "42710", "42723", "42P06", "42P07")
+_TIMEOUTS = ("57014", "25P04")
+_TIMEOUT = "timeout"
+"""In the server's first line; without it, 57014 is a person's pg_cancel_backend."""
 _LOST = "the connection to the database was lost"
 _AGAIN = "Run again: finished work is recognised."
 _ROLLED_BACK = "; the change was rolled back"
@@ -172,7 +175,7 @@ SESSION_CAUSES = (
     SessionCause(("08", "57P01", "57P02", "57P03", "57P04", "25P03", "25P04"), Unreachable, _LOST, _AGAIN),
     SessionCause(("42501",), PrivilegeMissing, "{message}", "Grant it, or connect as the owner."),
     SessionCause(
-        ("57014",), Busy, f"a statement took longer than 30 s{_ROLLED_BACK}", "Run again later.", sign="timeout"
+        ("57014",), Busy, f"a statement took longer than 30 s{_ROLLED_BACK}", "Run again later.", sign=_TIMEOUT
     ),
     SessionCause(
         ("57014",),
@@ -226,6 +229,7 @@ def refusal(doing: str, error: psycopg.Error, holders: str = "") -> SyncError:
     """
     reason = _refusal(doing, error, holders)
     reason.lost_race = error.sqlstate in (*_LOST_RACES, *_MADE_BY_OTHERS) or _overtaken(error)
+    reason.timed_out = error.sqlstate in _TIMEOUTS and _TIMEOUT in (error.diag.message_primary or "")
     return reason
 
 

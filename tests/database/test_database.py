@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import LiteralString, cast
 
 import psycopg
 import pytest
@@ -30,6 +31,7 @@ from bubble_sync.errors import (
 )
 from bubble_sync.local.addresses import Addresses
 from bubble_sync.local.postgres.cluster import free_port
+from bubble_sync.sql_loader import query
 from tests.fixtures.server_log import ServerLog
 from tests.fixtures.serving import serving
 from tests.fixtures.site import Site
@@ -532,6 +534,64 @@ def test_a_beginning_that_is_refused_leaves_the_connection_usable(site: Site):
         site.by_hand(f"grant execute on {lock} to public")
 
     change(site.db, read_one)
+
+
+Overtake = Callable[[str, int], list[str]]
+
+
+@pytest.fixture
+def overtaken(site: Site, monkeypatch: pytest.MonkeyPatch) -> Overtake:
+    """Give the role a timeout of 200 ms, and let it end the next transactions before our limits are set."""
+    begun: list[str] = []
+
+    def overtake(timeout: str, times: int) -> list[str]:
+        def slow(subject: str, name: str) -> LiteralString:
+            text = query(subject, name)
+            if not name.startswith("begin"):
+                return text
+            begun.append(name)
+            return cast("LiteralString", f"{text}\nselect pg_catalog.pg_sleep(10);") if len(begun) <= times else text
+
+        if not site.by_hand(f"select name from pg_settings where name = '{timeout}'"):
+            pytest.skip(f"this PostgreSQL has no {timeout}: POSTGRES=17 has")
+        monkeypatch.setattr("bubble_sync.database.database.query", slow)
+        site.by_hand(f"alter role postgres set {timeout} = '200ms'")
+        return begun
+
+    return overtake
+
+
+TIMEOUTS = ["statement_timeout", "transaction_timeout"]
+
+
+class TestRoleTimeouts:
+    """A role's timeout can end a transaction before our own limits are set."""
+
+    @pytest.mark.parametrize("timeout", TIMEOUTS)
+    @pytest.mark.parametrize("how", ["read", "change"])
+    def test_the_transaction_begins_again(self, site: Site, overtaken: Overtake, timeout: str, how: str):
+        begun = overtaken(timeout, 2)
+
+        assert getattr(site.db, how)("working", read_one) == 1
+        assert len(begun) == 3
+
+    @pytest.mark.parametrize("timeout", TIMEOUTS)
+    def test_it_begins_ten_times_at_most(self, site: Site, overtaken: Overtake, timeout: str):
+        begun = overtaken(timeout, 99)
+
+        with pytest.raises((Busy, Unreachable), match=r"^reading: "):
+            site.db.read("reading", read_one)
+        assert len(begun) == 10
+
+    def test_after_a_persons_cancel_it_does_not(self, site: Site):
+        waiting = "pid <> pg_backend_pid() and wait_event_type = 'Lock'"
+        with psycopg.connect(site.addresses.admin_url) as other, ThreadPoolExecutor(1) as pool:
+            other.execute(OUR_LOCK)
+            changing = pool.submit(change, site.db, read_one)
+            while not site.by_hand(f"select pg_cancel_backend(pid) from pg_stat_activity where {waiting}"):
+                assert not changing.done()
+            with pytest.raises(Busy, match="changing: another session cancelled it"):
+                changing.result()
 
 
 class TestConnections:
