@@ -22,6 +22,7 @@ from bubble_sync.health.trace import trace
 from bubble_sync.health.verify import verify
 from bubble_sync.sql_loader import query
 from tests.fixtures.history import item, person
+from tests.fixtures.pages import pages_read
 from tests.fixtures.site import Site
 from tests.fixtures.specs import REF, STACK, config
 
@@ -52,15 +53,9 @@ HISTORY = ("cron.job_run_details", "bubble_sync.dispatches")
 
 
 def buffers(site: Site, function: str) -> int:
-    """Count the pages of one run, every statement inside the function included."""
-    with psycopg.connect(site.addresses.database_url, autocommit=True) as conn:
-        for _ in range(2):  # the first call of a session plans
-            row = conn.execute(
-                f"explain (analyze, buffers, format json) select public.{function}()".encode()
-            ).fetchone()
-    assert row is not None
-    plan = row[0][0]["Plan"]
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+    """Count the pages of one run."""
+    with psycopg.connect(site.addresses.database_url) as conn:
+        return pages_read(conn, f"select public.{function}()")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

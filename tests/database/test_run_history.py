@@ -13,6 +13,7 @@ from bubble_sync.model.jobs import ALERT_JOB, HISTORY_JOB, PROCESSOR
 from bubble_sync.specs import Owner
 from bubble_sync.sql_loader import with_constants
 from tests.fixtures.breaking import UNTIL_THE_WORKERS_ARE_BACK
+from tests.fixtures.pages import pages_read
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK, functions_in
 
@@ -186,12 +187,7 @@ def test_a_call_reads_one_window_and_later_calls_each_of_the_others(history: His
 def test_the_pages_that_a_call_reads_do_not_grow_with_the_history(history: History):
     def pages() -> int:
         with psycopg.connect(history.site.addresses.database_url) as conn:
-            for _ in range(2):  # the first call of a session plans
-                row = conn.execute(f"explain (analyze, buffers, format json) {HISTORY_JOB.command}").fetchone()
-            conn.rollback()
-        assert row is not None
-        plan = row[0][0]["Plan"]
-        return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+            return pages_read(conn, HISTORY_JOB.command)
 
     history.install(limits={"window_pages": 4})
     history.run("1 day", count=1000, jobid=OTHERS)

@@ -8,6 +8,7 @@ import pytest
 from bubble_sync.config.settings import ProcessorSettings, read_settings
 from bubble_sync.health.status import DrainLimit, status
 from tests.fixtures.history import item
+from tests.fixtures.pages import pages_read
 from tests.fixtures.site import Site
 from tests.fixtures.specs import STACK, config, functions_in, secret_spec
 
@@ -177,12 +178,7 @@ def test_without_a_readable_log_one_request_is_sent(several: Site):
 def pages(site: Site) -> int:
     """Count the pages of one run that sends a request."""
     with psycopg.connect(site.addresses.database_url) as conn:
-        for _ in range(2):  # the first call of a session plans
-            row = conn.execute(f"explain (analyze, buffers, format json) {PROCESSOR}".encode()).fetchone()
-            conn.rollback()
-    assert row is not None
-    plan = row[0][0]["Plan"]
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+        return pages_read(conn, PROCESSOR)
 
 
 def test_a_run_with_a_hundred_thousand_waiting_reads_at_most_twice_the_pages_of_one_with_ten(several: Site):

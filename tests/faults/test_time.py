@@ -41,9 +41,11 @@ WEEK = 7
 
 @pytest.fixture
 def quiet_site(platform: Platform, site: Site) -> Iterator[Site]:
-    """A site whose requests stay in pg_net's queue."""
+    """A site whose requests stay in pg_net's queue, without autovacuum, which would come at any time of a year."""
     platform.net_worker.stop()
+    site.by_hand("alter system set autovacuum = off", "select pg_reload_conf()")
     yield site
+    site.by_hand("alter system reset autovacuum", "select pg_reload_conf()")
     platform.net_worker.start(120)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from tests.fixtures.pages import pages_read
 from tests.fixtures.site import Site
 
 #: Minutes between two ticks of the year, with an item and a request each.
@@ -129,7 +130,7 @@ class Year:
         """Play whole days; afterwards the server vacuums, and the application forgets its finished items."""
         self.conn.execute("call play.ticks(%s, %s, %s)", (first_day * DAY, (first_day + days) * DAY - 1, STEP))
         finished = "delete from public.sync_queue where status = 'completed'"
-        self.site.by_hand(finished, *(f"vacuum {table}" for table in (*TABLES, "public.sync_queue")))
+        self.site.by_hand(finished, *(f"vacuum (analyze) {table}" for table in (*TABLES, "public.sync_queue")))
 
     def measure(self) -> Measure:
         """Count bytes and rows of the tables, and the pages of each kind of tick, which is rolled back."""
@@ -138,16 +139,8 @@ class Year:
         return Measure(
             {table: row["bytes"] for table, row in found.items()},
             {table: row["rows"] for table, row in found.items()},
-            {what: self._pages(what, call) for what, call in TICKS.items()},
+            {
+                what: pages_read(self.conn, call, before="select" if "item" in what else "select play.answer()")
+                for what, call in TICKS.items()
+            },
         )
-
-    def _pages(self, what: str, call: str) -> int:
-        plan: dict[str, int] = {}
-        for _ in range(2):  # the first call of a session plans
-            with self.conn.transaction(force_rollback=True):
-                if "item" not in what:
-                    self.conn.execute("select play.answer()")
-                row = self.conn.execute(f"explain (analyze, buffers, format json) {call}".encode()).fetchone()
-                assert row is not None
-                plan = row[0][0]["Plan"]
-        return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
