@@ -50,9 +50,18 @@ def _begin(conn: Connection, how: How, *, waiting: bool = True) -> None:
     try:
         conn.execute("\n".join(query("transaction", step) for step in (first, *since_17, *steps)))
     except psycopg.Error:
+        _roll_back(conn)
+        raise
+
+
+def _roll_back(conn: Connection) -> None:
+    """Roll back; on a lost connection leave it to the server, so that the first error stays."""
+    try:
         if not conn.closed:
             conn.rollback()
-        raise
+    except psycopg.Error:
+        if not conn.closed:
+            raise
 
 
 @contextmanager
@@ -71,8 +80,7 @@ def _rolled_back(conn: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        if not conn.closed:
-            conn.rollback()
+        _roll_back(conn)
 
 
 class Database:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import select
 import socketserver
 import threading
 import traceback
@@ -16,9 +17,10 @@ from typing import LiteralString, cast
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 
 from bubble_sync.config.database_url import database_address, read_database_url
-from bubble_sync.database.connection import connect
+from bubble_sync.database.connection import NamedConnection, connect
 from bubble_sync.database.database import Connection, Database, fetch
 from bubble_sync.errors import (
     Busy,
@@ -592,6 +594,55 @@ class TestRoleTimeouts:
                 assert not changing.done()
             with pytest.raises(Busy, match="changing: another session cancelled it"):
                 changing.result()
+
+
+class TestEndedBeforeTheRollback:
+    """With an error our local limits end, and the role's idle timeout can end the session before our rollback."""
+
+    @pytest.fixture(autouse=True)
+    def ended(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Give the role an idle timeout of 1 ms, and let a rollback after an error wait for the session to end."""
+
+        def late(conn: Connection) -> None:
+            if conn.info.transaction_status == TransactionStatus.INERROR:
+                heard, _, _ = select.select([conn], [], [], 20)
+                assert heard, "the server did not end the session"
+            psycopg.Connection.rollback(conn)
+
+        monkeypatch.setattr(NamedConnection, "rollback", late, raising=False)
+        site.by_hand("alter role postgres set idle_in_transaction_session_timeout = '1ms'")
+
+    @pytest.mark.parametrize("how", ["read", "change"])
+    def test_a_transaction_begins_again(self, site: Site, overtaken: Overtake, how: str):
+        begun = overtaken("statement_timeout", 2)
+
+        assert getattr(site.db, how)("working", read_one) == 1
+        assert len(begun) == 3
+
+    def test_a_refusal_keeps_its_cause(self, site: Site):
+        with pytest.raises(ServerRefused, match=r"^changing: PostgreSQL refused it \(SQLSTATE 22012\)"):
+            change(site.db, "select 1 / 0")
+
+    def test_a_lost_race_is_run_again(self, site: Site):
+        pids: list[int] = []
+
+        def lose_once(conn: Connection) -> object:
+            pids.append(pid_of(conn))
+            if len(pids) == 1:
+                conn.execute("do $$ begin raise exception using errcode = '40001'; end $$")
+            return read_one(conn)
+
+        assert site.db.change("working", lose_once) == 1
+        assert len(set(pids)) == 2
+
+    def test_an_answer_counts(self, site: Site):
+        def read_and_lose(conn: Connection) -> object:
+            answer = read_one(conn)
+            end_session(site, pid_of(conn))
+            return answer
+
+        assert site.db.read("reading", read_and_lose) == 1
+        assert site.db.read("reading", read_one) == 1
 
 
 class TestConnections:
