@@ -8,9 +8,12 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set exit_on_error = 'off'
-set lock_timeout = '1ms'
+set lock_timeout = '0'
 as $function$
 begin
+    -- Not in the function's head: it would count outside this block too, while PostgreSQL compiles the function in a new session
+    -- and waits for a catalog. The function's end takes it back, and so does an error.
+    perform pg_catalog.set_config('lock_timeout', '1ms', true);
     -- The way of most inserts. A sequence is not transactional, so that no session waits for another one.
     if pg_catalog.to_timestamp(
         pg_catalog.pg_sequence_last_value('bubble_sync.wake_closed_until'::pg_catalog.regclass) / 1000::double precision
@@ -21,6 +24,7 @@ begin
     return null;
 exception when others then
     begin
+        perform pg_catalog.set_config('lock_timeout', '1ms', true);
         perform pg_catalog.nextval('bubble_sync.wake_errors');
         raise log '[bubble_sync_wake] no request sent (SQLSTATE %)', sqlstate;
         -- Not again for every insert.

@@ -328,6 +328,35 @@ def test_an_insert_waits_for_no_lock_on_a_table_of_the_sync(awake: Site, table: 
     assert number(awake, "select count(*) from public.sync_queue") == 1
 
 
+@pytest.mark.parametrize("catalog", ["pg_type", "pg_namespace"])
+def test_the_first_insert_of_a_session_outlasts_a_lock_on_a_catalog(awake: Site, catalog: str):
+    """As while autovacuum shortens it: PostgreSQL then waits to compile the function, outside each of its blocks."""
+    waits = "select clock_timestamp() - waitstart > '50 ms' from pg_locks where pid = %s and not granted"
+    with (
+        session(awake, "supabase_admin") as conn,
+        psycopg.connect(awake.addresses.admin_url) as other,
+        ThreadPoolExecutor() as pool,
+    ):
+        conn.execute("set session_replication_role = replica")
+        conn.execute(INSERT)
+        conn.execute("set session_replication_role = origin")
+        other.execute(waits, [conn.info.backend_pid])
+        other.execute(f"lock table pg_catalog.{catalog} in access exclusive mode")
+
+        inserted = pool.submit(conn.execute, INSERT)
+        waited = poll(
+            lambda: other.execute(waits, [conn.info.backend_pid]).fetchone(),
+            lambda row: row == (True,) or inserted.done(),
+            30,
+        )
+        other.rollback()
+        inserted.result()
+
+    assert waited == (True,)
+    assert number(awake, "select count(*) from public.sync_queue") == 2
+    assert (number(awake, SENT), number(awake, ERRORS)) == (1, 0)
+
+
 def test_a_cancel_cancels_the_insert_as_without_a_trigger(awake: Site):
     awake.by_hand(
         "create or replace function bubble_sync.wake_due(source text, action text, min_interval integer) "
