@@ -63,14 +63,13 @@ def due(schedule: str, began: datetime | None, counted_from: datetime, now: date
     since = overdue_since(schedule, now)
     if began and since and began >= since:
         return Due()
-    if silent:
-        return Due(unknown=silent)
     if since and counted_from < since:
-        return Due(missed=since)
+        return Due(unknown=silent) if silent else Due(missed=since)
+    # Until then no run can be missing, whatever the history holds.
     first = first_due(schedule, counted_from)
     if first and first + _A_RUN > now and (began is None or began < counted_from):
         return Due(first=first)
-    return Due(unknown="" if began else NO_RUN)
+    return Due(unknown=silent or ("" if began else NO_RUN))
 
 
 def record_in(conn: Connection, recorded: Mapping[str, datetime]) -> Record:

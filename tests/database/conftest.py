@@ -15,10 +15,13 @@ STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _long_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let due times count as on a server that has run for long and keeps its history; this one does neither."""
+    """Let due times count as on a server that has run for long and keeps its history; this one does neither.
+
+    Its pg_cron numbers the runs of each full minute all the same.
+    """
     judged = due_runs._silent
     monkeypatch.setattr(due_runs, "_started", lambda about: STARTED)
-    monkeypatch.setattr(due_runs, "_silent", lambda about: judged({**about, "log_run": "on"}))
+    monkeypatch.setattr(due_runs, "_silent", lambda about: judged({**about, "log_run": "on", "numbered": False}))
 
 
 @pytest.fixture

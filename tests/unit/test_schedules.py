@@ -79,6 +79,16 @@ def test_an_absent_run_that_says_nothing_is_unknown_and_one_that_is_there_is_fin
     assert due("*/5 * * * *", None, at("03:03:00"), NOW).unknown == "no finished run of it is on record"
 
 
+@pytest.mark.parametrize("schedule", ["* * * * *", "5 seconds", "59 seconds", "0 4 * * *"])
+def test_before_its_first_due_time_a_job_needs_no_history(schedule: str):
+    first = due(schedule, None, NOW, NOW, "no history")
+
+    assert first == due(schedule, None, NOW, NOW)
+    assert first.first
+    assert first.first > NOW
+    assert due(schedule, None, NOW - timedelta(days=3), NOW, "no history") == Due(unknown="no history")
+
+
 @pytest.mark.parametrize("version", ["1.4-1", "1.4", "1.3", "1.0", "0.9"])
 def test_seconds_are_refused_where_pg_cron_does_not_know_them(version: str):
     require_known("tick", "* * * * *", version)
