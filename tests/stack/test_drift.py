@@ -17,6 +17,10 @@ from tests.fixtures.site import Site
 from tests.fixtures.stack import CHECKOUT, Stack
 
 BY_HAND = "update cron.job set schedule = '0 0 * * *' where jobname = 'bubble-sync-retry'"
+WAITING = (
+    "insert into public.sync_queue (table_name, record_id, operation, created_at) "
+    "values ('user', 'r1', 'INSERT', now() - interval '2 hours')"
+)
 
 
 def test_up_says_once_that_create_adopts(stack: Stack, site: Site):
@@ -144,7 +148,7 @@ def test_every_stack_but_local_is_asked_and_a_bad_one_hides_nothing(
 @pytest.mark.usefixtures("converged")
 def test_the_other_commands_ask_every_stack_too(fleet: tuple[Path, dict[str, str]], site: Site):
     folder, environment = fleet
-    site.by_hand("update bubble_sync.ledger set stack = 'one'", BY_HAND)
+    site.by_hand("update bubble_sync.ledger set stack = 'one'", BY_HAND, WAITING)
 
     def ask(command: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
