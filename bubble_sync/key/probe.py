@@ -16,7 +16,7 @@ from psycopg import errors
 
 from bubble_sync.config.keys import HARMLESS_ACTION, KeyKind, read_key, unissued_jwt
 from bubble_sync.config.settings import NameSettings, StackSettings
-from bubble_sync.database.database import Connection, Database, Row, fetch
+from bubble_sync.database.database import Connection, Database, Row, attempt, fetch
 from bubble_sync.database.polling import WAIT_BEYOND_TIMEOUT_SECONDS, poll
 from bubble_sync.errors import ConfigurationError, PrerequisiteMissing
 from bubble_sync.records.verdicts import FOREIGN, REFUSED_BY_BODY, SUCCESS, TIMED_OUT, first_characters, verdict_of
@@ -47,6 +47,9 @@ _UNKNOWN = {
     540: ("the project is paused", "Resume it in the dashboard, then try again."),
     546: ("the function was ended at its limit of time or memory", _LOGS),
 }
+
+_WORKER_BACK_SECONDS = 5
+"""The server starts a worker that has ended again after a second."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ def probe(database: Database, settings: StackSettings, key: str, action: str = H
     except UnicodeEncodeError:
         raise ConfigurationError("the action holds what is no text: give a word, as in get_status") from None
     kind, timeout_ms = read_key(key).kind, settings.processor.timeout_ms
-    database.read("looking for pg_net's worker", _require_worker)
+    _require_worker(database)
     sent = _send(database, settings, (key, wrong_key(key)), action)
     answers = _wait(database, sent, timeout_ms / 1000 + WAIT_BEYOND_TIMEOUT_SECONDS)
     right, wrong = (_named(judge_response(answers.get(one), kind, timeout_ms), settings.names) for one in sent)
@@ -207,18 +210,24 @@ def wrong_key(key: str) -> str:
     return secrets.token_urlsafe(32)
 
 
-def _require_worker(conn: Connection) -> None:
-    try:
-        conn.execute(query("probe", "worker"))
-    except (errors.InvalidSchemaName, errors.UndefinedTable):
-        raise PrerequisiteMissing("pg_net is not installed in this database: run `pulumi up` first") from None
-    except errors.UndefinedFunction:
-        return  # a pg_net without the function
-    except errors.RaiseException:
+def _require_worker(database: Database) -> None:
+    if not poll(lambda: database.read("looking for pg_net's worker", _worker_runs), bool, _WORKER_BACK_SECONDS):
         raise PrerequisiteMissing(
             "pg_net's worker does not run, so no request is sent: restart it with "
             "`select net.worker_restart();` in the SQL editor, then try again"
-        ) from None
+        )
+
+
+def _worker_runs(conn: Connection) -> bool:
+    try:
+        attempt(conn, query("probe", "worker"))
+    except (errors.InvalidSchemaName, errors.UndefinedTable):
+        raise PrerequisiteMissing("pg_net is not installed in this database: run `pulumi up` first") from None
+    except errors.UndefinedFunction:
+        return True  # a pg_net without the function
+    except errors.RaiseException:
+        return False
+    return True
 
 
 def _send(database: Database, settings: StackSettings, keys: tuple[str, ...], action: str) -> dict[int, datetime]:

@@ -115,14 +115,18 @@ def endpoint(key: str, to_right: Said, to_wrong: Said) -> Iterator[Endpoint]:
             server.released.set()
 
 
+END_THE_WORKER = (
+    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'pg_net emulator'"
+)
+
+
 @contextmanager
 def worker_stopped(site: Site, platform: Platform) -> Iterator[None]:
     """Let pg_net's worker be down as long as the block lasts."""
     platform.net_worker.stop()
     try:
         # The server notices the end of a session a moment later.
-        site.by_hand("select pg_terminate_backend(pid, 5000) from pg_stat_activity "
-                     "where application_name = 'pg_net emulator'")  # fmt: skip
+        site.by_hand(END_THE_WORKER)
         yield
     finally:
         platform.net_worker.start()
@@ -460,6 +464,11 @@ class TestPgNetIsNotThere:
 
             assert prepared.by_hand(QUEUE) == []
             assert prepared.by_hand("select is_called from net.http_request_queue_id_seq") == [{"is_called": False}]
+
+    def test_but_a_worker_that_is_about_to_start_again_is_awaited(self, prepared: Site):
+        prepared.by_hand(END_THE_WORKER)
+
+        assert tried(prepared, prepared.addresses.secret_key).proven
 
     def test_but_one_that_cannot_say_whether_its_worker_runs_is_tried(self, prepared: Site):
         prepared.by_hand(
