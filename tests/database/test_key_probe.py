@@ -130,10 +130,6 @@ def worker_stopped(site: Site, platform: Platform) -> Iterator[None]:
         yield
     finally:
         platform.net_worker.start()
-        # Until its first batch is done: the next test takes the tables away.
-        asked = "select net.http_get('http://127.0.0.1:1') as request"
-        (row,) = site.by_hand(asked)
-        site.by_hand(f"select net._http_collect_response({row['request']}, async := false)")
 
 
 @contextmanager

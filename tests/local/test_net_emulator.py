@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from bubble_sync.database.polling import poll
 from bubble_sync.local.addresses import Addresses
 
 
@@ -70,6 +71,7 @@ def server():
 def net(database: Addresses):
     with psycopg.connect(database.database_url, autocommit=True) as connection:
         connection.execute("create extension pg_net schema extensions")
+        connection.execute("set statement_timeout = '30s'")
         yield connection
 
 
@@ -225,6 +227,24 @@ def test_five_hundred_requests_of_one_transaction_are_all_answered(net, server):
     (last,) = net.execute("select max(id) from net.http_request_queue").fetchone()
     collect(net, last)
     assert net.execute("select count(*), count(error_msg) from net._http_response").fetchone() == (500, 0)
+
+
+@pytest.mark.parametrize("table", ["http_request_queue", "_http_response"])
+def test_the_worker_waits_for_no_lock_but_looks_again(net, server, database, table):
+    """Who drops the extension locks one table after the other: a worker that waited would be half of a deadlock."""
+    worker = (
+        "select query_start > %s and (state = 'idle' or wait_event_type = 'Lock'), state from pg_stat_activity"
+        " where application_name = 'pg_net emulator'"
+    )
+    with psycopg.connect(database.database_url) as other:
+        insert = "insert into net.http_request_queue (method, url, timeout_milliseconds) values ('GET', %s, 1000)"
+        (request,) = other.execute(f"{insert} returning id", (server.url,)).fetchone()
+        other.execute(f"lock table net.{table}")
+        (before,) = net.execute("select clock_timestamp()").fetchone()
+        net.execute("notify pg_net_wake")
+        seen = poll(lambda: net.execute(worker, (before,)).fetchone(), lambda row: row[0], 10)
+        assert seen == (True, "idle")
+    assert collect(net, request)[0] == 200
 
 
 def test_expired_answers_go_when_the_worker_is_awake(net, server):

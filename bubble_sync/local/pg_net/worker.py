@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import psycopg
+from psycopg import errors
 from psycopg.rows import class_row
 
 from bubble_sync.local.addresses import Addresses
@@ -59,13 +60,17 @@ async def _send_all(
             await sending
 
 
-async def _batch(connection: WorkerConnection, client: httpx.AsyncClient) -> int:
-    """Send one batch and return how many requests it had."""
+async def _batch(connection: WorkerConnection, client: httpx.AsyncClient) -> bool:
+    """Send one batch and return whether to look again after a pause: it had requests, or a table was locked."""
     async with connection.transaction():
         found = await (await connection.execute(script("net_version"))).fetchone()
         if found is None:
-            return 0
+            return False
         agent, size, ttl = found
+        try:
+            await connection.execute(script("net_lock"))
+        except errors.LockNotAvailable as locked:
+            raise psycopg.Rollback from locked
         await connection.execute(script("net_expire"), {"ttl": ttl, "most": size})
         async with connection.cursor(row_factory=class_row(QueuedRequest)) as cursor:
             await cursor.execute(script("net_take"), {"most": size})
@@ -74,7 +79,8 @@ async def _batch(connection: WorkerConnection, client: httpx.AsyncClient) -> int
             responses = await _send_all(connection, client, requests, str(agent))
             async with connection.cursor() as cursor:
                 await cursor.executemany(script("net_store"), [astuple(each) for each in responses])
-    return len(requests)
+        return bool(requests)
+    return True
 
 
 async def _woken(connection: WorkerConnection, patience: float | None) -> bool:
